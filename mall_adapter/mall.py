@@ -1,0 +1,291 @@
+"""The port to the mall: what the house may ask of any mall, and the plain values that come back.
+
+Times are timezone-aware UTC ``datetime``; money is integer cents of CNY; a ``sender`` is ``"<channel>:<external id>"``.
+Every command that writes takes an ``idempotency_key``: the same key with the same request gives the same result and writes once;
+the same key with another request raises :class:`IdempotencyConflict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class OrderStatus(StrEnum):
+    PENDING_PAYMENT = "pending_payment"
+    PAID = "paid"  # waiting to be shipped
+    PRESALE = "presale"  # paid, ships on a promised later date
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class TicketKind(StrEnum):
+    RETURN = "return"
+    EXCHANGE = "exchange"
+    REFUND = "refund"  # money back without goods coming back (not shipped, lost, missing items)
+
+
+class TicketStatus(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    GOODS_RECEIVED = "goods_received"
+    REFUNDED = "refunded"
+    EXCHANGED = "exchanged"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why goods come back; the decision table and the bot's buttons use these names."""
+
+    DISLIKE = "dislike"  # 颜色/款式不喜欢
+    WRONG_SIZE = "wrong_size"  # 尺码不合适
+    CHANGED_MIND = "changed_mind"  # 不想要了
+    QUALITY = "quality"  # 质量问题
+    DAMAGED = "damaged"  # 收到破损
+    WRONG_ITEM = "wrong_item"  # 发错货
+    MISSING_ITEM = "missing_item"  # 少件漏发
+    NOT_AS_DESCRIBED = "not_as_described"  # 与描述不符
+    LATE_DELIVERY = "late_delivery"  # 太久没到
+    OTHER = "other"
+
+
+class FreightPayer(StrEnum):
+    CUSTOMER = "customer"
+    SHOP = "shop"
+    NOBODY = "nobody"  # no goods travel
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: str
+    name: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    id: str
+    sku_id: str
+    product_id: str
+    product_name: str
+    spec: str  # "黑色 42 码"
+    category: str
+    quantity: int
+    unit_price_cents: int
+    open_ticket_id: str | None  # a ticket on this line that is neither rejected nor cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingEvent:
+    time: datetime
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    id: str
+    carrier: str
+    tracking_number: str
+    status: str  # created | in_transit | out_for_delivery | delivered | delayed | lost
+    promised_by: datetime | None
+    shipped_at: datetime | None
+    delivered_at: datetime | None
+    events: tuple[TrackingEvent, ...]  # oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    id: str
+    status: OrderStatus
+    placed_at: datetime
+    total_cents: int
+    ships_by: datetime | None  # promise for paid and presale orders
+    delivered_at: datetime | None
+    lines: tuple[OrderLine, ...]
+    shipments: tuple[Shipment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the decision table says about one request."""
+
+    allowed: bool
+    rule: str  # stable name of the row that decided: "seven_days_no_reason", "opened_cosmetics", …
+    freight_payer: FreightPayer
+    auto_approve: bool
+    handling_days: int  # working days
+    refund_cents: int  # what would be paid back, 0 for an exchange
+    missing_facts: tuple[str, ...] = ()  # facts the table must know before it can decide: ("opened",)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    time: datetime
+    status: TicketStatus
+    actor: str  # "customer" | "rule" | "operator" | "supplier"
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    id: str  # "RT" + digits
+    order_id: str
+    kind: TicketKind
+    status: TicketStatus
+    reason: Reason
+    line_ids: tuple[str, ...]
+    summary: str  # product names and specs, for people
+    decision: Decision
+    due_on: date  # last working day of the promise, Asia/Shanghai
+    created_at: datetime
+    history: tuple[TicketEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRequest:
+    order_id: str
+    kind: TicketKind
+    reason: Reason
+    line_ids: tuple[str, ...] = ()  # empty: every line of the order
+    opened: bool | None = None  # has the customer opened or used the goods? None: not asked
+    note: str = ""  # the customer's own words, stored encrypted
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    id: str
+    title: str
+    off_cents: int
+    min_spend_cents: int
+    valid_until: datetime
+    status: str  # unused | used | expired
+
+
+@dataclass(frozen=True, slots=True)
+class Sku:
+    id: str
+    spec: str
+    price_cents: int
+    available: int  # quantity - allocated - reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: str
+    name: str
+    brand: str
+    category: str
+    supplier: str
+    attributes: dict[str, str]
+    skus: tuple[Sku, ...]
+
+
+class MallError(Exception):
+    """A request that the mall refuses; the subclasses say why. Messages hold no personal data."""
+
+
+class OrderNotFound(MallError):
+    pass
+
+
+class OwnershipRequired(MallError):
+    """The order exists but this sender has not shown that it is theirs: ask for the last four digits of its phone."""
+
+
+class WrongPhoneTail(MallError):
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong phone tail, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class OrderLocked(MallError):
+    """Five wrong tries lock an order for a sender for an hour."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__("order locked for this sender")
+        self.until = until
+
+
+class TicketExists(MallError):
+    """A line of the request already has a live ticket."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__(f"ticket {ticket.id} is already open")
+        self.ticket = ticket
+
+
+class NotAllowed(MallError):
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(f"refused by rule {decision.rule}")
+        self.decision = decision
+
+
+class NotFound(MallError):
+    """No such ticket, product or customer for this sender."""
+
+
+class InvalidTransition(MallError):
+    """The state machine has no such step."""
+
+
+class OutOfStock(MallError):
+    pass
+
+
+class IdempotencyConflict(MallError):
+    pass
+
+
+class Mall(Protocol):
+    """One conformance suite (tests/mall_adapter) runs against every implementation."""
+
+    # who is speaking
+    async def customer_of(self, sender: str) -> Customer | None: ...
+    async def bind(self, sender: str, customer_id: str) -> None: ...
+
+    # orders; each raises OrderNotFound, OwnershipRequired or OrderLocked
+    async def order(self, sender: str, order_id: str) -> Order: ...
+    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order: ...
+    async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
+        """Newest first: orders of the bound customer and those whose ownership this sender has proved."""
+
+    async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
+        """Before shipping only; gives the stock back. Raises InvalidTransition afterwards."""
+
+    async def place_order(self, customer_id: str, items: dict[str, int], idempotency_key: str) -> Order:
+        """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing."""
+
+    async def ship_order(self, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order: ...
+
+    # after-sales
+    async def assess(self, sender: str, request: TicketRequest) -> Decision:
+        """What would be decided; writes nothing. Raises TicketExists where a line already has a live ticket."""
+
+    async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
+        """Raises NotAllowed, TicketExists and what ``order`` raises."""
+
+    async def ticket(self, sender: str, ticket_id: str) -> Ticket: ...
+    async def tickets_of(self, sender: str, limit: int = 5) -> Sequence[Ticket]: ...
+    async def cancel_ticket(self, sender: str, ticket_id: str, idempotency_key: str) -> Ticket: ...
+    async def advance_ticket(
+        self, ticket_id: str, to: TicketStatus, actor: str, note: str, idempotency_key: str
+    ) -> Ticket:
+        """The operator's and supplier's side of the state machine. Raises InvalidTransition."""
+
+    # goods
+    async def find_products(self, text: str, limit: int = 5) -> Sequence[Product]:
+        """Products whose name, brand or category appears in ``text`` or the reverse, best first."""
+
+    # coupons
+    async def coupons_of(self, sender: str) -> Sequence[Coupon]: ...
+    async def grant_coupon(
+        self, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, idempotency_key: str
+    ) -> Coupon: ...

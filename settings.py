@@ -1,0 +1,86 @@
+"""Settings of the whole house, read from the environment; every one has a default that runs on one machine.
+
+Standard library only, Python 3.10 and newer: both environments (Rasa's and the app's) read the same names.
+The names are listed in README.md. Nothing here is a secret; secrets live in files under ``DATA_DIR`` with mode 0600.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+"""Folder of the project; relative paths in settings are taken from here."""
+
+HOST = "127.0.0.1"
+"""Every part binds here unless ``BIND_HOST`` says otherwise (only the gateway reads that)."""
+
+
+def _path(name: str, default: Path) -> Path:
+    value = os.environ.get(name)
+    return (ROOT / value) if value else default
+
+
+def _port(name: str, default: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        raise ValueError(f"{name} must be a port between 1 and 65535, not {value!r}")
+    return int(value)
+
+
+def data_dir() -> Path:
+    """Folder for databases, key ring and logs (``DATA_DIR``, default ``var/``)."""
+    return _path("DATA_DIR", ROOT / "var")
+
+
+def keyring_file() -> Path:
+    """Key ring of the privacy room (``KEYRING_FILE``, default ``DATA_DIR/keyring.json``)."""
+    return _path("KEYRING_FILE", data_dir() / "keyring.json")
+
+
+def database_url(driver: str = "async") -> str:
+    """SQLAlchemy address of the one database (``DATABASE_URL``, default SQLite in ``DATA_DIR``).
+
+    ``driver`` is ``"async"`` (aiosqlite, asyncpg; the app environment) or ``"sync"`` (sqlite3, psycopg2; Rasa's environment).
+    Whatever driver the setting itself names is replaced, so one address serves every process.
+    """
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{data_dir() / 'zhanggui.db'}"
+    scheme, separator, rest = url.partition("://")
+    dialect = scheme.split("+")[0]
+    dialect = "postgresql" if dialect == "postgres" else dialect
+    drivers = {
+        ("sqlite", "async"): "sqlite+aiosqlite",
+        ("sqlite", "sync"): "sqlite",
+        ("postgresql", "async"): "postgresql+asyncpg",
+        ("postgresql", "sync"): "postgresql+psycopg2",
+    }
+    if not separator or (dialect, driver) not in drivers:
+        raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")
+    return f"{drivers[dialect, driver]}://{rest}"
+
+
+def gateway_port() -> int:
+    return _port("GATEWAY_PORT", 8000)
+
+
+def bot_port() -> int:
+    return _port("BOT_PORT", 5005)
+
+
+def actions_port() -> int:
+    return _port("ACTIONS_PORT", 5055)
+
+
+def rasa_url() -> str:
+    """Address of the bot as the gateway sees it (``RASA_URL``)."""
+    return (os.environ.get("RASA_URL") or f"http://{HOST}:{bot_port()}").rstrip("/")
+
+
+def actions_url() -> str:
+    """Address of the action server as the bot sees it (``ACTIONS_URL``), without the ``/webhook`` path."""
+    return (os.environ.get("ACTIONS_URL") or f"http://{HOST}:{actions_port()}").rstrip("/")
+
+
+def bind_host() -> str:
+    """Address on which the gateway listens (``BIND_HOST``, default loopback)."""
+    return os.environ.get("BIND_HOST") or HOST
