@@ -1,8 +1,8 @@
 """The port to the mall: what the house may ask of any mall, and the plain values that come back.
 
 Times are timezone-aware UTC ``datetime``; money is integer cents of CNY; a ``sender`` is ``"<channel>:<external id>"``.
-Every command that writes takes an ``idempotency_key``: the same key with the same request gives the same result and writes once;
-the same key with another request raises :class:`IdempotencyConflict`.
+Every command that writes takes an ``idempotency_key``: the same key with the same request gives the same result and
+writes once; the same key with another request raises :class:`IdempotencyConflict`.
 """
 
 from __future__ import annotations

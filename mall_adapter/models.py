@@ -1,0 +1,328 @@
+"""Tables of the mall: customers, goods, orders, shipments, after-sales tickets, coupons, and what keeps a write single.
+
+Times are aware UTC, money is integer cents of CNY, ids are strings that people can read. What names a person is
+encrypted (:class:`privacy.columns.EncryptedText`); where it must be looked up there is a keyed hash (``blind_index``)
+beside it. The same models serve SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, date, datetime
+
+from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, text
+from sqlalchemy.ext.asyncio import AsyncAttrs
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from mall_adapter.mall import FreightPayer, OrderStatus, Reason, TicketKind, TicketStatus
+from privacy.columns import EncryptedText, blind_index
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC ``datetime`` on every database; SQLite keeps no zone, so the zone is given back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def sender_index(sender: str) -> str:
+    """The keyed hash under which a sender (``"<channel>:<external id>"``) is stored."""
+    return blind_index(sender, "channel_account.sender")
+
+
+def phone_index(phone: str) -> str:
+    """The keyed hash by which a customer is found from a full phone number (digits only)."""
+    return blind_index(phone, "customer.phone")
+
+
+def phone_tail_index(order_id: str, phone: str) -> str:
+    """The keyed hash of one order's last four phone digits; ``phone`` may be the whole number or only its tail.
+
+    The order's id is part of it, so equal tails on different orders cannot be told from the table.
+    """
+    return blind_index(f"{order_id}:{phone[-4:]}", "order.phone_tail")
+
+
+class Base(AsyncAttrs, DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (read once by SQLAlchemy, never changed)
+        datetime: UtcDateTime,
+        enum.Enum: Enum(
+            enum.Enum, native_enum=False, length=32, values_callable=lambda e: [member.value for member in e]
+        ),
+        dict[str, str]: JSON,
+    }
+
+
+class Customer(Base):
+    __tablename__ = "customer"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(EncryptedText("customer.name"))
+    phone: Mapped[str] = mapped_column(EncryptedText("customer.phone"))
+    phone_index: Mapped[str] = mapped_column(String(64), unique=True)
+    address: Mapped[str] = mapped_column(EncryptedText("customer.address"))
+    region: Mapped[str]  # 华东, 华南, …
+    registered_at: Mapped[datetime]
+
+
+class ChannelAccount(Base):
+    """One account of a channel, bound to a customer; several accounts may belong to the same customer."""
+
+    __tablename__ = "channel_account"
+
+    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customer.id"))
+    role: Mapped[str] = mapped_column(default="customer")  # customer | sales | supplier | operator
+    bound_at: Mapped[datetime]
+
+    customer: Mapped[Customer] = relationship()
+
+
+class Supplier(Base):
+    __tablename__ = "supplier"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    trade: Mapped[str]  # beauty | electronics | appliances | clothing | food | courses
+    region: Mapped[str]  # where its warehouse is
+
+    products: Mapped[list[Product]] = relationship(back_populates="supplier")
+
+
+class Product(Base):
+    __tablename__ = "product"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    supplier_id: Mapped[str] = mapped_column(ForeignKey("supplier.id"), index=True)
+    name: Mapped[str]
+    brand: Mapped[str]
+    category: Mapped[str]
+    trade: Mapped[str]  # as Supplier.trade; the after-sales rules read it
+    fresh: Mapped[bool] = mapped_column(default=False)  # perishable food
+    custom_made: Mapped[bool] = mapped_column(default=False)  # made to the customer's order
+    attributes: Mapped[dict[str, str]]  # {"净含量": "50 ml", …}, shown to customers as written
+    image_path: Mapped[str | None]
+
+    supplier: Mapped[Supplier] = relationship(back_populates="products")
+    skus: Mapped[list[Sku]] = relationship(back_populates="product", order_by="Sku.id")
+
+
+class Sku(Base):
+    """One sellable variant and its stock in pieces.
+
+    ``quantity`` lies in the warehouse; ``allocated`` of it belongs to orders that are not shipped yet (pending payment,
+    paid, presale); ``reserved`` of it the supplier holds back. Free to sell is ``quantity - allocated - reserved``.
+    """
+
+    __tablename__ = "sku"
+    __table_args__ = (
+        CheckConstraint("price_cents >= 0", name="price"),
+        CheckConstraint("allocated >= 0 AND reserved >= 0", name="held"),
+        CheckConstraint("allocated + reserved <= quantity", name="stock"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    product_id: Mapped[str] = mapped_column(ForeignKey("product.id"), index=True)
+    spec: Mapped[str]  # "黑色 42码"
+    price_cents: Mapped[int]
+    quantity: Mapped[int]
+    allocated: Mapped[int] = mapped_column(default=0)
+    reserved: Mapped[int] = mapped_column(default=0)
+
+    product: Mapped[Product] = relationship(back_populates="skus")
+
+
+class Order(Base):
+    __tablename__ = "orders"  # "order" is a word of SQL
+    __table_args__ = (
+        CheckConstraint("total_cents >= 0", name="total"),
+        Index(None, "customer_id", "placed_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "ORD" + 5 to 12 digits
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customer.id"))
+    status: Mapped[OrderStatus]
+    placed_at: Mapped[datetime]
+    ships_by: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    total_cents: Mapped[int]
+    region: Mapped[str]
+    # read by nobody who only answers a question, so not decrypted with every order
+    recipient_name: Mapped[str] = mapped_column(EncryptedText("order.recipient_name"), deferred=True)
+    recipient_phone: Mapped[str] = mapped_column(EncryptedText("order.recipient_phone"), deferred=True)
+    recipient_address: Mapped[str] = mapped_column(EncryptedText("order.recipient_address"), deferred=True)
+    phone_tail_index: Mapped[str] = mapped_column(String(64))
+
+    lines: Mapped[list[OrderLine]] = relationship(back_populates="order", order_by="OrderLine.id")
+    shipments: Mapped[list[Shipment]] = relationship(back_populates="order", order_by="Shipment.id")
+
+
+class OrderLine(Base):
+    """One article of an order; price and names as they were when it was bought."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("unit_price_cents >= 0", name="unit_price"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-1"
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
+    sku_id: Mapped[str] = mapped_column(ForeignKey("sku.id"))
+    product_name: Mapped[str]
+    spec: Mapped[str]
+    quantity: Mapped[int]
+    unit_price_cents: Mapped[int]
+    activated_at: Mapped[datetime | None]  # digital goods: when first used (a course's first lesson)
+
+    order: Mapped[Order] = relationship(back_populates="lines")
+    sku: Mapped[Sku] = relationship()
+
+
+class Shipment(Base):
+    __tablename__ = "shipment"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-S1"
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
+    carrier: Mapped[str]
+    tracking_number: Mapped[str]
+    status: Mapped[str]  # created | in_transit | out_for_delivery | delivered | delayed | lost
+    promised_by: Mapped[datetime | None]
+    shipped_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+
+    order: Mapped[Order] = relationship(back_populates="shipments")
+    events: Mapped[list[TrackingEvent]] = relationship(order_by="TrackingEvent.time, TrackingEvent.id")
+
+
+class TrackingEvent(Base):
+    __tablename__ = "tracking_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shipment_id: Mapped[str] = mapped_column(ForeignKey("shipment.id"), index=True)
+    time: Mapped[datetime]
+    place: Mapped[str]
+    text: Mapped[str]
+
+
+class Ticket(Base):
+    """An after-sales case; the decision is kept as it was when the case was made."""
+
+    __tablename__ = "ticket"
+    __table_args__ = (CheckConstraint("refund_cents >= 0", name="refund"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "RT" + digits
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
+    kind: Mapped[TicketKind]
+    status: Mapped[TicketStatus]
+    reason: Mapped[Reason]
+    summary: Mapped[str]
+    note: Mapped[str] = mapped_column(EncryptedText("ticket.note"), deferred=True)
+    rule: Mapped[str]
+    freight_payer: Mapped[FreightPayer]
+    auto_approve: Mapped[bool]
+    handling_days: Mapped[int]
+    refund_cents: Mapped[int]
+    due_on: Mapped[date]
+    created_at: Mapped[datetime]
+
+    lines: Mapped[list[TicketLine]] = relationship(back_populates="ticket", order_by="TicketLine.order_line_id")
+    events: Mapped[list[TicketEvent]] = relationship(order_by="TicketEvent.id")
+
+
+class TicketLine(Base):
+    """``live`` until the ticket is rejected or cancelled; the database allows one live ticket for an order line."""
+
+    __tablename__ = "ticket_line"
+    __table_args__ = (
+        Index(
+            "uq_ticket_line_live",
+            "order_line_id",
+            unique=True,
+            sqlite_where=text("live"),
+            postgresql_where=text("live"),
+        ),
+    )
+
+    ticket_id: Mapped[str] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    order_line_id: Mapped[str] = mapped_column(ForeignKey("order_line.id"), primary_key=True)
+    live: Mapped[bool] = mapped_column(default=True)
+
+    ticket: Mapped[Ticket] = relationship(back_populates="lines")
+
+
+class TicketEvent(Base):
+    __tablename__ = "ticket_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[str] = mapped_column(ForeignKey("ticket.id"), index=True)
+    time: Mapped[datetime]
+    status: Mapped[TicketStatus]
+    actor: Mapped[str]  # customer | rule | operator | supplier
+    note: Mapped[str] = mapped_column(EncryptedText("ticket_event.note"))
+
+
+class Coupon(Base):
+    """Belongs to a customer, or, granted to somebody who is not bound yet, to that channel account alone."""
+
+    __tablename__ = "coupon"
+    __table_args__ = (
+        CheckConstraint("off_cents > 0 AND min_spend_cents >= 0", name="amounts"),
+        CheckConstraint("(customer_id IS NULL) <> (sender_index IS NULL)", name="holder"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[str | None] = mapped_column(ForeignKey("customer.id"), index=True)
+    sender_index: Mapped[str | None] = mapped_column(String(64), index=True)
+    title: Mapped[str]
+    off_cents: Mapped[int]
+    min_spend_cents: Mapped[int]
+    granted_at: Mapped[datetime]
+    valid_until: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class OwnershipAttempt(Base):
+    """What one sender did to show that one order is theirs."""
+
+    __tablename__ = "ownership_attempt"
+
+    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    wrong_tries: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime | None]
+    proven_at: Mapped[datetime | None]
+
+
+class IdempotencyRecord(Base):
+    """Written in the transaction of the effect: a key that is here has had its effect, any other has had none."""
+
+    __tablename__ = "idempotency_record"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    command: Mapped[str]
+    request_hash: Mapped[str] = mapped_column(String(64))
+    result_id: Mapped[str]
+    created_at: Mapped[datetime]
