@@ -199,6 +199,9 @@ class OrderLine(Base):
 
     order: Mapped[Order] = relationship(back_populates="lines")
     sku: Mapped[Sku] = relationship()
+    live_ticket: Mapped[TicketLine | None] = relationship(
+        primaryjoin="and_(TicketLine.order_line_id == OrderLine.id, TicketLine.live)", uselist=False, viewonly=True
+    )
 
 
 class Shipment(Base):
@@ -321,8 +324,8 @@ class IdempotencyRecord(Base):
 
     __tablename__ = "idempotency_record"
 
-    key: Mapped[str] = mapped_column(primary_key=True)
+    key_index: Mapped[str] = mapped_column(String(64), primary_key=True)  # keyed hash of the caller's key
     command: Mapped[str]
     request_hash: Mapped[str] = mapped_column(String(64))
-    result_id: Mapped[str]
+    result_id: Mapped[str] = mapped_column(default="")  # empty only inside the transaction that writes the effect
     created_at: Mapped[datetime]

@@ -1,0 +1,81 @@
+"""The engine behind the mall, and the migrations that bring its database up to date.
+
+SQLite runs in WAL mode: readers never wait, writers queue. A transaction that will write asks for it at its start
+(``engine.execution_options(**WRITES)`` → ``BEGIN IMMEDIATE``), because SQLite refuses to turn a reader into a writer
+once somebody else has written in between. PostgreSQL ignores the option.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+WRITES = {"mall_writes": True}
+"""Execution options of an engine whose transactions write."""
+
+BUSY_SECONDS = 30
+"""How long a statement may wait for a lock or for an answer before it fails."""
+
+_MIGRATION_LOCK = 7_246_110
+"""Any number, the same in every starter: the PostgreSQL advisory lock that migrations hold."""
+
+
+def create_engine(url: str, **options: Any) -> AsyncEngine:
+    """An engine for ``url`` (``sqlite+aiosqlite://…`` or ``postgresql+asyncpg://…``)."""
+    if make_url(url).get_backend_name() != "sqlite":
+        connect = {"timeout": 10, "command_timeout": BUSY_SECONDS}
+        return create_async_engine(url, connect_args=connect, pool_pre_ping=True, **options)
+    # isolation_level None: sqlite3 begins nothing by itself, so that the event below decides how a transaction begins
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, **options)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("mall_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at ``url`` to ``revision``; any number of processes may do so at once.
+
+    Runs in one transaction under a lock. A revision below the present one goes down, ``"base"`` drops everything.
+    """
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        async with engine.execution_options(**WRITES).connect() as connection:
+            if engine.dialect.name == "sqlite":
+                # batch mode rebuilds a table by dropping it, which must not touch the rows that point at it;
+                # the pragma does nothing inside a transaction
+                raw = await connection.get_raw_connection()
+                await raw.driver_connection.execute("PRAGMA foreign_keys = OFF")
+            async with connection.begin():
+                if engine.dialect.name == "postgresql":
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+                await connection.run_sync(_run, revision)
+    finally:
+        await engine.dispose()
+
+
+def _run(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    if revision == "head":
+        command.upgrade(config, revision)
+    else:
+        command.downgrade(config, revision)

@@ -1,0 +1,12 @@
+"""Runs migrations on the connection that ``mall_adapter.database.migrate`` hands over (in ``config.attributes``)."""
+
+from alembic import context
+from mall_adapter.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite alters a table by rebuilding it
+)
+with context.begin_transaction():
+    context.run_migrations()
