@@ -1,6 +1,7 @@
 """Runs migrations on the connection that ``mall_adapter.database.migrate`` hands over (in ``config.attributes``)."""
 
 from alembic import context
+
 from mall_adapter.models import Base
 
 context.configure(

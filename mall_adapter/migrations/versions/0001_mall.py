@@ -10,7 +10,7 @@ depends_on = None
 
 _TIME = sa.DateTime(timezone=True)
 _HASH = sa.String(64)
-_ENCRYPTED = sa.String
+_ENCRYPTED = sa.LargeBinary
 
 
 # names of keys and constraints come from the naming convention of mall_adapter.models.Base
