@@ -1,0 +1,177 @@
+"""The key ring: every key of the house in one JSON file of mode 0600.
+
+``{"format": 1, "active": 2, "keys": {"1": "<base64>", "2": "<base64>"}, "index_key": "<base64>"}``; a key is 32 bytes.
+``keys`` seal data, new data with the ``active`` version; old versions stay so that old rows stay readable.
+``index_key`` feeds the keyed hashes, one sub-key per purpose, and never changes: another one would find nothing again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+import settings
+
+KEY_BYTES = 32
+FORMAT = 1
+
+
+class KeyRingError(Exception):
+    """The key ring cannot be used. The message says what, where and what to do, and holds no key material."""
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    path: Path
+    active: int
+    keys: dict[int, bytes] = field(repr=False)
+    index_key: bytes = field(repr=False)
+
+    @classmethod
+    def load(cls, path: Path) -> KeyRing:
+        """Raises KeyRingError when the file is missing, damaged or readable by others."""
+        try:
+            with path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                content = file.read()
+        except FileNotFoundError:
+            raise KeyRingError(
+                f"{path}: the key ring is missing. Restore it from a backup, or set KEYRING_FILE to where it is; "
+                "a new installation gets one from `python -m mall_adapter migrate`."
+            ) from None
+        except OSError as error:
+            raise KeyRingError(f"{path}: the key ring cannot be read ({error.strerror}).") from None
+        if mode & 0o077:
+            raise KeyRingError(f"{path}: other users may read the key ring (mode {mode:04o}). Run `chmod 600 {path}`.")
+        try:
+            return cls._parse(path, json.loads(content))
+        except ValueError as error:
+            # the parser's own exception carries the file's content: it must not travel along
+            reason = "not valid JSON, perhaps cut off" if isinstance(error, _NOT_JSON) else str(error)
+        raise KeyRingError(f"{path}: the key ring is damaged ({reason}). Restore it from a backup.")
+
+    @classmethod
+    def load_or_create(cls, path: Path, create: bool = True) -> KeyRing:
+        """The ring at ``path``; a missing one is made if ``create``. Processes that start at once get the same ring."""
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path.parent):
+                if not path.exists():
+                    key, index_key = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES)
+                    cls(path, active=1, keys={1: key}, index_key=index_key)._write()
+        return cls.load(path)
+
+    def rotate(self) -> KeyRing:
+        """Adds a key to the file and makes it the active one. Other processes notice the change by themselves.
+
+        A key may seal 2**32 values before its random nonces become unsafe (NIST SP 800-38D, 8.3): rotate long before.
+        """
+        with _locked(self.path.parent):
+            ring = KeyRing.load(self.path)
+            version = max(ring.keys) + 1
+            ring = replace(ring, active=version, keys={**ring.keys, version: secrets.token_bytes(KEY_BYTES)})
+            ring._write()
+        return ring
+
+    def derive(self, label: str) -> bytes:
+        """The 32-byte key of keyed hashes for one purpose."""
+        return _derive(self.index_key, label)
+
+    @classmethod
+    def _parse(cls, path: Path, content: Any) -> KeyRing:
+        """Raises ValueError with a reason that quotes nothing of the content but version numbers."""
+        if not isinstance(content, dict) or not {"format", "active", "keys", "index_key"} <= content.keys():
+            raise ValueError("parts are missing")
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        if not isinstance(content["keys"], dict) or not all(version.isdecimal() for version in content["keys"]):
+            raise ValueError("its keys are not numbered")
+        keys = {int(version): _key(f"key {version}", text) for version, text in content["keys"].items()}
+        active = content["active"]
+        if type(active) is not int or active not in keys:
+            raise ValueError("the active key is not among its keys")
+        return cls(path, active, keys, _key("the index key", content["index_key"]))
+
+    def _write(self) -> None:
+        """Whole or not at all, also when the machine stops half-way. The caller holds the folder's lock."""
+        content = {
+            "format": FORMAT,
+            "active": self.active,
+            "keys": {str(version): base64.b64encode(key).decode() for version, key in self.keys.items()},
+            "index_key": base64.b64encode(self.index_key).decode(),
+        }
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+        _sync_folder(self.path.parent)
+
+
+_NOT_JSON = (json.JSONDecodeError, UnicodeDecodeError)
+
+
+def current_ring() -> KeyRing:
+    """The ring of ``settings.keyring_file()``; a changed file is read again, so a rotation reaches every process."""
+    path = settings.keyring_file()
+    try:
+        status = path.stat()
+    except OSError:
+        return KeyRing.load(path)  # says what is wrong
+    return _cached(path, status.st_ino, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _cached(path: Path, inode: int, changed_ns: int) -> KeyRing:
+    return KeyRing.load(path)
+
+
+@lru_cache(maxsize=64)
+def _derive(index_key: bytes, label: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.encode()).derive(index_key)
+
+
+def _key(name: str, text: Any) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise ValueError(f"{name} is not base64") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"{name} has {len(key)} bytes instead of {KEY_BYTES}")
+    return key
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with the process that holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
