@@ -8,6 +8,7 @@ beside it. The same models serve SQLite and PostgreSQL.
 from __future__ import annotations
 
 import enum
+import hashlib
 from datetime import UTC, date, datetime
 
 from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, text
@@ -16,6 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from mall_adapter.mall import FreightPayer, OrderStatus, Reason, TicketKind, TicketStatus
+from mall_adapter.policy import Trade
 from privacy.columns import EncryptedText, blind_index
 
 
@@ -40,7 +42,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def sender_index(sender: str) -> str:
     """The keyed hash under which a sender (``"<channel>:<external id>"``) is stored."""
-    return blind_index(sender, "channel_account.sender")
+    # hashed first because a channel's ids differ by case, which a blind index forgives
+    return blind_index(hashlib.sha256(sender.encode()).hexdigest(), "channel_account.sender")
 
 
 def phone_index(phone: str) -> str:
@@ -105,7 +108,7 @@ class Supplier(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
-    trade: Mapped[str]  # beauty | electronics | appliances | clothing | food | courses
+    trade: Mapped[Trade]
     region: Mapped[str]  # where its warehouse is
 
     products: Mapped[list[Product]] = relationship(back_populates="supplier")
@@ -119,7 +122,7 @@ class Product(Base):
     name: Mapped[str]
     brand: Mapped[str]
     category: Mapped[str]
-    trade: Mapped[str]  # as Supplier.trade; the after-sales rules read it
+    trade: Mapped[Trade]  # the after-sales rules read it
     fresh: Mapped[bool] = mapped_column(default=False)  # perishable food
     custom_made: Mapped[bool] = mapped_column(default=False)  # made to the customer's order
     attributes: Mapped[dict[str, str]]  # {"净含量": "50 ml", …}, shown to customers as written

@@ -37,7 +37,7 @@ def upgrade() -> None:
         "supplier",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("name", sa.String, nullable=False),
-        sa.Column("trade", sa.String, nullable=False),
+        sa.Column("trade", sa.String(32), nullable=False),
         sa.Column("region", sa.String, nullable=False),
     )
     op.create_table(
@@ -87,7 +87,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String, nullable=False),
         sa.Column("brand", sa.String, nullable=False),
         sa.Column("category", sa.String, nullable=False),
-        sa.Column("trade", sa.String, nullable=False),
+        sa.Column("trade", sa.String(32), nullable=False),
         sa.Column("fresh", sa.Boolean, nullable=False),
         sa.Column("custom_made", sa.Boolean, nullable=False),
         sa.Column("attributes", sa.JSON, nullable=False),
