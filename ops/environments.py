@@ -160,7 +160,8 @@ def fetch_python(version: str, uv: str | None, environ: Mapping[str, str]) -> st
     raise SetupError(
         f"Python {version} was not found and could not be downloaded: install it (pyenv install {version}, or your"
         f" system's python{version} package) and start again.",
-        f"没有找到 Python {version}，也无法下载：请用 pyenv install {version} 或系统的软件包 python{version} 安装后重试。",
+        f"没有找到 Python {version}，也无法下载："
+        f"请用 pyenv install {version} 或系统的软件包 python{version} 安装后重试。",
     )
 
 

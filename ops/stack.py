@@ -1,0 +1,348 @@
+"""Starts, watches and stops the parts of the house: `python -m ops.stack`, which is what `make run` becomes.
+
+It migrates and seeds the mall, starts every part in a process group of its own, waits until the gateway's health is
+green, starts a part that dies again, and stops them all on Ctrl-C, SIGTERM or a closed terminal; `ops.reaper` stops
+them when the supervisor itself is killed. Own code, because supervisor, circus and honcho neither wait for health
+before they say "ready" nor leave nothing behind when they are killed.
+
+Ports and folders come from the environment (see `settings.py`), so a second, private stack is one with another
+`DATA_DIR` and other ports. `VERBOSE=1` prints the parts' logs as well as writing them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import cast
+
+import httpx
+import psutil
+
+import settings
+from ops import reaper
+
+TRIES = 5
+"""Deaths of one part without a healthy moment between them after which the supervisor gives up."""
+
+
+class StackError(Exception):
+    """What a person has to know and do, English and Chinese. No traceback is shown for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str
+    command: tuple[str, ...]
+    host: str
+    port: int
+    setting: str  # that names the port
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command that has to succeed before the parts start."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+
+
+def house() -> tuple[Part, ...]:
+    """The parts, as the settings say. Raises ValueError for a setting that cannot be."""
+    app, rasa = (str(settings.ROOT / ".venvs" / name / "bin" / "python") for name in ("app", "rasa"))
+    return (
+        Part("actions", (app, "-m", "bot.actions"), settings.HOST, settings.actions_port(), "ACTIONS_PORT"),
+        Part("bot", (rasa, "-m", "bot", "serve"), settings.HOST, settings.bot_port(), "BOT_PORT"),
+        Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT"),
+    )
+
+
+STEPS = (
+    Step("migrate", "Migrating the database / 更新数据库", (sys.executable, "-m", "mall_adapter", "migrate")),
+    Step("seed", "Seeding the demo mall / 准备演示商城", (sys.executable, "-m", "mall_adapter", "seed")),
+)
+
+
+@contextlib.contextmanager
+def only_one(data_dir: Path) -> Iterator[int]:
+    """One stack per data folder: yields the descriptor of the lock, held until every process that has it is gone."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "stack.lock").open("a+") as lock:
+        deadline = time.monotonic() + reaper.GRACE + 2
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                lock.seek(0)
+                owner = int(lock.read() or 0)
+                # after a kill -9 the reaper holds the lock until the parts are gone
+                if (owner and psutil.pid_exists(owner)) or time.monotonic() > deadline:
+                    raise StackError(
+                        f"This folder's stack is running already (process {owner}); stop it there with Ctrl-C, or"
+                        f" `kill {owner}`.\n本目录的服务已在运行（进程 {owner}），请先停止它。"
+                    ) from None
+                time.sleep(0.1)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock.fileno()
+
+
+def check_ports(parts: Sequence[Part]) -> None:
+    """Raises StackError for the first port that a part could not listen on."""
+    for part in parts:
+        family = socket.AF_INET6 if ":" in part.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+            try:
+                probe.bind((part.host, part.port))
+                continue
+            except OSError as error:
+                taken = error.errno == errno.EADDRINUSE
+                reason = f"is taken{_holder(part.port)}" if taken else f"cannot be used ({error.strerror})"
+        raise StackError(
+            f"Port {part.port} of {part.name} {reason}. Choose another: {part.setting}=<port> make run\n"
+            f"{part.name} 的端口 {part.port} 无法使用，请换一个：{part.setting}=<端口> make run"
+        )
+    for port, count in Counter(part.port for part in parts).items():
+        if count > 1:
+            names = ", ".join(part.setting for part in parts if part.port == port)
+            raise StackError(f"{names} are the same port, {port}.\n{names} 使用了同一个端口 {port}。")
+
+
+def _holder(port: int) -> str:
+    """`" by process 123 (python)"`, or nothing where the system does not tell."""
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    return ""
+
+
+class Stopped(Exception):
+    """A signal said so."""
+
+
+class Supervisor:
+    """Runs `steps`, then keeps `parts` alive until it is told to stop."""
+
+    def __init__(self, parts: Sequence[Part], steps: Sequence[Step], health_url: str, logs: Path) -> None:
+        self.parts = parts
+        self.steps = steps
+        self.health_url = health_url
+        self.logs = logs
+        self._prepared = asyncio.Event()
+        self._groups: set[int] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._deaths: Counter[str] = Counter()
+        self._last_line: dict[str, str] = {}
+
+    async def run(self, lock: int) -> None:
+        """Returns after a signal; raises StackError when it gives up. Leaves no process behind in either case.
+
+        `lock` is a descriptor that the reaper keeps open until every part is gone.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        reader, self._reaper = os.pipe()
+        subprocess.Popen(  # noqa: ASYNC220 (it returns as soon as the program runs)
+            [sys.executable, reaper.__file__], stdin=reader, start_new_session=True, pass_fds=(lock,)
+        )
+        os.close(reader)
+        work = (self._prepare(), *(self._keep(part) for part in self.parts), self._watch_health(), self._signalled())
+        tasks = [asyncio.create_task(one) for one in work]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        say("\nStopping / 正在停止 …")
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end(*self._groups)
+        if self._pumps:
+            await asyncio.wait(self._pumps, timeout=1)
+        os.close(self._reaper)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, Stopped):
+                raise outcome
+
+    async def _signalled(self) -> None:
+        stop = asyncio.Event()
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup ignores it on purpose
+                asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        await stop.wait()
+        raise Stopped
+
+    async def _prepare(self) -> None:
+        for step in self.steps:
+            start = time.monotonic()
+            if await self._once(step.name, step.command) != 0:
+                raise StackError(
+                    f"{step.title} failed / 失败: {self._last_line.get(step.name, '')}\n{self.logs / step.name}.log"
+                )
+            say(f"{step.title} … {time.monotonic() - start:.0f} s")
+        say(f"Starting {', '.join(part.name for part in self.parts)} / 正在启动 (logs / 日志: {self.logs})")
+        self._prepared.set()
+
+    async def _keep(self, part: Part) -> None:
+        """Starts the part, and again whenever it dies."""
+        await self._prepared.wait()
+        while True:
+            code = await self._once(part.name, part.command)
+            self._deaths[part.name] += 1
+            how = f"signal {-code}" if code < 0 else f"exit {code}"
+            story = f"{part.name} died ({how}): {self._last_line.get(part.name, '')}"
+            if self._deaths[part.name] >= TRIES:
+                raise StackError(
+                    f"{story}\nIt died {TRIES} times without getting well; see {self.logs / part.name}.log\n"
+                    f"{part.name} 连续退出 {TRIES} 次，已放弃；请查看日志。"
+                )
+            pause = 0.25 * 2 ** self._deaths[part.name]
+            say(f"{story}\n  starting it again in {pause:g} s / {pause:g} 秒后重新启动")
+            await asyncio.sleep(pause)
+
+    async def _once(self, name: str, command: Sequence[str]) -> int:
+        """Runs a command in its own process group until it and its children are gone; returns its exit status."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=settings.ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=2**20,
+        )
+        self._groups.add(process.pid)
+        self._tell_reaper("+", process.pid)
+        pump = asyncio.create_task(self._pump(name, cast(asyncio.StreamReader, process.stdout)))
+        self._pumps.add(pump)
+        pump.add_done_callback(self._pumps.discard)
+        code = await process.wait()
+        await self._end(process.pid)  # workers that outlived it would keep its port
+        await asyncio.wait((pump,), timeout=1)
+        return code
+
+    async def _end(self, *groups: int) -> None:
+        await asyncio.to_thread(reaper.end_groups, groups)
+        for group in groups:
+            self._groups.discard(group)
+            self._tell_reaper("-", group)
+
+    def _tell_reaper(self, sign: str, group: int) -> None:
+        with contextlib.suppress(BrokenPipeError):  # somebody killed it; the orderly ways to stop still work
+            os.write(self._reaper, f"{sign}{group}\n".encode())
+
+    async def _pump(self, name: str, stream: asyncio.StreamReader) -> None:
+        """Copies what a part prints to its log, 5 MB at most and two older ones."""
+        file = RotatingFileHandler(self.logs / f"{name}.log", maxBytes=5_000_000, backupCount=2, encoding="utf-8")
+        with contextlib.closing(file):
+            async for line in _lines(stream):
+                file.handle(logging.makeLogRecord({"msg": line}))
+                self._last_line[name] = line or self._last_line.get(name, "")
+                if os.environ.get("VERBOSE"):
+                    say(f"{name:8} | {line}")
+
+    async def _watch_health(self) -> None:
+        """Tells what is being waited for, and when everything is green; green forgives earlier deaths."""
+        await self._prepared.wait()
+        start = time.monotonic()
+        told: list[str] | None = None
+        announced = False
+        # no proxy of the environment between us and ourselves
+        async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
+            while True:
+                ailing = await self._ailing(client)
+                if not ailing:
+                    self._deaths.clear()
+                if ailing != told:
+                    if ailing:
+                        say(f"  waiting for {', '.join(ailing)} / 等待中 …")
+                    else:
+                        say(f"All green after {time.monotonic() - start:.0f} s / 全部就绪")
+                        if not announced:
+                            announced = True
+                            self._announce()
+                    told = ailing
+                if not ailing:
+                    start = time.monotonic()
+                await asyncio.sleep(2 if not ailing else 0.25)
+
+    async def _ailing(self, client: httpx.AsyncClient) -> list[str]:
+        """Names of the parts that are not well, as the gateway sees them; all of them while it does not answer."""
+        try:
+            answer = await client.get(self.health_url)
+            if answer.status_code == 200:
+                return []
+            parts: dict[str, str] = answer.json()["parts"]
+            return sorted(name for name, state in parts.items() if state not in ("ok", "off"))
+        except (httpx.HTTPError, ValueError, LookupError, AttributeError):
+            return [part.name for part in self.parts]
+
+    def _announce(self) -> None:
+        address = self.health_url.removesuffix("/healthz")
+        say(
+            f"\n  web chat / 网页聊天   {address}/\n  health / 健康检查     {self.health_url}\n"
+            "\nCtrl-C stops everything / 按 Ctrl-C 全部停止"
+        )
+
+
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # longer than the limit: the reader has dropped it
+            continue
+        if not line:
+            return
+        yield line.decode(errors="replace").rstrip()
+
+
+def say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone, and there is still work to do
+        print(text, flush=True)
+
+
+def supervise(parts: Sequence[Part], steps: Sequence[Step], health_url: str, data_dir: Path) -> int:
+    """Exit status: 0 stopped as asked, 1 gave up, 2 could not start."""
+    try:
+        with only_one(data_dir) as lock:
+            check_ports(parts)
+            try:
+                asyncio.run(Supervisor(parts, steps, health_url, data_dir / "logs").run(lock))
+            except StackError as error:
+                print(f"\n{error}", file=sys.stderr)
+                return 1
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def main() -> int:
+    try:
+        parts = house()
+        settings.database_url()
+    except ValueError as error:
+        print(f"{error}\n设置有误，请修改后重试。", file=sys.stderr)
+        return 2
+    gateway = parts[-1]
+    host = settings.HOST if gateway.host in ("0.0.0.0", "::") else gateway.host  # noqa: S104
+    return supervise(parts, STEPS, f"http://{host}:{gateway.port}/healthz", settings.data_dir())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
