@@ -1,0 +1,371 @@
+"""The after-sales rules: every row is walked, every slip of the pen is found when the file is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mall_adapter.mall import Decision, FreightPayer, OrderStatus, Reason, TicketKind
+from mall_adapter.policy import (
+    RULES_FILE,
+    AfterSalesFacts,
+    AfterSalesPolicy,
+    BrokenRules,
+    Trade,
+    merge,
+    working_day_after,
+)
+
+POLICY = AfterSalesPolicy.load()
+
+SHOES = AfterSalesFacts(
+    kind=TicketKind.RETURN,
+    reason=Reason.DISLIKE,
+    order_status=OrderStatus.DELIVERED,
+    hours_since_delivery=72,
+    parcel_lost=False,
+    parcel_late=False,
+    trade=Trade.CLOTHING,
+    fresh=False,
+    custom_made=False,
+    opened=None,
+    amount_cents=39900,
+    tickets_last_90_days=0,
+)
+"""Running shoes, delivered three days ago, the customer does not like the colour."""
+
+
+def after(days: float = 0, hours: float = 0) -> float:
+    return days * 24 + hours
+
+
+def parcel(**facts: Any) -> dict[str, Any]:
+    return {"order_status": "shipped", "hours_since_delivery": None} | facts
+
+
+def mooncakes(**facts: Any) -> dict[str, Any]:
+    return {"trade": "food", "fresh": True, "hours_since_delivery": after(days=1)} | facts
+
+
+# What differs from SHOES in a case that each row is for.
+ROWS: dict[str, dict[str, Any]] = {
+    "order_unpaid": {"order_status": "pending_payment", "hours_since_delivery": None},
+    "order_cancelled": {"order_status": "cancelled", "hours_since_delivery": None},
+    "not_shipped_exchange": {"order_status": "paid", "hours_since_delivery": None, "kind": "exchange"},
+    "not_shipped_custom": {"order_status": "presale", "hours_since_delivery": None, "custom_made": True},
+    "not_shipped": {"order_status": "presale", "hours_since_delivery": None, "kind": "refund"},
+    "lost_parcel": parcel(parcel_lost=True, kind="refund", reason="late_delivery"),
+    "in_transit_exchange": parcel(kind="exchange", reason="wrong_size"),
+    "late_parcel": parcel(parcel_late=True, reason="late_delivery"),
+    "delivered_late": {"parcel_late": True, "reason": "late_delivery"},
+    "custom_made": {"custom_made": True},
+    "fresh_no_reason": mooncakes(),
+    "in_transit": parcel(reason="changed_mind"),
+    "fresh_fault_refund": mooncakes(reason="quality"),
+    "fresh_fault_resend": mooncakes(reason="damaged", kind="exchange"),
+    "fresh_fault_too_late": mooncakes(reason="quality", hours_since_delivery=after(days=2, hours=1)),
+    "fault_too_late": {"reason": "quality", "hours_since_delivery": after(days=16)},
+    "course_fault": {"trade": "course", "reason": "not_as_described", "opened": True},
+    "missing_item_refund": {"reason": "missing_item", "kind": "refund"},
+    "missing_item_resend": {"reason": "missing_item", "kind": "exchange"},
+    "electronics_exchange_only": {"trade": "digital", "reason": "quality", "hours_since_delivery": after(days=8)},
+    "refund_without_return": {"reason": "damaged", "kind": "refund"},
+    "electronics_quality_return": {"trade": "digital", "reason": "quality", "opened": True},
+    "electronics_quality_exchange": {
+        "trade": "appliance",
+        "reason": "quality",
+        "kind": "exchange",
+        "hours_since_delivery": after(days=14),
+    },
+    "quality_fault": {"reason": "quality", "hours_since_delivery": after(days=14)},
+    "shop_error": {"reason": "wrong_item"},
+    "no_reason_too_late": {"order_status": "completed", "hours_since_delivery": after(days=40)},
+    "opened_course": {"trade": "course", "opened": True},
+    "opened_cosmetics": {"trade": "beauty", "opened": True},
+    "opened_electronics": {"trade": "digital", "opened": True},
+    "opened_food": {"trade": "food", "opened": True},
+    "refund_needs_return": {"kind": "refund"},
+    "ask_opened": {"trade": "beauty"},
+    "unopened_course": {"trade": "course", "opened": False},
+    "seven_days_no_reason": {},
+    "needs_a_person": {"hours_since_delivery": None},
+    "over_limit": {"trade": "digital", "opened": False, "amount_cents": 899900},
+    "frequent_returns": {"tickets_last_90_days": 9},
+}
+
+
+def facts(**changes: Any) -> AfterSalesFacts:
+    return replace(SHOES, **changes)
+
+
+def graph() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(RULES_FILE.read_text(encoding="utf-8"))
+    return content
+
+
+def node(content: dict[str, Any], step: str) -> dict[str, Any]:
+    return next(node["content"] for node in content["nodes"] if node["id"] == step)
+
+
+def row(content: dict[str, Any], step: str, name: str) -> dict[str, str]:
+    return next(row for row in node(content, step)["rules"] if json.loads(row.get("out_rule", '""')) == name)
+
+
+RULES = {
+    json.loads(row["out_rule"]): {
+        column["field"]: json.loads(row[column["id"]]) for column in node(graph(), step)["outputs"]
+    }
+    for step in ("entitlement", "review")
+    for row in node(graph(), step)["rules"]
+}
+"""Every row of the file by its name, with its outcome."""
+
+
+def test_every_row_has_its_case() -> None:
+    assert set(ROWS) == set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_row_is_reached_and_gives_its_outcome(rule: str) -> None:
+    decision = POLICY.decide(facts(**ROWS[rule]))
+    outcome = {name: getattr(decision, name) for name in RULES[rule]}
+    assert outcome | {"missing_facts": list(decision.missing_facts)} == {"missing_facts": []} | RULES[rule]
+
+
+STORIES: list[tuple[dict[str, Any], tuple[str, bool, str, bool, int, int]]] = [
+    # facts                          rule, allowed, freight, auto-approved, working days, refund in cents
+    ({}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
+    ({"kind": "exchange", "reason": "wrong_size"}, ("seven_days_no_reason", True, "customer", True, 3, 0)),
+    ({"opened": True}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
+    ({"reason": "damaged", "trade": "beauty", "opened": True}, ("shop_error", True, "shop", True, 3, 39900)),
+    ({"trade": "beauty", "opened": True}, ("opened_cosmetics", False, "nobody", False, 0, 0)),
+    ({"trade": "beauty", "opened": False}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
+    ({"custom_made": True, "reason": "quality"}, ("quality_fault", True, "shop", True, 3, 39900)),
+    (mooncakes(reason="quality"), ("fresh_fault_refund", True, "nobody", True, 1, 39900)),
+    (mooncakes(reason="late_delivery", parcel_late=True), ("delivered_late", True, "shop", False, 3, 39900)),
+    (ROWS["not_shipped"] | {"amount_cents": 899900}, ("not_shipped", True, "nobody", True, 1, 899900)),
+    (ROWS["lost_parcel"] | {"amount_cents": 899900}, ("over_limit", True, "nobody", False, 5, 899900)),
+    (ROWS["over_limit"] | {"reason": "quality"}, ("over_limit", True, "shop", False, 5, 899900)),
+    (parcel(custom_made=True), ("custom_made", False, "nobody", False, 0, 0)),
+    ({"reason": "late_delivery"}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), STORIES)
+def test_stories(changes: dict[str, Any], expected: tuple[str, bool, str, bool, int, int]) -> None:
+    rule, allowed, freight, auto_approve, handling_days, refund_cents = expected
+    assert POLICY.decide(facts(**changes)) == Decision(
+        allowed, rule, FreightPayer(freight), auto_approve, handling_days, refund_cents, missing_facts=()
+    )
+
+
+BOUNDARIES: list[tuple[str, dict[str, Any], str, str]] = [
+    # limit, facts, rule exactly at the limit, rule just beyond
+    ("no_reason_days", {}, "seven_days_no_reason", "no_reason_too_late"),
+    ("no_reason_days", {"trade": "beauty"}, "ask_opened", "no_reason_too_late"),
+    ("fault_days", {"reason": "damaged"}, "shop_error", "fault_too_late"),
+    (
+        "electronics_return_days",
+        ROWS["electronics_quality_return"],
+        "electronics_quality_return",
+        "electronics_exchange_only",
+    ),
+    ("fresh_fault_hours", mooncakes(reason="quality"), "fresh_fault_refund", "fresh_fault_too_late"),
+]
+
+
+@pytest.mark.parametrize(("limit", "changes", "within", "beyond"), BOUNDARIES)
+def test_a_limit_includes_its_last_moment(limit: str, changes: dict[str, Any], within: str, beyond: str) -> None:
+    hours = POLICY.limits[limit] * (1 if limit.endswith("hours") else 24)
+    assert POLICY.decide(facts(**changes | {"hours_since_delivery": hours})).rule == within
+    assert POLICY.decide(facts(**changes | {"hours_since_delivery": hours + 0.01})).rule == beyond
+
+
+def test_amount_and_frequency_limits() -> None:
+    most, many = POLICY.limits["auto_approve_cents"], POLICY.limits["frequent_tickets"]
+    assert POLICY.decide(facts(amount_cents=most)).auto_approve
+    assert not POLICY.decide(facts(amount_cents=most + 1)).auto_approve
+    assert POLICY.decide(facts(tickets_last_90_days=many - 1)).auto_approve
+    assert not POLICY.decide(facts(tickets_last_90_days=many)).auto_approve
+
+
+@given(
+    st.builds(
+        AfterSalesFacts,
+        hours_since_delivery=st.none() | st.floats(min_value=-1, max_value=1000),
+        amount_cents=st.integers(0, 10**7),
+        tickets_last_90_days=st.integers(0, 20),
+    )
+)
+def test_any_request_is_decided_and_one_answer_is_enough(request_facts: AfterSalesFacts) -> None:
+    decision = POLICY.decide(request_facts)
+    assert decision.rule in RULES
+    assert decision.refund_cents in (0, request_facts.amount_cents)
+    if decision.missing_facts:
+        assert request_facts.opened is None
+        for answer in (True, False):
+            assert not POLICY.decide(replace(request_facts, opened=answer)).missing_facts
+
+
+# Several lines in one request
+
+
+def test_a_question_about_one_line_comes_before_the_approval_of_another() -> None:
+    lipstick, shirt = facts(trade="beauty", amount_cents=12900), facts(amount_cents=8900)
+    asked = POLICY.decide(lipstick, shirt)
+    assert (asked.rule, asked.allowed, asked.missing_facts) == ("ask_opened", False, ("opened",))
+    answered = POLICY.decide(replace(lipstick, opened=False), replace(shirt, opened=False))
+    assert (answered.rule, answered.allowed, answered.refund_cents) == ("seven_days_no_reason", True, 21800)
+
+
+def test_a_refused_line_refuses_the_request_and_nothing_is_asked() -> None:
+    decision = POLICY.decide(facts(trade="beauty"), facts(), facts(**mooncakes()))
+    assert (decision.rule, decision.allowed, decision.refund_cents) == ("fresh_no_reason", False, 0)
+    assert decision.missing_facts == ()
+
+
+def test_the_amount_limit_counts_the_whole_request() -> None:
+    half = facts(amount_cents=POLICY.limits["auto_approve_cents"] // 2 + 1)
+    assert POLICY.decide(half).auto_approve
+    decision = POLICY.decide(half, half)
+    assert (decision.rule, decision.auto_approve, decision.refund_cents) == ("over_limit", False, 2 * half.amount_cents)
+
+
+def test_merge_takes_the_strictest_of_each() -> None:
+    decisions = [
+        Decision(True, "fresh_fault_refund", FreightPayer.NOBODY, True, 1, 500),
+        Decision(True, "course_fault", FreightPayer.SHOP, False, 3, 700),
+        Decision(True, "seven_days_no_reason", FreightPayer.CUSTOMER, True, 5, 900),
+    ]
+    assert merge(decisions) == Decision(True, "course_fault", FreightPayer.CUSTOMER, False, 5, 2100)
+
+
+def test_facts_that_the_rules_do_not_know_are_refused() -> None:
+    with pytest.raises(ValidationError, match="trade"):
+        facts(trade="electronics")
+    with pytest.raises(ValidationError, match="amount_cents"):
+        facts(amount_cents=-1)
+
+
+# A rules file that an operator has broken
+
+
+def lose(mapping: dict[str, str], key: str) -> None:
+    del mapping[key]
+
+
+Slip = Callable[[dict[str, Any]], object]
+SLIPS: dict[str, tuple[Slip, str]] = {
+    "missing outcome": (
+        lambda g: lose(row(g, "entitlement", "lost_parcel"), "out_handling_days"),
+        r'entitlement, row 6 \("lost_parcel"\): handling_days',
+    ),
+    "no freight payer of this name": (
+        lambda g: row(g, "entitlement", "shop_error").update(out_freight_payer='"seller"'),
+        r'\("shop_error"\): freight_payer',
+    ),
+    "formula as outcome": (
+        lambda g: row(g, "review", "over_limit").update(out_handling_days="1 + 4"),
+        r'review, row 1 \("over_limit"\): handling_days.*not a plain value',
+    ),
+    "allowed but never handled": (
+        lambda g: row(g, "entitlement", "quality_fault").update(out_handling_days="0"),
+        r'\("quality_fault"\): .*handling_days',
+    ),
+    "refused but approved": (
+        lambda g: row(g, "entitlement", "opened_food").update(out_auto_approve="true"),
+        r'\("opened_food"\): .*approved',
+    ),
+    "name missing": (
+        lambda g: row(g, "entitlement", "opened_food").update(out_rule=""),
+        r"row 30 \(without a name\)",
+    ),
+    "name twice": (
+        lambda g: row(g, "entitlement", "opened_food").update(out_rule='"opened_cosmetics"'),
+        "several rows have the rule name opened_cosmetics",
+    ),
+    "misspelt word": (
+        lambda g: row(g, "entitlement", "opened_cosmetics").update(in_trade='"beuaty"'),
+        r'\("opened_cosmetics"\): trade.*beuaty',
+    ),
+    "word for a number": (
+        lambda g: row(g, "entitlement", "opened_cosmetics").update(in_hours_since_delivery='<= "7"'),
+        r'\("opened_cosmetics"\): hours_since_delivery',
+    ),
+    "misspelt limit": (
+        lambda g: row(g, "review", "over_limit").update(in_request_cents="> limits.auto_aprove_cents"),
+        r'\("over_limit"\): request_cents.*limits.auto_aprove_cents',
+    ),
+    "no condition at all": (
+        lambda g: row(g, "entitlement", "lost_parcel").update(in_parcel_lost="=== ("),
+        r'\("lost_parcel"\): parcel_lost.*not a condition',
+    ),
+    "unknown fact": (
+        lambda g: node(g, "entitlement")["inputs"][0].update(field="order_state"),
+        "no fact 'order_state'",
+    ),
+    "a row that hides all below": (
+        lambda g: row(g, "entitlement", "order_unpaid").update(in_order_status=""),
+        r"entitlement: only the last row .*\[1, 35\]",
+    ),
+    "no catch-all": (lambda g: node(g, "entitlement")["rules"].pop(), r"entitlement: only the last row .*\[\]"),
+    "limit in words": (lambda g: node(g, "limits")["expressions"][0].update(value='"seven"'), "expressions.0.value"),
+    "all hits instead of the first": (lambda g: node(g, "review").update(hitPolicy="collect"), "hitPolicy"),
+    "review cut off": (lambda g: g["edges"].pop(3), "connected in this order"),
+    "no tables": (lambda g: g.pop("nodes"), "nodes"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_of_the_pen_stops_the_start(slip: str, tmp_path: Path) -> None:
+    spoil, complaint = SLIPS[slip]
+    content = graph()
+    spoil(content)
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BrokenRules, match=rf"rules\.json: .*{complaint}"):
+        AfterSalesPolicy.load(file)
+
+
+def test_half_a_file_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(RULES_FILE.read_text(encoding="utf-8")[:1000], encoding="utf-8")
+    with pytest.raises(BrokenRules, match=r"rules\.json"):
+        AfterSalesPolicy.load(file)
+
+
+def test_an_operator_changes_a_limit_without_python(tmp_path: Path) -> None:
+    content = graph()
+    node(content, "limits")["expressions"][0]["value"] = "30"
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    generous = AfterSalesPolicy.load(file)
+    assert generous.limits["no_reason_days"] == 30
+    assert generous.decide(facts(hours_since_delivery=after(days=29))).rule == "seven_days_no_reason"
+
+
+# Working days
+
+
+@pytest.mark.parametrize(
+    ("start", "days", "expected"),
+    [
+        (date(2026, 11, 23), 3, date(2026, 11, 26)),  # a plain week
+        (date(2026, 11, 26), 3, date(2026, 12, 1)),  # over a weekend
+        (date(2026, 9, 18), 1, date(2026, 9, 20)),  # Sunday worked for National Day
+        (date(2026, 9, 30), 3, date(2026, 10, 10)),  # National Day, and the Saturday worked for it
+        (date(2026, 2, 13), 2, date(2026, 2, 24)),  # Spring Festival
+        (date(2040, 2, 10), 1, date(2040, 2, 17)),  # far from any announcement: Spring Festival is off all the same
+    ],
+)
+def test_working_days_know_chinese_holidays(start: date, days: int, expected: date) -> None:
+    assert working_day_after(start, days) == expected
