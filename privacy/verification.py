@@ -52,8 +52,7 @@ def verify_keyring(connection: Connection) -> KeyRing:
 
 
 def _stored(connection: Connection) -> dict[int, bytes]:
-    rows = connection.execute(select(keyring_check.c.version, keyring_check.c.sealed)).all()
-    return {version: bytes(sealed) for version, sealed in rows}
+    return {row.version: row.sealed for row in connection.execute(select(keyring_check))}
 
 
 def _proof(ring: KeyRing) -> bytes:
