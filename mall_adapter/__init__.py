@@ -1,1 +1,97 @@
-"""The mall's room: what the house can do with orders, goods, tickets and coupons. SQL lives only here."""
+"""What the mall can do: orders, after-sales tickets, coupons, goods and their stock. SQL lives only here.
+
+``async with open_mall() as mall`` gives the mall that the settings name; :class:`Mall` says what may be asked of it.
+``python -m mall_adapter migrate`` makes the tables of the whole house, ``python -m mall_adapter seed`` the demo mall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import settings
+from mall_adapter.database import WRITES, create_engine, migrate
+from mall_adapter.mall import (
+    Coupon,
+    Customer,
+    Decision,
+    FreightPayer,
+    IdempotencyConflict,
+    InvalidTransition,
+    Mall,
+    MallError,
+    NotAllowed,
+    NotFound,
+    Order,
+    OrderLine,
+    OrderLocked,
+    OrderNotFound,
+    OrderStatus,
+    OutOfStock,
+    OwnershipRequired,
+    Product,
+    Reason,
+    Shipment,
+    Sku,
+    Ticket,
+    TicketEvent,
+    TicketExists,
+    TicketKind,
+    TicketRequest,
+    TicketStatus,
+    TrackingEvent,
+    WrongPhoneTail,
+)
+from mall_adapter.sql_mall import SqlMall
+from privacy import verify_keyring
+
+__all__ = [
+    "Coupon",
+    "Customer",
+    "Decision",
+    "FreightPayer",
+    "IdempotencyConflict",
+    "InvalidTransition",
+    "Mall",
+    "MallError",
+    "NotAllowed",
+    "NotFound",
+    "Order",
+    "OrderLine",
+    "OrderLocked",
+    "OrderNotFound",
+    "OrderStatus",
+    "OutOfStock",
+    "OwnershipRequired",
+    "Product",
+    "Reason",
+    "Shipment",
+    "Sku",
+    "SqlMall",
+    "Ticket",
+    "TicketEvent",
+    "TicketExists",
+    "TicketKind",
+    "TicketRequest",
+    "TicketStatus",
+    "TrackingEvent",
+    "WrongPhoneTail",
+    "create_engine",
+    "migrate",
+    "open_mall",
+]
+
+
+@asynccontextmanager
+async def open_mall() -> AsyncIterator[SqlMall]:
+    """The mall of ``settings.database_url()``. Raises :class:`privacy.KeyRingError` where the key ring is not its own.
+
+    A database that never had a key ring gets one.
+    """
+    engine = create_engine(settings.database_url())
+    try:
+        async with engine.execution_options(**WRITES).begin() as connection:
+            await connection.run_sync(verify_keyring)
+        yield SqlMall(engine)
+    finally:
+        await engine.dispose()

@@ -7,8 +7,12 @@ once somebody else has written in between. PostgreSQL ignores the option.
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from alembic import command
 from alembic.config import Config
@@ -26,6 +30,8 @@ WRITES = {"mall_writes": True}
 BUSY_SECONDS = 30
 """How long a statement may wait for a lock or for an answer before it fails."""
 
+SHOP_TIME = ZoneInfo("Asia/Shanghai")
+
 _MIGRATION_LOCK = 7_246_110
 """Any number, the same in every starter: the PostgreSQL advisory lock that migrations hold."""
 
@@ -38,12 +44,7 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
     # isolation_level None: sqlite3 begins nothing by itself, so that the event below decides how a transaction begins
     engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, **options)
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    _set_pragmas(engine, "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
@@ -53,9 +54,35 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
     return engine
 
 
+def _set_pragmas(engine: AsyncEngine, *pragmas: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
 def insert(session: AsyncSession, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT, which both databases write alike and SQLAlchemy keeps in their dialects."""
     return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)
+
+
+async def insert_numbered(
+    session: AsyncSession, table: type[Base], prefix: str, now: datetime, values: Callable[[str], dict[str, Any]]
+) -> str:
+    """Inserts a row under a new number that people can read out: ``prefix``, the day in the shop and six random digits.
+
+    ``values`` gives the row's other columns for a number. A number that is taken, even by a transaction that has not
+    committed yet, is never given out again.
+    """
+    for _ in range(20):
+        number = f"{prefix}{now.astimezone(SHOP_TIME):%y%m%d}{secrets.randbelow(10**6):06}"
+        row = {"id": number, **values(number)}
+        done = await session.execute(insert(session, table).values(row).on_conflict_do_nothing().returning(text("id")))
+        if done.first():
+            return number
+    raise RuntimeError(f"no free {prefix} number found today")
 
 
 async def migrate(url: str, revision: str = "head") -> None:
@@ -64,17 +91,14 @@ async def migrate(url: str, revision: str = "head") -> None:
     Runs in one transaction under a lock. A revision below the present one goes down, ``"base"`` drops everything.
     """
     engine = create_engine(url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        # batch mode changes a table by copying and dropping it, which must not touch the rows that point at it
+        _set_pragmas(engine, "foreign_keys = OFF")
     try:
-        async with engine.execution_options(**WRITES).connect() as connection:
-            if engine.dialect.name == "sqlite":
-                # batch mode rebuilds a table by dropping it, which must not touch the rows that point at it;
-                # the pragma does nothing inside a transaction
-                raw = await connection.get_raw_connection()
-                await raw.driver_connection.execute("PRAGMA foreign_keys = OFF")
-            async with connection.begin():
-                if engine.dialect.name == "postgresql":
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-                await connection.run_sync(_run, revision)
+        async with engine.execution_options(**WRITES).begin() as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+            await connection.run_sync(_run, revision)
     finally:
         await engine.dispose()
 

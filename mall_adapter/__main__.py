@@ -1,0 +1,44 @@
+"""``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import datetime
+
+import settings
+from mall_adapter import create_engine, migrate, open_mall
+from mall_adapter.database import SHOP_TIME
+from privacy import KeyRingError
+
+
+async def _migrate() -> None:
+    settings.data_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    await migrate(settings.database_url())
+    async with open_mall():  # makes the key ring of a new house, checks that of an old one
+        pass
+
+
+async def _seed() -> None:
+    from mall_adapter.demo import seed  # only this command needs what the demo is made with
+
+    engine = create_engine(settings.database_url())
+    try:
+        await seed(engine, datetime.now(SHOP_TIME).date())
+    finally:
+        await engine.dispose()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mall_adapter", description=__doc__)
+    commands = {"migrate": _migrate, "seed": _seed}
+    parser.add_argument("command", choices=commands)
+    try:
+        asyncio.run(commands[parser.parse_args().command]())
+    except (KeyRingError, ValueError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

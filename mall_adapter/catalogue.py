@@ -1,0 +1,112 @@
+"""Finding products by what a customer calls them: "那款跑鞋多少钱" finds 跑步鞋."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload, selectinload
+
+from mall_adapter import models
+from mall_adapter.mall import Product, Sku
+
+REFRESH_SECONDS = 60
+"""A new product can be found after this time; prices and stock are always read afresh."""
+
+ENOUGH = 0.4
+"""Share of a question's weight that a product must cover to be an answer."""
+
+_QUESTION = re.compile(
+    "多少钱|什么价格?|价格|价钱|几块钱?|怎么卖|怎么样|好不好|有没有|有货|还有|库存|我想|想要|想买|请问|问一下|看一下|看看|"
+    "推荐|介绍|一下|哪[款个种]|[这那][款个种双件台盒瓶]|一[款个种双件台盒瓶]|你们|什么|可以|现在|[的吗呢啊吧么了是有买要]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    product_id: str
+    names: tuple[str, str, str]  # name, brand, category
+    terms: frozenset[str]
+
+
+class Catalogue:
+    """The names of all products, a few thousand at most, kept in memory."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._weights: dict[str, float] = {}
+        self._read_at = -math.inf
+
+    async def find(self, session: AsyncSession, text: str, limit: int) -> Sequence[Product]:
+        """Best first; empty when nothing fits."""
+        if time.monotonic() - self._read_at > REFRESH_SECONDS:
+            await self._refresh(session)
+        ids = self._best(text, limit)
+        rows = await session.scalars(
+            select(models.Product)
+            .where(models.Product.id.in_(ids))
+            .options(selectinload(models.Product.skus), joinedload(models.Product.supplier))
+        )
+        products = {row.id: _to_product(row) for row in rows}
+        return [products[product_id] for product_id in ids if product_id in products]
+
+    async def _refresh(self, session: AsyncSession) -> None:
+        columns = models.Product.id, models.Product.name, models.Product.brand, models.Product.category
+        self._entries = [
+            _Entry(row.id, (_plain(row.name), _plain(row.brand), _plain(row.category)), _terms(" ".join(row[1:])))
+            for row in await session.execute(select(*columns).order_by(models.Product.id))
+        ]
+        seen = Counter(term for entry in self._entries for term in entry.terms)
+        self._weights = {term: math.log(1 + len(self._entries) / count) for term, count in seen.items()}
+        self._read_at = time.monotonic()
+
+    def _best(self, text: str, limit: int) -> list[str]:
+        whole = _plain(text)
+        asked = _terms(_QUESTION.sub(" ", whole))
+        unknown = math.log(1 + len(self._entries))  # a term that no product has weighs as much as the rarest
+        weight = sum(self._weights.get(term, unknown) for term in asked)
+        scores: dict[str, float] = {}
+        for entry in self._entries:
+            covered = sum(self._weights[term] for term in asked & entry.terms) / weight if asked else 0.0
+            named = sum(bonus for name, bonus in zip(entry.names, (2, 1, 1), strict=True) if name and name in whole)
+            if named or covered >= ENOUGH:
+                scores[entry.product_id] = named + covered
+        return sorted(scores, key=lambda product_id: (-scores[product_id], product_id))[:limit]
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _terms(text: str) -> frozenset[str]:
+    """Latin words and numbers, Chinese characters, and pairs of neighbouring characters."""
+    terms: set[str] = set()
+    for run in re.findall(r"[a-z0-9]+|[\u4e00-\u9fff]+", _plain(text)):
+        if run.isascii():
+            terms.add(run)
+        else:
+            terms.update(run)
+            terms.update(map("".join, pairwise(run)))
+    return frozenset(terms)
+
+
+def _to_product(row: models.Product) -> Product:
+    return Product(
+        id=row.id,
+        name=row.name,
+        brand=row.brand,
+        category=row.category,
+        supplier=row.supplier.name,
+        attributes=row.attributes,
+        skus=tuple(
+            Sku(sku.id, sku.spec, sku.price_cents, sku.quantity - sku.allocated - sku.reserved) for sku in row.skus
+        ),
+    )

@@ -1,0 +1,54 @@
+"""Coupons: granting them and listing what a sender holds."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mall_adapter import models
+from mall_adapter.mall import Coupon
+
+
+async def grant(
+    session: AsyncSession, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, now: datetime
+) -> str:
+    """The id of a new coupon for the sender's customer, or for the sender alone until it is bound to a customer."""
+    if off_cents < 1 or min_spend_cents < 0 or days < 1:
+        raise ValueError(
+            "a coupon takes off at least a cent, needs no negative spending and is valid for a day or more"
+        )
+    who = models.sender_index(sender)
+    account = await session.get(models.ChannelAccount, who)
+    coupon = models.Coupon(
+        id=f"CP{secrets.token_hex(8).upper()}",
+        customer_id=account.customer_id if account else None,
+        sender_index=None if account else who,
+        title=title,
+        off_cents=off_cents,
+        min_spend_cents=min_spend_cents,
+        granted_at=now,
+        valid_until=now + timedelta(days=days),
+    )
+    session.add(coupon)
+    return coupon.id
+
+
+async def read(session: AsyncSession, coupon_id: str) -> models.Coupon:
+    return await session.get_one(models.Coupon, coupon_id)
+
+
+async def held_by(session: AsyncSession, sender: str) -> Sequence[models.Coupon]:
+    """Those that end soonest first."""
+    who = models.sender_index(sender)
+    customer = select(models.ChannelAccount.customer_id).where(models.ChannelAccount.sender_index == who)
+    query = select(models.Coupon).where(or_(models.Coupon.sender_index == who, models.Coupon.customer_id.in_(customer)))
+    return (await session.scalars(query.order_by(models.Coupon.valid_until, models.Coupon.id))).all()
+
+
+def to_coupon(row: models.Coupon, now: datetime) -> Coupon:
+    status = "used" if row.used_at else "expired" if row.valid_until <= now else "unused"
+    return Coupon(row.id, row.title, row.off_cents, row.min_spend_cents, row.valid_until, status)

@@ -1,0 +1,195 @@
+"""The mall on our own tables: one transaction around each request; what happens in it is each capability's matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+
+from mall_adapter import coupons, models, orders, tickets
+from mall_adapter.catalogue import Catalogue
+from mall_adapter.database import WRITES, insert
+from mall_adapter.idempotency import claim
+from mall_adapter.mall import (
+    Coupon,
+    Customer,
+    Decision,
+    NotFound,
+    Order,
+    Product,
+    Ticket,
+    TicketRequest,
+    TicketStatus,
+)
+from mall_adapter.policy import AfterSalesPolicy
+
+
+class SqlMall:
+    """Implements :class:`mall_adapter.mall.Mall` on SQLite and PostgreSQL; safe to share between tasks.
+
+    ``policy`` are the after-sales rules (default: those of the house), ``clock`` gives the aware present.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        policy: AfterSalesPolicy | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._reading = async_sessionmaker(engine)
+        self._writing = async_sessionmaker(engine.execution_options(**WRITES))
+        self._policy = policy or AfterSalesPolicy.load()
+        self._clock = clock
+        self._catalogue = Catalogue()
+
+    # ---- who is speaking ----
+
+    async def customer_of(self, sender: str) -> Customer | None:
+        account = models.ChannelAccount
+        query = (
+            select(models.Customer)
+            .join(account, account.customer_id == models.Customer.id)
+            .where(account.sender_index == models.sender_index(sender))
+        )
+        async with self._reading() as session:
+            customer = await session.scalar(query)
+            return Customer(customer.id, customer.name, customer.region) if customer else None
+
+    async def bind(self, sender: str, customer_id: str) -> None:
+        """Ties the sender to a customer, in place of an earlier one; coupons that the sender held go along."""
+        who = models.sender_index(sender)
+        async with self._writing.begin() as session:
+            if await session.get(models.Customer, customer_id) is None:
+                raise NotFound(customer_id)
+            account = {"sender_index": who, "customer_id": customer_id, "role": "customer", "bound_at": self._clock()}
+            await session.execute(
+                insert(session, models.ChannelAccount)
+                .values(account)
+                .on_conflict_do_update(
+                    index_elements=["sender_index"],
+                    set_={"customer_id": customer_id, "bound_at": account["bound_at"]},
+                )
+            )
+            await session.execute(
+                update(models.Coupon)
+                .where(models.Coupon.sender_index == who)
+                .values(customer_id=customer_id, sender_index=None)
+            )
+
+    # ---- orders ----
+
+    async def order(self, sender: str, order_id: str) -> Order:
+        async with self._reading() as session:
+            return orders.to_order(await orders.owned(session, sender, order_id, self._clock()))
+
+    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order:
+        """Raises WrongPhoneTail, at the fifth wrong try OrderLocked. Proving twice is one proof."""
+        async with self._writing.begin() as session:
+            refusal = await orders.prove(session, sender, order_id, phone_tail, self._clock())
+        if refusal:
+            raise refusal
+        return await self.order(sender, order_id)
+
+    async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
+        async with self._reading() as session:
+            return [orders.to_order(row) for row in await orders.newest_owned(session, sender, limit)]
+
+    async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
+        """The cashier pays back what was paid when it sees the cancelled order; no ticket is made."""
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "cancel_order", sender, order_id)
+            if not done.result_id:
+                await orders.cancel(session, sender, order_id, now)
+                done.result_id = order_id
+            return orders.to_order(await orders.read(session, order_id))
+
+    async def place_order(self, customer_id: str, items: dict[str, int], idempotency_key: str) -> Order:
+        """The order is paid: the till stands before this command. It ships within two days."""
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "place_order", customer_id, sorted(items.items()))
+            if not done.result_id:
+                done.result_id = await orders.place(session, customer_id, items, now)
+            return orders.to_order(await orders.read(session, done.result_id))
+
+    async def ship_order(self, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order:
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "ship_order", order_id, carrier, tracking_number)
+            if not done.result_id:
+                await orders.ship(session, order_id, carrier, tracking_number, now)
+                done.result_id = order_id
+            return orders.to_order(await orders.read(session, order_id))
+
+    # ---- after-sales ----
+
+    async def assess(self, sender: str, request: TicketRequest) -> Decision:
+        async with self._reading() as session:
+            now = self._clock()
+            order = await orders.owned(session, sender, request.order_id, now)
+            _, decision = await tickets.assess(session, self._policy, order, request, now)
+            return decision
+
+    async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "create_ticket", sender, request)
+            if not done.result_id:
+                done.result_id = await tickets.create(session, self._policy, sender, request, now)
+            return tickets.to_ticket(await tickets.read(session, done.result_id))
+
+    async def ticket(self, sender: str, ticket_id: str) -> Ticket:
+        async with self._reading() as session:
+            return tickets.to_ticket(await tickets.read(session, ticket_id, tickets.owned_by(sender)))
+
+    async def tickets_of(self, sender: str, limit: int = 5) -> Sequence[Ticket]:
+        async with self._reading() as session:
+            return [tickets.to_ticket(row) for row in await tickets.newest_owned(session, sender, limit)]
+
+    async def cancel_ticket(self, sender: str, ticket_id: str, idempotency_key: str) -> Ticket:
+        """Until the goods are back in the shop."""
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "cancel_ticket", sender, ticket_id)
+            if not done.result_id:
+                await tickets.read(session, ticket_id, tickets.owned_by(sender))
+                await tickets.advance(session, ticket_id, TicketStatus.CANCELLED, "customer", "", now)
+                done.result_id = ticket_id
+            return tickets.to_ticket(await tickets.read(session, ticket_id))
+
+    async def advance_ticket(
+        self, ticket_id: str, to: TicketStatus, actor: str, note: str, idempotency_key: str
+    ) -> Ticket:
+        """``actor`` is "operator" or "supplier". Paid back before shipping, the goods stay in the shop's stock."""
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "advance_ticket", ticket_id, to, actor, note)
+            if not done.result_id:
+                await tickets.advance(session, ticket_id, to, actor, note, now)
+                done.result_id = ticket_id
+            return tickets.to_ticket(await tickets.read(session, ticket_id))
+
+    # ---- goods and coupons ----
+
+    async def find_products(self, text: str, limit: int = 5) -> Sequence[Product]:
+        async with self._reading() as session:
+            return await self._catalogue.find(session, text, limit)
+
+    async def coupons_of(self, sender: str) -> Sequence[Coupon]:
+        async with self._reading() as session:
+            now = self._clock()
+            return [coupons.to_coupon(row, now) for row in await coupons.held_by(session, sender)]
+
+    async def grant_coupon(
+        self, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, idempotency_key: str
+    ) -> Coupon:
+        async with self._writing.begin() as session:
+            now = self._clock()
+            request = (sender, title, off_cents, min_spend_cents, days)
+            done = await claim(session, idempotency_key, now, "grant_coupon", *request)
+            if not done.result_id:
+                done.result_id = await coupons.grant(session, *request, now)
+            return coupons.to_coupon(await coupons.read(session, done.result_id), now)

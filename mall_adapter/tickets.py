@@ -1,0 +1,219 @@
+"""After-sales tickets: what the rules say of a request, making a ticket, and the steps that it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from mall_adapter import models, orders
+from mall_adapter.database import SHOP_TIME, insert_numbered
+from mall_adapter.mall import (
+    Decision,
+    InvalidTransition,
+    NotAllowed,
+    NotFound,
+    OrderStatus,
+    Ticket,
+    TicketEvent,
+    TicketExists,
+    TicketKind,
+    TicketRequest,
+    TicketStatus,
+)
+from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
+
+_S = TicketStatus
+_GOODS_COME_BACK = {
+    _S.OPEN: {_S.APPROVED, _S.REJECTED, _S.CANCELLED},
+    _S.APPROVED: {_S.GOODS_RECEIVED, _S.CANCELLED},
+}
+STEPS: dict[TicketKind, dict[TicketStatus, set[TicketStatus]]] = {
+    TicketKind.RETURN: {
+        **_GOODS_COME_BACK,
+        _S.GOODS_RECEIVED: {_S.REFUNDED, _S.REJECTED},
+        _S.REFUNDED: {_S.CLOSED},
+    },
+    TicketKind.EXCHANGE: {
+        **_GOODS_COME_BACK,
+        _S.GOODS_RECEIVED: {_S.EXCHANGED, _S.REJECTED},
+        _S.EXCHANGED: {_S.CLOSED},
+    },
+    TicketKind.REFUND: {
+        _S.OPEN: {_S.APPROVED, _S.REJECTED, _S.CANCELLED},
+        _S.APPROVED: {_S.REFUNDED, _S.CANCELLED},
+        _S.REFUNDED: {_S.CLOSED},
+    },
+}
+"""The state machine: where a ticket of a kind may go from each state. A state that is not named is the end."""
+
+
+async def assess(
+    session: AsyncSession, policy: AfterSalesPolicy, order: models.Order, request: TicketRequest, now: datetime
+) -> tuple[list[models.OrderLine], Decision]:
+    """The lines that the request means, and what the rules say of them. Raises NotFound or TicketExists."""
+    unknown = set(request.line_ids) - {line.id for line in order.lines}
+    if unknown:
+        raise NotFound("no such line in this order")
+    lines = [line for line in order.lines if not request.line_ids or line.id in request.line_ids]
+    for line in lines:
+        if line.live_ticket:
+            raise TicketExists(to_ticket(await read(session, line.live_ticket.ticket_id)))
+    recent = await session.scalar(
+        select(func.count())
+        .select_from(models.Ticket)
+        .join(models.Order, models.Order.id == models.Ticket.order_id)
+        .where(
+            models.Order.customer_id == order.customer_id,
+            models.Ticket.created_at >= now - timedelta(days=90),
+            models.Ticket.status != TicketStatus.CANCELLED,
+        )
+    )
+    since_delivery = None if order.delivered_at is None else (now - order.delivered_at) / timedelta(hours=1)
+    facts = [
+        AfterSalesFacts(
+            kind=request.kind,
+            reason=request.reason,
+            order_status=order.status,
+            hours_since_delivery=since_delivery,
+            parcel_lost=any(parcel.status == "lost" for parcel in order.shipments),
+            parcel_late=any(
+                parcel.promised_by is not None and (parcel.delivered_at or now) > parcel.promised_by
+                for parcel in order.shipments
+            ),
+            trade=line.sku.product.trade,
+            fresh=line.sku.product.fresh,
+            custom_made=line.sku.product.custom_made,
+            opened=True if line.activated_at else request.opened,
+            amount_cents=line.quantity * line.unit_price_cents,
+            tickets_last_90_days=recent or 0,
+        )
+        for line in lines
+    ]
+    return lines, policy.decide(*facts)
+
+
+async def create(
+    session: AsyncSession, policy: AfterSalesPolicy, sender: str, request: TicketRequest, now: datetime
+) -> str:
+    """The id of the new ticket; what the rules approve by themselves is approved at once."""
+    await orders.lock(session, request.order_id)
+    order = await orders.owned(session, sender, request.order_id, now)
+    lines, decision = await assess(session, policy, order, request, now)
+    if not decision.allowed:
+        raise NotAllowed(decision)
+    ticket_id = await insert_numbered(
+        session,
+        models.Ticket,
+        "RT",
+        now,
+        lambda _: {
+            "order_id": order.id,
+            "kind": request.kind,
+            "status": TicketStatus.APPROVED if decision.auto_approve else TicketStatus.OPEN,
+            "reason": request.reason,
+            "summary": "、".join(_describe(line) for line in lines),
+            "note": request.note,
+            "rule": decision.rule,
+            "freight_payer": decision.freight_payer,
+            "auto_approve": decision.auto_approve,
+            "handling_days": decision.handling_days,
+            "refund_cents": decision.refund_cents,
+            "due_on": working_day_after(now.astimezone(SHOP_TIME).date(), decision.handling_days),
+            "created_at": now,
+        },
+    )
+    session.add_all(models.TicketLine(ticket_id=ticket_id, order_line_id=line.id) for line in lines)
+    session.add(_event(ticket_id, now, TicketStatus.OPEN, "customer", ""))
+    if decision.auto_approve:
+        session.add(_event(ticket_id, now, TicketStatus.APPROVED, "rule", decision.rule))
+    return ticket_id
+
+
+async def advance(
+    session: AsyncSession, ticket_id: str, to: TicketStatus, actor: str, note: str, now: datetime
+) -> None:
+    """One step of the state machine. Raises NotFound, or InvalidTransition where there is no such step."""
+    order_id = await session.scalar(select(models.Ticket.order_id).where(models.Ticket.id == ticket_id))
+    if order_id is None:
+        raise NotFound(ticket_id)
+    await orders.lock(session, order_id)
+    ticket = await read(session, ticket_id)
+    if to not in STEPS[ticket.kind].get(ticket.status, ()):
+        raise InvalidTransition(f"a {ticket.kind} ticket cannot go from {ticket.status} to {to}")
+    ticket.status = to
+    session.add(_event(ticket_id, now, to, actor, note))
+    if to in {TicketStatus.REJECTED, TicketStatus.CANCELLED}:
+        for line in ticket.lines:
+            line.live = False
+    elif to is TicketStatus.REFUNDED:
+        await _keep_unshipped(session, ticket)
+
+
+async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket) -> None:
+    """Money back before shipping: the pieces stay in the shop, and an order of which nothing is left is cancelled."""
+    order = await orders.read(session, ticket.order_id)
+    if order.status not in orders.UNSHIPPED:
+        return
+    refunded = {line.order_line_id for line in ticket.lines}
+    await orders.release(session, (line for line in order.lines if line.id in refunded))
+    if all(line.live_ticket and line.live_ticket.ticket.status in orders.PAID_BACK for line in order.lines):
+        order.status = OrderStatus.CANCELLED
+
+
+async def read(session: AsyncSession, ticket_id: str, *conditions: ColumnElement[bool]) -> models.Ticket:
+    """Raises NotFound; without ``conditions`` it does not ask whose ticket it is."""
+    ticket = await session.scalar(_whole_tickets().where(models.Ticket.id == ticket_id, *conditions))
+    if ticket is None:
+        raise NotFound(ticket_id)
+    return ticket
+
+
+def owned_by(sender: str) -> ColumnElement[bool]:
+    """Tickets of the sender's orders, as a condition."""
+    return models.Ticket.order_id.in_(orders.owned_ids(sender))
+
+
+async def newest_owned(session: AsyncSession, sender: str, limit: int) -> Sequence[models.Ticket]:
+    query = _whole_tickets().where(owned_by(sender)).order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
+    return (await session.scalars(query.limit(limit))).all()
+
+
+def to_ticket(row: models.Ticket) -> Ticket:
+    return Ticket(
+        id=row.id,
+        order_id=row.order_id,
+        kind=row.kind,
+        status=row.status,
+        reason=row.reason,
+        line_ids=tuple(line.order_line_id for line in row.lines),
+        summary=row.summary,
+        decision=Decision(
+            allowed=True,
+            rule=row.rule,
+            freight_payer=row.freight_payer,
+            auto_approve=row.auto_approve,
+            handling_days=row.handling_days,
+            refund_cents=row.refund_cents,
+        ),
+        due_on=row.due_on,
+        created_at=row.created_at,
+        history=tuple(TicketEvent(event.time, event.status, event.actor, event.note) for event in row.events),
+    )
+
+
+def _whole_tickets() -> Select[models.Ticket]:
+    parts = selectinload(models.Ticket.lines), selectinload(models.Ticket.events)
+    return select(models.Ticket).options(*parts).execution_options(populate_existing=True)
+
+
+def _event(ticket_id: str, now: datetime, status: TicketStatus, actor: str, note: str) -> models.TicketEvent:
+    return models.TicketEvent(ticket_id=ticket_id, time=now, status=status, actor=actor, note=note)
+
+
+def _describe(line: models.OrderLine) -> str:
+    count = f" ×{line.quantity}" if line.quantity > 1 else ""
+    return f"{line.product_name} {line.spec}{count}"
