@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = "uv==0.13.9"  # what is installed into .venvs/tools when the machine has no uv
@@ -345,10 +344,7 @@ def explained(output: str) -> SetupError:
 
 
 def main(arguments: Sequence[str]) -> int:
-    def stop(signum: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)  # unwind, so that the installer underneath is stopped too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwind, so that the installer underneath stops too
     try:
         if arguments[:1] == ["lock"]:
             make_locks(ENVIRONMENTS, arguments[1:], os.environ)

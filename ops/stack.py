@@ -27,7 +27,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import cast
 
 import httpx
 import psutil
@@ -216,21 +215,25 @@ class Supervisor:
 
     async def _once(self, name: str, command: Sequence[str]) -> int:
         """Runs a command in its own process group until it and its children are gone; returns its exit status."""
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=settings.ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            limit=2**20,
-        )
-        self._groups.add(process.pid)
-        self._tell_reaper("+", process.pid)
-        pump = asyncio.create_task(self._pump(name, cast(asyncio.StreamReader, process.stdout)))
+        # a pipe of our own: asyncio's would make wait() last until the part's workers, too, have closed it
+        reader, writer = os.pipe()
+        pump = asyncio.create_task(self._pump(name, reader))
         self._pumps.add(pump)
         pump.add_done_callback(self._pumps.discard)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=settings.ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                start_new_session=True,
+            )
+        finally:
+            os.close(writer)
+        self._groups.add(process.pid)
+        self._tell_reaper("+", process.pid)
         code = await process.wait()
         await self._end(process.pid)  # workers that outlived it would keep its port
         await asyncio.wait((pump,), timeout=1)
@@ -246,11 +249,11 @@ class Supervisor:
         with contextlib.suppress(BrokenPipeError):  # somebody killed it; the orderly ways to stop still work
             os.write(self._reaper, f"{sign}{group}\n".encode())
 
-    async def _pump(self, name: str, stream: asyncio.StreamReader) -> None:
+    async def _pump(self, name: str, reader: int) -> None:
         """Copies what a part prints to its log, 5 MB at most and two older ones."""
         file = RotatingFileHandler(self.logs / f"{name}.log", maxBytes=5_000_000, backupCount=2, encoding="utf-8")
         with contextlib.closing(file):
-            async for line in _lines(stream):
+            async for line in _lines(reader):
                 file.handle(logging.makeLogRecord({"msg": line}))
                 self._last_line[name] = line or self._last_line.get(name, "")
                 if os.environ.get("VERBOSE"):
@@ -300,7 +303,11 @@ class Supervisor:
         )
 
 
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+async def _lines(reader: int) -> AsyncIterator[str]:
+    """Lines from a pipe until it is closed at the other end."""
+    stream = asyncio.StreamReader(limit=2**20)
+    pipe = os.fdopen(reader, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
     while True:
         try:
             line = await stream.readline()

@@ -1,0 +1,51 @@
+# The front door of the house. `make help` lists what it can do.
+
+# The first Python that really starts: it sets up the environments, and needs nothing but itself
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10 /usr/bin/python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && echo $$python && break; done)
+APP := .venvs/app/bin/python
+RASA := .venvs/rasa/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help environments run chat train test lint format bench lock migrate seed clean
+
+help: ## this list / 列出所有命令
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+environments: ## make .venvs/app and .venvs/rasa, if they are not there / 准备运行环境
+	@test -n "$(PYTHON)" || { echo "No Python 3.8 or newer was found / 没有找到 Python 3.8 以上版本"; exit 1; }
+	@$(PYTHON) ops/environments.py
+
+run: train ## start everything, and stop it with Ctrl-C / 启动全部服务
+	@exec $(APP) -m ops.stack
+
+chat: environments ## talk to the running assistant in a terminal / 在终端里对话
+	@exec $(APP) -m connectors chat
+
+train: environments ## train the bot if its data changed; FORCE=1 trains anyway / 训练机器人
+	@$(APP) -m ops.training $(if $(FORCE),--force)
+
+test: train ## lint, types, contracts, tests, conversations / 全部检查
+	@exec $(APP) -m ops.checks
+
+lint: environments ## only the quick checks of test / 只做快速检查
+	@exec $(APP) -m ops.checks --quick
+
+format: environments ## format the code / 格式化代码
+	@$(APP) -m ruff check --fix --quiet .
+	@$(APP) -m ruff format --quiet .
+
+bench: train ## measure a turn, throughput, memory and start / 性能测试
+	@exec $(APP) -m tests.bench
+
+lock: ## lock the versions of requirements/*.in anew; ARGS=--upgrade takes newer ones / 更新锁文件
+	@$(PYTHON) ops/environments.py lock $(ARGS)
+
+migrate: environments ## bring the database's tables up to date / 更新数据库结构
+	@$(APP) -m mall_adapter migrate
+
+seed: migrate ## fill the demo mall, if it is empty / 填充演示商城
+	@$(APP) -m mall_adapter seed
+
+clean: ## remove environments and models; var/ (data, keys) stays / 删除环境与模型，保留 var/
+	rm -rf .venvs models .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .rasa

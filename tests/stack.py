@@ -1,0 +1,110 @@
+"""A private stack for tests and benchmarks: its own data folder, its own ports, the really trained bot.
+
+with Stack(tmp_path) as stack:
+    httpx.post(f"{stack.url}/api/chat", json={"sender": "a", "text": "你好"})
+    stack.kill("bot")
+    stack.wait_until_green()
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+
+import settings
+from ops.stack import house
+
+OURS = ("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL", "ADMIN_TOKEN")
+"""Settings of the developer's shell that must not reach a private stack."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listened on a moment ago."""
+    probes = [socket.create_server((settings.HOST, 0)) for _ in range(count)]
+    ports: list[int] = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Stack:
+    """What `make run` starts, in `data_dir` (kept afterwards; logs in `data_dir/logs`); more settings by keyword."""
+
+    def __init__(self, data_dir: Path, **more: str) -> None:
+        gateway, bot, actions = map(str, free_ports(3))
+        inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+        ports = {"GATEWAY_PORT": gateway, "BOT_PORT": bot, "ACTIONS_PORT": actions}
+        self.data_dir = data_dir
+        self.env = inherited | ports | {"DATA_DIR": str(data_dir)} | more
+        self.url = f"http://{settings.HOST}:{gateway}"
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Stack:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with (self.data_dir / "stack.txt").open("ab") as output:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-m", "ops.stack"], cwd=settings.ROOT, env=self.env, stdout=output, stderr=output
+            )
+        try:
+            self.wait_until_green()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def supervisor(self) -> psutil.Process:
+        assert self._supervisor is not None, "the stack was not started"
+        return psutil.Process(self._supervisor.pid)
+
+    def said(self) -> str:
+        """What the supervisor has printed."""
+        return (self.data_dir / "stack.txt").read_text()
+
+    def wait_until_green(self, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                assert self._supervisor is not None and self._supervisor.poll() is None, self.said()
+                try:
+                    if client.get(f"{self.url}/healthz").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)
+        raise TimeoutError(f"not green after {seconds:g} s:\n{self.said()}")
+
+    def pids(self) -> dict[str, int]:
+        """Process of each part that is running."""
+        commands = {part.command: part.name for part in house()}
+        return {
+            name: child.pid for child in self.supervisor.children() if (name := commands.get(tuple(child.cmdline())))
+        }
+
+    def kill(self, part: str) -> None:
+        """`kill -9` of one part's process; the supervisor starts it again."""
+        os.kill(self.pids()[part], signal.SIGKILL)
+
+    def memory(self) -> int:
+        """Resident bytes of the supervisor and everything under it."""
+        return sum(process.memory_info().rss for process in (self.supervisor, *self.supervisor.children(True)))
+
+    def stop(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.terminate()
+            self._supervisor.wait(timeout=30)
+            self._supervisor = None
