@@ -84,3 +84,8 @@ def actions_url() -> str:
 def bind_host() -> str:
     """Address on which the gateway listens (``BIND_HOST``, default loopback)."""
     return os.environ.get("BIND_HOST") or HOST
+
+
+def public_url() -> str:
+    """Address under which customers reach the gateway (``PUBLIC_URL``); https makes its cookies secure."""
+    return (os.environ.get("PUBLIC_URL") or f"http://{HOST}:{gateway_port()}").rstrip("/")

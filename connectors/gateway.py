@@ -1,0 +1,192 @@
+"""The gateway: one HTTP address for customers' messages, the web chat and the health of the whole."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.gzip import GZipMiddleware
+
+import settings
+from connectors.bot_client import BotClient, BotUnavailable
+from connectors.hardening import Hardening
+from connectors.health import health
+from connectors.inbox import Inbox, MessageIdReused
+from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply
+from connectors.turns import Busy, Turns
+from connectors.web.visitor import Visitors
+from privacy import KeyRing
+
+log = logging.getLogger(__name__)
+
+WEB = Path(__file__).parent / "web"
+
+SPEECHLESS = BotMessage(text="我在听，能换个说法再告诉我一次吗？")
+"""For a turn in which the bot said nothing: a customer never gets silence."""
+
+# what a caller did wrong, by the type of pydantic's complaint; our own complaints carry their words themselves
+COMPLAINTS = {
+    "json_invalid": "请求不是有效的 JSON。",
+    "missing": "缺少 {field}。",
+    "string_type": "{field} 必须是文字。",
+    "string_unicode": "{field} 里有不完整的字符，请检查编码。",
+    "string_too_short": "{field} 不能为空。",
+    "string_too_long": "{field} 太长了。",
+    "string_pattern_mismatch": "{field} 只能用字母、数字和 . _ : -，最多 64 个。",
+}
+REFUSALS = {404: "没有这个地址。", 405: "这个地址不支持这种请求。", 413: "内容太大了，请缩短后再发。"}
+
+
+def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
+    """The gateway for this key ring and database, both checked by the caller; it closes the engine when it stops."""
+    http = httpx.AsyncClient(
+        timeout=httpx.Timeout(5.0, connect=2.0),
+        limits=httpx.Limits(max_connections=None),  # Turns bounds them
+        trust_env=False,  # the bot and the actions are neighbours: never through a proxy
+    )
+    bot = BotClient(http, settings.rasa_url())
+    inbox = Inbox(engine)
+    turns = Turns()
+    visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
+    callers = ring.derive("api_sender")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        purging = asyncio.create_task(_purge_hourly(inbox))
+        yield
+        purging.cancel()
+        await http.aclose()
+        await engine.dispose()
+
+    app = FastAPI(
+        title="掌柜", lifespan=lifespan, openapi_url=None
+    )  # its own pages of documentation load outside assets
+    app.add_middleware(Hardening)
+    _explain_errors(app)
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        response = FileResponse(WEB / "index.html")
+        visitors.remember(response, visitors.identify(request))
+        return response
+
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=WEB / "static")))
+
+    @app.post("/api/chat")
+    async def chat(body: ChatRequest, request: Request, response: Response) -> dict[str, Any]:
+        """Say something to the bot, as the visitor of the cookie or in a caller's own conversation."""
+        if body.sender is not None:
+            # a name space of its own, whatever the caller's id looks like
+            sender = "api:" + hmac.new(callers, body.sender.encode(), hashlib.sha256).hexdigest()
+        else:
+            visitor = visitors.identify(request) or visitors.remember(response, None)
+            sender = f"web:{visitor}"
+        response.headers["Cache-Control"] = "no-store"
+        message = InboundMessage(sender, body.message_id or token_hex(16), body.text)
+        async with turns.turn(sender):
+            reply = await _answer(inbox, bot, message)
+        return {"id": message.message_id, **reply.model_dump(exclude_unset=True)}
+
+    @app.get("/healthz")
+    async def healthz(response: Response) -> dict[str, Any]:
+        parts = await health(bot, http, engine)
+        ok = "down" not in parts.values()
+        response.status_code = 200 if ok else 503
+        return {"status": "ok" if ok else "degraded", "parts": parts}
+
+    return app
+
+
+async def _answer(inbox: Inbox, bot: BotClient, message: InboundMessage) -> Reply:
+    """The bot's answer, or the one that it gave when this message came before."""
+    started = time.perf_counter()
+    known = await inbox.receive(message)
+    if known and known.reply:
+        log.info("turn %s: answered before", message.message_id)
+        return known.reply
+    try:
+        reply = await bot.send(message, redelivered=known is not None)
+    except BotUnavailable as error:
+        log.error("turn %s: %s", message.message_id, error)
+        raise
+    if not reply.messages:
+        log.warning("turn %s: the bot said nothing", message.message_id)
+        reply.messages.append(SPEECHLESS)
+    try:
+        await inbox.answer(message, reply)
+    except (SQLAlchemyError, OSError) as error:
+        # the bot has it too: a message that is sent again goes there as redelivered
+        log.error("turn %s: answer not kept (%s)", message.message_id, type(error).__name__)
+    log.info("turn %s: %.0f ms", message.message_id, (time.perf_counter() - started) * 1000)
+    return reply
+
+
+async def _purge_hourly(inbox: Inbox) -> None:
+    while True:
+        try:
+            if purged := await inbox.purge():
+                log.info("forgot %d old messages", purged)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("old messages not purged (%s)", type(error).__name__)
+        await asyncio.sleep(3600)
+
+
+def _error(status: int, code: str, message: str, retry_after: int | None = None) -> JSONResponse:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+
+
+def _explain_errors(app: FastAPI) -> None:
+    """Every refusal is JSON with a stable code and a reason in Chinese, and quotes nothing of what was sent."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        fault = error.errors()[0]
+        kind, field = fault["type"], str(fault["loc"][-1])
+        if kind in {"blank_text", "unreadable_text", "text_too_long"}:
+            return _error(422, kind, fault["msg"])
+        words = COMPLAINTS.get(kind, '请求的格式不对，应为 JSON：{{"text": "…"}}。')
+        return _error(422, kind, words.format(field=field))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        words = REFUSALS.get(error.status_code, "请求无法读取。")
+        return _error(error.status_code, f"http_{error.status_code}", words)
+
+    @app.exception_handler(MessageIdReused)
+    async def reused(_: Request, error: MessageIdReused) -> JSONResponse:
+        return _error(409, "message_id_reused", "这个 message_id 已经用在另一条消息上了。")
+
+    @app.exception_handler(Busy)
+    async def busy(_: Request, error: Busy) -> JSONResponse:
+        return _error(429, "too_many_messages", "消息有点多，掌柜正在一条条回复，请稍等几秒再发。", error.retry_after)
+
+    @app.exception_handler(BotUnavailable)
+    async def bot_away(_: Request, error: BotUnavailable) -> JSONResponse:
+        return _error(503, "bot_unavailable", "掌柜暂时走开了，马上回来。您的消息没有丢，请稍后重发。", 5)
+
+    @app.exception_handler(SQLAlchemyError)
+    @app.exception_handler(OSError)
+    async def storage_away(_: Request, error: Exception) -> JSONResponse:
+        log.error("storage unavailable: %s", type(error).__name__)
+        return _error(503, "storage_unavailable", "系统正在维护，请稍后再试。", 5)
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        return _error(500, "internal_error", "掌柜这边出了点问题，已经记下来了，请稍后再试。")

@@ -1,0 +1,77 @@
+"""What travels between a customer, the gateway and the bot."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+MAX_TEXT = 2000
+"""Characters of one message."""
+
+# Letters that draw nothing: Hangul fillers and the empty Braille cell. Unicode files them under letters and symbols.
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+
+
+def _shows(character: str) -> bool:
+    """Separators, controls, invisible formats and lone combining marks draw nothing on their own."""
+    return unicodedata.category(character)[0] not in "ZCM" and character not in _BLANK_LETTERS
+
+
+def _readable(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise PydanticCustomError(
+            "text_too_long", "这条消息太长了（最多 {limit} 字），请分几次发给我。", {"limit": MAX_TEXT}
+        )
+    # Cs: half of a surrogate pair, which JSON's \u escapes can smuggle in and UTF-8 cannot carry
+    if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r" for character in text):
+        raise PydanticCustomError("unreadable_text", "消息里有无法识别的字符，请删掉后再发一次。")
+    if not any(_shows(character) for character in text):
+        raise PydanticCustomError("blank_text", "没有收到文字，请说说您想办什么。")
+    return text
+
+
+class ChatRequest(BaseModel):
+    """Body of ``POST /api/chat``. Without ``sender`` the visitor of the signed cookie is speaking."""
+
+    sender: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    text: Annotated[str, AfterValidator(_readable)]
+    message_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] | None = None
+
+
+class Button(BaseModel):
+    title: str
+    payload: str
+
+
+class BotMessage(BaseModel):
+    text: str | None = None
+    buttons: list[Button] | None = None
+    image: str | None = None
+    custom: dict[str, Any] | None = None
+
+
+class Understood(BaseModel):
+    """What the bot made of the customer's words; later versions of the bot may add to it."""
+
+    model_config = ConfigDict(extra="allow")
+    intent: str | None
+    confidence: float
+    worry: float
+
+
+class Reply(BaseModel):
+    """The bot's answer to one message."""
+
+    messages: list[BotMessage]
+    understood: Understood
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    sender: str  # "<channel>:<external id>", ASCII
+    message_id: str  # the channel's own id of the message, unique for its sender
+    text: str

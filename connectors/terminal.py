@@ -1,0 +1,87 @@
+"""The same conversation in a terminal, through the running gateway."""
+
+from __future__ import annotations
+
+import readline  # noqa: F401  # gives input() line editing that knows how wide a Chinese character is
+import sys
+import time
+from secrets import token_hex
+from typing import Any
+
+import httpx
+
+import settings
+
+PROMPT = "您: "
+PATIENCE = 60.0
+"""Seconds for one message, tries together."""
+
+
+class GatewayAway(Exception):
+    pass
+
+
+def chat() -> None:
+    """Talk until Ctrl-D or Ctrl-C. A number chooses one of the buttons that were just shown."""
+    sender, buttons = f"terminal-{token_hex(8)}", list[dict[str, str]]()
+    print("掌柜在线。直接说您想办什么；Ctrl-D 离开。")
+    with httpx.Client(base_url=f"http://{settings.bind_host()}:{settings.gateway_port()}", trust_env=False) as http:
+        while True:
+            try:
+                words = input(PROMPT).strip()
+                if not words:
+                    continue
+                buttons = _show(_send(http, sender, _chosen(words, buttons)))
+            except (EOFError, KeyboardInterrupt):
+                print("\n再见，有事随时叫我。")
+                return
+            except GatewayAway:
+                print("（连不上掌柜，请确认 `make run` 正在运行，然后再说一次。）")
+            except UnicodeDecodeError:
+                print("（没看懂这行字的编码，请用 UTF-8。）")
+
+
+def _chosen(words: str, buttons: list[dict[str, str]]) -> str:
+    if words.isdecimal() and 0 < int(words) <= len(buttons):
+        return buttons[int(words) - 1]["payload"]
+    return words
+
+
+def _send(http: httpx.Client, sender: str, text: str) -> dict[str, Any]:
+    """One message, sent again under the same id while the gateway or the bot is away."""
+    body = {"sender": sender, "text": text, "message_id": token_hex(16)}
+    deadline = time.monotonic() + PATIENCE
+    told = False
+    while time.monotonic() < deadline:
+        try:
+            response = http.post("/api/chat", json=body, timeout=40)
+        except httpx.TransportError:
+            pause = 1.0
+        else:
+            if response.status_code not in (429, 503):
+                answer: dict[str, Any] = response.json()
+                return answer
+            pause = float(response.headers["Retry-After"])
+        if not told:
+            print("（连接断开，正在重连…）")
+            told = True
+        time.sleep(pause)
+    raise GatewayAway
+
+
+def _show(answer: dict[str, Any]) -> list[dict[str, str]]:
+    """Print the answer; returns its buttons in the order of their numbers."""
+    if "error" in answer:
+        print(f"（{answer['error']['message']}）")
+        return []
+    buttons: list[dict[str, str]] = []
+    for message in answer["messages"]:
+        if text := message.get("text"):
+            print(f"掌柜: {text}")
+        if image := message.get("image"):
+            print(f"掌柜: [图片] {image}")
+        for button in message.get("buttons") or []:
+            buttons.append(button)
+            print(f"  {len(buttons)}. {button['title']}")
+    sys.stdout.flush()
+    return buttons

@@ -1,0 +1,176 @@
+// The web chat: deep-chat draws it, this file keeps the conversation. Words are never read as Markdown or HTML.
+
+import "/static/vendor/deep-chat-2.4.2/deepChat.bundle.js";
+
+const MAX_TEXT = 2000;
+const ANSWER_WITHIN = 40_000; // ms; the gateway itself gives up on the bot after 25 s
+const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000]; // ms between tries; the last one repeats
+const GREETING = "您好，我是掌柜。退换货、查订单、问物流，直接跟我说就行。";
+const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "联系人工"];
+const OFFLINE = "网络断开，正在重连…";
+
+
+// ---- what survives a reload: kept in this tab only, so that a shared computer forgets it when the tab is closed ----
+
+const KEY = "zhanggui";
+// lines: {customer: text} or {bot: message}; outbox: what has no answer yet, in order; spent: buttons of lines before this one are used up
+const { lines, outbox, spent } = { lines: [], outbox: [], spent: 0, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
+const state = { lines, outbox, spent };
+const save = () => sessionStorage.setItem(KEY, JSON.stringify(state));
+
+// ---- words and elements ----
+
+function element(tag, properties, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+const asText = (text) => element("p", {}, text).outerHTML;
+
+// deep-chat's own hook for its Markdown renderer: plain text takes its place
+window.remarkable_plugins = [{ plugin: (markdown) => (markdown.render = asText) }];
+
+function choices(buttons, disabled) {
+  const nodes = buttons.map(({ title, payload }) => {
+    const node = element("button", { type: "button", className: "choice", disabled }, title);
+    node.dataset.payload = payload;
+    return node;
+  });
+  return element("div", { className: "choices" }, ...nodes).outerHTML;
+}
+
+/** One line of the transcript as deep-chat's messages. */
+function bubbles({ customer, bot }, used) {
+  if (!bot) return [{ role: "user", text: customer }];
+  const messages = [];
+  if (bot.text) messages.push({ role: "ai", text: bot.text });
+  if (bot.image) messages.push({ role: "ai", html: element("img", { className: "picture", src: bot.image, alt: "图片" }).outerHTML });
+  if (bot.buttons?.length) messages.push({ role: "ai", html: choices(bot.buttons, used) });
+  return messages;
+}
+
+// ---- the chat ----
+
+const banner = document.getElementById("banner");
+
+function showBanner(text) {
+  banner.textContent = text;
+  banner.hidden = !text;
+}
+
+function useUpButtons() {
+  state.spent = lines.length;
+  for (const button of chat.shadowRoot.querySelectorAll(".choice")) button.disabled = true;
+}
+
+function showTyping(on) {
+  if (on !== showTyping.on) chat.displayLoadingBubble.toggle(on ? {} : undefined);
+  showTyping.on = on;
+}
+showTyping.on = false;
+
+const chat = Object.assign(document.createElement("deep-chat"), {
+  connect: { websocket: true, handler: (_, signals) => signals.onOpen() }, // never busy: the outbox below does the sending
+  displayLoadingBubble: { toggle: undefined }, // deep-chat puts its switch in here
+  history: lines.flatMap((line, index) => bubbles(line, index < spent)),
+  introMessage: [
+    { text: GREETING },
+    { html: choices(SUGGESTIONS.map((title) => ({ title, payload: title })), lines.length > 0) },
+  ],
+  avatars: { ai: { src: "/static/avatar.svg" } },
+  textInput: { characterLimit: MAX_TEXT, placeholder: { text: "想说什么，写在这里" } },
+  htmlClassUtilities: {
+    choice: {
+      events: {
+        click: ({ currentTarget: { textContent, dataset } }) =>
+          chat.submitUserMessage({ text: textContent, custom: { payload: dataset.payload } }),
+      },
+    },
+  },
+  onMessage: ({ message, isHistory }) => {
+    if (isHistory || message.role !== "user") return;
+    lines.push({ customer: message.text });
+    useUpButtons();
+    outbox.push({ text: message.custom?.payload ?? message.text, message_id: newId() });
+    save();
+    deliver();
+  },
+  onComponentRender: () => {
+    const root = chat.shadowRoot;
+    root.append(element("link", { rel: "stylesheet", href: "/static/chat.css" }));
+    Object.assign(root.getElementById("messages"), { role: "log", ariaLive: "polite", ariaLabel: "对话" });
+    // Safari ends a composition before it reports its Enter: that Enter chooses a word, it does not send
+    const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
+    root.addEventListener("keydown", composing, { capture: true });
+    deliver();
+  },
+});
+// set here and not in the style sheet: without a font of its own deep-chat asks a font server for one
+Object.assign(chat.style, { fontFamily: "inherit", width: "100%", height: "100%", border: "none", backgroundColor: "transparent" });
+document.getElementById("chat").append(chat);
+
+// ---- sending: one message at a time, the same id until it is answered ----
+
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+let delivering = false;
+let wake = () => {};
+
+async function deliver() {
+  if (delivering) return;
+  delivering = true;
+  for (let tries = 0; outbox.length; ) {
+    showTyping(true);
+    const { answer, refusal, again, notice } = await post(outbox[0]);
+    if (again) {
+      showBanner(notice);
+      await pause(again === true ? PAUSES[Math.min(tries++, PAUSES.length - 1)] : again);
+      continue;
+    }
+    tries = 0;
+    showBanner("");
+    showTyping(false);
+    outbox.shift();
+    if (refusal) chat.addMessage({ error: refusal });
+    else useUpButtons();
+    for (const bot of answer?.messages ?? []) {
+      lines.push({ bot });
+      bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
+    }
+    save();
+  }
+  delivering = false;
+}
+
+/** Send once. Gives `answer`, or `refusal` (never to be sent again), or `again` (ms, or true for the usual pause) with a `notice`. */
+async function post(message) {
+  let response, body;
+  try {
+    response = await fetch("/api/chat", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(message),
+      signal: AbortSignal.timeout(ANSWER_WITHIN),
+    });
+    body = await response.json();
+  } catch {
+    return { again: true, notice: OFFLINE };
+  }
+  if (response.ok) return { answer: body };
+  if (response.status === 429) return { again: Number(response.headers.get("Retry-After")) * 1_000, notice: "" };
+  if (response.status >= 500) return { again: true, notice: body.error.message };
+  return { refusal: body.error.message };
+}
+
+/** Wait, but not longer than until the network comes back. */
+const pause = (ms) =>
+  new Promise((resolve) => {
+    wake = resolve;
+    setTimeout(resolve, ms);
+  });
+
+addEventListener("offline", () => showBanner(OFFLINE));
+addEventListener("online", () => (outbox.length ? wake() : showBanner("")));

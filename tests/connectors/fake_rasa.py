@@ -1,0 +1,97 @@
+"""The far side of the wire: a small server that speaks the bot's input channel and remembers what it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+UNDERSTOOD = {"intent": "inform", "confidence": 0.9, "worry": 0.1}
+
+
+@dataclass(frozen=True)
+class Call:
+    sender: str
+    text: str
+    message_id: str
+    redelivered: bool
+
+
+@dataclass
+class FakeRasa:
+    url: str
+    calls: list[Call] = field(default_factory=list)
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by text; any other text is echoed
+    failures: list[Any] = field(
+        default_factory=list
+    )  # answered first, in order: a status, or bytes instead of an answer
+    healthy: bool = True
+    gate: threading.Event = field(default_factory=threading.Event)  # closed: every turn waits
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # one release per call
+    at_work: dict[str, int] = field(default_factory=dict)
+    overtaken: bool = False  # two messages of one sender were here at once
+
+    def reset(self) -> None:
+        self.calls.clear()
+        self.answers.clear()
+        self.failures.clear()
+        self.healthy, self.overtaken = True, False
+        self.gate.set()
+        self.arrived = threading.Semaphore(0)
+
+    def texts(self, sender_prefix: str = "") -> list[str]:
+        return [call.text for call in self.calls if call.sender.startswith(sender_prefix)]
+
+    async def webhook(self, request: Request) -> Response:
+        call = Call(**await request.json())
+        self.calls.append(call)
+        self.arrived.release()
+        self.at_work[call.sender] = self.at_work.get(call.sender, 0) + 1
+        self.overtaken |= self.at_work[call.sender] > 1
+        try:
+            await asyncio.to_thread(self.gate.wait, 30)
+            await asyncio.sleep(0)
+        finally:
+            self.at_work[call.sender] -= 1
+        if self.failures:
+            failure = self.failures.pop(0)
+            if isinstance(failure, bytes):
+                return Response(failure, media_type="application/json")
+            return JSONResponse({"error": "not now"}, failure)
+        messages = self.answers.get(call.text, [{"text": f"收到：{call.text}"}])
+        return JSONResponse({"messages": messages, "understood": UNDERSTOOD})
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"}, 200 if self.healthy else 503)
+
+
+@contextmanager
+def serve(port: int) -> Iterator[FakeRasa]:
+    """Serves on 127.0.0.1:``port`` in a thread; the bot's health and the action server's are on the same address."""
+    rasa = FakeRasa(f"http://127.0.0.1:{port}")
+    rasa.gate.set()
+    routes = [
+        Route("/webhooks/gateway/webhook", rasa.webhook, methods=["POST"]),
+        Route("/webhooks/gateway/health", rasa.health),
+        Route("/health", rasa.health),
+    ]
+    server = uvicorn.Server(
+        uvicorn.Config(Starlette(routes=routes), port=port, log_level="warning", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield rasa
+    finally:
+        rasa.gate.set()
+        server.should_exit = True
+        thread.join(10)

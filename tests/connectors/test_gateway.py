@@ -1,0 +1,288 @@
+"""POST /api/chat as callers and visitors see it, and /healthz."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from connectors.web.visitor import COOKIE
+from tests.connectors.conftest import Gateway
+from tests.connectors.fake_rasa import UNDERSTOOD, FakeRasa
+
+
+def someone() -> str:
+    return f"caller-{uuid4()}"
+
+
+def test_a_message_gets_the_bots_answer(gateway: Gateway, rasa: FakeRasa) -> None:
+    ticket: list[dict[str, Any]] = [
+        {"text": "请选择退货原因", "buttons": [{"title": "颜色不喜欢", "payload": '/inform{"reason": "dislike"}'}]},
+        {"image": "/static/avatar.svg"},
+    ]
+    rasa.answers["ORD12345"] = ticket
+
+    response = gateway.say("ORD12345", someone(), "m-1")
+
+    assert response.status_code == 200
+    assert response.json() == {"id": "m-1", "messages": ticket, "understood": UNDERSTOOD}
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_bot_that_says_nothing_is_never_silence(gateway: Gateway, rasa: FakeRasa) -> None:
+    rasa.answers["……"] = []
+    assert gateway.say("……", someone()).json()["messages"][0]["text"]
+
+
+@pytest.mark.parametrize("text", ["我想退货", "👍", "'; DROP TABLE customer; --", "<img onerror=alert(1)>", "/restart"])
+def test_any_words_reach_the_bot_as_they_are(gateway: Gateway, rasa: FakeRasa, text: str) -> None:
+    assert gateway.say(text, someone()).status_code == 200
+    assert rasa.texts() == [text]
+
+
+BAD = {
+    "empty": (b'{"text": ""}', 422, "blank_text"),
+    "blank": ('{"text": " \u3000\\n"}', 422, "blank_text"),
+    "zero-width and right-to-left marks": ('{"text": "\u200b\u200f\u202e\ufeff"}', 422, "blank_text"),
+    "Hangul filler": ('{"text": "\u3164"}', 422, "blank_text"),
+    "10,000 characters": (json.dumps({"text": "退" * 10_000}), 422, "text_too_long"),
+    "2,001 characters": (json.dumps({"text": "退" * 2_001}), 422, "text_too_long"),
+    "NUL": (b'{"text": "a\\u0000b"}', 422, "unreadable_text"),
+    "lone surrogate": (b'{"text": "a\\ud800b"}', 422, "unreadable_text"),
+    "lone surrogate in the sender": (b'{"text": "a", "sender": "\\ud800"}', 422, None),
+    "not UTF-8": (b'{"text": "\xff\xfe"}', 400, None),
+    "no JSON": (b'{"text": ', 422, "json_invalid"),
+    "nothing": (b"", 422, None),
+    "deep nesting": (b"[" * 30_000, 400, None),
+    "a list": (b"[]", 422, None),
+    "a number": (b"1", 422, None),
+    "null text": (b'{"text": null}', 422, "string_type"),
+    "text is a number": (b'{"text": 12345}', 422, "string_type"),
+    "text is an object": (b'{"text": {"$ne": 1}}', 422, "string_type"),
+    "no text": (b'{"sender": "a"}', 422, "missing"),
+    "sender is a number": (b'{"text": "a", "sender": 1}', 422, "string_type"),
+    "sender is empty": (b'{"text": "a", "sender": ""}', 422, "string_too_short"),
+    "sender is endless": (json.dumps({"text": "a", "sender": "x" * 300}), 422, "string_too_long"),
+    "message id with spaces": (b'{"text": "a", "message_id": "a b"}', 422, "string_pattern_mismatch"),
+    "a megabyte": (json.dumps({"text": "x" * 1_000_000}), 413, "http_413"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "code"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_refused_with_a_reason(
+    gateway: Gateway, rasa: FakeRasa, body: str | bytes, status: int, code: str | None
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    content = body if isinstance(body, bytes) else body.encode()
+    response = httpx.post(f"{gateway.url}/api/chat", content=content, headers=headers, trust_env=False)
+
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert code in (None, error["code"])
+    assert any("\u4e00" <= character <= "\u9fff" for character in error["message"])
+    assert rasa.calls == []
+    assert gateway.say("你好", someone()).status_code == 200
+
+
+def test_2000_characters_are_welcome(gateway: Gateway, rasa: FakeRasa) -> None:
+    assert gateway.say("退" * 2_000, someone()).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+def test_a_form_on_another_site_cannot_speak_for_a_visitor(gateway: Gateway, rasa: FakeRasa, kind: str | None) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    response = httpx.post(f"{gateway.url}/api/chat", content=b'{"text": "x"}', headers=headers, trust_env=False)
+    assert response.status_code == 422
+    assert rasa.calls == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/api/chat", 405), ("GET", "/static/..%2f", 404)]
+)
+def test_unknown_addresses_are_refused_in_json(gateway: Gateway, method: str, path: str, status: int) -> None:
+    response = httpx.request(method, gateway.url + path, trust_env=False)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, f"http_{status}")
+
+
+# ---- who is speaking ----
+
+
+@contextmanager
+def browser(gateway: Gateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, trust_env=False) as client:
+        client.get("/")
+        yield client
+
+
+def test_a_visitor_keeps_the_conversation_of_the_cookie(gateway: Gateway, rasa: FakeRasa) -> None:
+    with browser(gateway) as ming, browser(gateway) as hong:
+        for client in (ming, ming, hong):
+            assert client.post("/api/chat", json={"text": "在吗"}).status_code == 200
+    first, second, third = [call.sender for call in rasa.calls]
+    assert first == second != third
+    assert first.startswith("web:")
+    assert first.isascii()
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(gateway: Gateway) -> None:
+    cookie = httpx.get(gateway.url, trust_env=False).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Secure" not in cookie  # the address is http
+
+
+def test_a_forged_cookie_is_replaced(gateway: Gateway, rasa: FakeRasa) -> None:
+    with browser(gateway) as victim:
+        victim.post("/api/chat", json={"text": "在吗"})
+        genuine = victim.cookies[COOKIE]
+    visitor, stamp, signature = genuine.split(".")
+    forged = [
+        visitor,
+        f"{visitor}.{stamp}.",
+        f"{visitor}.{stamp}.{signature[:-2]}xx",
+        f"someone-else.{stamp}.{signature}",
+        f"{visitor}.{stamp[:-1]}A.{signature}",
+        "web:" + genuine,
+        "",
+        "退货",
+    ]
+    for cookie in forged:
+        headers = [(b"cookie", f"{COOKIE}={cookie}".encode())]
+        response = httpx.post(f"{gateway.url}/api/chat", json={"text": "在吗"}, headers=headers, trust_env=False)
+        assert response.status_code == 200
+        assert response.cookies[COOKIE] != genuine
+    senders = [call.sender for call in rasa.calls]
+    assert len(set(senders)) == len(forged) + 1
+
+
+@pytest.mark.parametrize(
+    "pretence", ["{web}", "api:{web}", "wechat:o123", "telegram:1", "web:\u0000x", "../{web}", "🧧"]
+)
+def test_a_callers_sender_reaches_no_other_conversation(gateway: Gateway, rasa: FakeRasa, pretence: str) -> None:
+    with browser(gateway) as visitor:
+        visitor.post("/api/chat", json={"text": "在吗"})
+        victim = rasa.calls[0].sender
+        # not even with the visitor's own cookie
+        visitor.post("/api/chat", json={"text": "在吗", "sender": pretence.format(web=victim)})
+    stranger = rasa.calls[1].sender
+    assert stranger.startswith("api:")
+    assert victim not in stranger
+    assert stranger.isascii()
+
+
+# ---- one at a time, and never too many ----
+
+
+async def at_once(gateway: Gateway, bodies: list[dict[str, Any]]) -> list[httpx.Response]:
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=60, limits=limits, trust_env=False) as client:
+        return await asyncio.gather(*(client.post("/api/chat", json=body) for body in bodies))
+
+
+async def test_messages_of_one_sender_keep_their_order(gateway: Gateway, rasa: FakeRasa) -> None:
+    rasa.gate.clear()
+    sender = someone()
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=60, trust_env=False) as client:
+        posts = [asyncio.create_task(client.post("/api/chat", json={"sender": sender, "text": "0"}))]
+        await asyncio.to_thread(rasa.arrived.acquire)
+        for number in range(1, 6):
+            posts.append(asyncio.create_task(client.post("/api/chat", json={"sender": sender, "text": f"{number}"})))
+            await asyncio.sleep(0.02)  # in the order of the wire; what is tested is the order behind it
+        rasa.gate.set()
+        answers = [(await post).json()["messages"][0]["text"] for post in posts]
+    assert rasa.texts() == ["0", "1", "2", "3", "4", "5"]
+    assert answers == [f"收到：{number}" for number in range(6)]
+    assert not rasa.overtaken
+
+
+async def test_fifty_messages_at_once_get_answers_or_a_polite_refusal(gateway: Gateway, rasa: FakeRasa) -> None:
+    sender = someone()
+    rasa.gate.clear()
+    flood = asyncio.create_task(at_once(gateway, [{"sender": sender, "text": str(n)} for n in range(50)]))
+    await asyncio.to_thread(rasa.arrived.acquire)
+    other = asyncio.create_task(at_once(gateway, [{"sender": someone(), "text": "我不受影响"}]))
+    await asyncio.to_thread(rasa.arrived.acquire)  # another sender's message overtakes the flood
+    rasa.gate.set()
+    responses = await flood
+    statuses = [response.status_code for response in responses]
+    assert (await other)[0].status_code == 200
+    assert statuses.count(200) == 10
+    assert statuses.count(429) == 40
+    refused = next(response for response in responses if response.status_code == 429)
+    assert int(refused.headers["retry-after"]) > 0
+    assert "请稍等" in refused.json()["error"]["message"]
+    assert not rasa.overtaken
+    assert gateway.say("还在吗", sender).json()["messages"] == [{"text": "收到：还在吗"}]
+
+
+async def test_a_flood_of_new_senders_is_bounded(gateway: Gateway, rasa: FakeRasa) -> None:
+    rasa.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        flood = group.create_task(at_once(gateway, [{"sender": someone(), "text": "你好"} for _ in range(400)]))
+        for _ in range(32):
+            await asyncio.to_thread(rasa.arrived.acquire)
+        rasa.gate.set()
+    statuses = [response.status_code for response in flood.result()]
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) >= 256
+    assert gateway.say("还在吗", someone()).status_code == 200
+
+
+# ---- the same message again ----
+
+
+def test_a_repeated_message_gets_the_first_answer(gateway: Gateway, rasa: FakeRasa) -> None:
+    sender = someone()
+    first, again = gateway.say("我想退货", sender, "m-1"), gateway.say("我想退货", sender, "m-1")
+    assert first.json() == again.json()
+    assert rasa.texts() == ["我想退货"]
+    assert gateway.say("我想退货", someone(), "m-1").status_code == 200  # somebody else's m-1 is another message
+    assert len(rasa.calls) == 2
+
+
+async def test_a_repeat_waits_for_the_answer_in_flight(gateway: Gateway, rasa: FakeRasa) -> None:
+    rasa.gate.clear()
+    body = {"sender": someone(), "text": "我想退货", "message_id": "m-1"}
+    both = asyncio.create_task(at_once(gateway, [body, body]))
+    await asyncio.to_thread(rasa.arrived.acquire)
+    rasa.gate.set()
+    first, second = await both
+    assert first.json() == second.json()
+    assert len(rasa.calls) == 1
+
+
+def test_another_text_under_the_same_id_is_refused(gateway: Gateway, rasa: FakeRasa) -> None:
+    sender = someone()
+    gateway.say("我想退货", sender, "m-1")
+    response = gateway.say("算了", sender, "m-1")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "message_id_reused")
+    assert rasa.texts() == ["我想退货"]
+
+
+# ---- health and headers ----
+
+
+def test_health_names_every_part(gateway: Gateway, rasa: FakeRasa) -> None:
+    parts = {"bot": "ok", "actions": "ok", "database": "ok", "graph": "off", "wechat": "off", "telegram": "off"}
+    response = httpx.get(f"{gateway.url}/healthz", trust_env=False)
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "parts": parts})
+
+    rasa.healthy = False
+    response = httpx.get(f"{gateway.url}/healthz", trust_env=False)
+    down = parts | {"bot": "down", "actions": "down"}
+    assert (response.status_code, response.json()) == (503, {"status": "degraded", "parts": down})
+
+
+@pytest.mark.parametrize("path", ["/", "/api/chat", "/static/chat.js", "/nowhere"])
+def test_every_response_is_hardened(gateway: Gateway, path: str) -> None:
+    headers = httpx.get(gateway.url + path, trust_env=False).headers
+    assert "script-src 'self'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "server" not in headers
