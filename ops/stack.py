@@ -235,12 +235,12 @@ class Supervisor:
         self._groups.add(process.pid)
         self._tell_reaper("+", process.pid)
         code = await process.wait()
-        await self._end(process.pid)  # workers that outlived it would keep its port
+        await self._end(process.pid, grace=1)  # workers that outlived it would keep its port
         await asyncio.wait((pump,), timeout=1)
         return code
 
-    async def _end(self, *groups: int) -> None:
-        await asyncio.to_thread(reaper.end_groups, groups)
+    async def _end(self, *groups: int, grace: float = reaper.GRACE) -> None:
+        await asyncio.to_thread(reaper.end_groups, groups, grace)
         for group in groups:
             self._groups.discard(group)
             self._tell_reaper("-", group)

@@ -49,13 +49,8 @@ class Stack:
         self._supervisor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Stack:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with (self.data_dir / "stack.txt").open("ab") as output:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "ops.stack"], cwd=settings.ROOT, env=self.env, stdout=output, stderr=output
-            )
         try:
-            self.wait_until_green()
+            self.start()
         except BaseException:
             self.stop()
             raise
@@ -65,6 +60,29 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def start(self) -> None:
+        """Returns when everything is green."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with (self.data_dir / "stack.txt").open("ab") as output:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-m", "ops.stack"], cwd=settings.ROOT, env=self.env, stdout=output, stderr=output
+            )
+        self.wait_until_green()
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def crash_and_restart(self) -> None:
+        """`kill -9` of the supervisor, which takes every part with it; returns when everything is green again."""
+        self._end(signal.SIGKILL)
+        self.start()
+
+    def _end(self, signum: int) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.send_signal(signum)
+            supervisor.wait(timeout=30)
 
     @property
     def supervisor(self) -> psutil.Process:
@@ -79,7 +97,7 @@ class Stack:
         deadline = time.monotonic() + seconds
         with httpx.Client(timeout=5, trust_env=False) as client:
             while time.monotonic() < deadline:
-                assert self._supervisor is not None and self._supervisor.poll() is None, self.said()
+                assert self._supervisor is None or self._supervisor.poll() is None, self.said()
                 try:
                     if client.get(f"{self.url}/healthz").status_code == httpx.codes.OK:
                         return
@@ -102,9 +120,3 @@ class Stack:
     def memory(self) -> int:
         """Resident bytes of the supervisor and everything under it."""
         return sum(process.memory_info().rss for process in (self.supervisor, *self.supervisor.children(True)))
-
-    def stop(self) -> None:
-        if self._supervisor is not None:
-            self._supervisor.terminate()
-            self._supervisor.wait(timeout=30)
-            self._supervisor = None
