@@ -1,0 +1,117 @@
+"""Calls to the action server: over one session, retried for a limited time, and never half believed.
+
+Rasa goes on with the turn when an action could not be run ("the actions events are lost"), so a customer might be told
+that all is well while no ticket exists. Here such a turn is abandoned: :class:`TurnAbandoned` reaches the channel,
+nothing of the turn is saved, and the gateway may send the message again. Writes carry idempotency keys that were fixed
+in the tracker before the turn, so a call that is repeated writes once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+from typing import Any
+
+import aiohttp
+from rasa.utils.endpoints import ClientResponseError, EndpointConfig
+
+PATIENCE_SECONDS = 15.0
+"""How long one call is tried again, first attempt included: a supervisor needs a few seconds to restart the server."""
+
+ATTEMPT_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 2.0
+_UNAVAILABLE = frozenset({502, 503, 504})
+
+
+class TurnAbandoned(BaseException):
+    """The turn cannot be completed and must not be saved. The message never quotes the customer.
+
+    Not an ``Exception``: Rasa swallows those in ``MessageProcessor._run_action`` and ``ActionExtractSlots``.
+    """
+
+    @classmethod
+    def because(cls, what: str, error: Exception) -> TurnAbandoned:
+        """``what`` failed with ``error``: says its kind and place, for its text may be the customer's."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return cls(f"{what}: {type(error).__name__} at {place.filename}:{place.lineno}")
+
+
+class ActionServer(EndpointConfig):
+    """The ``action_endpoint`` of ``endpoints.yml``, as ``rasa.core.actions.action.RemoteAction`` calls it."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        super().__init__(
+            config.url,
+            config.params,
+            config.headers,
+            config.basic_auth,
+            config.token,
+            config.token_name,
+            **config.kwargs,
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Posts ``kwargs["json"]`` and returns ``{"events": [...], "responses": [...]}``.
+
+        Raises rasa's ClientResponseError (status 400) when the action rejects its execution, else TurnAbandoned.
+        """
+        call: dict[str, Any] = kwargs["json"]
+        action = call["next_action"]
+        now = asyncio.get_running_loop().time
+        give_up = now() + PATIENCE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                status, body = await self._post(call, min(ATTEMPT_SECONDS, give_up - now()))
+                if status not in _UNAVAILABLE:
+                    return _result(action, status, body)
+                problem = f"answers {status}"
+            except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+                problem = type(error).__name__
+            if now() + pause >= give_up:
+                raise TurnAbandoned(f"{action}: the action server cannot be reached ({problem})")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _post(self, call: dict[str, Any], seconds: float) -> tuple[int, bytes]:
+        if self._session is None:
+            self._session = self.session()
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        async with self._session.post(
+            self.url, json=call, params=self.combine_parameters(), timeout=timeout
+        ) as response:
+            return response.status, await response.read()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _result(action: str, status: int, body: bytes) -> dict[str, Any]:
+    if status == 400:
+        raise ClientResponseError(status, "the action rejects its execution", body.decode())
+    if status != 200:
+        raise TurnAbandoned(f"{action}: the action server answers {status}")
+    try:
+        result = json.loads(body)
+    except ValueError:
+        raise TurnAbandoned(f"{action}: the action server's answer is not JSON") from None
+    if not is_action_result(result):
+        raise TurnAbandoned(f"{action}: the action server's answer has not the shape of a result")
+    return dict(result)
+
+
+def is_action_result(result: object) -> bool:
+    """Whether ``result`` is an object with lists of events (objects with a type) and responses (objects)."""
+    if not isinstance(result, dict):
+        return False
+    events, responses = result.get("events", []), result.get("responses", [])
+    return (
+        isinstance(events, list)
+        and isinstance(responses, list)
+        and all(isinstance(event, dict) and isinstance(event.get("event"), str) for event in events)
+        and all(isinstance(response, dict) for response in responses)
+    )

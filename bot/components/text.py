@@ -1,0 +1,96 @@
+"""One spelling for what people type: full-width, traditional, invisible, repeated characters.
+
+The customer's own words are kept as they came; components work on the normalised text and point back into the original.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from opencc import OpenCC
+
+_READ_ALOUD = ("零〇", "一幺", "二两", "三", "四", "五", "六", "七", "八", "九")
+DIGITS = {character: digit for digit, characters in enumerate(_READ_ALOUD) for character in characters}
+"""Chinese digits and what they are worth, as they are read out in a number: 五六七八, 幺三八."""
+
+# Format, control and surrogate characters; what Unicode puts elsewhere though nobody sees it:
+# variation selectors, Hangul fillers, the Braille blank
+_INVISIBLE_CATEGORIES = frozenset({"Cf", "Cc", "Cs"})
+_INVISIBLE = re.compile("[\u115f\u1160\u180b-\u180d\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_CLUSTER = re.compile(r".[\u0300-\u036f\u3099\u309a]*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """``text`` and, for each of its characters, the ``(start, end)`` that it came from in the original."""
+
+    text: str
+    offsets: tuple[tuple[int, int], ...]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The slice of the original that ``text[start:end]`` stands for; ``end`` must be greater than ``start``."""
+        return self.offsets[start][0], self.offsets[end - 1][1]
+
+
+@lru_cache(maxsize=8192)
+def is_invisible(character: str) -> bool:
+    """Zero-width, right-to-left and other marks, variation selectors, control characters other than white space."""
+    if character.isspace():
+        return False
+    return unicodedata.category(character) in _INVISIBLE_CATEGORIES or bool(_INVISIBLE.match(character))
+
+
+def visible(text: str) -> str:
+    """``text`` without invisible characters and outer white space: empty when nobody could see a word in it."""
+    return "".join(character for character in text if not is_invisible(character)).strip()
+
+
+@cache
+def _simplifier() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def _simplified(text: str) -> str:
+    simplified: str = _simplifier().convert(text)
+    # Every rule of t2s keeps the length; should a later dictionary not, offsets count more than simplification.
+    return simplified if len(simplified) == len(text) else text
+
+
+def _compatible(text: str) -> Iterator[tuple[str, int, int]]:
+    """NFKC and lower case, character by character, with the place that each came from."""
+    for cluster in _CLUSTER.finditer(text):
+        for character in unicodedata.normalize("NFKC", cluster.group()).lower():
+            if not is_invisible(character):
+                yield character, cluster.start(), cluster.end()
+
+
+def _may_repeat(character: str, run: int) -> bool:
+    """哈哈哈哈 says as much as 哈哈, and ！！！ as ！; but XXXL, 1000 and 八八八八 mean what they say."""
+    if not character.isalnum():
+        return run <= 1
+    return character.isascii() or character in DIGITS or run <= 2
+
+
+def normalize(text: str) -> Normalized:
+    """NFKC (full-width forms), simplified characters, lower case, single spaces, nothing invisible, no long runs.
+
+    Nothing is reordered: ``offsets`` rise."""
+    characters: list[str] = []
+    offsets: list[tuple[int, int]] = []
+    run = 0
+    for character, start, end in _compatible(text):
+        if character.isspace():
+            character = " "
+        run = run + 1 if characters and characters[-1] == character else 1
+        if not _may_repeat(character, run) or (character == " " and not characters):
+            continue
+        characters.append(character)
+        offsets.append((start, end))
+    if characters and characters[-1] == " ":
+        characters.pop()
+        offsets.pop()
+    return Normalized(_simplified("".join(characters)), tuple(offsets))

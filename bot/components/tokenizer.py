@@ -1,0 +1,47 @@
+"""Tokens for Chinese without a word list: single characters, runs of letters, runs of digits, emoji.
+
+Word n-grams over these tokens (``CountVectorsFeaturizer`` with ``analyzer: word``) carry what segmentation would, no
+name of a product can be cut in the wrong place, and entity spans always begin and end with a token.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.nlu.tokenizers.tokenizer import Token, Tokenizer
+from rasa.shared.nlu.training_data.message import Message
+
+from bot.components.text import normalize
+
+_EMOJI = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+_TOKEN = re.compile(rf"[0-9]+|[a-z\u00df-\u024f]+|(?P<emoji>[{_EMOJI}])|[^\W_]")
+
+NOTHING = "nothing"
+"""Text of the one token of a message without words: the stock featurizers and classifiers fail on an empty list."""
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_TOKENIZER, is_trainable=False)
+class CharacterTokenizer(Tokenizer):
+    """Cuts a message into characters, letters, digits, emoji. Token texts are normalised, places are the original's."""
+
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        return {
+            "intent_tokenization_flag": False,
+            "intent_split_symbol": "_",
+            "token_pattern": None,
+            "prefix_separator_symbol": None,
+        }
+
+    def tokenize(self, message: Message, attribute: str) -> list[Token]:
+        text: str = message.get(attribute)
+        normalized = normalize(text)
+        tokens = []
+        for match in _TOKEN.finditer(normalized.text):
+            start, end = normalized.span(*match.span())
+            # The featurizer's vectorizer counts only word characters: an emoji goes by its number
+            word = f"emoji{ord(match.group()):x}" if match["emoji"] else match.group()
+            tokens.append(Token(word, start, end))
+        return tokens or [Token(NOTHING, 0, len(text))]
