@@ -37,9 +37,7 @@ def main() -> None:
     except KeyRingError as error:
         raise SystemExit(str(error)) from None
     except SQLAlchemyError as error:
-        raise SystemExit(
-            f"the database does not answer, or `python -m mall_adapter migrate` was not run: {error}"
-        ) from None
+        raise SystemExit(f"The database does not answer: {error}") from None
     print(f"{ring.path}: {len(ring.keys)} key(s), new data is sealed with key {ring.active}; it fits the database.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.engine import Connection
 
 import settings
@@ -18,8 +18,10 @@ def verify_keyring(connection: Connection) -> KeyRing:
 
     Needs a transaction that may write: ``with engine.begin() as c: verify_keyring(c)``, or in the app
     ``async with engine.begin() as c: await c.run_sync(verify_keyring)``. Makes the ring for a database that never had
-    one. Raises KeyRingError for a missing, damaged, outdated or wrong ring.
+    one. Raises KeyRingError for a missing, damaged, outdated or wrong ring, and before the migration.
     """
+    if not inspect(connection).has_table(keyring_check.name):
+        raise KeyRingError("The database has no tables yet. Run `python -m mall_adapter migrate`.")
     path = settings.keyring_file()
     stored = _stored(connection)
     try:

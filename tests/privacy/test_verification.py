@@ -137,7 +137,15 @@ async def test_the_operators_commands(engine: AsyncEngine) -> None:
     assert not path.exists()
 
 
-def test_check_before_the_migration_says_so() -> None:
+async def test_before_the_migration_no_ring_is_made(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+    assert command("check") == (1, "The database has no tables yet. Run `python -m mall_adapter migrate`.\n")
+    assert not settings.keyring_file().exists()
+
+
+def test_check_without_a_database_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////nowhere/at/all.db")
     code, output = command("check")
     assert code == 1
-    assert "python -m mall_adapter migrate" in output
+    assert output.startswith("The database does not answer: ")
