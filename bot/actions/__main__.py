@@ -1,0 +1,35 @@
+"""``python -m bot.actions``: the action server, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from rasa_sdk.endpoint import run
+from rasa_sdk.executor import ActionExecutor
+
+import settings
+from mall_adapter import open_mall
+from privacy import KeyRingError
+
+
+async def check_mall() -> None:
+    """Raises KeyRingError before the first customer would meet it."""
+    async with open_mall():
+        pass
+
+
+def main() -> None:
+    os.environ["SANIC_HOST"] = settings.HOST
+    executor = ActionExecutor()
+    executor.register_package("bot.actions")
+    run(executor, port=settings.actions_port())
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(check_mall())
+    except KeyRingError as error:
+        sys.exit(f"actions: {error}")
+    main()

@@ -1,0 +1,21 @@
+"""The mall that the actions talk to: opened once, for as long as the action server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from mall_adapter import Mall, open_mall
+
+_mall: Mall | None = None
+_opening = asyncio.Lock()
+
+
+async def get_mall() -> Mall:
+    """The one open mall of this process."""
+    global _mall
+    if _mall is None:
+        async with _opening:
+            if _mall is None:
+                _mall = await AsyncExitStack().enter_async_context(open_mall())
+    return _mall

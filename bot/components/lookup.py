@@ -1,0 +1,103 @@
+"""Entities from word lists that trainers keep: ``bot/data/lookups/<entity>.yml`` maps a value to the ways of writing it.
+
+Reasons and the state of goods come in a few hundred short phrases; a list is quicker to correct than a model.
+
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.extractors.extractor import EntityExtractorMixin
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.constants import ENTITIES, TEXT
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file, read_yaml_file
+
+from bot.components.text import normalize
+
+Phrases = dict[str, dict[str, str]]
+"""entity → normalised phrase → value"""
+
+
+def read_lookups(folder: Path) -> Phrases:
+    """Every list of ``folder``. A phrase that stands under two values raises InvalidConfigException with its file."""
+    lookups: Phrases = {}
+    for path in sorted(folder.glob("*.yml")):
+        phrases: dict[str, str] = {}
+        for value, spellings in read_yaml_file(path).items():
+            for spelling in spellings:
+                phrase = normalize(str(spelling)).text
+                if phrases.setdefault(phrase, str(value)) != str(value):
+                    raise InvalidConfigException(f"{path}: {spelling!r} stands under two values")
+        lookups[path.stem] = phrases
+    return lookups
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
+class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
+    """Finds the longest phrase of each list; the value is the one that the list gives, the span is the original's."""
+
+    def __init__(self, lookups: Phrases, model_storage: ModelStorage, resource: Resource, folder: Path) -> None:
+        self._folder, self._model_storage, self._resource = folder, model_storage, resource
+        self._use(lookups)
+
+    def _use(self, lookups: Phrases) -> None:
+        self._lookups = lookups
+        self._patterns = {
+            entity: re.compile("|".join(map(re.escape, sorted(phrases, key=len, reverse=True))))
+            for entity, phrases in lookups.items()
+            if phrases
+        }
+
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        return {"folder": "bot/data/lookups"}
+
+    @classmethod
+    def create(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> LookupEntityExtractor:
+        return cls({}, model_storage, resource, Path(config["folder"]))
+
+    def train(self, training_data: TrainingData) -> Resource:
+        self._use(read_lookups(self._folder))
+        with self._model_storage.write_to(self._resource) as directory:
+            dump_obj_as_json_to_file(directory / "lookups.json", self._lookups)
+        return self._resource
+
+    @classmethod
+    def load(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> LookupEntityExtractor:
+        with model_storage.read_from(resource) as directory:
+            return cls(read_json_file(directory / "lookups.json"), model_storage, resource, Path(config["folder"]))
+
+    def process(self, messages: list[Message]) -> list[Message]:
+        for message in messages:
+            normalized = normalize(message.get(TEXT))
+            found = []
+            for entity, pattern in self._patterns.items():
+                longest = max(pattern.finditer(normalized.text), key=lambda match: len(match.group()), default=None)
+                if longest:
+                    start, end = normalized.span(*longest.span())
+                    value = self._lookups[entity][longest.group()]
+                    found.append({"entity": entity, "start": start, "end": end, "value": value})
+            message.set(ENTITIES, message.get(ENTITIES, []) + self.add_extractor_name(found), add_to_output=True)
+        return messages
