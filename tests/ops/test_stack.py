@@ -142,7 +142,7 @@ def test_a_dead_part_is_started_again(house: House) -> None:
     first.kill()
     house.wait_for("worker died (signal 9): listening on")
     until(lambda: any(one.pid != first.pid and len(one.children()) == 1 for one in house.processes()), "a new worker")
-    assert not workers[0].is_running()
+    assert not workers[0].is_running() or workers[0].status() == psutil.STATUS_ZOMBIE  # init has not buried it yet
     assert len(house.processes()) == 3
 
 

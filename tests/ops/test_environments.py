@@ -1,0 +1,228 @@
+"""Finding a Python among executables that lie, and making an environment that survives interruption."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+import threading
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import settings
+from ops.environments import ENVIRONMENTS, Environment, SetupError, explained, fetch_python, find_python, set_up
+
+SHIM = "echo 'pyenv: command not found in this version' >&2; exit 127"
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def answering(version: str, kind: str = "cpython") -> str:
+    return f"echo {kind} {version} /base/{version}"
+
+
+def executable(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+RASA, APP = (environment.pythons for environment in ENVIRONMENTS)
+
+
+@pytest.mark.parametrize(
+    ("versions", "files", "found"),
+    [
+        pytest.param(RASA, {"a/python3.10": answering("3.10")}, "/base/3.10", id="by its name"),
+        pytest.param(RASA, {"a/python3": answering("3.10")}, "/base/3.10", id="as python3"),
+        pytest.param(RASA, {"a/python3.10": SHIM, "b/python3.10": answering("3.10")}, "/base/3.10", id="behind a shim"),
+        pytest.param(RASA, {"a/python3.10": answering("3.9")}, None, id="another version under that name"),
+        pytest.param(RASA, {"a/python3.10": answering("3.10", "pypy")}, None, id="another implementation"),
+        pytest.param(RASA, {"a/python3.10": "echo"}, None, id="says nothing"),
+        pytest.param(RASA, {"a/python3.10": SHIM}, None, id="only a shim"),
+        pytest.param(RASA, {}, None, id="nothing"),
+        pytest.param(
+            RASA,
+            {
+                "a/python3.10": SHIM,
+                "pyenv/versions/3.10.9/bin/python3.10": "echo cpython 3.10 /old",
+                "pyenv/versions/3.10.13/bin/python3.10": "echo cpython 3.10 /new",
+                "pyenv/versions/3.10-dev/bin/python3.10": "echo cpython 3.10 /dev",
+            },
+            "/new",
+            id="pyenv's newest",
+        ),
+        pytest.param(
+            APP, {"a/python3": answering("3.12"), "b/python3": answering("3.11")}, "/base/3.11", id="the best version"
+        ),
+        pytest.param(APP, {"a/python3": answering("3.12")}, "/base/3.12", id="a newer version for the app"),
+        pytest.param(APP, {"a/python3": answering("3.10")}, None, id="too old for the app"),
+    ],
+)
+def test_find_python(tmp_path: Path, versions: tuple[str, ...], files: dict[str, str], found: str | None) -> None:
+    for name, script in files.items():
+        executable(tmp_path / name, script)
+    environ = {"PATH": f"{tmp_path}/a::{tmp_path}/b:{tmp_path}/missing", "PYENV_ROOT": str(tmp_path / "pyenv")}
+    assert find_python(versions, environ) == found
+
+
+def test_a_missing_python_is_fetched_by_uv(tmp_path: Path) -> None:
+    executable(tmp_path / "managed/python3.10", "echo cpython 3.10 /managed")
+    executable(tmp_path / "uv", f'[ "$2" = find ] && echo {tmp_path}/managed/python3.10; exit 0')
+    assert fetch_python("3.10", str(tmp_path / "uv"), {"PATH": "/bin"}) == "/managed"
+
+
+@pytest.mark.parametrize("script", ["echo 'dns error' >&2; exit 1", "exit 0", None])
+def test_a_python_that_cannot_be_had_is_a_sentence(tmp_path: Path, script: str | None) -> None:
+    if script:
+        executable(tmp_path / "uv", script)
+    with pytest.raises(SetupError, match=r"install it .*pyenv install 3\.10[\s\S]*没有找到 Python 3\.10"):
+        fetch_python("3.10", str(tmp_path / "uv") if script else None, {"PATH": "/bin"})
+
+
+@pytest.mark.parametrize(
+    ("output", "english", "chinese"),
+    [
+        ("OSError: [Errno 28] No space left on device", "The disk is full", "磁盘空间不足"),
+        ("error: Request failed\n  Caused by: dns error", "check the network", "检查网络"),
+        ("ERROR: No matching distribution found for rasa==3.6.21", "check the network", "检查网络"),
+        ("Building wheel for docopt failed", "Building wheel for docopt failed", "安装失败"),
+    ],
+)
+def test_a_failure_is_explained(output: str, english: str, chinese: str) -> None:
+    sentence = str(explained(output))
+    assert english in sentence
+    assert chinese in sentence
+
+
+class Workshop:
+    """An environment of one small package, which is served from a folder as `PIP_FIND_LINKS` names one."""
+
+    def __init__(self, folder: Path, uv: str | None) -> None:
+        self.environment = Environment("app", (HERE,), 0.01, folder / ".venvs", folder / "requirements")
+        self.environment.requirements.mkdir()
+        self.wheels = folder / "wheels"
+        self.wheels.mkdir()
+        (folder / "bin").mkdir()
+        (folder / "bin" / f"python{HERE}").symlink_to(Path(sys.base_prefix, "bin", f"python{HERE}"))
+        if uv:
+            (folder / "bin" / "uv").symlink_to(uv)
+        self.environ = {
+            "PATH": f"{folder}/bin",
+            "HOME": str(folder),
+            "PIP_FIND_LINKS": str(self.wheels),
+            "PIP_NO_INDEX": "1",
+            "UV_OFFLINE": "1",
+            "UV_CACHE_DIR": str(folder / "cache"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self.lock("1.0")
+
+    def lock(self, version: str) -> None:
+        info = f"small-{version}.dist-info"
+        with zipfile.ZipFile(self.wheels / f"small-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("small.py", f"version = {version!r}\n")
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: small\nVersion: {version}\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", f"small.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        self.environment.lock.write_text(f"small=={version}\n")
+
+    def set_up(self) -> None:
+        set_up([self.environment], self.environ)
+
+    def installed(self) -> str:
+        """Version of the small package, whose bytecode is there too."""
+        (module,) = self.environment.folder.glob("lib/python*/site-packages/small.py")
+        assert list(module.parent.glob("__pycache__/small.*.pyc"))
+        return module.read_text().split("'")[1]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    uv = shutil.which("uv", path=os.pathsep.join((os.environ["PATH"], str(settings.ROOT / ".venvs/tools/bin"))))
+    if uv is None:
+        pytest.skip("this machine has no uv")
+    return Workshop(tmp_path, uv)
+
+
+def test_without_uv_pip_does_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workshop = Workshop(tmp_path, uv=None)
+    workshop.set_up()
+    assert "going on with pip" in capsys.readouterr().out
+    assert workshop.installed() == "1.0"
+    assert workshop.environment.is_ready()
+
+
+def test_an_environment_is_made_once_and_follows_its_lock(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.set_up()
+    assert workshop.installed() == "1.0"
+    assert "Installing the app environment" in capsys.readouterr().out
+    workshop.set_up()
+    assert capsys.readouterr().out == ""
+    old = workshop.environment.folder / "pyvenv.cfg"
+    made = old.stat().st_mtime_ns
+    workshop.lock("2.0")
+    workshop.set_up()
+    assert workshop.installed() == "2.0"
+    assert old.stat().st_mtime_ns == made, "it was made anew where an update would do"
+
+
+@pytest.mark.parametrize("damage", ["interrupted", "its Python is gone", "the folder was moved"])
+def test_a_damaged_environment_is_made_anew(workshop: Workshop, damage: str) -> None:
+    workshop.set_up()
+    folder = workshop.environment.folder
+    if damage == "interrupted":
+        workshop.environment.stamp.unlink()
+    elif damage == "its Python is gone":
+        workshop.environment.python.unlink()
+        workshop.environment.python.symlink_to(folder / "nowhere")
+    else:
+        moved = folder.parent.with_name("moved")
+        folder.parent.rename(moved)
+        workshop.environment = replace(workshop.environment, venvs=moved)
+        folder = workshop.environment.folder
+    (folder / "half").touch()
+    workshop.set_up()
+    assert not (folder / "half").exists()
+    assert workshop.environment.is_ready()
+    assert workshop.installed() == "1.0"
+
+
+def test_a_failed_set_up_is_not_taken_for_a_finished_one(workshop: Workshop) -> None:
+    workshop.environment.lock.write_text("missing==1.0\n")
+    with pytest.raises(SetupError):
+        workshop.set_up()
+    assert not workshop.environment.is_ready()
+    workshop.lock("1.0")
+    workshop.set_up()
+    assert workshop.installed() == "1.0"
+
+
+def test_two_set_ups_wait_for_each_other(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    workshop.environment.venvs.mkdir()
+    second = threading.Thread(target=workshop.set_up)
+    with (workshop.environment.venvs / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second.start()
+        said = ""
+        deadline = time.monotonic() + 20
+        while "Waiting for another set-up" not in said and time.monotonic() < deadline:
+            said += capsys.readouterr().out
+            time.sleep(0.02)
+        assert "Waiting for another set-up" in said
+        assert not workshop.environment.folder.exists()
+    second.join()
+    assert workshop.installed() == "1.0"
+
+
+def test_a_full_disk_is_noticed_before_the_work(workshop: Workshop) -> None:
+    workshop.environment = replace(workshop.environment, size=1e9)
+    with pytest.raises(SetupError, match="The disk is full"):
+        workshop.set_up()
+    assert not workshop.environment.folder.exists()
