@@ -44,7 +44,8 @@ def train(models: Path, *, force: bool = False) -> int:
     models.mkdir(parents=True, exist_ok=True)
     with (models / ".lock").open("w") as lock:  # a second training at the same time waits, and then has nothing to do
         fcntl.flock(lock, fcntl.LOCK_EX)
-        model = models / f"{fingerprint()}.tar.gz"
+        name = fingerprint()
+        model = models / f"{name}.tar.gz"
         if model.exists() and not force:
             os.utime(model)  # Rasa loads the model that changed last
             return 0

@@ -19,12 +19,12 @@ TRAINER = """\
 #!/bin/sh
 # stands in for Rasa's interpreter: -m bot train --fixed-model-name NAME
 mkdir -p "$MODELS_DIR"
-echo half > "$MODELS_DIR/$5"
+echo half > "$MODELS_DIR/$5.tar.gz"
 case $(cat bot/data/nlu.yml) in
   *wrong*) exit 1 ;;
   *endless*) exec sleep 600 ;;
 esac
-echo whole > "$MODELS_DIR/$5"
+echo whole > "$MODELS_DIR/$5.tar.gz"
 """
 
 
