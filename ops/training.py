@@ -51,23 +51,24 @@ def train(models: Path, *, force: bool = False) -> int:
             return 0
         print("Training the bot, up to three minutes / 正在训练机器人，最多三分钟 …", flush=True)
         start = time.monotonic()
-        unfinished = models / "unfinished"
-        command = [
-            str(settings.ROOT / ".venvs/rasa/bin/python"),
-            "-m",
-            "bot",
-            "train",
-            "--fixed-model-name",
-            model.name,
-        ]
-        status = subprocess.run(
-            command, cwd=settings.ROOT, env={**os.environ, "MODELS_DIR": str(unfinished)}, check=False
-        ).returncode
+        unfinished, log = models / "unfinished", models / "training.log"
+        python = str(settings.ROOT / ".venvs/rasa/bin/python")
+        with log.open("w") as output:  # Rasa tells every step of every story
+            status = subprocess.run(
+                [python, "-m", "bot", "train", "--fixed-model-name", name],
+                cwd=settings.ROOT,
+                env={**os.environ, "MODELS_DIR": str(unfinished)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
         if status == 0:
             (unfinished / model.name).replace(model)
             print(f"Trained in {time.monotonic() - start:.0f} s / 训练完成: {model}", flush=True)
             for old in sorted(models.glob("*.tar.gz"), key=lambda file: file.stat().st_mtime)[:-KEEP]:
                 old.unlink()
+        else:
+            print("".join(log.read_text().splitlines(keepends=True)[-20:]) + f"{log}", file=sys.stderr)
         return status
 
 
