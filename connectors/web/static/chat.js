@@ -7,6 +7,7 @@ const ANSWER_WITHIN = 40_000; // ms; the gateway itself gives up on the bot afte
 const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000]; // ms between tries; the last one repeats
 const GREETING = "您好，我是掌柜。退换货、查订单、问物流，直接跟我说就行。";
 const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "联系人工"];
+const REFUSED = "这条消息没有发出去，请换个说法再试。";
 const OFFLINE = "网络断开，正在重连…";
 
 
@@ -72,13 +73,13 @@ showTyping.on = false;
 
 const chat = Object.assign(document.createElement("deep-chat"), {
   connect: { websocket: true, handler: (_, signals) => signals.onOpen() }, // never busy: the outbox below does the sending
-  displayLoadingBubble: { toggle: undefined }, // deep-chat puts its switch in here
+  displayLoadingBubble: { toggle: () => {} }, // deep-chat puts its own switch in here
+  errorMessages: { displayServiceErrorMessages: true }, // the gateway's refusals are written for customers
   history: lines.flatMap((line, index) => bubbles(line, index < spent)),
   introMessage: [
     { text: GREETING },
     { html: choices(SUGGESTIONS.map((title) => ({ title, payload: title })), lines.length > 0) },
   ],
-  avatars: { ai: { src: "/static/avatar.svg" } },
   textInput: { characterLimit: MAX_TEXT, placeholder: { text: "想说什么，写在这里" } },
   htmlClassUtilities: {
     choice: {
@@ -96,19 +97,27 @@ const chat = Object.assign(document.createElement("deep-chat"), {
     save();
     deliver();
   },
-  onComponentRender: () => {
-    const root = chat.shadowRoot;
-    root.append(element("link", { rel: "stylesheet", href: "/static/chat.css" }));
-    Object.assign(root.getElementById("messages"), { role: "log", ariaLive: "polite", ariaLabel: "对话" });
-    // Safari ends a composition before it reports its Enter: that Enter chooses a word, it does not send
-    const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
-    root.addEventListener("keydown", composing, { capture: true });
-    deliver();
-  },
+  // on a slow machine deep-chat draws everything a second time, two timers after the first
+  onComponentRender: () => setTimeout(() => setTimeout(start)),
 });
 // set here and not in the style sheet: without a font of its own deep-chat asks a font server for one
-Object.assign(chat.style, { fontFamily: "inherit", width: "100%", height: "100%", border: "none", backgroundColor: "transparent" });
+Object.assign(chat.style, { fontFamily: "inherit", width: "100%", height: "100%", border: "0 solid", backgroundColor: "transparent" });
 document.getElementById("chat").append(chat);
+
+function start() {
+  const root = chat.shadowRoot;
+  const style = new CSSStyleSheet();
+  style.replaceSync(Array.from(document.styleSheets[0].cssRules, (rule) => rule.cssText).join("\n"));
+  root.adoptedStyleSheets.push(style); // after deep-chat's own
+  Object.assign(root.getElementById("messages"), { role: "log", ariaLive: "polite", ariaLabel: "对话" });
+  root.querySelector(".input-button").ariaLabel = "发送";
+  // Safari ends a composition before it reports its Enter: that Enter chooses a word, it does not send
+  const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
+  root.addEventListener("keydown", composing, { capture: true });
+  root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
+  chat.scrollToBottom();
+  deliver();
+}
 
 // ---- sending: one message at a time, the same id until it is answered ----
 
@@ -123,8 +132,9 @@ async function deliver() {
   if (delivering) return;
   delivering = true;
   for (let tries = 0; outbox.length; ) {
-    showTyping(true);
+    const thinking = setTimeout(showTyping, 300, true); // a quick answer needs no sign of life
     const { answer, refusal, again, notice } = await post(outbox[0]);
+    clearTimeout(thinking);
     if (again) {
       showBanner(notice);
       await pause(again === true ? PAUSES[Math.min(tries++, PAUSES.length - 1)] : again);
@@ -160,9 +170,9 @@ async function post(message) {
     return { again: true, notice: OFFLINE };
   }
   if (response.ok) return { answer: body };
-  if (response.status === 429) return { again: Number(response.headers.get("Retry-After")) * 1_000, notice: "" };
-  if (response.status >= 500) return { again: true, notice: body.error.message };
-  return { refusal: body.error.message };
+  if (response.status === 429) return { again: Number(response.headers.get("Retry-After")) * 1_000 || true, notice: "" };
+  if (response.status >= 500) return { again: true, notice: body.error?.message ?? OFFLINE };
+  return { refusal: body.error?.message ?? REFUSED };
 }
 
 /** Wait, but not longer than until the network comes back. */
