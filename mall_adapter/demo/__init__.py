@@ -1,0 +1,157 @@
+"""A mall to look at: generated from a fixed seed, with orders on which conversations and tests can count.
+
+What is sold stands in ``catalogue/``, who must exist in ``stories.yml``; the rest is drawn by chance, always the same
+for the same day. :func:`seed` is ``python -m mall_adapter seed``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date
+from random import Random
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mall_adapter import models
+from mall_adapter.database import WRITES
+from mall_adapter.demo import rows, seasons, stories
+from mall_adapter.demo.after_sales import Case, invent_cases
+from mall_adapter.demo.coupons import invent_coupons
+from mall_adapter.demo.goods import Article, load_articles
+from mall_adapter.demo.history import DAYS, Sale, invent_sales
+from mall_adapter.demo.people import Person, Region, invent_people, load_regions
+from mall_adapter.policy import AfterSalesPolicy
+
+__all__ = ["seed"]
+
+SEED = 20_250_101
+CUSTOMERS = 2_000
+ORDERS = 20_000
+_CHUNK = 5_000
+_IN_ORDER_OF_KEYS: tuple[type[models.Base], ...] = (
+    models.Supplier,
+    models.Product,
+    models.Sku,
+    models.Customer,
+    models.Order,
+    models.OrderLine,
+    models.Shipment,
+    models.TrackingEvent,
+    models.Ticket,
+    models.TicketLine,
+    models.TicketEvent,
+    models.Coupon,
+)
+
+
+async def seed(engine: AsyncEngine, today: date, say: Callable[[str], None] = print) -> None:
+    """Puts the demo mall into a migrated database, all of it or nothing. ``today`` is a date in Asia/Shanghai.
+
+    In a mall that has it already, story orders of an earlier day move to ``today``, unless somebody has since changed
+    them or made a ticket of them; nothing else is touched.
+    """
+    told = stories.load_stories()
+    async with engine.execution_options(**WRITES).begin() as connection:
+        query = select(models.Order.id, models.Order.placed_at, models.Order.status)
+        found = await connection.execute(query.where(models.Order.id.in_([story.id for story in told])))
+        present = {order_id: (placed_at, status) for order_id, placed_at, status in found}
+        if not present:
+            await _build(connection, told, today, say)
+            return
+        stale = [story for story in told if story.id in present and present[story.id][0] != story.placed_at(today)]
+        moved = await _move(connection, stale, today) if stale else 0
+        say(f"Demo mall is there, {moved} story orders moved to today / 演示商城已存在，{moved} 个示例订单已更新到今天")
+
+
+async def _build(
+    connection: AsyncConnection, told: list[stories.Story], today: date, say: Callable[[str], None]
+) -> None:
+    start = time.monotonic()
+    rng = Random(SEED)  # noqa: S311  (a demo, not a secret)
+    now = seasons.midnight(today)
+    policy = AfterSalesPolicy.load()
+    regions = load_regions()
+    articles = load_articles()
+    say(f"Demo mall: {len(articles)} products / 演示商城：{len(articles)} 个商品")
+
+    owners = stories.people(regions, today)
+    people = invent_people(rng, regions, today, DAYS, CUSTOMERS - len(owners))
+    sales = invent_sales(rng, articles, people, regions, today, ORDERS - len(told))
+    cases = invent_cases(rng, policy, sales, now)
+    coupons = invent_coupons(rng, people, sales, now)
+    story_sales, story_cases = _tell(told, articles, owners, regions, policy, today)
+    wanted = frozenset(line.sku.id for sale in story_sales for line in sale.lines)
+    say(f"  {CUSTOMERS} customers, {ORDERS} orders, {len(cases)} tickets / 顾客、订单、售后单已生成")
+
+    everything = (
+        rows.of_articles(rng, articles, [*sales, *story_sales], wanted)
+        | rows.of_people([*people, *owners])
+        | rows.of_sales([*sales, *story_sales])
+        | rows.of_cases([*cases, *story_cases])
+        | rows.of_coupons([*coupons, *stories.coupons(owners, today)])
+    )
+    await _insert(connection, everything)
+    say(f"  written in {time.monotonic() - start:.0f} s / 写入完成，用时 {time.monotonic() - start:.0f} 秒")
+
+
+async def _move(connection: AsyncConnection, stale: list[stories.Story], today: date) -> int:
+    """Writes these stories again with the dates of ``today``; returns how many were still as they had been told."""
+    regions = load_regions()
+    owners = stories.people(regions, today)
+    told = _tell(stale, load_articles(), owners, regions, AfterSalesPolicy.load(), today)
+    untouched = await _untouched(connection, *told)
+    sales = [sale for sale in told[0] if sale.id in untouched]
+    cases = [case for case in told[1] if case.sale.id in untouched]
+    new = rows.of_sales(sales) | rows.of_cases(cases)
+
+    orders = new.pop(models.Order, [])
+    shipments = select(models.Shipment.id).where(models.Shipment.order_id.in_(untouched))
+    tickets = select(models.Ticket.id).where(models.Ticket.order_id.in_(untouched))
+    for old in (
+        delete(models.TicketEvent).where(models.TicketEvent.ticket_id.in_(tickets)),
+        delete(models.TicketLine).where(models.TicketLine.ticket_id.in_(tickets)),
+        delete(models.Ticket).where(models.Ticket.order_id.in_(untouched)),
+        delete(models.TrackingEvent).where(models.TrackingEvent.shipment_id.in_(shipments)),
+        delete(models.Shipment).where(models.Shipment.order_id.in_(untouched)),
+        delete(models.OrderLine).where(models.OrderLine.order_id.in_(untouched)),
+    ):
+        await connection.execute(old)
+    for order in orders:  # others may point at the order itself: whoever has proved that it is theirs
+        times = {name: order[name] for name in ("placed_at", "ships_by", "delivered_at")}
+        await connection.execute(update(models.Order).where(models.Order.id == order["id"]).values(times))
+    await _insert(connection, new)
+    return len(sales)
+
+
+async def _untouched(connection: AsyncConnection, sales: list[Sale], cases: list[Case]) -> set[str]:
+    """Ids of the orders whose state and tickets are those that the stories gave them."""
+    ids = [sale.id for sale in sales]
+    orders = await connection.execute(select(models.Order.id, models.Order.status).where(models.Order.id.in_(ids)))
+    query = select(models.Ticket.order_id, models.Ticket.id, models.Ticket.status)
+    tickets = await connection.execute(query.where(models.Ticket.order_id.in_(ids)))
+    as_told = {(case.sale.id, case.id, case.status) for case in cases}
+    found = {(order_id, ticket_id, status) for order_id, ticket_id, status in tickets}
+    statuses = {sale.id: sale.status for sale in sales}
+    unchanged = {order_id for order_id, status in orders if status is statuses[order_id]}
+    return unchanged - {order_id for order_id, _, _ in found ^ as_told}
+
+
+def _tell(
+    told: list[stories.Story],
+    articles: list[Article],
+    owners: list[Person],
+    regions: dict[str, Region],
+    policy: AfterSalesPolicy,
+    today: date,
+) -> tuple[list[Sale], list[Case]]:
+    pairs = [stories.tell(story, articles, owners, regions, policy, today) for story in told]
+    return [sale for sale, _ in pairs], [case for _, case in pairs if case]
+
+
+async def _insert(connection: AsyncConnection, new: rows.Rows) -> None:
+    for model in _IN_ORDER_OF_KEYS:
+        pending = new.get(model, [])
+        for start in range(0, len(pending), _CHUNK):
+            await connection.execute(insert(model), pending[start : start + _CHUNK])

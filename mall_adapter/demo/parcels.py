@@ -1,0 +1,147 @@
+"""Parcels on their way: carrier, promise, and the scans that a customer sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from random import Random
+
+from mall_adapter.database import SHOP_TIME
+from mall_adapter.demo.goods import Article
+from mall_adapter.demo.people import Person, Region
+from mall_adapter.policy import Trade
+
+
+class Fate(StrEnum):
+    ON_TIME = "on_time"
+    LATE = "late"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    time: datetime
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    carrier: str
+    tracking_number: str
+    status: str
+    promised_by: datetime
+    shipped_at: datetime
+    delivered_at: datetime | None
+    scans: list[Scan] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The whole of a parcel's way, including what still lies in the future."""
+
+    origin: Region
+    to: Person
+    shipped_at: datetime
+    promised_by: datetime
+    arrives_at: datetime  # of a lost parcel: when the carrier says so
+    fate: Fate
+
+
+_CARRIERS = {"疾鹿速运": "JL", "飞梭快递": "FS", "驼铃大件": "TD", "云岭冷链": "YL"}
+_DELIVERED = (
+    "已签收，签收人：本人",
+    "已签收，放在家门口",
+    "已放入小区快递柜，凭取件码领取",
+    "已签收，签收人：家人",
+    "已送到小区驿站，凭取件码领取",
+)
+_HELD_UP = ("因天气原因车辆晚点，正在加急转运", "包裹量较大，转运中心分拣延迟", "道路管制，运输车辆绕行")
+
+
+def plan(rng: Random, origin: Region, to: Person, shipped_at: datetime, fate: Fate) -> Journey:
+    """A usual journey: the promise leaves two days more than the way usually takes; late parcels miss it."""
+    day = shipped_at.date()
+    promised = day + timedelta(days=to.region.days + 2)
+    if fate is Fate.ON_TIME:
+        arrives = day + timedelta(days=to.region.days + rng.choice((0, 0, 1, 2)))
+    else:
+        arrives = promised + timedelta(days=rng.randint(1, 6))
+    return Journey(
+        origin,
+        to,
+        shipped_at,
+        promised_by=datetime.combine(promised, time(23, 59, 59), SHOP_TIME),
+        arrives_at=datetime.combine(arrives, time(rng.randint(9, 20), rng.randrange(60), rng.randrange(60)), SHOP_TIME),
+        fate=fate,
+    )
+
+
+def send(rng: Random, journey: Journey, articles: list[Article], now: datetime) -> Parcel:
+    """The parcel as it stands at ``now``."""
+    carrier = _carrier(rng, articles)
+    scans = [scan for scan in _scans(rng, journey, carrier) if scan.time < now]
+    arrived = journey.arrives_at < now
+    if journey.fate is Fate.LOST and arrived:
+        status = "lost"
+    elif arrived:
+        status = "delivered"
+    elif journey.promised_by < now:
+        status = "delayed"
+    else:
+        status = "out_for_delivery" if "派送" in scans[-1].text else "in_transit"
+    return Parcel(
+        carrier=carrier,
+        tracking_number=f"{_CARRIERS[carrier]}{rng.randrange(10**11, 10**12)}",
+        status=status,
+        promised_by=journey.promised_by,
+        shipped_at=journey.shipped_at,
+        delivered_at=journey.arrives_at if status == "delivered" else None,
+        scans=scans,
+    )
+
+
+def _carrier(rng: Random, articles: list[Article]) -> str:
+    if any(article.fresh for article in articles):
+        return "云岭冷链"
+    if any(article.category in {"空调", "冰箱", "洗衣机"} for article in articles):
+        return "驼铃大件"
+    premium = any(article.supplier.trade is Trade.DIGITAL for article in articles)
+    return "疾鹿速运" if rng.random() < (0.8 if premium else 0.45) else "飞梭快递"
+
+
+def _scans(rng: Random, journey: Journey, carrier: str) -> list[Scan]:
+    """揽收 → 转运中心 → 派送 → 签收, oldest first."""
+    start, end = journey.shipped_at, journey.arrives_at
+    here, there = journey.origin.hub, journey.to.region.hub
+    station = f"{journey.to.city} {journey.to.district}"
+
+    def at(share: float) -> datetime:
+        # never in the same minute for two parcels, always in order for one
+        return (start + (end - start) * (share + rng.uniform(0, 0.04))).replace(microsecond=0)
+
+    scans = [
+        Scan(start, here, f"商家已发货，{carrier}已揽收"),
+        Scan(at(0.08), here, f"包裹已到达{here}转运中心"),
+        Scan(
+            at(0.16),
+            here,
+            f"包裹已离开{here}转运中心，发往{there}" if here != there else "包裹分拣完成，发往本地营业部",
+        ),
+    ]
+    if journey.fate is Fate.LOST:
+        scans.append(Scan(at(0.6), here, "超过 72 小时没有新的扫描记录，承运商正在查找"))
+        scans.append(Scan(end, here, "承运商确认包裹遗失，已通知商家"))
+        return scans
+    if journey.fate is Fate.LATE:
+        scans.append(Scan(at(0.4), here, rng.choice(_HELD_UP)))
+    if here != there:
+        scans.append(Scan(at(0.62), there, f"包裹已到达{there}转运中心"))
+    scans.append(Scan(at(0.72), station, f"包裹已到达{journey.to.district}营业部"))
+    if end - start > timedelta(days=4) and rng.random() < 0.25:
+        scans.append(Scan(end - timedelta(hours=rng.uniform(20, 24)), station, "派送时联系不上收件人，改天再次派送"))
+    out_at = end - timedelta(minutes=rng.randint(40, 150))
+    scans.append(Scan(out_at, station, "正在派送，快递员会先和您联系"))
+    scans.append(Scan(end, station, rng.choice(_DELIVERED)))
+    return scans
