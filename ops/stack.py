@@ -79,7 +79,7 @@ STEPS = (
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[int]:
     """One stack per data folder: yields the descriptor of the lock, held until every process that has it is gone."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys and customers are in it
     with (data_dir / "stack.lock").open("a+") as lock:
         deadline = time.monotonic() + reaper.GRACE + 2
         while True:

@@ -1,0 +1,130 @@
+"""What `make test` runs: `python -m ops.checks`, or the quick ones of `make lint` with `--quick`.
+
+Two lanes side by side, one for each environment and core; then the conversations, which start the whole stack and want
+both. What a step printed is shown when it fails; of a test run that passes, the closing line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import settings
+from ops.reaper import end_groups
+
+APP = ".venvs/app/bin/python"
+RASA = ".venvs/rasa/bin/python"
+RASA_SIDE = ("bot/__main__.py", "bot/components", "tests/bot/components")
+"""What only Rasa's environment can import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    command: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    step: Step
+    passed: bool
+    seconds: float
+
+
+MYPY_RASA = (APP, "-m", "mypy", "--python-executable", RASA, "--python-version", "3.10", "--follow-imports=silent")
+QUICK = (
+    Step("lint", (APP, "-m", "ruff", "check", "--quiet", ".")),
+    Step("format", (APP, "-m", "ruff", "format", "--check", "--quiet", ".")),
+    Step("import contracts", (".venvs/app/bin/lint-imports",)),
+    Step("types", (APP, "-m", "mypy", ".", "--exclude", f"^({'|'.join(RASA_SIDE)})")),
+    Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
+)
+APP_LANE = (
+    *QUICK,
+    Step("tests", (APP, "-m", "pytest", "tests", "--ignore=tests/bot/components", "--ignore=tests/e2e")),
+)
+VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
+STORIES = (
+    "test",
+    "core",
+    "--model",
+    "models",
+    "--stories",
+    "tests/stories",
+    "--fail-on-prediction-errors",
+    "--no-plot",
+)
+RASA_LANE = (
+    Step("training data", (RASA, "-m", "rasa", *VALIDATE)),
+    Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
+    Step("stories", (RASA, "-m", "rasa", *STORIES)),
+)
+CONVERSATIONS = (Step("conversations", (APP, "-m", "pytest", "tests/e2e")),)
+
+ENVIRONMENT = {
+    "RASA_TELEMETRY_ENABLED": "false",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
+}
+
+
+async def run(step: Step) -> Outcome:
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as output:  # not a pipe: a process that a test forgot would keep it open
+        process = await asyncio.create_subprocess_exec(
+            *step.command,
+            cwd=settings.ROOT,
+            env=os.environ | ENVIRONMENT,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            passed = await process.wait() == 0
+        finally:
+            end_groups([process.pid])
+        output.seek(0)
+        text = output.read().decode(errors="replace").strip()
+    outcome = Outcome(step, passed, time.monotonic() - start)
+    if passed:
+        text = text.rpartition("\n")[2] if "pytest" in step.command else ""
+    print(
+        f"{'✔' if passed else '✘'} {step.name} ({outcome.seconds:.0f} s)", *filter(None, [text]), sep="\n", flush=True
+    )
+    return outcome
+
+
+async def lane(steps: Sequence[Step]) -> list[Outcome]:
+    return [await run(step) for step in steps]
+
+
+async def check(*rounds: Sequence[Sequence[Step]]) -> bool:
+    """Runs rounds one after another, the lanes of a round side by side; every step runs, whatever failed before."""
+    task = asyncio.current_task()
+    assert task  # noqa: S101 (we are in one)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    outcomes: list[Outcome] = []
+    for lanes in rounds:
+        for done in await asyncio.gather(*map(lane, lanes)):
+            outcomes += done
+    print("\n" + "\n".join(f"{'✔' if o.passed else '✘'} {o.step.name:22} {o.seconds:5.0f} s" for o in outcomes))
+    return all(outcome.passed for outcome in outcomes)
+
+
+def main() -> int:
+    rounds = ((QUICK,),) if "--quick" in sys.argv[1:] else ((APP_LANE, RASA_LANE), (CONVERSATIONS,))
+    try:
+        return 0 if asyncio.run(check(*rounds)) else 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
