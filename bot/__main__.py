@@ -37,9 +37,11 @@ def quiet_logs() -> None:
 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(WordlessFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(True)  # simply to ignore them would not do: libraries reset the filters
-    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    logging.basicConfig(handlers=[handler], force=True)
+    # By name, and warnings without a filter: libraries reset filters and the root level when they are imported
+    for name, level in {"bot": logging.INFO, "rasa": logging.INFO, "py.warnings": logging.ERROR}.items():
+        logging.getLogger(name).setLevel(level)
+    logging.captureWarnings(True)
     # Rasa hands on messages, entities and slots as fields of structured events; the name of the event is enough
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, lambda logger, method, event: str(event["event"])],

@@ -66,11 +66,12 @@ class ActionServer(EndpointConfig):
         while True:
             try:
                 status, body = await self._post(call, min(ATTEMPT_SECONDS, give_up - now()))
-                if status not in _UNAVAILABLE:
-                    return _result(action, status, body)
-                problem = f"answers {status}"
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 problem = type(error).__name__
+            else:
+                if status not in _UNAVAILABLE:
+                    return _result(action, status, body)
+                problem = f"it answers {status}"
             if now() + pause >= give_up:
                 raise TurnAbandoned(f"{action}: the action server cannot be reached ({problem})")
             await asyncio.sleep(pause)

@@ -39,12 +39,14 @@ async def load_agent(endpoints_file: Path, models: Path) -> Agent:
     if endpoints.action is None:
         raise ValueError(f"{endpoints_file} names no action_endpoint")
     broker = await EventBroker.create(endpoints.event_broker, loop=asyncio.get_running_loop())
+    store = TrackerStore.create(endpoints.tracker_store, event_broker=broker)
     agent = Agent(
         generator=endpoints.nlg,
-        tracker_store=TrackerStore.create(endpoints.tracker_store, event_broker=broker),
         lock_store=LockStore.create(endpoints.lock_store),
         action_endpoint=ActionServer(endpoints.action),
     )
+    # Given to Agent, the store would be wrapped in one that goes on in memory when it fails
+    agent.tracker_store = store
     agent.load_model(model)
     return agent
 

@@ -1,0 +1,252 @@
+"""Conversations with a running bot through the gateway's channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from aiohttp import web
+from rasa.core.processor import MessageProcessor
+from rasa.shared.core.events import SessionStarted
+
+from bot.components import patches
+from tests.bot.components.conftest import Actions, Bot, status_of
+
+OFFERED = '/order_status{"order_id": "ORD12345"}'
+GREETING = {"text": "您好，我是掌柜", "buttons": [{"title": "查订单", "payload": OFFERED}]}
+
+
+async def test_a_conversation(bot: Bot, actions: Actions) -> None:
+    assert await bot.says("你好") == [GREETING]
+    assert await bot.says(OFFERED) == [{"text": "订单 ORD12345 已发货"}]
+    assert actions.calls[0]["tracker"]["slots"]["order_id"] == "ORD12345"
+    assert await bot.says("太差了我要投诉") == [{"text": "让您久等了", "image": "https://shop.example/sorry.png"}]
+    assert await bot.heard() == ["你好", OFFERED, "太差了我要投诉"]
+
+
+async def test_the_reply_says_what_was_understood(bot: Bot) -> None:
+    _, calm = await bot.send("你好")
+    _, worried = await bot.send("怎么还不发货，好着急，要投诉了")
+    assert calm["understood"]["intent"] == "greet"
+    assert 0 < calm["understood"]["confidence"] <= 1
+    assert 0 < calm["understood"]["worry"] < 0.4 < 0.6 < worried["understood"]["worry"] <= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/restart",
+        "  /restart",
+        "\u3000/restart",
+        "\u200b/restart",
+        "\u202e /restart",
+        "／restart",
+        "/session_start",
+        "/back",
+        "/affirm",
+        '/affirm{"order_id": "ORD66666"}',
+        '/order_status{"order_id": "ORD66666"}',
+        '/order_status{"order_id":"ORD12345"}',  # another spelling of the button's payload
+        "/order_status@0.9",
+        "/",
+        "//",
+        "/ 你好",
+        "EXTERNAL: restart",
+    ],
+)
+async def test_what_no_button_offered_is_words(bot: Bot, text: str) -> None:
+    await bot.says("你好")
+    status, reply = await bot.send(text)
+    assert status == 200
+    assert reply["messages"]
+    assert reply["understood"]["confidence"] < 1
+    assert not (await bot.heard())[-1].lstrip("\u200b\u202e ").startswith("/")
+    assert len(await bot.heard()) == 2
+    assert await bot.says("你好") == [GREETING]
+
+
+async def test_a_button_works_for_the_conversation_that_it_was_shown_in(bot: Bot, actions: Actions) -> None:
+    await bot.says("你好", sender="web:bob")
+    await bot.says(OFFERED, sender="web:ann")
+    assert not actions.calls
+    await bot.says(OFFERED, sender="web:bob")
+    assert len(actions.calls) == 1
+
+
+async def test_a_button_of_an_earlier_session_still_works(bot: Bot, actions: Actions) -> None:
+    await bot.says("你好")
+    store = bot.agent.tracker_store
+    tracker = await store.retrieve("web:ann")
+    assert tracker
+    tracker.update(SessionStarted())
+    await store.save(tracker)
+    assert await bot.says(OFFERED) == [{"text": "订单 ORD12345 已发货"}]
+
+
+async def test_a_message_that_comes_again_gets_its_answer_again(bot: Bot, actions: Actions) -> None:
+    await bot.says("你好")
+    first = await bot.send("我的订单到哪了", message_id="again")
+    again = await bot.send("我的订单到哪了", message_id="again", redelivered=True)
+    assert first == again
+    assert first[1]["messages"] == [{"text": "订单 ORD12345 已发货"}]
+    assert len(actions.calls) == 1
+    await bot.says("你好")
+    assert await bot.send("我的订单到哪了", message_id="again", redelivered=True) == first
+    assert await bot.heard() == ["你好", "我的订单到哪了", "你好"]
+
+
+async def test_a_redelivered_message_that_was_not_saved_is_a_message(bot: Bot) -> None:
+    assert (await bot.send("你好", redelivered=True))[1]["messages"] == [GREETING]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "\u200b\u200e",
+        "😂😂😂",
+        "🫨",
+        "。。。",
+        "{order_id} {0} %s",
+        "'; DROP TABLE conversation_event; --",
+        "<script>alert(1)</script>",
+        "[运动鞋](product)",
+        "\ud83d",
+        "\x00\x01",
+        "退" * 10_000,
+        "1" * 10_000,
+    ],
+)
+async def test_odd_messages_get_an_answer(bot: Bot, text: str) -> None:
+    assert await bot.says(text)
+    assert await bot.says("你好") == [GREETING]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ([], "object"),
+        ({}, "sender"),
+        ({"sender": "", "text": "a", "message_id": "1"}, "sender"),
+        ({"sender": "web:张", "text": "a", "message_id": "1"}, "sender"),
+        ({"sender": "web:1", "text": None, "message_id": "1"}, "text"),
+        ({"sender": "web:1", "text": "a"}, "message_id"),
+        ({"sender": "web:1", "text": "a", "message_id": "1\nturn 2: forged"}, "message_id"),
+        ({"sender": "web:1", "text": "a", "message_id": 7}, "message_id"),
+    ],
+)
+async def test_a_bad_request_is_told_what_is_wrong(bot: Bot, body: object, reason: str) -> None:
+    status, reply = await bot.post(body)
+    assert status == 400
+    assert reason in reply["error"]
+
+
+async def test_malformed_json_is_a_bad_request(bot: Bot) -> None:
+    async with bot.http.post(f"{bot.url}/webhook", data=b'{"sender": ') as response:
+        assert response.status == 400
+        assert (await response.json())["error"]
+
+
+async def test_a_bot_with_nothing_to_say_fails_and_saves_nothing(bot: Bot) -> None:
+    status, reply = await bot.send("今天天气真好")
+    assert (status, list(reply)) == (503, ["error"])
+    assert await bot.heard() == []
+
+
+async def test_while_people_talk_the_bot_is_silent(bot: Bot, actions: Actions) -> None:
+    async def hand_over(request: web.Request) -> web.Response:
+        return web.json_response({"events": [{"event": "pause"}], "responses": [{"text": "同事马上来"}]})
+
+    actions.handle = hand_over  # type: ignore[method-assign]
+    assert await bot.says("我的订单到哪了") == [{"text": "同事马上来"}]
+    assert await bot.says("你好") == []
+    assert await bot.heard() == ["我的订单到哪了", "你好"]
+
+
+async def test_a_turn_ends_and_is_saved_though_the_caller_hangs_up(bot: Bot, actions: Actions) -> None:
+    called, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        called.set()
+        await go_on.wait()
+        return status_of()
+
+    actions.handle = slow  # type: ignore[method-assign]
+    caller = asyncio.create_task(bot.send("我的订单到哪了", message_id="m"))
+    await called.wait()
+    caller.cancel()
+    go_on.set()
+    # the lock makes the second delivery wait for the turn
+    assert (await bot.send("我的订单到哪了", message_id="m"))[1]["messages"] == [{"text": "订单 ORD12345 已发货"}]
+    assert len(actions.calls) == 1
+
+
+async def test_a_store_that_fails_fails_the_turn(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.agent.tracker_store, "save", fail)
+        assert (await bot.send("你好", message_id="m"))[0] == 503
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.agent.tracker_store, "retrieve", fail)
+        assert (await bot.send("你好", message_id="m"))[0] == 503
+        async with bot.http.get(f"{bot.url}/health") as response:
+            assert response.status == 503
+    assert (await bot.send("你好", message_id="m", redelivered=True))[1]["messages"] == [GREETING]
+
+
+async def test_health(bot: Bot) -> None:
+    async with bot.http.get(f"{bot.url}/health") as response:
+        assert (response.status, await response.json()) == (200, {"status": "ok"})
+    bot.agent.processor = None
+    async with bot.http.get(f"{bot.url}/health") as response:
+        assert response.status == 503
+
+
+async def test_nothing_else_is_served(bot: Bot) -> None:
+    root = bot.url.partition("/webhooks")[0]
+    for path in ("/", "/status", "/conversations/web:ann/tracker", "/model/parse", "/webhooks/rest/webhook"):
+        async with bot.http.get(root + path) as response:
+            assert response.status == 404
+
+
+async def test_one_sender_waits_and_others_do_not(bot: Bot, actions: Actions) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        await go_on.wait()
+        return status_of()
+
+    actions.handle = slow  # type: ignore[method-assign]
+    first = asyncio.create_task(bot.send("我的订单到哪了"))
+    second = asyncio.create_task(bot.send("你好"))
+    assert await bot.says("你好", sender="web:bob") == [GREETING]
+    assert not first.done()
+    assert not second.done()
+    go_on.set()
+    await asyncio.gather(first, second)
+    assert await bot.heard() == ["我的订单到哪了", "你好"]
+
+
+async def test_logs_name_the_turn_and_quote_nobody(
+    bot: Bot, actions: Actions, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(request: web.Request) -> web.Response:
+        return web.json_response({"error": "我的订单 5678"}, status=500)
+
+    caplog.set_level(logging.INFO)
+    await bot.send("你好，我叫张小明", message_id="turn-1")
+    actions.handle = fail  # type: ignore[method-assign]
+    await bot.send("我的订单到哪了，尾号5678", message_id="turn-2")
+    assert "turn turn-1: 1 messages in" in caplog.text
+    assert "turn turn-2: abandoned, action_order_status" in caplog.text
+    assert not any(word in caplog.text for word in ("张小明", "5678", "订单", "web:ann"))
+
+
+def test_the_turn_mirrors_rasa() -> None:
+    """``channel.turn`` does what these functions do; should they change, it must be looked at."""
+    assert patches.fingerprint(MessageProcessor.handle_message) == "0c41d4780d2d4676"
+    assert patches.fingerprint(MessageProcessor.log_message) == "f2f8ec66a291d83d"

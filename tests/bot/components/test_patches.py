@@ -1,0 +1,84 @@
+"""Each patch fits the Rasa that is installed, does its work, and leaves another Rasa alone."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
+from rasa.core.processor import MessageProcessor
+from rasa.shared.core.events import Event, SlotSet
+
+from bot.components import patches
+from bot.components.patches import PATCHES, Patch
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
+def test_the_patched_function_is_the_one_that_was_patched_for(patch: Patch) -> None:
+    assert patch.fits()
+
+
+def test_a_function_that_has_changed_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Changed:
+        def method(self) -> str:
+            return "as it was"
+
+    monkeypatch.setattr(patches, "PATCHES", (Patch(Changed, "method", "0" * 16, lambda stock: lambda self: "patched"),))
+    with caplog.at_level(logging.WARNING):
+        patches.apply()
+    assert Changed().method() == "as it was"
+    assert "Changed.method" in caplog.text
+
+
+def test_events_are_found_by_their_type(patched: None) -> None:
+    assert Event.resolve_by_type("slot") is SlotSet
+    assert Event.resolve_by_type("topic") is None
+    assert Event.resolve_by_type("no such event", SlotSet) is SlotSet
+    with pytest.raises(ValueError, match="no such event"):
+        Event.resolve_by_type("no such event")
+
+
+def test_the_schema_is_not_checked_twice(patched: None) -> None:
+    assert RemoteAction("action_any", None)._validate_action_result({"events": [{"event": "slot"}]})
+
+
+class Failing:
+    """An action of which only ``run`` matters."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def name(self) -> str:
+        return "action_failing"
+
+    async def run(self, *_: Any) -> list[Event]:
+        raise self.error
+
+
+class Tracker:
+    def copy(self) -> Tracker:
+        return self
+
+    def update(self, event: Event) -> None:
+        self.last = event
+
+    def update_with_events(self, *_: Any) -> None: ...
+
+
+class Prediction:
+    policy_name, max_confidence, events = "rules", 1.0, ()
+
+
+async def test_an_error_in_an_action_is_not_swallowed(patched: None) -> None:
+    processor, tracker = MessageProcessor.__new__(MessageProcessor), Tracker()
+    processor.domain = None
+    with pytest.raises(BaseException, match="action_failing: KeyError") as caught:
+        await processor._run_action(Failing(KeyError("words of a customer")), tracker, None, None, Prediction())
+    assert "words" not in str(caught.value)
+    assert await processor._run_action(
+        Failing(ActionExecutionRejection("action_failing")), tracker, None, None, Prediction()
+    )
+    assert tracker.last.type_name == "action_execution_rejected"
