@@ -269,6 +269,9 @@ class Mall(Protocol):
     async def assess(self, sender: str, request: TicketRequest) -> Decision:
         """What would be decided; writes nothing. Raises TicketExists where a line already has a live ticket."""
 
+    async def after_sales_limits(self) -> dict[str, int]:
+        """The days, hours and amounts that the rules compare with (``no_reason_days``, …), for telling them."""
+
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         """Raises NotAllowed, TicketExists and what ``order`` raises."""
 

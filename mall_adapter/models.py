@@ -56,7 +56,7 @@ def phone_tail_index(order_id: str, phone: str) -> str:
 
     The order's id is part of it, so equal tails on different orders cannot be told from the table.
     """
-    return blind_index(f"{order_id}:{phone[-4:]}", "order.phone_tail")
+    return blind_index(f"{order_id}:{''.join(phone.split())[-4:]}", "order.phone_tail")
 
 
 class Base(AsyncAttrs, DeclarativeBase):

@@ -133,6 +133,9 @@ class SqlMall:
             _, decision = await tickets.assess(session, self._policy, order, request, now)
             return decision
 
+    async def after_sales_limits(self) -> dict[str, int]:
+        return self._policy.limits
+
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         async with self._writing.begin() as session:
             now = self._clock()

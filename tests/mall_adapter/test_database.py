@@ -1,0 +1,115 @@
+"""Migrations, the engine's promises, and the front door."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, delete, inspect, select
+from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+import settings
+from mall_adapter import create_engine, migrate, models, open_mall
+from privacy import KeyRingError
+
+from .conftest import NOW, Postgres, Sqlite
+
+MALL = models.Base.metadata
+
+
+def differences(connection: Connection) -> list[object]:
+    """Between the models and the database, other rooms' tables left out."""
+
+    def ours(name: str | None, kind: str, _: object) -> bool:
+        return kind != "table" or name in MALL.tables
+
+    options = {"compare_type": True, "include_name": ours}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), MALL))
+
+
+async def tables(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+async def test_the_migrations_make_what_the_models_say(databases: Sqlite | Postgres) -> None:
+    url = databases.create()
+    engine = create_engine(url)
+    await migrate(url)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    assert await tables(engine) > {*MALL.tables, "conversation_event", "keyring_check"}
+
+    await migrate(url, "base")
+    assert await tables(engine) == {"alembic_version"}
+    await migrate(url)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_processes_that_start_at_once_migrate_once(databases: Sqlite | Postgres, tmp_path: Path) -> None:
+    address = databases.create()
+    scheme, _, rest = address.partition("://")
+    environment = {"DATABASE_URL": f"{scheme.split('+')[0]}://{rest}", "DATA_DIR": str(tmp_path / "not" / "there")}
+    command = [sys.executable, "-m", "mall_adapter", "migrate"]
+    starters = [await asyncio.create_subprocess_exec(*command, cwd=settings.ROOT, env=environment) for _ in range(3)]
+    assert [await starter.wait() for starter in starters] == [0, 0, 0]
+    engine = create_engine(address)
+    assert await tables(engine) >= set(MALL.tables)
+    await engine.dispose()
+    assert ((tmp_path / "not" / "there" / "keyring.json").stat().st_mode & 0o777) == 0o600
+
+
+async def test_a_mall_opens_only_with_its_own_key_ring(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scheme, _, rest = url.partition("://")
+    monkeypatch.setenv("DATABASE_URL", f"{scheme.split('+')[0]}://{rest}")
+    async with open_mall() as mall:
+        assert await mall.customer_of("web:zhou") is not None
+    monkeypatch.setenv("KEYRING_FILE", str(tmp_path / "other.json"))
+    with pytest.raises(KeyRingError):
+        async with open_mall():
+            pass
+
+
+async def test_times_keep_their_zone_and_need_one(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session:
+        placed_at = await session.scalar(select(models.Order.delivered_at).where(models.Order.id == "ORD10001"))
+        assert placed_at is not None
+        assert placed_at.utcoffset() is not None
+        event = models.TrackingEvent(shipment_id="ORD10001-S1", time=NOW.replace(tzinfo=None), place="", text="")
+        session.add(event)
+        with pytest.raises(StatementError, match="time zone"):
+            await session.flush()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        models.Sku(id="X", product_id="P1", spec="", price_cents=1, quantity=1, allocated=1, reserved=1),
+        models.Sku(id="X", product_id="P1", spec="", price_cents=1, quantity=1, allocated=-1, reserved=0),
+        models.Sku(id="X", product_id="P9", spec="", price_cents=1, quantity=1, allocated=0, reserved=0),
+        models.OrderLine(
+            id="X", order_id="ORD10001", sku_id="P1-1", product_name="", spec="", quantity=0, unit_price_cents=1
+        ),
+    ],
+    ids=["more held than there", "negative", "no such product", "no pieces"],
+)
+async def test_the_database_keeps_its_own_rules(engine: AsyncEngine, row: models.Base) -> None:
+    async with AsyncSession(engine) as session:
+        await session.merge(row)
+        with pytest.raises(IntegrityError):
+            await session.flush()
+
+
+async def test_a_row_that_others_point_at_stays(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(IntegrityError):
+            await connection.execute(delete(models.Customer))

@@ -1,0 +1,221 @@
+"""After-sales tickets: one for a line, and only the steps that the state machine knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from itertools import product
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from mall_adapter import (
+    FreightPayer,
+    IdempotencyConflict,
+    InvalidTransition,
+    NotAllowed,
+    NotFound,
+    Reason,
+    SqlMall,
+    TicketExists,
+    TicketKind,
+    TicketRequest,
+    TicketStatus,
+    models,
+)
+from mall_adapter.database import WRITES
+
+from .conftest import NOW, Clock
+
+RETURN_SHOES = TicketRequest("ORD10001", TicketKind.RETURN, Reason.DISLIKE, opened=False, note="颜色不喜欢")
+FAULTY = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY)
+
+
+async def test_seven_days_without_reason(mall: SqlMall) -> None:
+    decision = await mall.assess("web:zhou", RETURN_SHOES)
+    assert await mall.tickets_of("web:zhou") == []  # asking writes nothing
+
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    assert ticket.decision == decision
+    assert (decision.auto_approve, decision.freight_payer, decision.refund_cents) == (
+        True,
+        FreightPayer.CUSTOMER,
+        39900,
+    )
+    assert ticket.id.startswith("RT260311")
+    assert (ticket.status, ticket.line_ids, ticket.summary) == (
+        TicketStatus.APPROVED,
+        ("ORD10001-1",),
+        "云跑缓震跑步鞋 黑色 42码",
+    )
+    assert [(event.status, event.actor) for event in ticket.history] == [
+        (TicketStatus.OPEN, "customer"),
+        (TicketStatus.APPROVED, "rule"),
+    ]
+    assert ticket.due_on == date(2026, 3, 16)  # three working days after a Wednesday
+    assert ticket.created_at == NOW
+    assert await mall.ticket("web:zhou", ticket.id) == ticket
+    assert await mall.tickets_of("web:zhou") == [ticket]
+    assert (await mall.order("web:zhou", "ORD10001")).lines[0].open_ticket_id == ticket.id
+
+
+async def test_the_same_key_makes_one_ticket(mall: SqlMall) -> None:
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    assert await mall.create_ticket("web:zhou", RETURN_SHOES, "k1") == ticket
+    with pytest.raises(IdempotencyConflict):
+        await mall.create_ticket("web:zhou", FAULTY, "k1")
+    with pytest.raises(IdempotencyConflict):
+        await mall.create_ticket("web:guest", RETURN_SHOES, "k1")
+
+
+async def test_another_key_finds_the_ticket_that_exists(mall: SqlMall) -> None:
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    for attempt in (mall.create_ticket("web:zhou", FAULTY, "k2"), mall.assess("web:zhou", FAULTY)):
+        with pytest.raises(TicketExists) as exists:
+            await attempt
+        assert exists.value.ticket == ticket
+
+
+async def test_lines_are_ticketed_one_by_one(mall: SqlMall) -> None:
+    def faulty(*line_ids: str) -> TicketRequest:
+        return TicketRequest("ORD10002", TicketKind.RETURN, Reason.QUALITY, line_ids=line_ids)
+
+    shoes = await mall.create_ticket("web:zhou", faulty("ORD10002-1"), "k1")
+    assert (shoes.summary, shoes.decision.refund_cents) == ("云跑缓震跑步鞋 黑色 42码 ×2", 79800)
+    with pytest.raises(TicketExists):
+        await mall.assess("web:zhou", faulty())  # every line, so also the shoes
+    lipstick = await mall.create_ticket("web:zhou", faulty("ORD10002-2"), "k2")
+    assert [ticket.id for ticket in await mall.tickets_of("web:zhou", limit=1)] in ([shoes.id], [lipstick.id])
+    assert {ticket.id for ticket in await mall.tickets_of("web:zhou")} == {shoes.id, lipstick.id}
+    with pytest.raises(NotFound):
+        await mall.assess("web:zhou", faulty("ORD10001-1"))
+
+
+async def test_what_the_rules_refuse_makes_no_ticket(mall: SqlMall) -> None:
+    old = TicketRequest("ORD10004", TicketKind.RETURN, Reason.DISLIKE, opened=False)
+    decision = await mall.assess("web:zhou", old)
+    with pytest.raises(NotAllowed) as refused:
+        await mall.create_ticket("web:zhou", old, "k1")
+    assert refused.value.decision == decision
+    assert not decision.allowed
+    assert await mall.tickets_of("web:zhou") == []
+    await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")  # the key is still free
+
+
+async def test_a_missing_fact_is_asked_for(mall: SqlMall) -> None:
+    lipstick = TicketRequest("ORD10002", TicketKind.RETURN, Reason.DISLIKE, line_ids=("ORD10002-2",))
+    assert (await mall.assess("web:zhou", lipstick)).missing_facts == ("opened",)
+    with pytest.raises(NotAllowed):
+        await mall.create_ticket("web:zhou", lipstick, "k1")
+
+
+async def test_what_the_mall_knows_of_a_course_needs_no_question(mall: SqlMall, engine: AsyncEngine) -> None:
+    request = TicketRequest("ORD10002", TicketKind.RETURN, Reason.DISLIKE, line_ids=("ORD10002-2",), opened=False)
+    assert (await mall.assess("web:zhou", request)).allowed
+    async with AsyncSession(engine) as session, session.begin():
+        (await session.get_one(models.OrderLine, "ORD10002-2")).activated_at = NOW
+    assert not (await mall.assess("web:zhou", request)).allowed
+
+
+async def test_the_rules_tell_their_limits(mall: SqlMall) -> None:
+    assert (await mall.after_sales_limits())["no_reason_days"] == 7
+
+
+async def test_somebody_elses_ticket_does_not_exist(mall: SqlMall) -> None:
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    for attempt in (
+        mall.ticket("web:he", ticket.id),
+        mall.ticket("web:zhou", "RT1"),
+        mall.cancel_ticket("web:he", ticket.id, "k2"),
+        mall.advance_ticket("RT1", TicketStatus.APPROVED, "operator", "", "k3"),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    await mall.prove_ownership("web:he", "ORD10001", "5678")
+    assert await mall.ticket("web:he", ticket.id) == ticket
+
+
+async def test_a_cancelled_ticket_frees_its_line(mall: SqlMall, clock: Clock) -> None:
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    clock.advance(hours=1)
+    cancelled = await mall.cancel_ticket("web:zhou", ticket.id, "k2")
+    assert await mall.cancel_ticket("web:zhou", ticket.id, "k2") == cancelled
+    assert (cancelled.status, cancelled.history[-1].actor) == (TicketStatus.CANCELLED, "customer")
+    assert cancelled.history[-1].time == clock.now
+    with pytest.raises(InvalidTransition):
+        await mall.cancel_ticket("web:zhou", ticket.id, "k3")
+    assert (await mall.order("web:zhou", "ORD10001")).lines[0].open_ticket_id is None
+    assert (await mall.create_ticket("web:zhou", RETURN_SHOES, "k4")).id != ticket.id
+    assert await mall.create_ticket("web:zhou", RETURN_SHOES, "k1") == cancelled  # the old key still means the old one
+
+
+async def test_the_database_itself_refuses_a_second_live_ticket(mall: SqlMall, engine: AsyncEngine) -> None:
+    shoes = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    refund = TicketRequest("ORD10003", TicketKind.REFUND, Reason.CHANGED_MIND)
+    other = await mall.create_ticket("web:zhou", refund, "k2")
+    async with AsyncSession(engine) as session:
+        session.add(models.TicketLine(ticket_id=other.id, order_line_id=shoes.line_ids[0]))
+        with pytest.raises(IntegrityError):
+            await session.commit()
+
+
+STEPS = {
+    TicketKind.RETURN: """
+        open -> approved rejected cancelled
+        approved -> goods_received cancelled
+        goods_received -> refunded rejected
+        refunded -> closed
+    """,
+    TicketKind.EXCHANGE: """
+        open -> approved rejected cancelled
+        approved -> goods_received cancelled
+        goods_received -> exchanged rejected
+        exchanged -> closed
+    """,
+    TicketKind.REFUND: """
+        open -> approved rejected cancelled
+        approved -> refunded cancelled
+        refunded -> closed
+    """,
+}
+
+
+@pytest.mark.parametrize("kind", TicketKind)
+async def test_there_are_no_other_steps(mall: SqlMall, engine: AsyncEngine, kind: TicketKind) -> None:
+    lines = (line.split(" -> ") for line in STEPS[kind].strip().splitlines())
+    allowed = {(start.strip(), end) for start, ends in lines for end in ends.split()}
+    ticket = await mall.create_ticket("web:zhou", replace(FAULTY, kind=kind), "k1")
+    possible = set()
+    for start, end in product(TicketStatus, TicketStatus):
+        async with engine.execution_options(**WRITES).begin() as connection:
+            await connection.execute(update(models.Ticket).values(status=start))
+            await connection.execute(update(models.TicketLine).values(live=True))
+        try:
+            moved = await mall.advance_ticket(ticket.id, end, "supplier", "已查收", f"{start} to {end}")
+        except InvalidTransition:
+            assert (await mall.ticket("web:zhou", ticket.id)).status is start
+        else:
+            possible.add((start.value, end.value))
+            assert (moved.status, moved.history[-1].status) == (end, end)
+            assert (moved.history[-1].actor, moved.history[-1].note) == ("supplier", "已查收")
+            line = (await mall.order("web:zhou", "ORD10001")).lines[0]
+            assert line.open_ticket_id == (None if end in {"rejected", "cancelled"} else ticket.id)
+    assert possible == allowed
+
+
+async def test_a_return_walks_to_its_end(mall: SqlMall) -> None:
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    for status in (TicketStatus.GOODS_RECEIVED, TicketStatus.REFUNDED, TicketStatus.CLOSED):
+        ticket = await mall.advance_ticket(ticket.id, status, "operator", "", f"to {status}")
+        assert await mall.advance_ticket(ticket.id, status, "operator", "", f"to {status}") == ticket
+    assert [event.status for event in ticket.history] == [
+        TicketStatus.OPEN,
+        TicketStatus.APPROVED,
+        TicketStatus.GOODS_RECEIVED,
+        TicketStatus.REFUNDED,
+        TicketStatus.CLOSED,
+    ]
+    with pytest.raises(TicketExists):  # goods go back once
+        await mall.create_ticket("web:zhou", RETURN_SHOES, "k2")
