@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import settings
 from mall_adapter.mall import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 from mall_adapter.policy import (
     RULES_FILE,
@@ -134,6 +136,12 @@ def test_every_row_has_its_case() -> None:
     assert set(ROWS) == set(RULES)
 
 
+def test_every_refusal_has_words_for_the_customer() -> None:
+    domain = yaml.safe_load((settings.ROOT / "bot" / "domain.yml").read_text(encoding="utf-8"))
+    refused = {name for name, row in RULES.items() if row.get("allowed") is False and not row["missing_facts"]}
+    assert {f"utter_rule_{name}" for name in refused} <= set(domain["responses"])
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_the_row_is_reached_and_gives_its_outcome(rule: str) -> None:
     decision = POLICY.decide(facts(**ROWS[rule]))
@@ -161,7 +169,11 @@ STORIES: list[tuple[dict[str, Any], tuple[str, bool, str, bool, int, int]]] = [
     ({"reason": "late_delivery"}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
     ({"parcel_late": True}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
     (ROWS["delivered_late"] | {"hours_since_delivery": after(days=10)}, ("no_reason_too_late", *REFUSED)),
-    ({"reason": "quality"}, ("quality_fault", True, "shop", True, 3, 39900)),
+    ({"reason": "quality", "hours_since_delivery": after(days=1)}, ("quality_fault", True, "shop", True, 3, 39900)),
+    (
+        {"reason": "damaged", "kind": "exchange", "hours_since_delivery": after(days=1)},
+        ("shop_error", True, "shop", True, 3, 0),
+    ),
     ({"trade": "food", "opened": False}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
     ({"trade": "digital", "opened": False, "kind": "exchange"}, ("seven_days_no_reason", True, "customer", True, 3, 0)),
     ({"trade": "beauty", "opened": True, "hours_since_delivery": after(days=10)}, ("no_reason_too_late", *REFUSED)),
