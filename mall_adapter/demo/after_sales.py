@@ -18,7 +18,7 @@ from mall_adapter.mall import Decision, OrderStatus, Reason, TicketKind, TicketS
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
 
 _PAID_BACK = {TicketKind.EXCHANGE: TicketStatus.EXCHANGED}
-_SHARE, _RECENT_SHARE = 0.05, 0.2
+_SHARE, _RECENT_SHARE = 0.03, 0.2
 """Of delivered orders, how many lead to a request; of the last days more, so that a case lies on every desk."""
 _RECENT = timedelta(days=12)
 

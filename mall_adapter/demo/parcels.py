@@ -139,8 +139,9 @@ def _scans(rng: Random, journey: Journey, carrier: str) -> list[Scan]:
     if here != there:
         scans.append(Scan(at(0.62), there, f"包裹已到达{there}转运中心"))
     scans.append(Scan(at(0.72), station, f"包裹已到达{journey.to.district}营业部"))
-    if end - start > timedelta(days=4) and rng.random() < 0.25:
-        scans.append(Scan(end - timedelta(hours=rng.uniform(20, 24)), station, "派送时联系不上收件人，改天再次派送"))
+    if end - start > timedelta(days=4.5) and rng.random() < 0.4:
+        failed_at = end - timedelta(minutes=rng.randint(23 * 60, 24 * 60))
+        scans.append(Scan(failed_at, station, "派送时联系不上收件人，改天再次派送"))
     out_at = end - timedelta(minutes=rng.randint(40, 150))
     scans.append(Scan(out_at, station, "正在派送，快递员会先和您联系"))
     scans.append(Scan(end, station, rng.choice(_DELIVERED)))

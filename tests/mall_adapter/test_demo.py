@@ -1,0 +1,472 @@
+"""The demo mall: large enough, believable, the same every time, and its stories always a few days old."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from sqlalchemy import LargeBinary, Select, func, select
+from sqlalchemy.orm import Session
+
+from mall_adapter import (
+    OrderStatus,
+    Reason,
+    SqlMall,
+    TicketExists,
+    TicketKind,
+    TicketRequest,
+    TicketStatus,
+    create_engine,
+    migrate,
+    models,
+)
+from mall_adapter.database import SHOP_TIME
+from mall_adapter.demo import ORDERS, seed
+from mall_adapter.demo.goods import Article, load_articles
+from mall_adapter.demo.people import load_regions
+from mall_adapter.demo.seasons import Season, days_after, festival
+from mall_adapter.tickets import STEPS
+
+TODAY = date(2026, 11, 23)
+MIDNIGHT = datetime.combine(TODAY, time(), SHOP_TIME)
+
+
+def run_seed(file: Path, today: date) -> None:
+    async def run() -> None:
+        await migrate(f"sqlite+aiosqlite:///{file}")
+        engine = create_engine(f"sqlite+aiosqlite:///{file}")
+        await seed(engine, today, say=lambda _: None)
+        await engine.dispose()
+
+    asyncio.run(run())
+
+
+def read(file: Path) -> Session:
+    return Session(sqlalchemy.create_engine(f"sqlite:///{file}"))
+
+
+def fingerprint(file: Path) -> str:
+    """A hash of all that is stored in clear; sealed values and keyed hashes differ from house to house."""
+    digest = hashlib.sha256()
+    with read(file) as session:
+        for table in models.Base.metadata.sorted_tables:
+            clear = [
+                column
+                for column in table.columns
+                if not isinstance(column.type, LargeBinary)
+                and not isinstance(getattr(column.type, "impl", None), LargeBinary)
+                and not column.name.endswith("_index")
+            ]
+            query = select(*clear).order_by(*table.primary_key.columns)
+            for row in session.connection().exec_driver_sql(str(query)):
+                digest.update(repr(row).encode())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def file(house: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo mall of ``TODAY``; tests that write take a copy."""
+    file = tmp_path_factory.mktemp("demo") / "mall.db"
+    run_seed(file, TODAY)
+    return file
+
+
+@pytest.fixture(scope="module")
+def mall(file: Path) -> Iterator[Session]:
+    with read(file) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def original(file: Path) -> str:
+    return fingerprint(file)
+
+
+@pytest.fixture
+def copy(file: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(file, tmp_path))
+
+
+def count(mall: Session, model: type[models.Base], *conditions: Any) -> int:
+    return mall.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
+
+
+def states(mall: Session, query: Select[Any]) -> Counter[Any]:
+    return Counter(mall.scalars(query))
+
+
+# ---- goods ----
+
+
+def test_there_are_as_many_as_promised(mall: Session) -> None:
+    models_and_counts = {
+        models.Supplier: 12,
+        models.Product: 240,
+        models.Customer: 2_000,
+        models.Order: ORDERS,
+    }
+    assert {model: count(mall, model) for model in models_and_counts} == models_and_counts
+    assert set(states(mall, select(models.Product.trade)).values()) == {40}
+    assert set(states(mall, select(models.Supplier.trade)).values()) == {2}
+
+
+@pytest.mark.parametrize("article", load_articles(), ids=lambda article: article.id)
+def test_a_product_can_be_asked_about(article: Article) -> None:
+    assert len(article.attributes) >= 8
+    assert all(value.strip() for value in article.attributes.values())
+    assert 2 <= len(article.skus) <= 6
+    assert len({sku.spec for sku in article.skus}) == len(article.skus)
+    assert all(10_00 <= sku.price_cents <= 20_000_00 for sku in article.skus)
+    assert article.name.startswith(article.brand)
+
+
+def test_products_of_a_category_can_be_compared_and_told_apart() -> None:
+    articles = load_articles()
+    assert len({article.name for article in articles}) == len(articles)
+    assert len({tuple(article.attributes.values()) for article in articles}) == len(articles)
+    for category in {article.category for article in articles}:
+        keys = {tuple(article.attributes) for article in articles if article.category == category}
+        assert len(keys) == 1, f"{category}: {keys}"
+
+
+def test_a_battery_names_a_camera_that_is_sold() -> None:
+    articles = load_articles()
+    cameras = [article for article in articles if article.category == "相机"]
+    batteries = [article for article in articles if article.category == "相机电池"]
+    for battery in batteries:
+        assert any(
+            "拓光年 T" in battery.attributes["兼容机型"] and camera.name.split()[1] in battery.attributes["兼容机型"]
+            for camera in cameras
+        )
+
+
+def test_stock_holds_what_unshipped_orders_wait_for(mall: Session) -> None:
+    unshipped = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE)
+    waiting = (
+        select(models.OrderLine.sku_id, func.sum(models.OrderLine.quantity))
+        .join(models.Order)
+        .where(models.Order.status.in_(unshipped))
+        .group_by(models.OrderLine.sku_id)
+    )
+    pieces = dict(mall.execute(waiting).all())
+    skus = mall.scalars(select(models.Sku)).all()
+    assert {sku.id: sku.allocated for sku in skus if sku.allocated} == pieces
+    free = [sku.quantity - sku.allocated - sku.reserved for sku in skus]
+    assert min(free) == 0
+    assert 0.02 < free.count(0) / len(free) < 0.2
+
+
+# ---- people ----
+
+
+def test_customers_live_everywhere_and_most_where_most_people_live(mall: Session) -> None:
+    homes = states(mall, select(models.Customer.region))
+    assert set(homes) == set(load_regions())
+    assert len(homes) == 34
+    assert homes["广东"] > 10 * homes["青海"]
+
+
+def test_phones_are_well_formed_ring_nowhere_and_are_sealed(mall: Session) -> None:
+    customers = mall.scalars(select(models.Customer)).all()
+    assert all(len(customer.phone) == 11 and customer.phone.startswith("154") for customer in customers)
+    sealed = mall.connection().exec_driver_sql("SELECT phone, name, address FROM customer LIMIT 50").all()
+    assert all(isinstance(value, bytes) for row in sealed for value in row)
+
+
+def test_few_customers_and_few_goods_make_most_of_the_trade(mall: Session) -> None:
+    orders = sorted(states(mall, select(models.Order.customer_id)).values(), reverse=True)
+    assert sum(orders[:400]) > ORDERS * 0.45  # a fifth of the customers
+    sold = sorted(
+        states(mall, select(models.Sku.product_id).join(models.OrderLine)).values(),
+        reverse=True,
+    )
+    assert sum(sold[:48]) > sum(sold) * 0.4  # a fifth of the goods
+
+
+# ---- orders through time ----
+
+
+def sales_by_day(mall: Session, category: str | None = None) -> Counter[date]:
+    query = select(models.Order.placed_at)
+    if category:
+        query = (
+            query.join(models.OrderLine)
+            .join(models.Sku)
+            .join(models.Product)
+            .where(models.Product.category == category)
+        )
+    return Counter(placed_at.astimezone(SHOP_TIME).date() for placed_at in mall.scalars(query))
+
+
+def rate(sales: Counter[date], first: date, last: date) -> float:
+    days = (last - first).days + 1
+    return sum(sales[first + timedelta(days=number)] for number in range(days)) / days
+
+
+@pytest.mark.parametrize("year", [2025, 2026])
+def test_mooncakes_sell_in_the_weeks_before_mid_autumn(mall: Session, year: int) -> None:
+    feast = festival(Season.MID_AUTUMN, year)
+    sales, everything = sales_by_day(mall, "月饼"), sales_by_day(mall)
+    before = rate(sales, feast - timedelta(days=21), feast - timedelta(days=1))
+    after = rate(sales, feast + timedelta(days=7), feast + timedelta(days=37))
+    assert before > 20 * after
+    assert before > 0.2 * rate(everything, feast - timedelta(days=21), feast - timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    "festival_day", [date(2025, 6, 18), date(2025, 11, 11), date(2026, 6, 18), date(2026, 11, 11)], ids=str
+)
+def test_618_and_singles_day_are_peaks(mall: Session, festival_day: date) -> None:
+    sales = sales_by_day(mall)
+    ordinary = rate(sales, festival_day - timedelta(days=45), festival_day - timedelta(days=20))
+    assert sales[festival_day] > 2.5 * ordinary
+
+
+def test_spring_festival_is_quiet_and_evenings_are_busy(mall: Session) -> None:
+    sales = sales_by_day(mall)
+    feast = festival(Season.SPRING_FESTIVAL, 2026)
+    assert rate(sales, feast, feast + timedelta(days=5)) < 0.6 * rate(
+        sales, feast - timedelta(days=30), feast - timedelta(days=5)
+    )
+    hours = Counter(at.astimezone(SHOP_TIME).hour for at in mall.scalars(select(models.Order.placed_at)))
+    assert hours[20] + hours[21] > 10 * (hours[3] + hours[4])
+
+
+@pytest.mark.parametrize(
+    ("season", "year", "day"),
+    [
+        (Season.MID_AUTUMN, 2020, date(2020, 10, 1)),  # together with the National Day
+        (Season.MID_AUTUMN, 2025, date(2025, 10, 6)),
+        (Season.MID_AUTUMN, 2026, date(2026, 9, 25)),
+        (Season.SPRING_FESTIVAL, 2026, date(2026, 2, 17)),
+        (Season.DRAGON_BOAT, 2026, date(2026, 6, 19)),
+        (Season.MID_AUTUMN, 2031, date(2031, 10, 1)),
+    ],
+)
+def test_lunar_festivals(season: Season, year: int, day: date) -> None:
+    assert festival(season, year) == day
+    assert days_after(season, day - timedelta(days=21)) == -21
+
+
+def test_every_state_of_an_order_a_parcel_and_a_ticket_is_there(mall: Session) -> None:
+    assert set(states(mall, select(models.Order.status))) == set(OrderStatus)
+    parcels = {"in_transit", "out_for_delivery", "delivered", "delayed", "lost"}
+    assert set(states(mall, select(models.Shipment.status))) == parcels
+    assert set(states(mall, select(models.Ticket.status))) == set(TicketStatus)
+    assert count(mall, models.Order, models.Order.status == OrderStatus.PRESALE) >= 10
+    late = models.Shipment.delivered_at > models.Shipment.promised_by
+    assert 0.01 < count(mall, models.Shipment, late) / count(mall, models.Shipment) < 0.1
+
+
+def test_time_runs_forward_and_stops_at_today(mall: Session) -> None:
+    orders = mall.scalars(select(models.Order).options(sqlalchemy.orm.selectinload(models.Order.shipments))).all()
+    for order in orders:
+        times = [order.placed_at, *(parcel.shipped_at for parcel in order.shipments), order.delivered_at]
+        way = [at for at in times if at]
+        assert way == sorted(way), order.id
+        assert way[-1] < MIDNIGHT, order.id
+    scans = mall.execute(
+        select(models.TrackingEvent.shipment_id, models.TrackingEvent.time).order_by(models.TrackingEvent.id)
+    ).all()
+    assert all(at < MIDNIGHT for _, at in scans)
+    ordered = (one[0] != other[0] or one[1] <= other[1] for one, other in pairwise(scans))
+    assert all(ordered)
+    assert MIDNIGHT - min(order.placed_at for order in orders) > timedelta(days=540)
+
+
+def test_the_state_of_an_order_fits_its_age_and_its_parcel(mall: Session) -> None:
+    received = {OrderStatus.DELIVERED, OrderStatus.COMPLETED}
+    unshipped = {OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, OrderStatus.CANCELLED}
+    for order in mall.scalars(select(models.Order).options(sqlalchemy.orm.selectinload(models.Order.shipments))):
+        assert (order.delivered_at is not None) == (order.status in received), order.id
+        if order.status in unshipped:
+            assert order.shipments == [], order.id
+        if order.status is OrderStatus.SHIPPED:
+            assert order.shipments[0].status not in {"delivered", "created"}, order.id
+        if order.status in {OrderStatus.PAID, OrderStatus.PENDING_PAYMENT}:
+            assert MIDNIGHT - order.placed_at < timedelta(days=8), order.id
+        if order.status is OrderStatus.COMPLETED and order.delivered_at:
+            assert MIDNIGHT - order.delivered_at > timedelta(days=10), order.id
+
+
+def test_money_adds_up(mall: Session) -> None:
+    lines = select(
+        models.OrderLine.order_id, func.sum(models.OrderLine.quantity * models.OrderLine.unit_price_cents), func.count()
+    ).group_by(models.OrderLine.order_id)
+    sums = {order_id: cents for order_id, cents, _ in mall.execute(lines)}
+    assert sums == {order.id: order.total_cents for order in mall.scalars(select(models.Order))}
+    assert {number for _, _, number in mall.execute(lines)} == {1, 2, 3, 4}
+
+
+def test_tickets_went_the_ways_that_the_state_machine_knows(mall: Session) -> None:
+    tickets = mall.scalars(select(models.Ticket).options(sqlalchemy.orm.selectinload(models.Ticket.events))).all()
+    for ticket in tickets:
+        way = [event.status for event in ticket.events]
+        assert way[0] is TicketStatus.OPEN
+        assert way[-1] is ticket.status
+        assert all(to in STEPS[ticket.kind].get(at, ()) for at, to in pairwise(way)), ticket.id
+        times = [event.time for event in ticket.events]
+        assert times == sorted(times)
+        assert times[-1] < MIDNIGHT
+        assert ticket.note
+    assert len({ticket.reason for ticket in tickets}) >= 8
+
+
+def test_coupons_are_unused_used_and_expired(mall: Session) -> None:
+    coupons = mall.scalars(select(models.Coupon)).all()
+    used = [coupon for coupon in coupons if coupon.used_at]
+    assert all(coupon.granted_at <= coupon.used_at < coupon.valid_until for coupon in used if coupon.used_at)
+    expired = [coupon for coupon in coupons if not coupon.used_at and coupon.valid_until < MIDNIGHT]
+    assert min(len(used), len(expired), len(coupons) - len(used) - len(expired)) > 100
+
+
+# ---- stories ----
+
+
+async def assess(file: Path, order_id: str, phone_tail: str, line: int = 1, **request: Any) -> str:
+    """The rule that decides about one line of a story order, asked at ten in the morning."""
+    engine = create_engine(f"sqlite+aiosqlite:///{file}")
+    shop = SqlMall(engine, clock=lambda: MIDNIGHT + timedelta(hours=10))
+    try:
+        await shop.prove_ownership("web:visitor", order_id, phone_tail)
+        wish = {"kind": TicketKind.RETURN, "reason": Reason.DISLIKE, **request}
+        decision = await shop.assess(
+            "web:visitor", TicketRequest(order_id=order_id, line_ids=(f"{order_id}-{line}",), **wish)
+        )
+        days = f", {decision.handling_days} days" if decision.auto_approve else ""
+        return f"{decision.rule}{days}"
+    except TicketExists as exists:
+        return f"{exists.ticket.id} {exists.ticket.status}"
+    finally:
+        await engine.dispose()
+
+
+LATE = {"kind": TicketKind.REFUND, "reason": Reason.LATE_DELIVERY}
+REFUND = {"kind": TicketKind.REFUND, "reason": Reason.CHANGED_MIND}
+
+
+@pytest.mark.parametrize(
+    ("order_id", "request_", "says"),
+    [
+        ("ORD12345", {}, "seven_days_no_reason, 3 days"),
+        ("ORD12346", {"line": 1, "opened": True}, "opened_cosmetics"),
+        ("ORD12346", {"line": 2}, "seven_days_no_reason, 3 days"),
+        ("ORD12347", {}, "fresh_no_reason"),
+        ("ORD12348", LATE, "late_parcel"),
+        ("ORD12349", REFUND, "not_shipped"),
+        ("ORD12350", REFUND, "not_shipped"),
+        ("ORD12351", {}, "no_reason_too_late"),
+        ("ORD12352", LATE, "lost_parcel"),
+        ("ORD12353", {}, "opened_course"),
+        ("ORD12354", {"opened": False}, "over_limit"),
+        ("ORD12355", {}, "custom_made"),
+        ("ORD12356", {}, "RT12356 approved"),
+        ("ORD778899", {}, "seven_days_no_reason, 3 days"),
+    ],
+)
+async def test_each_story_meets_its_rule(copy: Path, order_id: str, request_: dict[str, Any], says: str) -> None:
+    assert (await assess(copy, order_id, "5678", **request_)).startswith(says)
+
+
+async def test_one_story_is_somebody_elses(copy: Path) -> None:
+    assert await assess(copy, "ORD66666", "4321", opened=False) == "seven_days_no_reason, 3 days"
+
+
+@pytest.mark.parametrize(
+    ("order_id", "status", "delivered", "goods"),
+    [
+        ("ORD12345", "delivered", 3, ["跑鞋 黑色 42码"]),
+        ("ORD12346", "delivered", 2, ["口红 03 豆沙", "T恤 白 L"]),
+        ("ORD12347", "delivered", 1, ["月饼 6 枚"]),
+        ("ORD12348", "shipped", None, ["加湿器 4 L"]),
+        ("ORD12349", "presale", None, ["扫地机器人 白 水箱版"]),
+        ("ORD12350", "paid", None, ["空气炸锅 米白 4.5 L"]),
+        ("ORD12351", "completed", 40, ["卫衣 麻灰 L"]),
+        ("ORD12352", "shipped", None, ["坚果 30 包"]),
+        ("ORD12353", "delivered", 5, ["编程课 录播版"]),
+        ("ORD12354", "delivered", 2, ["笔记本电脑 月银 16+512 GB"]),
+        ("ORD12355", "delivered", 2, ["定制饰品 18 cm 银白"]),
+        ("ORD12356", "delivered", 6, ["针织衫 驼 L"]),
+        ("ORD778899", "delivered", 4, ["连衣裙 樱桃红 M"]),
+        ("ORD66666", "delivered", 2, ["蓝牙耳机 雾黑"]),
+    ],
+)
+def test_stories_are_as_told(
+    mall: Session, order_id: str, status: str, delivered: int | None, goods: list[str]
+) -> None:
+    order = mall.get_one(models.Order, order_id)
+    assert order.status == status
+    since = order.delivered_at and (TODAY - order.delivered_at.astimezone(SHOP_TIME).date()).days
+    assert since == delivered
+    assert [f"{line.sku.product.category} {line.spec}" for line in order.lines] == goods
+    assert order.recipient_phone[-4:] == ("4321" if order_id == "ORD66666" else "5678")
+
+
+def test_the_late_parcel_is_late_and_the_lost_one_is_lost(mall: Session) -> None:
+    late, lost = (mall.get_one(models.Shipment, f"{order_id}-S1") for order_id in ("ORD12348", "ORD12352"))
+    assert (late.status, lost.status) == ("delayed", "lost")
+    assert late.promised_by is not None
+    assert late.promised_by < MIDNIGHT
+
+
+# ---- again ----
+
+
+def test_the_same_seed_gives_the_same_mall(original: str, tmp_path: Path) -> None:
+    again = tmp_path / "again.db"
+    run_seed(again, TODAY)
+    assert fingerprint(again) == original
+
+
+def test_seeding_again_on_the_same_day_changes_nothing(copy: Path, original: str) -> None:
+    run_seed(copy, TODAY)
+    assert fingerprint(copy) == original
+
+
+def test_on_a_later_day_untouched_stories_move_and_the_rest_stays(copy: Path) -> None:
+    async def live() -> None:
+        engine = create_engine(f"sqlite+aiosqlite:///{copy}")
+        shop = SqlMall(engine, clock=lambda: MIDNIGHT + timedelta(hours=10))
+        for order_id in ("ORD12345", "ORD12346", "ORD12350", "ORD12352"):
+            await shop.prove_ownership("web:visitor", order_id, "5678")
+        wish = TicketRequest("ORD12345", TicketKind.RETURN, Reason.DISLIKE)
+        await shop.create_ticket("web:visitor", wish, "key-1")
+        await shop.cancel_order("web:visitor", "ORD12350", "key-2")
+        await engine.dispose()
+
+    def ages() -> dict[str, int]:
+        with read(copy) as session:
+            orders = session.scalars(select(models.Order).where(func.length(models.Order.id) < 11))
+            return {order.id: (TODAY - order.placed_at.astimezone(SHOP_TIME).date()).days for order in orders}
+
+    def generated() -> list[Any]:
+        with read(copy) as session:
+            query = select(models.Order.id, models.Order.placed_at).where(func.length(models.Order.id) > 11)
+            return list(session.execute(query.order_by(models.Order.id)))
+
+    asyncio.run(live())
+    before, rest = ages(), generated()
+    run_seed(copy, TODAY + timedelta(days=10))
+    moved = {order_id for order_id, age in ages().items() if age == before[order_id] - 10}
+    assert set(before) - moved == {"ORD12345", "ORD12350"}
+    assert generated() == rest
+    with read(copy) as session:
+        parcel = session.get_one(models.Shipment, "ORD12346-S1")
+        assert parcel.delivered_at == MIDNIGHT + timedelta(days=8, hours=15, minutes=20)
+        scans = session.scalars(
+            select(models.TrackingEvent.time).where(models.TrackingEvent.shipment_id == parcel.id)
+        ).all()
+        assert max(scans) == parcel.delivered_at
+        ticket = session.get_one(models.Ticket, "RT12356")
+        assert ticket.created_at == MIDNIGHT + timedelta(days=9, hours=19, minutes=40)
+        proofs = session.scalars(select(models.OwnershipAttempt.order_id)).all()
+        assert "ORD12346" in proofs
