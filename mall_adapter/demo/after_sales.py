@@ -77,8 +77,8 @@ def invent_cases(rng: Random, policy: AfterSalesPolicy, sales: list[Sale], now: 
     taken: set[str] = set()
     for asked_at, sale in sorted(requests, key=lambda request: request[0]):
         case_id = f"RT{asked_at:%y%m%d}{rng.randrange(10**6):06}"
-        kind, reason, note = _wish(rng, sale)
         lines = [rng.choice(sale.lines)] if sale.delivered_at else sale.lines
+        kind, reason, note = _wish(rng, lines[0].article.supplier.trade if sale.delivered_at else None)
         recent = sum(asked_at - other < timedelta(days=90) for other in earlier[sale.person.id])
         case = open_case(rng, policy, case_id, sale, lines, kind, reason, note, asked_at, recent, now)
         if case and case_id not in taken:
@@ -129,11 +129,10 @@ def open_case(
     return Case(case_id, sale, lines, kind, reason, note, decision, due_on, steps)
 
 
-def _wish(rng: Random, sale: Sale) -> tuple[TicketKind, Reason, str]:
-    """What a customer wants, why, and in what words."""
-    if not sale.delivered_at:
+def _wish(rng: Random, trade: Trade | None) -> tuple[TicketKind, Reason, str]:
+    """What a customer wants, why, and in what words; ``trade`` is None where nothing arrived."""
+    if trade is None:
         return TicketKind.REFUND, Reason.LATE_DELIVERY, rng.choice(_words()["lost"]["notes"])
-    trade: Trade = sale.lines[0].article.supplier.trade
     fitting = [entry for entry in _words()["reasons"] if trade in entry["trades"]]
     entry = rng.choices(fitting, [entry["weight"] for entry in fitting])[0]
     return TicketKind(entry["kind"]), Reason(entry["reason"]), rng.choice(entry["notes"])
