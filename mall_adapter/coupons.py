@@ -44,8 +44,11 @@ async def read(session: AsyncSession, coupon_id: str) -> models.Coupon:
 async def held_by(session: AsyncSession, sender: str) -> Sequence[models.Coupon]:
     """Those that end soonest first."""
     who = models.sender_index(sender)
-    customer = select(models.ChannelAccount.customer_id).where(models.ChannelAccount.sender_index == who)
-    query = select(models.Coupon).where(or_(models.Coupon.sender_index == who, models.Coupon.customer_id.in_(customer)))
+    account = models.ChannelAccount
+    customer_id = select(account.customer_id).where(account.sender_index == who).scalar_subquery()
+    query = select(models.Coupon).where(
+        or_(models.Coupon.sender_index == who, models.Coupon.customer_id == customer_id)
+    )
     return (await session.scalars(query.order_by(models.Coupon.valid_until, models.Coupon.id))).all()
 
 

@@ -189,10 +189,11 @@ class OrderLine(Base):
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("unit_price_cents >= 0", name="unit_price"),
+        Index(None, "order_id", "id"),  # with the id, or SQLite walks through all lines to have them in order
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-1"
-    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
     sku_id: Mapped[str] = mapped_column(ForeignKey("sku.id"))
     product_name: Mapped[str]
     spec: Mapped[str]
@@ -267,7 +268,7 @@ class TicketLine(Base):
             "uq_ticket_line_live",
             "order_line_id",
             unique=True,
-            sqlite_where=text("live"),
+            sqlite_where=text("live = 1"),  # as SQLAlchemy asks for it there, or no query would use the index
             postgresql_where=text("live"),
         ),
     )

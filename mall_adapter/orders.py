@@ -1,13 +1,12 @@
-"""Orders: whose they are, reading, placing, shipping and cancelling them, and the stock that moves with them."""
+"""Orders: reading, placing, shipping and cancelling them, and the stock that moves with them."""
 
 from __future__ import annotations
 
-import hmac
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CompoundSelect, Select, select, union_all, update
+from sqlalchemy import CompoundSelect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -18,15 +17,12 @@ from mall_adapter.mall import (
     NotFound,
     Order,
     OrderLine,
-    OrderLocked,
     OrderNotFound,
     OrderStatus,
     OutOfStock,
-    OwnershipRequired,
     Shipment,
     TicketStatus,
     TrackingEvent,
-    WrongPhoneTail,
 )
 
 UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
@@ -34,101 +30,27 @@ UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatu
 PAID_BACK = frozenset({TicketStatus.REFUNDED, TicketStatus.CLOSED})
 """States of a ticket whose money has gone back."""
 
-WRONG_TRIES = 5
-LOCKED_FOR = timedelta(hours=1)
 SHIPS_WITHIN = timedelta(hours=48)
 ARRIVES_WITHIN = timedelta(days=4)
 
 
-# ---- whose order it is ----
-
-
-def owned_ids(sender: str) -> CompoundSelect[str]:
-    """Ids of the orders of the sender's customer and of those that the sender has proved to own."""
-    who = models.sender_index(sender)
-    account, attempt = models.ChannelAccount, models.OwnershipAttempt
-    return union_all(
-        select(models.Order.id)
-        .join(account, account.customer_id == models.Order.customer_id)
-        .where(account.sender_index == who),
-        select(attempt.order_id).where(attempt.sender_index == who, attempt.proven_at.is_not(None)),
+_line = joinedload(models.Order.lines)
+WHOLE_ORDERS = (
+    select(models.Order)
+    .options(
+        _line.joinedload(models.OrderLine.sku)
+        .load_only(models.Sku.product_id)
+        .joinedload(models.Sku.product)
+        .load_only(models.Product.category, models.Product.trade, models.Product.fresh, models.Product.custom_made),
+        _line.joinedload(models.OrderLine.live_ticket).joinedload(models.TicketLine.ticket),
+        selectinload(models.Order.shipments).joinedload(models.Shipment.events),
     )
-
-
-async def owned(session: AsyncSession, sender: str, order_id: str, now: datetime) -> models.Order:
-    """The order if it is this sender's; else raises OrderNotFound, OwnershipRequired or OrderLocked."""
-    locked_until = (
-        select(models.OwnershipAttempt.locked_until)
-        .where(
-            models.OwnershipAttempt.sender_index == models.sender_index(sender),
-            models.OwnershipAttempt.order_id == models.Order.id,
-        )
-        .scalar_subquery()
-    )
-    query = whole_orders().add_columns(models.Order.id.in_(owned_ids(sender)), locked_until)
-    found = (await session.execute(query.where(models.Order.id == order_id))).unique().one_or_none()
-    if found is None:
-        raise OrderNotFound(order_id)
-    order: models.Order = found[0]
-    is_owner, until = found[1:]
-    if is_owner:
-        return order
-    if until is not None and until > now:
-        raise OrderLocked(until)
-    raise OwnershipRequired(order_id)
-
-
-async def prove(
-    session: AsyncSession, sender: str, order_id: str, phone_tail: str, now: datetime
-) -> WrongPhoneTail | OrderLocked | None:
-    """Compares ``phone_tail`` with the order's; None when it is (or already was) proved.
-
-    A refusal is returned and not raised, so that the transaction commits the counted try.
-    """
-    await lock(session, order_id)
-    try:
-        order = await owned(session, sender, order_id, now)
-    except OrderLocked as locked:
-        return locked
-    except OwnershipRequired:
-        order = await session.get_one(models.Order, order_id)
-    else:
-        return None
-    who = models.sender_index(sender)
-    attempt = await session.get(models.OwnershipAttempt, (who, order_id))
-    if attempt is None:
-        attempt = models.OwnershipAttempt(sender_index=who, order_id=order_id, wrong_tries=0)
-        session.add(attempt)
-    if attempt.locked_until is not None:  # an hour has passed
-        attempt.wrong_tries, attempt.locked_until = 0, None
-    if hmac.compare_digest(models.phone_tail_index(order_id, phone_tail), order.phone_tail_index):
-        attempt.proven_at = now
-        return None
-    attempt.wrong_tries += 1
-    if attempt.wrong_tries < WRONG_TRIES:
-        return WrongPhoneTail(WRONG_TRIES - attempt.wrong_tries)
-    attempt.locked_until = now + LOCKED_FOR
-    return OrderLocked(attempt.locked_until)
+    .execution_options(populate_existing=True)
+)
+"""Orders with everything that :func:`to_order` and the rules read, in two queries."""
 
 
 # ---- reading ----
-
-
-def whole_orders() -> Select[models.Order]:
-    """Orders with everything that :func:`to_order` reads, in two queries."""
-    line = joinedload(models.Order.lines)
-    return (
-        select(models.Order)
-        .options(
-            line.joinedload(models.OrderLine.sku)
-            .load_only(models.Sku.product_id)
-            .joinedload(models.Sku.product)
-            .load_only(models.Product.category, models.Product.trade, models.Product.fresh, models.Product.custom_made),
-            line.joinedload(models.OrderLine.live_ticket).joinedload(models.TicketLine.ticket),
-            selectinload(models.Order.shipments).joinedload(models.Shipment.events),
-        )
-        .execution_options(populate_existing=True)
-    )
 
 
 async def lock(session: AsyncSession, order_id: str) -> None:
@@ -141,21 +63,16 @@ async def lock(session: AsyncSession, order_id: str) -> None:
 
 async def read(session: AsyncSession, order_id: str) -> models.Order:
     """Without asking whose it is. Raises OrderNotFound."""
-    order = (await session.scalars(whole_orders().where(models.Order.id == order_id))).unique().one_or_none()
+    order = (await session.scalars(WHOLE_ORDERS.where(models.Order.id == order_id))).unique().one_or_none()
     if order is None:
         raise OrderNotFound(order_id)
     return order
 
 
-async def newest_owned(session: AsyncSession, sender: str, limit: int) -> Sequence[models.Order]:
-    newest = (
-        select(models.Order.id)
-        .where(models.Order.id.in_(owned_ids(sender)))
-        .order_by(models.Order.placed_at.desc(), models.Order.id.desc())
-        .limit(limit)
-    )
-    query = whole_orders().where(models.Order.id.in_(newest))
-    return (await session.scalars(query.order_by(models.Order.placed_at.desc(), models.Order.id.desc()))).unique().all()
+async def newest(session: AsyncSession, ids: CompoundSelect[str], limit: int) -> Sequence[models.Order]:
+    order = models.Order.placed_at.desc(), models.Order.id.desc()
+    chosen = select(models.Order.id).where(models.Order.id.in_(ids)).order_by(*order).limit(limit)
+    return (await session.scalars(WHOLE_ORDERS.where(models.Order.id.in_(chosen)).order_by(*order))).unique().all()
 
 
 def to_order(row: models.Order) -> Order:
@@ -282,10 +199,8 @@ async def ship(session: AsyncSession, order_id: str, carrier: str, tracking_numb
     )
 
 
-async def cancel(session: AsyncSession, sender: str, order_id: str, now: datetime) -> None:
-    """Before shipping only; a line that already has a live ticket is settled by that ticket, not by a cancellation."""
-    await lock(session, order_id)
-    order = await owned(session, sender, order_id, now)
+async def cancel(session: AsyncSession, order: models.Order) -> None:
+    """Before shipping only; a line that has a live ticket is settled by that ticket. The caller holds :func:`lock`."""
     if order.status not in UNSHIPPED or any(line.live_ticket for line in order.lines):
         raise InvalidTransition(f"an order that is {order.status} or has a ticket cannot be cancelled")
     order.status = OrderStatus.CANCELLED

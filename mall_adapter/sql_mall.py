@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
-from mall_adapter import coupons, models, orders, tickets
+from mall_adapter import coupons, models, orders, ownership, tickets
 from mall_adapter.catalogue import Catalogue
 from mall_adapter.database import WRITES, insert
 from mall_adapter.idempotency import claim
@@ -82,19 +82,19 @@ class SqlMall:
 
     async def order(self, sender: str, order_id: str) -> Order:
         async with self._reading() as session:
-            return orders.to_order(await orders.owned(session, sender, order_id, self._clock()))
+            return orders.to_order(await ownership.owned(session, sender, order_id, self._clock()))
 
     async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order:
         """Raises WrongPhoneTail, at the fifth wrong try OrderLocked. Proving twice is one proof."""
         async with self._writing.begin() as session:
-            refusal = await orders.prove(session, sender, order_id, phone_tail, self._clock())
+            refusal = await ownership.prove(session, sender, order_id, phone_tail, self._clock())
         if refusal:
             raise refusal
         return await self.order(sender, order_id)
 
     async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
         async with self._reading() as session:
-            return [orders.to_order(row) for row in await orders.newest_owned(session, sender, limit)]
+            return [orders.to_order(row) for row in await orders.newest(session, ownership.owned_ids(sender), limit)]
 
     async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
         """The cashier pays back what was paid when it sees the cancelled order; no ticket is made."""
@@ -102,7 +102,8 @@ class SqlMall:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "cancel_order", sender, order_id)
             if not done.result_id:
-                await orders.cancel(session, sender, order_id, now)
+                await orders.lock(session, order_id)
+                await orders.cancel(session, await ownership.owned(session, sender, order_id, now))
                 done.result_id = order_id
             return orders.to_order(await orders.read(session, order_id))
 
@@ -129,7 +130,7 @@ class SqlMall:
     async def assess(self, sender: str, request: TicketRequest) -> Decision:
         async with self._reading() as session:
             now = self._clock()
-            order = await orders.owned(session, sender, request.order_id, now)
+            order = await ownership.owned(session, sender, request.order_id, now)
             _, decision = await tickets.assess(session, self._policy, order, request, now)
             return decision
 

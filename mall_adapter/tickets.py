@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from mall_adapter import models, orders
+from mall_adapter import models, orders, ownership
 from mall_adapter.database import SHOP_TIME, insert_numbered
 from mall_adapter.mall import (
     Decision,
@@ -49,6 +49,12 @@ STEPS: dict[TicketKind, dict[TicketStatus, set[TicketStatus]]] = {
     },
 }
 """The state machine: where a ticket of a kind may go from each state. A state that is not named is the end."""
+
+_WHOLE_TICKETS = (
+    select(models.Ticket)
+    .options(selectinload(models.Ticket.lines), selectinload(models.Ticket.events))
+    .execution_options(populate_existing=True)
+)
 
 
 async def assess(
@@ -101,7 +107,7 @@ async def create(
 ) -> str:
     """The id of the new ticket; what the rules approve by themselves is approved at once."""
     await orders.lock(session, request.order_id)
-    order = await orders.owned(session, sender, request.order_id, now)
+    order = await ownership.owned(session, sender, request.order_id, now)
     lines, decision = await assess(session, policy, order, request, now)
     if not decision.allowed:
         raise NotAllowed(decision)
@@ -166,7 +172,7 @@ async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket) -> None:
 
 async def read(session: AsyncSession, ticket_id: str, *conditions: ColumnElement[bool]) -> models.Ticket:
     """Raises NotFound; without ``conditions`` it does not ask whose ticket it is."""
-    ticket = await session.scalar(_whole_tickets().where(models.Ticket.id == ticket_id, *conditions))
+    ticket = await session.scalar(_WHOLE_TICKETS.where(models.Ticket.id == ticket_id, *conditions))
     if ticket is None:
         raise NotFound(ticket_id)
     return ticket
@@ -174,11 +180,11 @@ async def read(session: AsyncSession, ticket_id: str, *conditions: ColumnElement
 
 def owned_by(sender: str) -> ColumnElement[bool]:
     """Tickets of the sender's orders, as a condition."""
-    return models.Ticket.order_id.in_(orders.owned_ids(sender))
+    return models.Ticket.order_id.in_(ownership.owned_ids(sender))
 
 
 async def newest_owned(session: AsyncSession, sender: str, limit: int) -> Sequence[models.Ticket]:
-    query = _whole_tickets().where(owned_by(sender)).order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
+    query = _WHOLE_TICKETS.where(owned_by(sender)).order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
     return (await session.scalars(query.limit(limit))).all()
 
 
@@ -203,11 +209,6 @@ def to_ticket(row: models.Ticket) -> Ticket:
         created_at=row.created_at,
         history=tuple(TicketEvent(event.time, event.status, event.actor, event.note) for event in row.events),
     )
-
-
-def _whole_tickets() -> Select[models.Ticket]:
-    parts = selectinload(models.Ticket.lines), selectinload(models.Ticket.events)
-    return select(models.Ticket).options(*parts).execution_options(populate_existing=True)
 
 
 def _event(ticket_id: str, now: datetime, status: TicketStatus, actor: str, note: str) -> models.TicketEvent:

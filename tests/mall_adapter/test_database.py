@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, delete, inspect, select
+from sqlalchemy import Connection, delete, event, inspect, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import create_engine, migrate, models, open_mall
+from mall_adapter import Reason, SqlMall, TicketKind, TicketRequest, create_engine, migrate, models, open_mall
 from privacy import KeyRingError
 
 from .conftest import NOW, Postgres, Sqlite
@@ -77,6 +78,40 @@ async def test_a_mall_opens_only_with_its_own_key_ring(
     with pytest.raises(KeyRingError):
         async with open_mall():
             pass
+
+
+async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngine) -> None:
+    asked: dict[str, Any] = {}
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(_: Connection, __: object, statement: str, parameters: Any, ___: object, ____: bool) -> None:
+        if statement.startswith("SELECT"):
+            asked[statement] = parameters
+
+    request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY)
+    await mall.customer_of("web:zhou")
+    await mall.prove_ownership("web:guest", "ORD10001", "5678")
+    await mall.order("web:guest", "ORD10001")
+    await mall.orders_of("web:guest")
+    await mall.assess("web:guest", request)
+    ticket = await mall.create_ticket("web:guest", request, "k1")
+    await mall.ticket("web:guest", ticket.id)
+    await mall.tickets_of("web:guest")
+    await mall.cancel_ticket("web:guest", ticket.id, "k2")
+    await mall.place_order("C1", {"P1-1": 1}, "k3")
+    await mall.ship_order("ORD10003", "顺丰速运", "SF1", "k4")
+    await mall.coupons_of("web:zhou")
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+    assert len(asked) > 15
+    async with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":  # which otherwise reads small tables whole
+            await connection.execute(text("SET enable_seqscan = off"))
+        explain = "EXPLAIN " if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+        for statement, parameters in asked.items():
+            plan = str((await connection.exec_driver_sql(explain + statement, parameters)).all())
+            assert "Seq Scan" not in plan, statement
+            assert "SCAN" not in plan, statement
 
 
 async def test_times_keep_their_zone_and_need_one(engine: AsyncEngine) -> None:

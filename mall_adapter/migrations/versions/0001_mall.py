@@ -160,7 +160,7 @@ def upgrade() -> None:
         sa.CheckConstraint("quantity > 0", name="quantity"),
         sa.CheckConstraint("unit_price_cents >= 0", name="unit_price"),
     )
-    op.create_index(None, "order_line", ["order_id"])
+    op.create_index(None, "order_line", ["order_id", "id"])
     op.create_table(
         "ticket_event",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -191,7 +191,7 @@ def upgrade() -> None:
         "ticket_line",
         ["order_line_id"],
         unique=True,
-        sqlite_where=sa.text("live"),
+        sqlite_where=sa.text("live = 1"),
         postgresql_where=sa.text("live"),
     )
 
