@@ -1,4 +1,4 @@
-"""The conversation store: every turn is one sealed row, and a fault is an error, never a memory copy.
+"""The conversation store: every turn is one sealed row, and a fault is an error.
 
 ``endpoints.yml``: ``tracker_store: {type: bot.components.tracker_store.EncryptedTrackerStore}``. The database is
 ``settings.database_url("sync")``; its tables come from ``python -m mall_adapter migrate``.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any
 
-import rasa.core.agent
 from rasa.core.brokers.broker import EventBroker
-from rasa.core.tracker_store import FailSafeTrackerStore, TrackerStore
+from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import SessionStarted
 from rasa.shared.core.trackers import DialogueStateTracker
@@ -152,12 +150,3 @@ def _create_engine(url: str) -> Engine:
         connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
 
     return engine
-
-
-def _fail(error: Exception) -> None:
-    raise error
-
-
-# Rasa wraps each store so that its errors are logged and the conversation goes on in memory, where it is lost. Its
-# callback for errors may raise, and then the turn fails; but Agent has no option for it.
-rasa.core.agent.FailSafeTrackerStore = partial(FailSafeTrackerStore, on_tracker_store_error=_fail)

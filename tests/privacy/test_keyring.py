@@ -155,8 +155,9 @@ def at_once(work: Callable[[Path], KeyRing], path: Path, processes: int = 6) -> 
 
     pipes = [context.Pipe(duplex=False) for _ in range(processes)]
     children = [context.Process(target=run, args=(barrier, sender)) for _, sender in pipes]
-    for child in children:
+    for child, (_, sender) in zip(children, pipes, strict=True):
         child.start()
+        sender.close()  # so that a child which fails is an EOFError and not an endless wait
     rings = [receiver.recv() for receiver, _ in pipes]
     for child in children:
         child.join()

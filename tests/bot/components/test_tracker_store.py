@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rasa.core.agent import Agent, load_agent
 from rasa.core.brokers.broker import EventBroker
 from rasa.core.tracker_store import SQLTrackerStore, TrackerStore
-from rasa.core.utils import AvailableEndpoints
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, BotUttered, Event, SessionStarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 import settings
+from bot.components.server import load_agent
 from bot.components.tracker_store import ConversationConflict, EncryptedTrackerStore
 from privacy import KeyRing, KeyRingError, TamperedError, metadata
 
@@ -90,6 +90,13 @@ async def talk(store: TrackerStore, turns: list[list[Event]], sender: str = SEND
     return tracker
 
 
+async def present(store: TrackerStore, sender: str = SENDER) -> DialogueStateTracker:
+    """The tracker of a conversation that is there."""
+    tracker = await store.retrieve(sender)
+    assert tracker is not None
+    return tracker
+
+
 async def texts(reading: Awaitable[DialogueStateTracker | None]) -> list[str]:
     tracker = await reading
     return [event.text for event in tracker.events if isinstance(event, UserUttered)] if tracker else []
@@ -113,7 +120,7 @@ def execute(database: Engine, statement: str) -> None:
 
 async def test_a_tracker_comes_back_as_it_was(store: EncryptedTrackerStore) -> None:
     live = await talk(store, CONVERSATION)
-    read = await store.retrieve(SENDER)
+    read = await present(store)
     assert list(read.events) == list(live.events)
     assert read.current_state() == live.current_state()
     assert read.get_slot("order_id") == "ORD12345"
@@ -154,8 +161,8 @@ async def test_retrieve_reads_the_present_session_and_the_full_tracker_all(store
         "你好",
         "在吗",
     ]
-    present = await store.retrieve(SENDER)
-    assert isinstance(present.events[0], SessionStarted)
+    session = await present(store)
+    assert isinstance(session.events[0], SessionStarted)
 
 
 @pytest.mark.parametrize("read", ["retrieve", "retrieve_full_tracker"])
@@ -216,15 +223,25 @@ async def test_new_events_are_published_once_they_are_stored(database: Engine) -
     store = EncryptedTrackerStore(DOMAIN, event_broker=broker)
     await talk(store, CONVERSATION)
     stored = await store.retrieve_full_tracker(SENDER)
+    assert stored is not None
     assert broker.events == [{"sender_id": SENDER, **event.as_dict()} for event in stored.events]
 
 
 # what must not be seen
 
 
-def traces(folder: Path) -> set[str]:
-    """Which of the conversation's words stand in any file of ``folder``, plain or escaped."""
-    stored = b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
+def files(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
+
+
+def cells(database: Engine) -> bytes:
+    with database.connect() as connection:
+        rows = [row for table in metadata.sorted_tables for row in connection.execute(table.select())]
+    return b"".join(cell if isinstance(cell, bytes) else str(cell).encode() for row in rows for cell in row)
+
+
+def traces(stored: bytes) -> set[str]:
+    """Which of the conversation's words stand in ``stored``, plain, escaped or in hex."""
     secrets = [
         "我想退货",
         "张小明",
@@ -238,21 +255,31 @@ def traces(folder: Path) -> set[str]:
         "inform",
     ]
     secrets += ["action_create_return_ticket", "action_listen", "session_started", "order_id", "user"]
-    forms = {secret: {secret.encode(), secret.encode("utf-16-le"), ascii(secret)[1:-1].encode()} for secret in secrets}
-    return {secret for secret, coded in forms.items() if any(form in stored for form in coded)}
+
+    def forms(secret: str) -> list[bytes]:
+        return [
+            secret.encode(),
+            secret.encode("utf-16-le"),
+            ascii(secret)[1:-1].encode(),
+            secret.encode().hex().encode(),
+        ]
+
+    return {secret for secret in secrets if any(form in stored for form in forms(secret))}
 
 
-async def test_the_database_files_hold_nothing_of_the_conversation(store: EncryptedTrackerStore) -> None:
+async def test_the_database_holds_nothing_of_the_conversation(store: EncryptedTrackerStore, database: Engine) -> None:
     await talk(store, CONVERSATION)
     await talk(store, [[*session_start(), *turn("我想退货", "请提供订单号", intent="request_return")]])
-    assert (await store.retrieve(SENDER)) is not None
-    assert traces(settings.data_dir()) == set()
+    assert len(positions(database)) == 4
+    assert traces(files(settings.data_dir()) + cells(database)) == set()
 
 
 async def test_the_same_look_finds_everything_in_a_plain_store(database: Engine, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     await talk(SQLTrackerStore(DOMAIN, db=str(tmp_path / "plain" / "rasa.db")), CONVERSATION)
-    assert {"我想退货", "ORD12345", "5678", SENDER, "request_return", "action_listen"} <= traces(tmp_path / "plain")
+    assert {"我想退货", "ORD12345", "5678", SENDER, "request_return", "action_listen"} <= traces(
+        files(tmp_path / "plain")
+    )
 
 
 # rotation
@@ -279,7 +306,7 @@ def test_of_two_writers_one_wins_and_the_other_knows(attempt: int, database: Eng
     def write(words: str) -> None:
         async def one_turn() -> None:
             store = EncryptedTrackerStore(DOMAIN)
-            tracker = await store.retrieve(SENDER)
+            tracker = await present(store)
             tracker.update_with_events(turn(words, "好的"), DOMAIN)
             barrier.wait()
             await store.save(tracker)
@@ -303,7 +330,7 @@ def test_of_two_writers_one_wins_and_the_other_knows(attempt: int, database: Eng
 
 async def test_a_writer_who_starts_another_session_is_refused_too(store: EncryptedTrackerStore) -> None:
     await talk(store, CONVERSATION)
-    one, other = await store.retrieve(SENDER), await store.retrieve(SENDER)
+    one, other = await present(store), await present(store)
     one.update_with_events(turn("左", "好的"), DOMAIN)
     other.update_with_events([*session_start(), *turn("右", "好的"), *turn("右", "好的")], DOMAIN)
     await store.save(one)
@@ -315,7 +342,7 @@ async def test_a_writer_who_starts_another_session_is_refused_too(store: Encrypt
 async def test_of_senders_who_write_at_once_each_keeps_its_own(store: EncryptedTrackerStore) -> None:
     senders = [f"web:{number}" for number in range(16)]
     await asyncio.gather(*(talk(store, CONVERSATION, sender) for sender in senders))
-    assert [len((await store.retrieve(sender)).events) for sender in senders] == [13] * 16
+    assert [len((await present(store, sender)).events) for sender in senders] == [13] * 16
 
 
 def test_after_a_kill_every_acknowledged_turn_is_there_and_none_by_half(database: Engine) -> None:
@@ -341,14 +368,17 @@ def test_after_a_kill_every_acknowledged_turn_is_there_and_none_by_half(database
     seen += len(os.read(acknowledged, 1000))
 
     store = EncryptedTrackerStore(DOMAIN)
-    tracker = asyncio.run(store.retrieve(SENDER))
+    tracker = asyncio.run(present(store))
     assert len(tracker.events) // 3 in (seen, seen + 1)  # the last one may be stored and not acknowledged
     assert len(tracker.events) % 3 == 0
     asyncio.run(talk(store, [turn("还在吗", "在的")]))
     assert asyncio.run(texts(store.retrieve(SENDER)))[-1] == "还在吗"
 
 
-# faults: Rasa's agent wraps the store, and must not go on without it
+# faults fail the turn: Rasa must not go on with a copy in memory
+
+
+ENDPOINT = EndpointConfig(type="bot.components.tracker_store.EncryptedTrackerStore")
 
 
 def swap_two_rows(database: Engine) -> None:
@@ -357,52 +387,54 @@ def swap_two_rows(database: Engine) -> None:
     execute(database, "UPDATE conversation_event SET position = 10 WHERE position = 99")
 
 
+TAMPERING = [
+    swap_two_rows,
+    lambda database: execute(database, "DELETE FROM conversation_event WHERE position = 0"),
+    lambda database: execute(database, "DELETE FROM conversation_event WHERE position = 6"),
+    lambda database: execute(database, "UPDATE conversation_event SET length = 1 WHERE position = 10"),
+    lambda database: execute(database, "UPDATE conversation_event SET session = 6 WHERE position = 10"),
+]
+
+
+@pytest.mark.parametrize("tamper", TAMPERING)
+async def test_a_tampered_conversation_is_not_read(
+    tamper: Callable[[Engine], None], store: EncryptedTrackerStore, database: Engine
+) -> None:
+    await talk(store, CONVERSATION)
+    tamper(database)
+    with pytest.raises(TamperedError):
+        await store.get_or_create_tracker(SENDER)
+    with pytest.raises(TamperedError):
+        await store.retrieve_full_tracker(SENDER)
+
+
 @pytest.mark.parametrize(
     ("harm", "fault"),
     [
-        (swap_two_rows, TamperedError),
-        (lambda database: execute(database, "DELETE FROM conversation_event WHERE position = 0"), TamperedError),
-        (lambda database: execute(database, "DELETE FROM conversation_event WHERE position = 6"), TamperedError),
-        (
-            lambda database: execute(database, "UPDATE conversation_event SET length = 1 WHERE position = 10"),
-            TamperedError,
-        ),
-        (lambda database: execute(database, "DROP TABLE conversation_event"), Exception),
+        (lambda database: execute(database, "DROP TABLE conversation_event"), SQLAlchemyError),
         (lambda database: settings.keyring_file().unlink(), KeyRingError),
     ],
 )
-async def test_a_fault_fails_the_turn_instead_of_forgetting_the_conversation(
+async def test_nothing_is_read_or_saved_while_database_or_ring_are_gone(
     harm: Callable[[Engine], None], fault: type[Exception], store: EncryptedTrackerStore, database: Engine
 ) -> None:
-    agent = Agent(domain=DOMAIN, tracker_store=store)
-    tracker = await talk(agent.tracker_store, CONVERSATION)
+    tracker = await talk(store, CONVERSATION)
+    tracker.update_with_events(turn("还在吗", "在的"), DOMAIN)
     harm(database)
     with pytest.raises(fault):
-        await agent.tracker_store.get_or_create_tracker(SENDER)
+        await store.save(tracker)
     with pytest.raises(fault):
-        await agent.tracker_store.retrieve_full_tracker(SENDER)
-    if fault is not TamperedError:
-        tracker.update_with_events(turn("还在吗", "在的"), DOMAIN)
-        with pytest.raises(fault):
-            await agent.tracker_store.save(tracker)
+        await store.get_or_create_tracker(SENDER)
 
 
-async def test_a_refused_turn_is_not_kept_in_memory(store: EncryptedTrackerStore) -> None:
-    agent = Agent(domain=DOMAIN, tracker_store=store)
-    await talk(agent.tracker_store, CONVERSATION)
-    one, other = await agent.tracker_store.retrieve(SENDER), await agent.tracker_store.retrieve(SENDER)
-    one.update_with_events(turn("左", "好的"), DOMAIN)
-    other.update_with_events(turn("右", "好的"), DOMAIN)
-    await agent.tracker_store.save(one)
-    with pytest.raises(ConversationConflict):
-        await agent.tracker_store.save(other)
-    assert (await texts(agent.tracker_store.retrieve(SENDER)))[-1] == "左"
+async def test_the_bot_uses_this_store_unwrapped(database: Engine, models: Path, tmp_path: Path) -> None:
+    endpoints = tmp_path / "endpoints.yml"
+    endpoints.write_text(f"action_endpoint: {{url: 'http://127.0.0.1:9'}}\ntracker_store: {{type: {ENDPOINT.type}}}\n")
+    agent = await load_agent(endpoints, models)
+    assert type(agent.tracker_store) is type(agent.processor.tracker_store) is EncryptedTrackerStore
 
 
 # refusing to start
-
-
-ENDPOINT = EndpointConfig(type="bot.components.tracker_store.EncryptedTrackerStore")
 
 
 def another_ring(path: Path) -> None:
@@ -419,38 +451,33 @@ def another_ring(path: Path) -> None:
         (lambda path: path.chmod(0o644), "other users may read the key ring"),
     ],
 )
-async def test_with_a_bad_ring_rasa_does_not_start(
+def test_with_a_bad_ring_rasa_does_not_start(
     harm: Callable[[Path], None], reason: str, store: EncryptedTrackerStore
 ) -> None:
     harm(settings.keyring_file())
     with pytest.raises(SystemExit, match=f"the bot does not start. {settings.keyring_file()}: {reason}"):
-        await load_agent(endpoints=AvailableEndpoints(tracker_store=ENDPOINT))
+        TrackerStore.create(ENDPOINT)
 
 
 @pytest.mark.parametrize(
     "url", ["sqlite:////nowhere/at/all.db", "mysql://localhost/mall", "postgresql://127.0.0.1:1/mall"]
 )
-async def test_without_a_database_rasa_does_not_start(
-    url: str, database: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_database_rasa_does_not_start(url: str, database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(SystemExit, match="the bot does not start"):
-        await load_agent(endpoints=AvailableEndpoints(tracker_store=ENDPOINT))
+        TrackerStore.create(ENDPOINT)
 
 
-async def test_before_the_migration_rasa_does_not_start(database: Engine) -> None:
+def test_before_the_migration_rasa_does_not_start(database: Engine) -> None:
     metadata.drop_all(database)
     with pytest.raises(SystemExit, match="python -m mall_adapter migrate"):
-        await load_agent(endpoints=AvailableEndpoints(tracker_store=ENDPOINT))
+        TrackerStore.create(ENDPOINT)
 
 
-def test_the_server_process_ends_with_the_reason(store: EncryptedTrackerStore, tmp_path: Path) -> None:
+def test_the_bot_process_ends_with_the_reason(store: EncryptedTrackerStore, models: Path) -> None:
     another_ring(settings.keyring_file())
-    endpoints = tmp_path / "endpoints.yml"
-    endpoints.write_text(f"tracker_store:\n  type: {ENDPOINT.type}\n")
-    command = [sys.executable, "-m", "rasa", "run", "--endpoints", str(endpoints), "--enable-api"]
-    command += ["--model", str(tmp_path), "--interface", "127.0.0.1", "--port", "0"]
-    environment = {**os.environ, "RASA_TELEMETRY_ENABLED": "false"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=settings.ROOT, env=environment)
-    assert done.returncode not in (0, None)
+    command = [sys.executable, "-m", "bot", "serve"]
+    environment = {**os.environ, "MODELS_DIR": str(models)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=settings.ROOT, env=environment)
+    assert done.returncode == 1
     assert f"{settings.keyring_file()}: this is not the key ring" in done.stderr
