@@ -202,8 +202,8 @@ class Supervisor:
         while True:
             code = await self._once(part.name, part.command)
             self._deaths[part.name] += 1
-            how = f"signal {-code}" if code < 0 else f"exit {code}"
-            story = f"{part.name} died ({how}): {self._last_line.get(part.name, '')}"
+            how = f"signal {-code}" if code < 0 else f"exit {code}: {self._last_line.get(part.name, '')}"
+            story = f"{part.name} died / 已退出 ({how})"
             if self._deaths[part.name] >= TRIES:
                 raise StackError(
                     f"{story}\nIt died {TRIES} times without getting well; see {self.logs / part.name}.log\n"

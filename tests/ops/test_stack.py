@@ -140,7 +140,7 @@ def test_a_dead_part_is_started_again(house: House) -> None:
     first = house.main_process("worker")
     workers = first.children()
     first.kill()
-    house.wait_for("worker died (signal 9): listening on")
+    house.wait_for("worker died / 已退出 (signal 9)")
     until(lambda: any(one.pid != first.pid and len(one.children()) == 1 for one in house.processes()), "a new worker")
     assert not workers[0].is_running() or workers[0].status() == psutil.STATUS_ZOMBIE  # init has not buried it yet
     assert len(house.processes()) == 3
@@ -149,7 +149,7 @@ def test_a_dead_part_is_started_again(house: House) -> None:
 def test_a_part_without_hope_is_given_up(house: House) -> None:
     house.start(house.part("gateway", "dies"))
     assert house.ends() == 1
-    assert house.said().count("gateway died (exit 1): cannot read the key ring") == 3
+    assert house.said().count("gateway died / 已退出 (exit 1: cannot read the key ring)") == 3
     assert "died 3 times" in house.said()
     assert "Traceback" not in house.said()
     house.left_nothing()
