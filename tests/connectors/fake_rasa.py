@@ -48,6 +48,10 @@ class FakeRasa:
         self.gate.set()
         self.arrived = threading.Semaphore(0)
 
+    async def arrival(self) -> None:
+        """Waits until one more message has come."""
+        assert await asyncio.to_thread(self.arrived.acquire, timeout=20)
+
     def texts(self, sender_prefix: str = "") -> list[str]:
         return [call.text for call in self.calls if call.sender.startswith(sender_prefix)]
 
