@@ -41,8 +41,8 @@ def keyring_file() -> Path:
 def database_url(driver: str = "async") -> str:
     """SQLAlchemy address of the one database (``DATABASE_URL``, default SQLite in ``DATA_DIR``).
 
-    ``driver`` is ``"async"`` (aiosqlite, asyncpg; the app environment) or ``"sync"`` (sqlite3, psycopg2; Rasa's environment).
-    Whatever driver the setting itself names is replaced, so one address serves every process.
+    ``driver`` is ``"async"`` (aiosqlite, asyncpg; the app environment) or ``"sync"`` (sqlite3, psycopg2; Rasa's
+    environment). Whatever driver the setting itself names is replaced, so one address serves every process.
     """
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{data_dir() / 'zhanggui.db'}"
     scheme, separator, rest = url.partition("://")
