@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bot.components import action_server
 from bot.components.action_server import is_action_result
-from tests.bot.components.conftest import Actions, Bot, Handler, status_of
+from tests.bot.components.conftest import Actions, Bot, Handler, say_where_it_is, status_of
 
 SHIPPED = [{"text": "订单 ORD12345 已发货"}]
 
@@ -23,7 +23,7 @@ async def test_one_connection_serves_many_turns(bot: Bot, actions: Actions) -> N
         peers.add(request.transport.get_extra_info("peername"))
         return status_of()
 
-    actions.handle = note_peer  # type: ignore[method-assign]
+    actions.handle = note_peer
     for _ in range(3):
         assert await bot.says("我的订单到哪了") == SHIPPED
     assert len(peers) == 1
@@ -31,7 +31,7 @@ async def test_one_connection_serves_many_turns(bot: Bot, actions: Actions) -> N
 
 async def test_a_server_that_dies_in_the_middle_and_comes_back_completes_the_turn(bot: Bot, actions: Actions) -> None:
     async def die(request: web.Request) -> web.Response:
-        actions.handle = Actions.handle.__get__(actions)  # type: ignore[method-assign]
+        actions.handle = say_where_it_is
         assert request.transport
         request.transport.abort()
         asyncio.create_task(restart())  # noqa: RUF006
@@ -44,7 +44,7 @@ async def test_a_server_that_dies_in_the_middle_and_comes_back_completes_the_tur
         await actions.start()
 
     await bot.says("你好")
-    actions.handle = die  # type: ignore[method-assign]
+    actions.handle = die
     assert await bot.says("我的订单到哪了") == SHIPPED
     first, *others = actions.calls
     assert others
@@ -78,7 +78,7 @@ async def test_a_server_that_hangs_fails_the_turn_in_time(
         await asyncio.sleep(30)
         return status_of()
 
-    actions.handle = hang  # type: ignore[method-assign]
+    actions.handle = hang
     started = time.monotonic()
     assert (await bot.send("我的订单到哪了"))[0] == 503
     assert time.monotonic() - started < 5
@@ -90,7 +90,7 @@ async def test_a_server_that_is_not_ready_yet_is_asked_again(bot: Bot, actions: 
     async def not_ready(request: web.Request) -> web.Response:
         return status_of() if len(actions.calls) > 2 else web.Response(status=503)
 
-    actions.handle = not_ready  # type: ignore[method-assign]
+    actions.handle = not_ready
     assert await bot.says("我的订单到哪了") == SHIPPED
 
 
@@ -119,7 +119,7 @@ def answers(status: int, text: str) -> Handler:
 async def test_an_action_that_fails_abandons_the_turn_at_once(
     bot: Bot, actions: Actions, status: int, body: str
 ) -> None:
-    actions.handle = answers(status, body)  # type: ignore[method-assign]
+    actions.handle = answers(status, body)
     assert (await bot.send("我的订单到哪了"))[0] == 503
     assert len(actions.calls) == 1
     assert await bot.heard() == []
@@ -127,7 +127,7 @@ async def test_an_action_that_fails_abandons_the_turn_at_once(
 
 async def test_an_action_may_reject_its_execution(bot: Bot, actions: Actions) -> None:
     rejection = '{"error": "not now", "action_name": "action_order_status"}'
-    actions.handle = answers(400, rejection)  # type: ignore[method-assign]
+    actions.handle = answers(400, rejection)
     assert await bot.says("我的订单到哪了") == [{"text": "这句我没听懂"}]
     assert await bot.heard() == ["我的订单到哪了"]
 

@@ -159,7 +159,7 @@ async def test_while_people_talk_the_bot_is_silent(bot: Bot, actions: Actions) -
     async def hand_over(request: web.Request) -> web.Response:
         return web.json_response({"events": [{"event": "pause"}], "responses": [{"text": "同事马上来"}]})
 
-    actions.handle = hand_over  # type: ignore[method-assign]
+    actions.handle = hand_over
     assert await bot.says("我的订单到哪了") == [{"text": "同事马上来"}]
     assert await bot.says("你好") == []
     assert await bot.heard() == ["我的订单到哪了", "你好"]
@@ -173,7 +173,7 @@ async def test_a_turn_ends_and_is_saved_though_the_caller_hangs_up(bot: Bot, act
         await go_on.wait()
         return status_of()
 
-    actions.handle = slow  # type: ignore[method-assign]
+    actions.handle = slow
     caller = asyncio.create_task(bot.send("我的订单到哪了", message_id="m"))
     await called.wait()
     caller.cancel()
@@ -220,7 +220,7 @@ async def test_one_sender_waits_and_others_do_not(bot: Bot, actions: Actions) ->
         await go_on.wait()
         return status_of()
 
-    actions.handle = slow  # type: ignore[method-assign]
+    actions.handle = slow
     first = asyncio.create_task(bot.send("我的订单到哪了"))
     second = asyncio.create_task(bot.send("你好"))
     assert await bot.says("你好", sender="web:bob") == [GREETING]
@@ -239,7 +239,7 @@ async def test_logs_name_the_turn_and_quote_nobody(
 
     caplog.set_level(logging.INFO)
     await bot.send("你好，我叫张小明", message_id="turn-1")
-    actions.handle = fail  # type: ignore[method-assign]
+    actions.handle = fail
     await bot.send("我的订单到哪了，尾号5678", message_id="turn-2")
     assert "turn turn-1: 1 messages in" in caplog.text
     assert "turn turn-2: abandoned, action_order_status" in caplog.text

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
 import pytest
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.processor import MessageProcessor
-from rasa.shared.core.events import Event, SlotSet
+from rasa.shared.core.events import ActionExecutionRejected, ActiveLoop, Event, Restarted, SlotSet
+from rasa.shared.core.trackers import EventVerbosity
 
 from bot.components import patches
 from bot.components.patches import PATCHES, Patch
+from tests.bot.components.conftest import Bot
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
@@ -43,6 +46,30 @@ def test_events_are_found_by_their_type(patched: None) -> None:
 
 def test_the_schema_is_not_checked_twice(patched: None) -> None:
     assert RemoteAction("action_any", None)._validate_action_result({"events": [{"event": "slot"}]})
+
+
+async def test_a_copy_of_a_tracker_is_what_a_replay_gives_and_stands_alone(bot: Bot) -> None:
+    for text in ("你好", "我的订单到哪了", "ORD12345", "太差了我要投诉"):
+        await bot.says(text)
+    tracker = await bot.tracker()
+    assert tracker
+    tracker.update(ActiveLoop("order_form"))
+    copied, replayed = tracker.copy(), tracker.travel_back_in_time(float("inf"))
+    before = tracker.current_state(EventVerbosity.ALL)
+    assert copied.current_state(EventVerbosity.ALL) == replayed.current_state(EventVerbosity.ALL) == before
+    assert (copied.latest_message, copied.active_loop) == (replayed.latest_message, replayed.active_loop)
+    copied.update_with_events([SlotSet("order_id", "ORD66666"), ActionExecutionRejected("order_form")], None)
+    copied.update(Restarted())
+    assert tracker.current_state(EventVerbosity.ALL) == before
+    assert not tracker.is_active_loop_rejected
+
+
+async def test_coefficients_lie_in_the_order_in_which_they_are_multiplied(bot: Bot) -> None:
+    assert bot.agent.processor
+    nodes = bot.agent.processor.graph_runner._instantiated_nodes.values()
+    (classifier,) = [node._component for node in nodes if "LogisticRegression" in type(node._component).__name__]
+    flattened = classifier.clf.coef_.T.ravel()
+    assert np.shares_memory(flattened, classifier.clf.coef_)
 
 
 class Failing:
