@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 WEB = Path(__file__).parent / "web"
 
-SPEECHLESS = BotMessage(text="我在听，能换个说法再告诉我一次吗？")
-"""For a turn in which the bot said nothing: a customer never gets silence."""
+LISTENING = BotMessage(text="您的消息收到了，人工客服会尽快回复您。")
+"""The bot keeps silent only while a person has taken over; the customer is told so rather than nothing."""
 
 # what a caller did wrong, by the type of pydantic's complaint; our own complaints carry their words themselves
 COMPLAINTS = {
@@ -126,8 +126,7 @@ async def _answer(inbox: Inbox, bot: BotClient, message: InboundMessage) -> Repl
         log.error("turn %s: %s", message.message_id, error)
         raise
     if not reply.messages:
-        log.warning("turn %s: the bot said nothing", message.message_id)
-        reply.messages.append(SPEECHLESS)
+        reply.messages.append(LISTENING)
     try:
         await inbox.answer(message, reply)
     except (SQLAlchemyError, OSError) as error:

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import Response
 
-from connectors.web.visitor import COOKIE
+from connectors.web.visitor import COOKIE, Visitors
 from tests.connectors.conftest import Gateway
 from tests.connectors.fake_rasa import UNDERSTOOD, FakeRasa
 
@@ -135,6 +136,12 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(gateway: Gateway)
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     assert "Secure" not in cookie  # the address is http
+
+
+def test_behind_https_the_cookie_never_travels_in_clear() -> None:
+    response = Response()
+    Visitors(b"k" * 32, secure=True).remember(response, None)
+    assert "Secure" in response.headers["set-cookie"]
 
 
 def test_a_forged_cookie_is_replaced(gateway: Gateway, rasa: FakeRasa) -> None:
