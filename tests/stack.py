@@ -93,7 +93,7 @@ class Stack:
         """What the supervisor has printed."""
         return (self.data_dir / "stack.txt").read_text()
 
-    def wait_until_green(self, seconds: float = 120) -> None:
+    def wait_until_green(self, seconds: float = 240) -> None:
         deadline = time.monotonic() + seconds
         with httpx.Client(timeout=5, trust_env=False) as client:
             while time.monotonic() < deadline:
