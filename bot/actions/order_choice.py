@@ -14,6 +14,9 @@ from bot.actions.malls import get_mall
 from bot.actions.wording import Domain, goods, minute
 from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, WrongPhoneTail
 
+LIKELY = 0.15
+"""Confidence from which a yes or no counts as the answer to a yes-or-no question."""
+
 PROVED = "proved"
 """Kept in ``phone_tail`` instead of the digits once the order is known to be the sender's."""
 
@@ -31,13 +34,13 @@ REQUEST_SLOTS = (
     "change",
     "ticket_id",
     "to_confirm",
-    "order_task",
     "decision",
     "problem",
     "problem_detail",
     "request_key",
 )
-"""Everything that belongs to one request; ``order_id`` stays, it is what the conversation is about."""
+"""What belongs to one request. ``order_id`` stays, it is what the conversation is about; so does ``order_task``, which
+the rules have read: the next request sets it anew."""
 
 
 def forget_request(*also: str) -> list[EventType]:
@@ -123,6 +126,15 @@ class OrderChoiceForm(FormValidationAction, ABC):
         if value == PROVED or not isinstance(value, str) or not order_id:
             return {"phone_tail": value if value == PROVED else None}
         return await self.validate_order_id(order_id, dispatcher, tracker, domain)
+
+    async def extract_confirm(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
+        """A yes or no that was too short to be sure of is sure enough as the answer to a yes-or-no question."""
+        if tracker.get_slot("requested_slot") != "confirm" or tracker.get_slot("confirm") is not None:
+            return {}
+        ranking = {guess["name"]: guess["confidence"] for guess in tracker.latest_message["intent_ranking"]}
+        yes, no = ranking.get("affirm", 0), ranking.get("deny", 0)
+        unsure = tracker.get_intent_of_latest_message(skip_fallback_intent=False) == "nlu_fallback"
+        return {"confirm": yes > no} if unsure and max(yes, no) > LIKELY else {}
 
     async def extra_slots(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
         """What else must be known once this turn's answers are in."""

@@ -29,6 +29,13 @@ BASICS = ("order_id", "phone_tail", "order_line", "ticket_kind", "reason")
 FREE_TEXT_INTENTS = frozenset({"inform", "nlu_fallback", "complain", "report_problem", "out_of_scope", "chitchat"})
 """Messages that may be a reason in the customer's own words; any other intent is a digression."""
 
+KINDS = {
+    "request_return": TicketKind.RETURN,
+    "request_exchange": TicketKind.EXCHANGE,
+    "request_refund": TicketKind.REFUND,
+}
+CLEAR = 0.5
+
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
 ORDINALS = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5}
@@ -116,11 +123,21 @@ class ValidateAfterSalesForm(OrderChoiceForm):
         chosen = choose_line(tracker.latest_message.get("text") or "", tracker.get_slot("order_lines") or [])
         return {"order_line": chosen} if chosen else {}
 
+    async def extract_ticket_kind(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
+        """Another kind than before must be said clearly: a short answer to a question is easily taken for it."""
+        kind = KINDS.get(tracker.get_intent_of_latest_message(skip_fallback_intent=False))
+        known = tracker.get_slot("ticket_kind")
+        if kind is None or kind == known:
+            return {}
+        clear = tracker.latest_message["intent"]["confidence"] >= CLEAR
+        return {"ticket_kind": kind.value} if known is None or clear else {}
+
     async def extract_reason(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
         if tracker.get_slot("requested_slot") != "reason" or tracker.get_slot("reason"):
             return {}
         text = (tracker.latest_message.get("text") or "").strip()
-        if tracker.get_intent_of_latest_message() not in FREE_TEXT_INTENTS or tracker.latest_message.get("entities"):
+        intent = tracker.get_intent_of_latest_message(skip_fallback_intent=False)
+        if intent not in FREE_TEXT_INTENTS or tracker.latest_message.get("entities"):
             return {}
         return {"reason": Reason.OTHER.value, "note": text[:NOTE_CHARACTERS]} if len(text) > 1 else {}
 
@@ -223,14 +240,14 @@ class CreateReturnTicket(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         if tracker.get_slot("confirm") is not True:
-            self._refuse(dispatcher, tracker, domain, tracker.slots["decision"]["rule"])
+            await self._refuse(dispatcher, tracker, domain, tracker.slots["decision"]["rule"])
             return forget_request()
         try:
             ticket = await (await get_mall()).create_ticket(
                 tracker.sender_id, request_of(tracker), idempotency_key=tracker.slots["request_key"]
             )
         except NotAllowed as error:  # the rules or the clock moved on between the summary and the yes
-            self._refuse(dispatcher, tracker, domain, error.decision.rule)
+            await self._refuse(dispatcher, tracker, domain, error.decision.rule)
             return forget_request()
         except TicketExists as error:
             dispatcher.utter_message(response="utter_ticket_exists", ticket_id=error.ticket.id)
@@ -239,12 +256,12 @@ class CreateReturnTicket(Action):
         return forget_request("order_id")
 
     @staticmethod
-    def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> None:
+    async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> None:
         dispatcher.utter_message(
             response="utter_ticket_refused",
             goods=goods_in_request(tracker),
             kind=word(domain, tracker.slots["ticket_kind"]),
-            rule=rule_text(domain, rule),
+            rule=await rule_text(domain, rule),
         )
 
     @staticmethod

@@ -10,7 +10,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import ask_to_confirm, ask_which_order, forget_request, order_in_question, problem
-from bot.actions.wording import Domain, day, rule_text, word, yuan
+from bot.actions.wording import Domain, day, word, yuan
 from mall_adapter import (
     InvalidTransition,
     NotFound,
@@ -38,7 +38,7 @@ def say_ticket(dispatcher: CollectingDispatcher, domain: Domain, ticket: Ticket)
         due=day(ticket.due_on),
         updated=day(ticket.history[-1].time),
         money=yuan(ticket.decision.refund_cents) if ticket.decision.refund_cents else "",
-        rule=rule_text(domain, ticket.decision.rule),
+        note=ticket.history[-1].note,
     )
 
 
@@ -56,7 +56,7 @@ class TicketStatusAction(Action):
         return "action_ticket_status"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        asked_for_order = tracker.get_slot("order_task") == "ticket_status"
+        asked_for_order = tracker.get_intent_of_latest_message() != "ticket_status"  # the order form comes here too
         named = next(tracker.get_latest_entity_values("order_id"), None)
         order_id = tracker.get_slot("order_id") if asked_for_order else named
         try:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
+from bot.actions.malls import get_mall
 from mall_adapter import OrderLine
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -23,10 +24,14 @@ def word(domain: Domain, name: str) -> str:
     return text
 
 
-def rule_text(domain: Domain, rule: str) -> str:
-    """What the customer reads about a row of the decision table (``utter_rule_<row>``)."""
-    text: str = domain["responses"][f"utter_rule_{rule}"][0]["text"]
-    return text
+async def rule_text(domain: Domain, rule: str) -> str:
+    """What the customer reads about a row of the decision table (``utter_rule_<row>``), with the rules' own numbers.
+
+    An operator's new row without words of its own gets those of ``needs_a_person``.
+    """
+    responses = domain["responses"]
+    text: str = (responses.get(f"utter_rule_{rule}") or responses["utter_rule_needs_a_person"])[0]["text"]
+    return text.format_map(await (await get_mall()).after_sales_limits())
 
 
 def yuan(cents: int) -> str:

@@ -1,7 +1,6 @@
-"""Entities from word lists that trainers keep: ``bot/data/lookups/<entity>.yml`` maps a value to the ways of writing it.
+"""Entities from word lists that trainers keep: ``bot/data/lookups/<entity>.yml``, each value with ways of writing it.
 
 Reasons and the state of goods come in a few hundred short phrases; a list is quicker to correct than a model.
-
 """
 
 from __future__ import annotations

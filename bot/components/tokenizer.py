@@ -16,10 +16,22 @@ from rasa.shared.nlu.training_data.message import Message
 from bot.components.text import normalize
 
 _EMOJI = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-_TOKEN = re.compile(rf"[0-9]+|[a-z\u00df-\u024f]+|(?P<emoji>[{_EMOJI}])|[^\W_]")
+_TOKEN = re.compile(
+    rf"(?P<number>(?:ord[ :#.–—_-]*)?[0-9]{{4,}})|[0-9]+|[a-z\u00df-\u024f]+|(?P<emoji>[{_EMOJI}])|[^\W_]"
+)
 
+PHONE_TAIL = "digits4"
+NUMBER = "digits"
 NOTHING = "nothing"
 """Text of the one token of a message without words: the stock featurizers and classifiers fail on an empty list."""
+
+
+def _word(match: re.Match[str]) -> str:
+    if match["number"]:
+        return PHONE_TAIL if len(match["number"]) == len("5678") else NUMBER
+    if match["emoji"]:  # the featurizer's vectorizer counts only word characters: an emoji goes by its number
+        return f"emoji{ord(match.group()):x}"
+    return match.group()
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_TOKENIZER, is_trainable=False)
@@ -38,10 +50,11 @@ class CharacterTokenizer(Tokenizer):
     def tokenize(self, message: Message, attribute: str) -> list[Token]:
         text: str = message.get(attribute)
         normalized = normalize(text)
+        matches = list(_TOKEN.finditer(normalized.text))
+        # An order number beside "退货" says nothing of what is wanted; alone it is the answer to a question
+        words = [match for match in matches if not match["number"]]
         tokens = []
-        for match in _TOKEN.finditer(normalized.text):
+        for match in words or matches:
             start, end = normalized.span(*match.span())
-            # The featurizer's vectorizer counts only word characters: an emoji goes by its number
-            word = f"emoji{ord(match.group()):x}" if match["emoji"] else match.group()
-            tokens.append(Token(word, start, end))
+            tokens.append(Token(_word(match), start, end))
         return tokens or [Token(NOTHING, 0, len(text))]

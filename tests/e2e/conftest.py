@@ -1,0 +1,25 @@
+"""One stack for all: the trained bot, a demo mall of its own, and a wire to the actions that a test can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.held_actions import HeldActions
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def actions() -> Iterator[HeldActions]:
+    with HeldActions() as held:
+        yield held
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, actions: HeldActions) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack"), ACTIONS_URL=actions.url)
+    actions.forward_to(int(stack.env["ACTIONS_PORT"]))
+    with pytest.MonkeyPatch.context() as patch, stack:
+        patch.setenv("DATA_DIR", str(stack.data_dir))  # the tests read the same mall, with the same keys
+        yield stack

@@ -1,0 +1,264 @@
+"""Plays a conversation file against a running gateway and looks into the mall afterwards.
+
+A file is a list of conversations::
+
+    - conversation: returns a pair of shoes
+      given: {shoes: ORD12345}          # a copy of that order of the demo mall, under a number of its own
+      customer: known                   # optional: the sender's account is bound to the owner of the orders
+      talk:
+        - 我想退货: 请提供订单号           # what is said: what the answer contains
+        - "{shoes}": 后四位
+        - "5678": {says: [原因], buttons: [质量问题], not: 工单, intent: inform}
+        - "[质量问题]": 确认提交            # in brackets: a tap on the last answer's button of that title
+        - qwertyu: {understood: no}      # elsewhere, "I did not understand" is a failure
+      then:
+        tickets of shoes: [return approved]
+        status of shoes: delivered
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from sqlalchemy import Table, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mall_adapter import SqlMall
+from mall_adapter.database import WRITES
+from mall_adapter.models import (
+    Base,
+    Customer,
+    Order,
+    OrderLine,
+    Shipment,
+    Ticket,
+    TrackingEvent,
+    phone_index,
+    phone_tail_index,
+)
+from privacy.keyring import current_ring
+
+FOLDER = Path(__file__).parent
+TURN_SECONDS = 60
+NOT_UNDERSTOOD = "没太明白"
+
+
+@dataclass
+class Conversation:
+    file: str
+    name: str
+    talk: list[tuple[str, dict[str, Any]]]
+    given: dict[str, str] = field(default_factory=dict)
+    known: bool = False
+    then: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.file}: {self.name}"
+
+
+def _expectation(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        unknown = set(value) - {"says", "not", "buttons", "intent", "understood"}
+        assert not unknown, f"unknown expectation {unknown}"
+        return value
+    return {"says": value}
+
+
+def read_conversations() -> list[Conversation]:
+    found = []
+    for path in sorted(FOLDER.rglob("*.yml")):
+        for entry in yaml.safe_load(path.read_text("utf-8")):
+            turns = [(str(said), _expectation(answer)) for turn in entry["talk"] for said, answer in turn.items()]
+            found.append(
+                Conversation(
+                    file=path.relative_to(FOLDER).stem,
+                    name=entry["conversation"],
+                    talk=turns,
+                    given=entry.get("given", {}),
+                    known=entry.get("customer") == "known",
+                    then=entry.get("then", {}),
+                )
+            )
+    return found
+
+
+def _table(model: type[Base]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+async def _copy(connection: AsyncConnection, model: type[Base], key: Any, value: str, change: Any) -> None:
+    """Insert the rows with ``key == value`` again, each as ``change(row)`` makes it."""
+    rows = (await connection.execute(select(_table(model)).where(key == value))).mappings().all()
+    if rows:
+        await connection.execute(insert(_table(model)), [change(dict(row)) for row in rows])
+
+
+async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> str:
+    """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number."""
+    fresh = f"ORD{secrets.randbelow(9 * 10**9) + 10**9}"
+
+    def renamed(row: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value.replace(order_id, fresh, 1) if isinstance(value, str) and name.endswith("id") else value
+            for name, value in row.items()
+        }
+
+    def owned(row: dict[str, Any]) -> dict[str, Any]:
+        tail = phone_tail_index(fresh, row["recipient_phone"])
+        return {**renamed(row), "id": fresh, "customer_id": customer_id, "phone_tail_index": tail}
+
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await _copy(connection, Order, Order.id, order_id, owned)
+        await _copy(connection, OrderLine, OrderLine.order_id, order_id, renamed)
+        shipments = await connection.execute(select(Shipment.id).where(Shipment.order_id == order_id))
+        await _copy(connection, Shipment, Shipment.order_id, order_id, renamed)
+        for shipment_id in shipments.scalars().all():
+            await _copy(
+                connection,
+                TrackingEvent,
+                TrackingEvent.shipment_id,
+                shipment_id,
+                lambda row: {name: value for name, value in renamed(row).items() if name != "id"},
+            )
+    return fresh
+
+
+async def copy_customer(engine: AsyncEngine, order_id: str) -> str:
+    """A customer like the owner of ``order_id``, without any orders; returns the id."""
+    fresh = f"C{secrets.token_hex(6)}"
+    phone = f"1990{secrets.randbelow(10**7):07d}"
+    async with engine.execution_options(**WRITES).begin() as connection:
+        owner = (await connection.execute(select(Order.customer_id).where(Order.id == order_id))).scalar_one()
+        change = {"id": fresh, "phone": phone, "phone_index": phone_index(phone)}
+        await _copy(connection, Customer, Customer.id, owner, lambda row: {**row, **change})
+    return fresh
+
+
+def api_sender(name: str) -> str:
+    """The sender that the gateway makes of a caller's own conversation id."""
+    key = current_ring().derive("api_sender")
+    return "api:" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()
+
+
+class Failed(AssertionError):
+    """The conversation up to the answer that was not as expected."""
+
+
+class Chat:
+    """One sender's conversation over ``POST /api/chat``."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self.name = secrets.token_hex(8)
+        self.sender: str | None = None
+        self.transcript: list[str] = []
+        self._buttons: dict[str, str] = {}
+
+    async def say(self, text: str) -> dict[str, Any]:
+        if text.startswith("[") and text.endswith("]"):
+            if text[1:-1] not in self._buttons:
+                raise Failed("\n".join([*self.transcript, f"no button {text} among {list(self._buttons)}"]))
+            text = self._buttons[text[1:-1]]
+        response = await self._client.post("/api/chat", json={"sender": self.name, "text": text})
+        self.transcript.append(f"> {text}")
+        if response.status_code != httpx.codes.OK:
+            raise Failed("\n".join([*self.transcript, f"HTTP {response.status_code} {response.text}"]))
+        answer: dict[str, Any] = response.json()
+        self._buttons = {}
+        for message in answer["messages"]:
+            self.transcript.append(f"< {message.get('text', json.dumps(message, ensure_ascii=False))}")
+            for button in message.get("buttons") or []:
+                self._buttons[button["title"]] = button["payload"]
+        return answer
+
+    @property
+    def buttons(self) -> list[str]:
+        return list(self._buttons)
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+async def _check_mall(engine: AsyncEngine, then: dict[str, Any], orders: dict[str, str]) -> None:
+    for question, expected in then.items():
+        what, _, name = question.partition(" of ")
+        async with engine.connect() as connection:
+            if what == "tickets":
+                query = select(Ticket.kind, Ticket.status).where(Ticket.order_id == orders[name]).order_by(Ticket.id)
+                found: Any = [f"{kind} {status}" for kind, status in (await connection.execute(query)).all()]
+            elif what == "status":
+                query = select(Order.status).where(Order.id == orders[name])
+                found = str((await connection.execute(query)).scalar_one())
+            else:
+                raise ValueError(f"cannot look up {question!r}")
+        if found != expected:
+            raise Failed(f"{question}: expected {expected}, the mall has {found}")
+
+
+async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> None:
+    """Raises :class:`Failed` with the transcript at the first answer, or fact of the mall, that is not as written."""
+    orders: dict[str, str] = {}
+    customers: dict[str, str] = {}
+    for name, model in conversation.given.items():
+        async with engine.connect() as connection:
+            query = select(Order.customer_id).where(Order.id == model)
+            owner = (await connection.execute(query)).scalar_one()
+        if owner not in customers:
+            customers[owner] = await copy_customer(engine, model)
+        orders[name] = await copy_order(engine, model, customers[owner])
+    async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
+        chat = Chat(client)
+        if conversation.known:
+            await SqlMall(engine).bind(api_sender(chat.name), next(iter(customers.values())))
+        for said, expected in conversation.talk:
+            answer = await chat.say(said.format_map(orders))
+            _check_answer(chat, answer, expected, orders)
+        try:
+            await _check_mall(engine, conversation.then, orders)
+        except Failed as error:
+            raise Failed("\n".join([*chat.transcript, str(error)])) from None
+
+
+def _check_answer(chat: Chat, answer: dict[str, Any], expected: dict[str, Any], orders: dict[str, str]) -> None:
+    text = "\n".join(message.get("text", "") for message in answer["messages"])
+    wrong = [f"missing: {part}" for part in _listed(expected.get("says")) if part.format_map(orders) not in text]
+    wrong += [f"must not say: {part}" for part in _listed(expected.get("not")) if part.format_map(orders) in text]
+    wrong += [f"no button: {title}" for title in _listed(expected.get("buttons")) if title not in chat.buttons]
+    if "intent" in expected and answer["understood"]["intent"] != expected["intent"]:
+        wrong.append(f"understood {answer['understood']}, expected {expected['intent']}")
+    if NOT_UNDERSTOOD in text and expected.get("understood", True):
+        wrong.append("was not understood")
+    if not answer["messages"]:
+        wrong.append("an empty answer")
+    if wrong:
+        raise Failed("\n".join([*chat.transcript, *wrong]))
+
+
+async def play_all(
+    conversations: list[Conversation], url: str, engine: AsyncEngine, at_once: int = 6
+) -> dict[str, str]:
+    """Plays them side by side; returns the complaints by conversation id, none for those that went well."""
+    places, complaints = asyncio.Semaphore(at_once), {}
+
+    async def one(conversation: Conversation) -> None:
+        async with places:
+            try:
+                await play(conversation, url, engine)
+            except Exception as error:
+                complaints[conversation.id] = str(error) or repr(error)
+
+    await asyncio.gather(*(one(conversation) for conversation in conversations))
+    return complaints
