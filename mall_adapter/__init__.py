@@ -83,7 +83,7 @@ __all__ = [
 
 
 @asynccontextmanager
-async def open_mall() -> AsyncIterator[SqlMall]:
+async def open_mall() -> AsyncIterator[Mall]:
     """The mall of ``settings.database_url()``. Raises :class:`privacy.KeyRingError` where the key ring is not its own.
 
     A database that never had a key ring gets one.

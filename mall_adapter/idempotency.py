@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mall_adapter.database import insert
 from mall_adapter.mall import IdempotencyConflict
 from mall_adapter.models import IdempotencyRecord
-from privacy.columns import blind_index
+from privacy import blind_index
 
 
 async def claim(session: AsyncSession, key: str, now: datetime, command: str, *request: object) -> IdempotencyRecord:

@@ -253,17 +253,20 @@ class Mall(Protocol):
 
     # orders; each raises OrderNotFound, OwnershipRequired or OrderLocked
     async def order(self, sender: str, order_id: str) -> Order: ...
-    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order: ...
+    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order:
+        """Raises OrderNotFound, WrongPhoneTail, or at the fifth wrong try OrderLocked; the proof holds for good."""
+
     async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
         """Newest first: orders of the bound customer and those whose ownership this sender has proved."""
 
     async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
-        """Before shipping only; gives the stock back. Raises InvalidTransition afterwards."""
+        """Before shipping and without a live ticket only; gives the stock back. Else raises InvalidTransition."""
 
     async def place_order(self, customer_id: str, items: dict[str, int], idempotency_key: str) -> Order:
         """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing."""
 
-    async def ship_order(self, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order: ...
+    async def ship_order(self, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order:
+        """Raises InvalidTransition unless the order waits to be shipped and no ticket on it is being handled."""
 
     # after-sales
     async def assess(self, sender: str, request: TicketRequest) -> Decision:

@@ -1,7 +1,7 @@
 """Tables of the mall: customers, goods, orders, shipments, after-sales tickets, coupons, and what keeps a write single.
 
 Times are aware UTC, money is integer cents of CNY, ids are strings that people can read. What names a person is
-encrypted (:class:`privacy.columns.EncryptedText`); where it must be looked up there is a keyed hash (``blind_index``)
+encrypted (:class:`privacy.EncryptedText`); where it must be looked up there is a keyed hash (``blind_index``)
 beside it. The same models serve SQLite and PostgreSQL.
 """
 
@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator
 
 from mall_adapter.mall import FreightPayer, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
-from privacy.columns import EncryptedText, blind_index
+from privacy import EncryptedText, blind_index
 
 
 class UtcDateTime(TypeDecorator[datetime]):

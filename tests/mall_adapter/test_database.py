@@ -15,7 +15,17 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import Reason, SqlMall, TicketKind, TicketRequest, create_engine, migrate, models, open_mall
+from mall_adapter import (
+    Reason,
+    SqlMall,
+    TicketKind,
+    TicketRequest,
+    TicketStatus,
+    create_engine,
+    migrate,
+    models,
+    open_mall,
+)
 from privacy import KeyRingError
 
 from .conftest import NOW, Postgres, Sqlite
@@ -112,6 +122,27 @@ async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngin
             plan = str((await connection.exec_driver_sql(explain + statement, parameters)).all())
             assert "Seq Scan" not in plan, statement
             assert "SCAN" not in plan, statement
+
+
+async def test_nothing_that_names_a_person_lies_open(mall: SqlMall, engine: AsyncEngine) -> None:
+    await mall.bind("wechat:oGuest", "C1")
+    await mall.prove_ownership("telegram:4711", "ORD20001", "4321")
+    await mall.grant_coupon("telegram:4711", "见面礼", 500, 0, 7, "key of telegram:4711")
+    order = await mall.place_order("C1", {"P1-1": 1}, "k1")
+    request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY, note="鞋底开胶了")
+    ticket = await mall.create_ticket("wechat:oGuest", request, "k2")
+    await mall.advance_ticket(ticket.id, TicketStatus.CANCELLED, "operator", "已和周女士电话沟通", "k3")
+
+    rows: list[Any] = []
+    async with engine.connect() as connection:
+        for table in MALL.tables:
+            rows += (await connection.exec_driver_sql(f"SELECT * FROM {table}")).all()  # noqa: S608
+    stored = repr(rows)
+    assert order.id in stored
+    people = ("周琳", "何军", "13800005678", "13900004321", "静安", "文三路", "收件人", "送货地址", "周女士", "开胶")
+    for secret in (*people, "oGuest", "telegram:", "web:"):
+        assert secret not in stored
+        assert repr(secret.encode())[2:-1] not in stored
 
 
 async def test_times_keep_their_zone_and_need_one(engine: AsyncEngine) -> None:

@@ -61,6 +61,16 @@ async def test_seven_days_without_reason(mall: SqlMall) -> None:
     assert (await mall.order("web:zhou", "ORD10001")).lines[0].open_ticket_id == ticket.id
 
 
+async def test_what_the_rules_leave_to_a_person_stays_open(mall: SqlMall, engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        (await session.get_one(models.OrderLine, "ORD10001-1")).unit_price_cents = 900_000
+    ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    assert not ticket.decision.auto_approve
+    assert [(event.status, event.actor) for event in ticket.history] == [(TicketStatus.OPEN, "customer")]
+    approved = await mall.advance_ticket(ticket.id, TicketStatus.APPROVED, "operator", "请保持吊牌完整", "k2")
+    assert (approved.status, approved.history[-1].note) == (TicketStatus.APPROVED, "请保持吊牌完整")
+
+
 async def test_the_same_key_makes_one_ticket(mall: SqlMall) -> None:
     ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
     assert await mall.create_ticket("web:zhou", RETURN_SHOES, "k1") == ticket
