@@ -46,6 +46,7 @@ class House:
     def program(self, *parts: Part, steps: tuple[Step, ...] = ()) -> str:
         health = f"http://127.0.0.1:{self.ports[1]}/healthz"
         return (
+            "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # whoever runs the tests may be under nohup
             "import sys; from pathlib import PosixPath; import ops.stack; from ops.stack import Part, Step;"
             f"ops.stack.TRIES = 3; sys.exit(ops.stack.supervise({parts!r}, {steps!r}, {health!r}, {self.folder!r}))"
         )
