@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload
 
 from mall_adapter import models, orders, ownership
 from mall_adapter.database import SHOP_TIME, insert_numbered
@@ -52,7 +52,7 @@ STEPS: dict[TicketKind, dict[TicketStatus, set[TicketStatus]]] = {
 
 _WHOLE_TICKETS = (
     select(models.Ticket)
-    .options(selectinload(models.Ticket.lines), selectinload(models.Ticket.events))
+    .options(joinedload(models.Ticket.lines), joinedload(models.Ticket.events))
     .execution_options(populate_existing=True)
 )
 
@@ -172,7 +172,8 @@ async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket) -> None:
 
 async def read(session: AsyncSession, ticket_id: str, *conditions: ColumnElement[bool]) -> models.Ticket:
     """Raises NotFound; without ``conditions`` it does not ask whose ticket it is."""
-    ticket = await session.scalar(_WHOLE_TICKETS.where(models.Ticket.id == ticket_id, *conditions))
+    found = await session.scalars(_WHOLE_TICKETS.where(models.Ticket.id == ticket_id, *conditions))
+    ticket = found.unique().one_or_none()
     if ticket is None:
         raise NotFound(ticket_id)
     return ticket
@@ -185,7 +186,7 @@ def owned_by(sender: str) -> ColumnElement[bool]:
 
 async def newest_owned(session: AsyncSession, sender: str, limit: int) -> Sequence[models.Ticket]:
     query = _WHOLE_TICKETS.where(owned_by(sender)).order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
-    return (await session.scalars(query.limit(limit))).all()
+    return (await session.scalars(query.limit(limit))).unique().all()
 
 
 def to_ticket(row: models.Ticket) -> Ticket:
