@@ -8,6 +8,7 @@ import logging
 import pytest
 from aiohttp import web
 from rasa.core.processor import MessageProcessor
+from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import SessionStarted
 
 from bot.components import patches
@@ -177,6 +178,9 @@ async def test_a_turn_ends_and_is_saved_though_the_caller_hangs_up(bot: Bot, act
     caller = asyncio.create_task(bot.send("我的订单到哪了", message_id="m"))
     await called.wait()
     caller.cancel()
+    await asyncio.wait([caller])
+    async with bot.http.get(f"{bot.url}/health"):
+        pass  # the server has answered this, so it has seen before that the caller is gone
     go_on.set()
     # the lock makes the second delivery wait for the turn
     assert (await bot.send("我的订单到哪了", message_id="m"))[1]["messages"] == [{"text": "订单 ORD12345 已发货"}]
@@ -188,10 +192,10 @@ async def test_a_store_that_fails_fails_the_turn(bot: Bot, monkeypatch: pytest.M
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bot.agent.tracker_store, "save", fail)
+        patch.setattr(InMemoryTrackerStore, "save", fail)
         assert (await bot.send("你好", message_id="m"))[0] == 503
     with monkeypatch.context() as patch:
-        patch.setattr(bot.agent.tracker_store, "retrieve", fail)
+        patch.setattr(InMemoryTrackerStore, "retrieve", fail)
         assert (await bot.send("你好", message_id="m"))[0] == 503
         async with bot.http.get(f"{bot.url}/health") as response:
             assert response.status == 503
