@@ -185,8 +185,9 @@ def owned_by(sender: str) -> ColumnElement[bool]:
 
 
 async def newest_owned(session: AsyncSession, sender: str, limit: int) -> Sequence[models.Ticket]:
-    query = _WHOLE_TICKETS.where(owned_by(sender)).order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
-    return (await session.scalars(query.limit(limit))).unique().all()
+    order = models.Ticket.created_at.desc(), models.Ticket.id.desc()
+    chosen = select(models.Ticket.id).where(owned_by(sender)).order_by(*order).limit(limit)
+    return (await session.scalars(_WHOLE_TICKETS.where(models.Ticket.id.in_(chosen)).order_by(*order))).unique().all()
 
 
 def to_ticket(row: models.Ticket) -> Ticket:
