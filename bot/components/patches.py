@@ -87,9 +87,11 @@ def _lay_out_for_one_message(stock: Function) -> Any:
     """To multiply one sparse row scipy flattens the matrix of coefficients: a copy of megabytes for each message,
     unless they lie in memory in that order already."""
 
-    @wraps(stock.__func__)  # type: ignore[attr-defined]  # of the class method
+    function: Function = stock.__func__  # type: ignore[attr-defined]  # of the class method: subclasses load themselves
+
+    @wraps(function)
     def load(cls: type[LogisticRegressionClassifier], *arguments: Any, **named: Any) -> LogisticRegressionClassifier:
-        classifier = stock(*arguments, **named)
+        classifier = function(cls, *arguments, **named)
         if hasattr(classifier.clf, "coef_"):
             classifier.clf.coef_ = asfortranarray(classifier.clf.coef_)
         return classifier
