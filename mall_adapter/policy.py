@@ -51,7 +51,8 @@ class AfterSalesFacts:
     kind: TicketKind
     reason: Reason
     order_status: OrderStatus
-    hours_since_delivery: float | None  # None: not delivered
+    days_since_delivery: int | None  # calendar days in Asia/Shanghai, 0 on the day itself; None: not delivered
+    hours_since_delivery: float | None
     parcel_lost: bool
     parcel_late: bool  # arrived, or still travelling, after the promised time
     trade: Trade

@@ -13,6 +13,7 @@ from mall_adapter import models, orders, ownership
 from mall_adapter.database import SHOP_TIME, insert_numbered
 from mall_adapter.mall import (
     Decision,
+    FreightPayer,
     InvalidTransition,
     NotAllowed,
     NotFound,
@@ -27,34 +28,36 @@ from mall_adapter.mall import (
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
 
 _S = TicketStatus
-_GOODS_COME_BACK = {
-    _S.OPEN: {_S.APPROVED, _S.REJECTED, _S.CANCELLED},
-    _S.APPROVED: {_S.GOODS_RECEIVED, _S.CANCELLED},
-}
-STEPS: dict[TicketKind, dict[TicketStatus, set[TicketStatus]]] = {
-    TicketKind.RETURN: {
-        **_GOODS_COME_BACK,
-        _S.GOODS_RECEIVED: {_S.REFUNDED, _S.REJECTED},
-        _S.REFUNDED: {_S.CLOSED},
-    },
-    TicketKind.EXCHANGE: {
-        **_GOODS_COME_BACK,
-        _S.GOODS_RECEIVED: {_S.EXCHANGED, _S.REJECTED},
-        _S.EXCHANGED: {_S.CLOSED},
-    },
-    TicketKind.REFUND: {
-        _S.OPEN: {_S.APPROVED, _S.REJECTED, _S.CANCELLED},
-        _S.APPROVED: {_S.REFUNDED, _S.CANCELLED},
-        _S.REFUNDED: {_S.CLOSED},
-    },
-}
-"""The state machine: where a ticket of a kind may go from each state. A state that is not named is the end."""
-
 _WHOLE_TICKETS = (
     select(models.Ticket)
     .options(joinedload(models.Ticket.lines), joinedload(models.Ticket.events))
     .execution_options(populate_existing=True)
 )
+
+
+def state_machine(kind: TicketKind, freight_payer: FreightPayer) -> dict[TicketStatus, set[TicketStatus]]:
+    """Where such a ticket may go from each state. A state that is not named is the end."""
+    settled = _S.EXCHANGED if kind is TicketKind.EXCHANGE else _S.REFUNDED
+    machine = {
+        _S.OPEN: {_S.APPROVED, _S.REJECTED, _S.CANCELLED},
+        _S.APPROVED: {settled, _S.CANCELLED},
+        settled: {_S.CLOSED},
+    }
+    if kind is not TicketKind.REFUND and freight_payer is not FreightPayer.NOBODY:  # first the goods come back
+        machine |= {_S.APPROVED: {_S.GOODS_RECEIVED, _S.CANCELLED}, _S.GOODS_RECEIVED: {settled, _S.REJECTED}}
+    return machine
+
+
+def since_delivery(delivered_at: datetime | None, now: datetime) -> tuple[int | None, float | None]:
+    """Calendar days in Asia/Shanghai and hours from ``delivered_at`` to ``now``; None and None where not delivered.
+
+    A limit in days counts from the day after delivery, at whatever hour that was, and lasts to the end of its last
+    day (《网络购买商品七日无理由退货暂行办法》): what arrives on the 1st may go back until the end of the 8th.
+    """
+    if delivered_at is None:
+        return None, None
+    days = now.astimezone(SHOP_TIME).date() - delivered_at.astimezone(SHOP_TIME).date()
+    return days.days, (now - delivered_at) / timedelta(hours=1)
 
 
 async def assess(
@@ -78,13 +81,14 @@ async def assess(
             models.Ticket.status != TicketStatus.CANCELLED,
         )
     )
-    since_delivery = None if order.delivered_at is None else (now - order.delivered_at) / timedelta(hours=1)
+    days, hours = since_delivery(order.delivered_at, now)
     facts = [
         AfterSalesFacts(
             kind=request.kind,
             reason=request.reason,
             order_status=order.status,
-            hours_since_delivery=since_delivery,
+            days_since_delivery=days,
+            hours_since_delivery=hours,
             parcel_lost=any(parcel.status == "lost" for parcel in order.shipments),
             parcel_late=any(
                 parcel.promised_by is not None and (parcel.delivered_at or now) > parcel.promised_by
@@ -148,7 +152,7 @@ async def advance(
         raise NotFound(ticket_id)
     await orders.lock(session, order_id)
     ticket = await read(session, ticket_id)
-    if to not in STEPS[ticket.kind].get(ticket.status, ()):
+    if to not in state_machine(ticket.kind, ticket.freight_payer).get(ticket.status, ()):
         raise InvalidTransition(f"a {ticket.kind} ticket cannot go from {ticket.status} to {to}")
     ticket.status = to
     session.add(_event(ticket_id, now, to, actor, note))

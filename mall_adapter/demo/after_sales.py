@@ -16,6 +16,7 @@ from mall_adapter.database import SHOP_TIME
 from mall_adapter.demo.history import Line, Sale
 from mall_adapter.mall import Decision, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
+from mall_adapter.tickets import since_delivery, state_machine
 
 _PAID_BACK = {TicketKind.EXCHANGE: TicketStatus.EXCHANGED}
 _SHARE, _RECENT_SHARE = 0.03, 0.2
@@ -103,13 +104,15 @@ def open_case(
 ) -> Case | None:
     """The case as it stands at ``now``; None where the rules refuse it. ``recent``: requests in the last 90 days."""
     parcel = sale.parcel
+    days, hours = since_delivery(sale.delivered_at, asked_at)
     decision = policy.decide(
         *(
             AfterSalesFacts(
                 kind=kind,
                 reason=reason,
                 order_status=OrderStatus.DELIVERED if sale.delivered_at else sale.status,
-                hours_since_delivery=(asked_at - sale.delivered_at) / timedelta(hours=1) if sale.delivered_at else None,
+                days_since_delivery=days,
+                hours_since_delivery=hours,
                 parcel_lost=parcel is not None and parcel.status == "lost",
                 parcel_late=parcel is not None and (parcel.delivered_at or asked_at) > parcel.promised_by,
                 trade=line.article.supplier.trade,
@@ -160,7 +163,7 @@ def _steps(rng: Random, kind: TicketKind, decision: Decision, asked_at: datetime
     if fate > 0.93:
         step(TicketStatus.CANCELLED, "customer", 2, 30)
         return steps
-    if kind is not TicketKind.REFUND:
+    if TicketStatus.GOODS_RECEIVED in state_machine(kind, decision.freight_payer):
         step(TicketStatus.GOODS_RECEIVED, "supplier", 40, 150)
         if fate > 0.9:
             step(TicketStatus.REJECTED, "operator", 3, 30)

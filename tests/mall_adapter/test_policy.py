@@ -33,6 +33,7 @@ SHOES = AfterSalesFacts(
     kind=TicketKind.RETURN,
     reason=Reason.DISLIKE,
     order_status=OrderStatus.DELIVERED,
+    days_since_delivery=3,
     hours_since_delivery=72,
     parcel_lost=False,
     parcel_late=False,
@@ -46,25 +47,28 @@ SHOES = AfterSalesFacts(
 """Running shoes, delivered three days ago, the customer does not like the colour."""
 
 
-def after(days: float = 0, hours: float = 0) -> float:
-    return days * 24 + hours
+def after(days: int, hours: float = 0) -> dict[str, Any]:
+    return {"days_since_delivery": days, "hours_since_delivery": days * 24 + hours}
+
+
+NOT_DELIVERED: dict[str, Any] = {"days_since_delivery": None, "hours_since_delivery": None}
 
 
 def parcel(**facts: Any) -> dict[str, Any]:
-    return {"order_status": "shipped", "hours_since_delivery": None} | facts
+    return {"order_status": "shipped"} | NOT_DELIVERED | facts
 
 
 def mooncakes(**facts: Any) -> dict[str, Any]:
-    return {"trade": "food", "fresh": True, "hours_since_delivery": after(days=1)} | facts
+    return {"trade": "food", "fresh": True} | after(days=1) | facts
 
 
 # What differs from SHOES in a case that each row is for.
 ROWS: dict[str, dict[str, Any]] = {
-    "order_unpaid": {"order_status": "pending_payment", "hours_since_delivery": None},
-    "order_cancelled": {"order_status": "cancelled", "hours_since_delivery": None},
-    "not_shipped_exchange": {"order_status": "paid", "hours_since_delivery": None, "kind": "exchange"},
-    "not_shipped_custom": {"order_status": "presale", "hours_since_delivery": None, "custom_made": True},
-    "not_shipped": {"order_status": "presale", "hours_since_delivery": None, "kind": "refund"},
+    "order_unpaid": {"order_status": "pending_payment"} | NOT_DELIVERED,
+    "order_cancelled": {"order_status": "cancelled"} | NOT_DELIVERED,
+    "not_shipped_exchange": {"order_status": "paid", "kind": "exchange"} | NOT_DELIVERED,
+    "not_shipped_custom": {"order_status": "presale", "custom_made": True} | NOT_DELIVERED,
+    "not_shipped": {"order_status": "presale", "kind": "refund"} | NOT_DELIVERED,
     "lost_parcel": parcel(parcel_lost=True, kind="refund", reason="late_delivery"),
     "in_transit_exchange": parcel(kind="exchange", reason="wrong_size"),
     "late_parcel": parcel(parcel_late=True, reason="late_delivery"),
@@ -74,23 +78,18 @@ ROWS: dict[str, dict[str, Any]] = {
     "in_transit": parcel(reason="changed_mind"),
     "fresh_fault_refund": mooncakes(reason="quality"),
     "fresh_fault_resend": mooncakes(reason="damaged", kind="exchange"),
-    "fresh_fault_too_late": mooncakes(reason="quality", hours_since_delivery=after(days=2, hours=1)),
-    "fault_too_late": {"reason": "quality", "hours_since_delivery": after(days=16)},
+    "fresh_fault_too_late": mooncakes(reason="quality", **after(days=2, hours=1)),
+    "fault_too_late": {"reason": "quality"} | after(days=16),
     "course_fault": {"trade": "course", "reason": "not_as_described", "opened": True},
     "missing_item_refund": {"reason": "missing_item", "kind": "refund"},
     "missing_item_resend": {"reason": "missing_item", "kind": "exchange"},
-    "electronics_exchange_only": {"trade": "digital", "reason": "quality", "hours_since_delivery": after(days=8)},
+    "electronics_exchange_only": {"trade": "digital", "reason": "quality"} | after(days=8),
     "refund_without_return": {"reason": "damaged", "kind": "refund"},
     "electronics_quality_return": {"trade": "digital", "reason": "quality", "opened": True},
-    "electronics_quality_exchange": {
-        "trade": "appliance",
-        "reason": "quality",
-        "kind": "exchange",
-        "hours_since_delivery": after(days=14),
-    },
-    "quality_fault": {"reason": "quality", "hours_since_delivery": after(days=14)},
+    "electronics_quality_exchange": {"trade": "appliance", "reason": "quality", "kind": "exchange"} | after(days=14),
+    "quality_fault": {"reason": "quality"} | after(days=14),
     "shop_error": {"reason": "wrong_item"},
-    "no_reason_too_late": {"order_status": "completed", "hours_since_delivery": after(days=40)},
+    "no_reason_too_late": {"order_status": "completed"} | after(days=40),
     "opened_course": {"trade": "course", "opened": True},
     "opened_cosmetics": {"trade": "beauty", "opened": True},
     "opened_electronics": {"trade": "digital", "opened": True},
@@ -99,7 +98,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "ask_opened": {"trade": "beauty"},
     "unopened_course": {"trade": "course", "opened": False},
     "seven_days_no_reason": {},
-    "needs_a_person": {"hours_since_delivery": None},
+    "needs_a_person": NOT_DELIVERED,
     "over_limit": {"trade": "digital", "opened": False, "amount_cents": 899900},
     "frequent_returns": {"tickets_last_90_days": 9},
 }
@@ -168,20 +167,17 @@ STORIES: list[tuple[dict[str, Any], tuple[str, bool, str, bool, int, int]]] = [
     (parcel(custom_made=True), ("custom_made", *REFUSED)),
     ({"reason": "late_delivery"}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
     ({"parcel_late": True}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
-    (ROWS["delivered_late"] | {"hours_since_delivery": after(days=10)}, ("no_reason_too_late", *REFUSED)),
-    ({"reason": "quality", "hours_since_delivery": after(days=1)}, ("quality_fault", True, "shop", True, 3, 39900)),
-    (
-        {"reason": "damaged", "kind": "exchange", "hours_since_delivery": after(days=1)},
-        ("shop_error", True, "shop", True, 3, 0),
-    ),
+    (ROWS["delivered_late"] | after(days=10), ("no_reason_too_late", *REFUSED)),
+    ({"reason": "quality"} | after(days=1), ("quality_fault", True, "shop", True, 3, 39900)),
+    ({"reason": "damaged", "kind": "exchange"} | after(days=1), ("shop_error", True, "shop", True, 3, 0)),
     ({"trade": "food", "opened": False}, ("seven_days_no_reason", True, "customer", True, 3, 39900)),
     ({"trade": "digital", "opened": False, "kind": "exchange"}, ("seven_days_no_reason", True, "customer", True, 3, 0)),
-    ({"trade": "beauty", "opened": True, "hours_since_delivery": after(days=10)}, ("no_reason_too_late", *REFUSED)),
+    ({"trade": "beauty", "opened": True} | after(days=10), ("no_reason_too_late", *REFUSED)),
     ({"trade": "beauty", "kind": "refund"}, ("refund_needs_return", *REFUSED)),
     ({"trade": "course", "kind": "refund", "opened": False}, ("unopened_course", True, "nobody", True, 1, 39900)),
     (parcel(trade="food", fresh=True), ("fresh_no_reason", *REFUSED)),
     (parcel(kind="exchange", parcel_late=True), ("in_transit_exchange", *REFUSED)),
-    (ROWS["fresh_fault_resend"] | {"hours_since_delivery": after(days=3)}, ("fresh_fault_too_late", *REFUSED)),
+    (ROWS["fresh_fault_resend"] | after(days=3), ("fresh_fault_too_late", *REFUSED)),
 ]
 
 
@@ -210,9 +206,13 @@ BOUNDARIES: list[tuple[str, dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("limit", "changes", "within", "beyond"), BOUNDARIES)
 def test_a_limit_includes_its_last_moment(limit: str, changes: dict[str, Any], within: str, beyond: str) -> None:
-    hours = POLICY.limits[limit] * (1 if limit.endswith("hours") else 24)
-    assert POLICY.decide(facts(**changes | {"hours_since_delivery": hours})).rule == within
-    assert POLICY.decide(facts(**changes | {"hours_since_delivery": hours + 0.01})).rule == beyond
+    most = POLICY.limits[limit]
+    if limit.endswith("hours"):
+        last, next_ = {"hours_since_delivery": most}, {"hours_since_delivery": most + 0.01}
+    else:  # delivered just after midnight and asked just before; delivered just before and asked just after
+        last, next_ = after(days=most, hours=23.9), after(days=most + 1, hours=-23.9)
+    assert POLICY.decide(facts(**changes | last)).rule == within
+    assert POLICY.decide(facts(**changes | next_)).rule == beyond
 
 
 def test_amount_and_frequency_limits() -> None:
@@ -226,16 +226,19 @@ def test_amount_and_frequency_limits() -> None:
 @given(
     st.builds(
         AfterSalesFacts,
-        hours_since_delivery=st.none() | st.floats(min_value=-1, max_value=1000),
         amount_cents=st.integers(0, 10**7),
         tickets_last_90_days=st.integers(0, 20),
-    )
+    ),
+    st.just(NOT_DELIVERED) | st.builds(after, st.integers(-1, 40), st.floats(-24, 24)),
 )
-def test_any_request_is_decided_and_one_answer_is_enough(request_facts: AfterSalesFacts) -> None:
+def test_any_request_is_decided_and_one_answer_is_enough(
+    request_facts: AfterSalesFacts, delivery: dict[str, Any]
+) -> None:
+    request_facts = replace(request_facts, **delivery)
     decision = POLICY.decide(request_facts)
     assert decision.rule in RULES
     assert decision.refund_cents in (0, request_facts.amount_cents)
-    if request_facts.order_status in ("delivered", "completed") and request_facts.hours_since_delivery is None:
+    if request_facts.order_status in ("delivered", "completed") and delivery == NOT_DELIVERED:
         assert not decision.allowed  # nobody knows when it arrived: a person must look
     if decision.missing_facts:
         assert request_facts.opened is None
@@ -325,8 +328,8 @@ SLIPS: dict[str, tuple[Slip, str]] = {
         r'\("opened_cosmetics"\): trade.*beuaty',
     ),
     "word for a number": (
-        lambda g: row(g, "entitlement", "opened_cosmetics").update(in_hours_since_delivery='<= "7"'),
-        r'\("opened_cosmetics"\): hours_since_delivery',
+        lambda g: row(g, "entitlement", "opened_cosmetics").update(in_days_since_delivery='<= "7"'),
+        r'\("opened_cosmetics"\): days_since_delivery',
     ),
     "misspelt limit": (
         lambda g: row(g, "review", "over_limit").update(in_request_cents="> limits.auto_aprove_cents"),
@@ -377,7 +380,7 @@ def test_an_operator_changes_a_limit_without_python(tmp_path: Path) -> None:
     file.write_text(json.dumps(content), encoding="utf-8")
     generous = AfterSalesPolicy.load(file)
     assert generous.limits["no_reason_days"] == 30
-    assert generous.decide(facts(hours_since_delivery=after(days=29))).rule == "seven_days_no_reason"
+    assert generous.decide(facts(**after(days=30))).rule == "seven_days_no_reason"
 
 
 # Working days

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import product
 
 import pytest
@@ -26,6 +26,8 @@ from mall_adapter import (
     models,
 )
 from mall_adapter.database import WRITES
+from mall_adapter.policy import Trade
+from mall_adapter.tickets import since_delivery
 
 from .conftest import NOW, Clock
 
@@ -129,6 +131,37 @@ async def test_what_the_mall_knows_of_a_course_needs_no_question(mall: SqlMall, 
     assert not (await mall.assess("web:zhou", request)).allowed
 
 
+@pytest.mark.parametrize("delivered", ["00:05", "23:55"])
+@pytest.mark.parametrize(
+    ("asked", "allowed", "rule"),
+    [
+        ("2026-03-08 23:59", True, "seven_days_no_reason"),
+        ("2026-03-09 00:00", False, "no_reason_too_late"),
+    ],
+)
+async def test_seven_days_begin_the_day_after_delivery_and_end_at_midnight(
+    mall: SqlMall, engine: AsyncEngine, clock: Clock, delivered: str, asked: str, allowed: bool, rule: str
+) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        order = await session.get_one(models.Order, "ORD10001")
+        order.delivered_at = datetime.fromisoformat(f"2026-03-01 {delivered}+08:00")
+    clock.now = datetime.fromisoformat(f"{asked}+08:00").astimezone(UTC)
+    decision = await mall.assess("web:zhou", RETURN_SHOES)
+    assert (decision.allowed, decision.rule) == (allowed, rule)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "now", "days", "hours"),
+    [
+        ("2026-03-01T00:05+08:00", "2026-03-01T23:35+08:00", 0, 23.5),
+        ("2026-03-01T23:45+08:00", "2026-03-02T00:00+08:00", 1, 0.25),
+        ("2026-03-01T15:30+00:00", "2026-03-01T16:00+00:00", 1, 0.5),  # midnight in Shanghai, one day in Greenwich
+    ],
+)
+def test_days_are_those_of_the_shop(delivered: str, now: str, days: int, hours: float) -> None:
+    assert since_delivery(datetime.fromisoformat(delivered), datetime.fromisoformat(now)) == (days, hours)
+
+
 async def test_the_rules_tell_their_limits(mall: SqlMall) -> None:
     assert (await mall.after_sales_limits())["no_reason_days"] == 7
 
@@ -172,19 +205,29 @@ async def test_the_database_itself_refuses_a_second_live_ticket(mall: SqlMall, e
 
 
 STEPS = {
-    TicketKind.RETURN: """
+    (TicketKind.RETURN, FreightPayer.SHOP): """
         open -> approved rejected cancelled
         approved -> goods_received cancelled
         goods_received -> refunded rejected
         refunded -> closed
     """,
-    TicketKind.EXCHANGE: """
+    (TicketKind.RETURN, FreightPayer.NOBODY): """
+        open -> approved rejected cancelled
+        approved -> refunded cancelled
+        refunded -> closed
+    """,
+    (TicketKind.EXCHANGE, FreightPayer.SHOP): """
         open -> approved rejected cancelled
         approved -> goods_received cancelled
         goods_received -> exchanged rejected
         exchanged -> closed
     """,
-    TicketKind.REFUND: """
+    (TicketKind.EXCHANGE, FreightPayer.NOBODY): """
+        open -> approved rejected cancelled
+        approved -> exchanged cancelled
+        exchanged -> closed
+    """,
+    (TicketKind.REFUND, FreightPayer.NOBODY): """
         open -> approved rejected cancelled
         approved -> refunded cancelled
         refunded -> closed
@@ -192,15 +235,17 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("kind", TicketKind)
-async def test_there_are_no_other_steps(mall: SqlMall, engine: AsyncEngine, kind: TicketKind) -> None:
-    lines = (line.split(" -> ") for line in STEPS[kind].strip().splitlines())
+@pytest.mark.parametrize(("kind", "freight_payer"), STEPS)
+async def test_there_are_no_other_steps(
+    mall: SqlMall, engine: AsyncEngine, kind: TicketKind, freight_payer: FreightPayer
+) -> None:
+    lines = (line.split(" -> ") for line in STEPS[kind, freight_payer].strip().splitlines())
     allowed = {(start.strip(), end) for start, ends in lines for end in ends.split()}
     ticket = await mall.create_ticket("web:zhou", replace(FAULTY, kind=kind), "k1")
     possible = set()
     for start, end in product(TicketStatus, TicketStatus):
         async with engine.execution_options(**WRITES).begin() as connection:
-            await connection.execute(update(models.Ticket).values(status=start))
+            await connection.execute(update(models.Ticket).values(status=start, freight_payer=freight_payer))
             await connection.execute(update(models.TicketLine).values(live=True))
         try:
             moved = await mall.advance_ticket(ticket.id, end, "supplier", "已查收", f"{start} to {end}")
@@ -229,3 +274,32 @@ async def test_a_return_walks_to_its_end(mall: SqlMall) -> None:
     ]
     with pytest.raises(TicketExists):  # goods go back once
         await mall.create_ticket("web:zhou", RETURN_SHOES, "k2")
+
+
+@pytest.mark.parametrize(
+    ("sender", "order_id", "trade_of_shoes", "reason", "rule"),
+    [
+        ("web:he", "ORD20001", Trade.CLOTHING, Reason.QUALITY, "fresh_fault_refund"),  # mooncakes
+        ("web:zhou", "ORD10001", Trade.CLOTHING, Reason.MISSING_ITEM, "missing_item_refund"),
+        ("web:zhou", "ORD10001", Trade.COURSE, Reason.QUALITY, "course_fault"),
+    ],
+)
+async def test_a_return_of_which_nothing_comes_back_is_paid_without_waiting(
+    mall: SqlMall, engine: AsyncEngine, sender: str, order_id: str, trade_of_shoes: Trade, reason: Reason, rule: str
+) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        (await session.get_one(models.Product, "P1")).trade = trade_of_shoes
+    ticket = await mall.create_ticket(sender, TicketRequest(order_id, TicketKind.RETURN, reason), "k1")
+    assert (ticket.decision.rule, ticket.decision.freight_payer) == (rule, FreightPayer.NOBODY)
+    if not ticket.decision.auto_approve:
+        await mall.advance_ticket(ticket.id, TicketStatus.APPROVED, "operator", "", "k2")
+    with pytest.raises(InvalidTransition):
+        await mall.advance_ticket(ticket.id, TicketStatus.GOODS_RECEIVED, "supplier", "", "k3")
+    for status in (TicketStatus.REFUNDED, TicketStatus.CLOSED):
+        ticket = await mall.advance_ticket(ticket.id, status, "operator", "", f"to {status}")
+    assert [event.status for event in ticket.history] == [
+        TicketStatus.OPEN,
+        TicketStatus.APPROVED,
+        TicketStatus.REFUNDED,
+        TicketStatus.CLOSED,
+    ]
