@@ -6,7 +6,8 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActiveLoop, EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.order_choice import forget_request
+from bot.actions.malls import get_mall
+from bot.actions.order_choice import PROVED, forget_request
 from bot.actions.wording import Domain
 
 
@@ -15,8 +16,21 @@ class Stop(Action):
         return "action_stop"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        dispatcher.utter_message(response="utter_stopped" if tracker.active_loop_name else "utter_nothing_to_stop")
+        ticket_id = await self._written_after_all(tracker)
+        if ticket_id:
+            dispatcher.utter_message(response="utter_ticket_exists", ticket_id=ticket_id)
+        else:
+            dispatcher.utter_message(response="utter_stopped" if tracker.active_loop_name else "utter_nothing_to_stop")
         return [ActiveLoop(None), SlotSet("requested_slot", None), *forget_request("order_id")]
+
+    @staticmethod
+    async def _written_after_all(tracker: Tracker) -> str | None:
+        """The ticket of a yes whose turn was cut off after the mall wrote it: "nothing was sent" would be a lie."""
+        if tracker.active_loop_name != "after_sales_form" or tracker.get_slot("phone_tail") != PROVED:
+            return None
+        order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
+        wanted = {choice["id"] for choice in tracker.get_slot("order_lines") or []}
+        return next((line.open_ticket_id for line in order.lines if line.id in wanted and line.open_ticket_id), None)
 
 
 class Inform(Action):

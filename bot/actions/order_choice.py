@@ -55,8 +55,8 @@ def problem(name: str, detail: object = None, **slots: Any) -> Slots:
 
 def order_in_question(tracker: Tracker) -> str | None:
     """The order named in this message, else the one that the conversation is about."""
-    named = next(tracker.get_latest_entity_values("order_id"), None)
-    return named or tracker.get_slot("order_id")
+    named: str | None = next(tracker.get_latest_entity_values("order_id"), None) or tracker.get_slot("order_id")
+    return named
 
 
 def ask_which_order(

@@ -162,10 +162,14 @@ class CancelOrder(Action):
     async def _confirmed(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order_id: str
     ) -> list[EventType]:
-        if not tracker.get_slot("confirm"):
-            dispatcher.utter_message(response="utter_kept")
-            return forget_request()
         mall = await get_mall()
+        if not tracker.get_slot("confirm"):
+            order = await mall.order(tracker.sender_id, order_id)
+            if order.status is OrderStatus.CANCELLED:  # by a yes whose turn was cut off
+                say_order(dispatcher, domain, order)
+            else:
+                dispatcher.utter_message(response="utter_kept")
+            return forget_request()
         try:
             order = await mall.cancel_order(tracker.sender_id, order_id, idempotency_key=tracker.slots["request_key"])
         except InvalidTransition:

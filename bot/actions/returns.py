@@ -11,6 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderChoiceForm, Slots, forget_request, problem
+from bot.actions.tickets import goods_come_back
 from bot.actions.wording import Domain, day, line_title, rule_text, word, yuan
 from mall_adapter import (
     Decision,
@@ -27,7 +28,7 @@ BASICS = ("order_id", "phone_tail", "order_line", "ticket_kind", "reason")
 """What every request needs; the decision table may ask for more."""
 
 FREE_TEXT_INTENTS = frozenset({"inform", "nlu_fallback", "complain", "report_problem", "out_of_scope", "chitchat"})
-"""Messages that may be a reason in the customer's own words; any other intent is a digression."""
+"""Messages that may be a reason in the customer's own words; any other clear intent is a digression."""
 
 KINDS = {
     "request_return": TicketKind.RETURN,
@@ -35,6 +36,7 @@ KINDS = {
     "request_refund": TicketKind.REFUND,
 }
 CLEAR = 0.5
+"""Confidence from which an intent is taken at its word while another answer is expected."""
 
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
@@ -71,6 +73,11 @@ def request_of(tracker: Tracker) -> TicketRequest:
         opened=None if opened is None else opened == "yes",
         note=tracker.get_slot("note") or "",
     )
+
+
+def own_words(tracker: Tracker) -> str:
+    text: str = tracker.latest_message.get("text") or ""
+    return text.strip()[:NOTE_CHARACTERS]
 
 
 def goods_in_request(tracker: Tracker) -> str:
@@ -135,11 +142,11 @@ class ValidateAfterSalesForm(OrderChoiceForm):
     async def extract_reason(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
         if tracker.get_slot("requested_slot") != "reason" or tracker.get_slot("reason"):
             return {}
-        text = (tracker.latest_message.get("text") or "").strip()
-        intent = tracker.get_intent_of_latest_message(skip_fallback_intent=False)
-        if intent not in FREE_TEXT_INTENTS or tracker.latest_message.get("entities"):
+        intent = tracker.latest_message["intent"]
+        unclear = intent["name"] in FREE_TEXT_INTENTS or intent["confidence"] < CLEAR
+        if not unclear or tracker.latest_message.get("entities"):
             return {}
-        return {"reason": Reason.OTHER.value, "note": text[:NOTE_CHARACTERS]} if len(text) > 1 else {}
+        return {"reason": Reason.OTHER.value} if len(own_words(tracker)) > 1 else {}
 
     async def validate_order_line(
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
@@ -155,7 +162,9 @@ class ValidateAfterSalesForm(OrderChoiceForm):
     async def validate_reason(
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
     ) -> Slots:
-        return {"reason": value if value in set(Reason) else None, **self.undecided}
+        named = next(tracker.get_latest_entity_values("reason"), None)
+        note = own_words(tracker) if value == Reason.OTHER and named is None else None
+        return {"reason": value if value in set(Reason) else None, "note": note, **self.undecided}
 
     async def validate_opened(
         self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
@@ -266,7 +275,11 @@ class CreateReturnTicket(Action):
 
     @staticmethod
     def _tell(dispatcher: CollectingDispatcher, domain: Domain, ticket: Ticket) -> None:
-        step = ticket.kind.value if ticket.decision.auto_approve else "review"
+        step = (
+            f"{ticket.kind}{'' if goods_come_back(ticket) else '_at_once'}"
+            if ticket.decision.auto_approve
+            else "review"
+        )
         dispatcher.utter_message(
             response="utter_ticket_created",
             days=ticket.decision.handling_days,

@@ -12,8 +12,8 @@ from bot.actions.malls import get_mall
 from bot.actions.order_choice import ask_to_confirm, ask_which_order, forget_request, order_in_question, problem
 from bot.actions.wording import Domain, day, word, yuan
 from mall_adapter import (
+    FreightPayer,
     InvalidTransition,
-    NotFound,
     OrderLocked,
     OrderNotFound,
     OwnershipRequired,
@@ -26,10 +26,14 @@ CANCELLABLE = (TicketStatus.OPEN, TicketStatus.APPROVED)
 SHOWN_AT_ONCE = 3
 
 
+def goods_come_back(ticket: Ticket) -> bool:
+    return ticket.kind is not TicketKind.REFUND and ticket.decision.freight_payer is not FreightPayer.NOBODY
+
+
 def say_ticket(dispatcher: CollectingDispatcher, domain: Domain, ticket: Ticket) -> None:
     status = ticket.status.value
-    if ticket.status is TicketStatus.APPROVED and ticket.kind is TicketKind.REFUND:
-        status = "approved_refund"
+    if ticket.status is TicketStatus.APPROVED and not goods_come_back(ticket):
+        status = "approved_exchange_at_once" if ticket.kind is TicketKind.EXCHANGE else "approved_at_once"
     dispatcher.utter_message(
         response=f"utter_ticket_{status}",
         ticket_id=ticket.id,
@@ -82,13 +86,10 @@ class CancelTicket(Action):
         return "action_cancel_ticket"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        ticket_id = tracker.get_slot("to_confirm")
-        if tracker.get_slot("order_task") == "cancel_ticket" and ticket_id:
-            return (
-                await self._write(dispatcher, tracker, ticket_id)
-                if tracker.get_slot("confirm")
-                else self._keep(dispatcher)
-            )
+        subject = tracker.get_slot("to_confirm")
+        if tracker.get_slot("order_task") == "cancel_ticket" and subject:
+            await self._confirmed(dispatcher, tracker, domain, subject)
+            return forget_request()
         wanted, order_id = tracker.get_slot("ticket_id"), order_in_question(tracker)
         try:
             tickets = await tickets_in_question(tracker, order_id)
@@ -112,19 +113,18 @@ class CancelTicket(Action):
         return forget_request()
 
     @staticmethod
-    def _keep(dispatcher: CollectingDispatcher) -> list[EventType]:
-        dispatcher.utter_message(response="utter_kept")
-        return forget_request()
-
-    @staticmethod
-    async def _write(dispatcher: CollectingDispatcher, tracker: Tracker, ticket_id: str) -> list[EventType]:
+    async def _confirmed(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket_id: str) -> None:
         mall = await get_mall()
+        if not tracker.get_slot("confirm"):
+            ticket = await mall.ticket(tracker.sender_id, ticket_id)
+            if ticket.status is TicketStatus.CANCELLED:  # by a yes whose turn was cut off
+                say_ticket(dispatcher, domain, ticket)
+            else:
+                dispatcher.utter_message(response="utter_kept")
+            return
         try:
             await mall.cancel_ticket(tracker.sender_id, ticket_id, idempotency_key=tracker.slots["request_key"])
         except InvalidTransition:
             dispatcher.utter_message(response="utter_ticket_cancel_too_late", ticket_id=ticket_id)
-        except NotFound:
-            dispatcher.utter_message(response="utter_no_ticket_to_cancel")
         else:
             dispatcher.utter_message(response="utter_ticket_cancel_done", ticket_id=ticket_id)
-        return forget_request()

@@ -200,7 +200,9 @@ def _public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for message in messages:
         shown = {name: message[name] for name in ("text", "image", "custom") if message.get(name)}
         if buttons := message.get("buttons"):
-            shown["buttons"] = [{name: button.get(name) for name in ("title", "payload")} for button in buttons]
+            shown["buttons"] = [
+                {"title": button["title"], "payload": button.get("payload") or button["title"]} for button in buttons
+            ]
         if shown:
             public.append(shown)
     return public

@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
 class UnitLengthLogisticRegression(LogisticRegressionClassifier):
-    """Rasa's classifier with the inverse regularisation strength ``C``, which Rasa leaves at 1: too shy for unit length."""
+    """Rasa's classifier with its ``C`` to choose; Rasa leaves it at 1, which is too shy for features of unit length."""
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
@@ -25,5 +25,5 @@ class UnitLengthLogisticRegression(LogisticRegressionClassifier):
         super().__init__(config, name, model_storage, resource)
         self.clf.set_params(C=config["C"])
 
-    def _create_X(self, messages: list[Message]) -> csr_matrix:  # noqa: N802
+    def _create_X(self, messages: list[Message]) -> csr_matrix:
         return normalize(super()._create_X(messages))

@@ -12,7 +12,7 @@ from rasa.core.agent import Agent
 from rasa.core.brokers.broker import EventBroker
 from rasa.core.channels import channel
 from rasa.core.lock_store import LockStore
-from rasa.core.tracker_store import TrackerStore
+from rasa.core.tracker_store import InMemoryTrackerStore, TrackerStore
 from rasa.core.utils import AvailableEndpoints
 from rasa.model import get_latest_model
 from sanic import Sanic
@@ -40,6 +40,8 @@ async def load_agent(endpoints_file: Path, models: Path) -> Agent:
         raise ValueError(f"{endpoints_file} names no action_endpoint")
     broker = await EventBroker.create(endpoints.event_broker, loop=asyncio.get_running_loop())
     store = TrackerStore.create(endpoints.tracker_store, event_broker=broker)
+    if endpoints.tracker_store is not None and isinstance(store, InMemoryTrackerStore):
+        raise ValueError(f"the tracker store of {endpoints_file} cannot be loaded; Rasa would forget conversations")
     agent = Agent(
         generator=endpoints.nlg,
         lock_store=LockStore.create(endpoints.lock_store),

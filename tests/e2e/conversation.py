@@ -176,6 +176,7 @@ class Chat:
         if response.status_code != httpx.codes.OK:
             raise Failed("\n".join([*self.transcript, f"HTTP {response.status_code} {response.text}"]))
         answer: dict[str, Any] = response.json()
+        self.transcript[-1] += f"    ({answer['understood']['intent']} {answer['understood']['confidence']:.2f})"
         self._buttons = {}
         for message in answer["messages"]:
             self.transcript.append(f"< {message.get('text', json.dumps(message, ensure_ascii=False))}")
@@ -197,11 +198,11 @@ async def _check_mall(engine: AsyncEngine, then: dict[str, Any], orders: dict[st
         what, _, name = question.partition(" of ")
         async with engine.connect() as connection:
             if what == "tickets":
-                query = select(Ticket.kind, Ticket.status).where(Ticket.order_id == orders[name]).order_by(Ticket.id)
-                found: Any = [f"{kind} {status}" for kind, status in (await connection.execute(query)).all()]
+                tickets = select(Ticket.kind, Ticket.status).where(Ticket.order_id == orders[name]).order_by(Ticket.id)
+                found: Any = [f"{kind} {status}" for kind, status in (await connection.execute(tickets)).all()]
             elif what == "status":
-                query = select(Order.status).where(Order.id == orders[name])
-                found = str((await connection.execute(query)).scalar_one())
+                status_of = select(Order.status).where(Order.id == orders[name])
+                found = str((await connection.execute(status_of)).scalar_one())
             else:
                 raise ValueError(f"cannot look up {question!r}")
         if found != expected:

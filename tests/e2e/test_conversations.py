@@ -15,7 +15,11 @@ from tests.stack import Stack
 @pytest.fixture(scope="module")
 def complaints(request: pytest.FixtureRequest, stack: Stack) -> dict[str, str]:
     """What went wrong, by conversation; all that were selected are played at once."""
-    chosen = [item.callspec.params["conversation"] for item in request.session.items if item.module is request.module]
+    chosen: list[Conversation] = [
+        item.callspec.params["conversation"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module
+    ]
 
     async def played() -> dict[str, str]:
         engine = create_engine(settings.database_url())
