@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import asdict
 
 import httpx
 from pydantic import ValidationError
@@ -33,24 +34,20 @@ class BotClient:
     async def healthy(self) -> bool:
         return (await self._http.get(f"{self._url}/health")).status_code == httpx.codes.OK
 
-    async def send(self, message: InboundMessage, *, redelivered: bool) -> Reply:
+    async def send(self, message: InboundMessage) -> Reply:
         """Deliver one message and return the bot's answer.
 
-        A bot that is away (no connection, 503) is asked again under the same message id, marked ``redelivered``: if it
-        had saved the turn before it went, it answers with what it said then.
+        A bot that is away (no connection, 503) is asked again under the same message id: if it had saved the turn
+        before it went, it answers with what it said then.
         """
         attempt, fault = 0, ""
         try:
             async with asyncio.timeout(self._patience):
                 while True:
-                    body = {
-                        "sender": message.sender,
-                        "text": message.text,
-                        "message_id": message.message_id,
-                        "redelivered": redelivered or attempt > 0,
-                    }
                     try:
-                        response = await self._http.post(f"{self._url}/webhook", json=body, timeout=self._timeout)
+                        response = await self._http.post(
+                            f"{self._url}/webhook", json=asdict(message), timeout=self._timeout
+                        )
                     except httpx.TransportError as error:
                         fault = type(error).__name__
                     else:

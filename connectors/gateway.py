@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -28,7 +26,7 @@ from connectors.bot_client import BotClient, BotUnavailable
 from connectors.hardening import Hardening
 from connectors.health import health
 from connectors.inbox import Inbox, MessageIdReused
-from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply
+from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply, caller
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from privacy import KeyRing
@@ -92,8 +90,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     async def chat(body: ChatRequest, request: Request, response: Response) -> dict[str, Any]:
         """Say something to the bot, as the visitor of the cookie or in a caller's own conversation."""
         if body.sender is not None:
-            # a name space of its own, whatever the caller's id looks like
-            sender = "api:" + hmac.new(callers, body.sender.encode(), hashlib.sha256).hexdigest()
+            sender = caller(callers, body.sender)
         else:
             visitor = visitors.identify(request) or visitors.remember(response, None)
             sender = f"web:{visitor}"
@@ -121,7 +118,7 @@ async def _answer(inbox: Inbox, bot: BotClient, message: InboundMessage) -> Repl
         log.info("turn %s: answered before", message.message_id)
         return known.reply
     try:
-        reply = await bot.send(message, redelivered=known is not None)
+        reply = await bot.send(message)
     except BotUnavailable as error:
         log.error("turn %s: %s", message.message_id, error)
         raise
@@ -130,7 +127,7 @@ async def _answer(inbox: Inbox, bot: BotClient, message: InboundMessage) -> Repl
     try:
         await inbox.answer(message, reply)
     except (SQLAlchemyError, OSError) as error:
-        # the bot has it too: a message that is sent again goes there as redelivered
+        # the bot has it too, for when the message is sent again
         log.error("turn %s: answer not kept (%s)", message.message_id, type(error).__name__)
     log.info("turn %s: %.0f ms", message.message_id, (time.perf_counter() - started) * 1000)
     return reply

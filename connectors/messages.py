@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -68,6 +70,11 @@ class Reply(BaseModel):
 
     messages: list[BotMessage]
     understood: Understood
+
+
+def caller(key: bytes, conversation: str) -> str:
+    """The sender behind a caller's own conversation id: a name space apart, whatever the id looks like."""
+    return "api:" + hmac.new(key, conversation.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The one door to the bot: the gateway posts a message and gets the whole turn's answer, or 503 and nothing happened.
 
-``POST /webhooks/gateway/webhook`` ``{"sender", "text", "message_id", "redelivered"?}`` →
+``POST /webhooks/gateway/webhook`` ``{"sender", "text", "message_id"}`` →
 200 ``{"messages": [{"text"?, "buttons"?: [{"title", "payload"}], "image"?, "custom"?}],
 "understood": {"intent", "confidence", "worry"}}`` · 400 bad request · 503 the turn was not completed and not saved.
 ``GET /webhooks/gateway/health`` → 200 when a model is loaded and the tracker store answers, else 503.

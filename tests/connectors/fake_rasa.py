@@ -23,7 +23,6 @@ class Call:
     sender: str
     text: str
     message_id: str
-    redelivered: bool
 
 
 @dataclass

@@ -19,8 +19,6 @@ A file is a list of conversations::
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -32,6 +30,7 @@ import yaml
 from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from connectors.messages import caller
 from mall_adapter import SqlMall
 from mall_adapter.database import WRITES
 from mall_adapter.models import (
@@ -148,8 +147,7 @@ async def copy_customer(engine: AsyncEngine, order_id: str) -> str:
 
 def api_sender(name: str) -> str:
     """The sender that the gateway makes of a caller's own conversation id."""
-    key = current_ring().derive("api_sender")
-    return "api:" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()
+    return caller(current_ring().derive("api_sender"), name)
 
 
 class Failed(AssertionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 
@@ -15,8 +16,8 @@ from tests.stack import Stack
 @pytest.fixture(scope="module")
 def complaints(request: pytest.FixtureRequest, stack: Stack) -> dict[str, str]:
     """What went wrong, by conversation; all that were selected are played at once."""
-    chosen: list[Conversation] = [
-        item.callspec.params["conversation"]
+    chosen = [
+        cast(Conversation, item.callspec.params["conversation"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module
     ]

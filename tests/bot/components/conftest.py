@@ -183,11 +183,11 @@ class Bot:
             return response.status, await response.json()
 
     async def send(
-        self, text: str, sender: str = "web:ann", message_id: str | None = None, redelivered: bool = False
+        self, text: str, sender: str = "web:ann", message_id: str | None = None
     ) -> tuple[int, dict[str, Any]]:
         self._messages += 1
         message_id = message_id or f"m{self._messages}"
-        return await self.post({"sender": sender, "text": text, "message_id": message_id, "redelivered": redelivered})
+        return await self.post({"sender": sender, "text": text, "message_id": message_id})
 
     async def says(self, text: str, sender: str = "web:ann") -> list[dict[str, Any]]:
         status, reply = await self.send(text, sender)

@@ -65,7 +65,7 @@ async def test_a_server_that_stays_away_fails_the_turn_and_nothing_is_saved(
     assert after
     assert list(after.events) == list(before.events)
     await actions.start()
-    assert (await bot.send("我的订单到哪了", message_id="m", redelivered=True))[1]["messages"] == SHIPPED
+    assert (await bot.send("我的订单到哪了", message_id="m"))[1]["messages"] == SHIPPED
 
 
 async def test_a_server_that_hangs_fails_the_turn_in_time(

@@ -88,17 +88,13 @@ async def test_a_button_of_an_earlier_session_still_works(bot: Bot, actions: Act
 async def test_a_message_that_comes_again_gets_its_answer_again(bot: Bot, actions: Actions) -> None:
     await bot.says("你好")
     first = await bot.send("我的订单到哪了", message_id="again")
-    again = await bot.send("我的订单到哪了", message_id="again", redelivered=True)
+    again = await bot.send("我的订单到哪了", message_id="again")
     assert first == again
     assert first[1]["messages"] == [{"text": "订单 ORD12345 已发货"}]
     assert len(actions.calls) == 1
     await bot.says("你好")
-    assert await bot.send("我的订单到哪了", message_id="again", redelivered=True) == first
+    assert await bot.send("我的订单到哪了", message_id="again") == first
     assert await bot.heard() == ["你好", "我的订单到哪了", "你好"]
-
-
-async def test_a_redelivered_message_that_was_not_saved_is_a_message(bot: Bot) -> None:
-    assert (await bot.send("你好", redelivered=True))[1]["messages"] == [GREETING]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +195,7 @@ async def test_a_store_that_fails_fails_the_turn(bot: Bot, monkeypatch: pytest.M
         assert (await bot.send("你好", message_id="m"))[0] == 503
         async with bot.http.get(f"{bot.url}/health") as response:
             assert response.status == 503
-    assert (await bot.send("你好", message_id="m", redelivered=True))[1]["messages"] == [GREETING]
+    assert (await bot.send("你好", message_id="m"))[1]["messages"] == [GREETING]
 
 
 async def test_health(bot: Bot) -> None:
