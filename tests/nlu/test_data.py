@@ -110,7 +110,7 @@ def test_no_line_stands_twice_or_under_two_intents() -> None:
     seen: dict[str, tuple[str, str]] = {}
     for intent, text in lines(*TRAINING_FILES, HELD_OUT):
         key = plain(text)
-        if NUMBER not in key:  # numbers differ, and "5678" is as good a line as "0931"
+        if NUMBER not in key or len(key) > 4:  # "5678" is as good a line as "0931"
             assert key not in seen, f"{intent}: {text!r} is {seen[key]}"
         seen[key] = (intent, text)
 
