@@ -9,6 +9,7 @@ in the tracker before the turn, so a call that is repeated writes once.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import traceback
 from typing import Any
@@ -22,6 +23,7 @@ PATIENCE_SECONDS = 15.0
 ATTEMPT_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+_DOMAIN_WANTED = 449  # rasa-sdk: it has no domain of this digest
 _UNAVAILABLE = frozenset({502, 503, 504})
 
 
@@ -52,6 +54,8 @@ class ActionServer(EndpointConfig):
             **config.kwargs,
         )
         self._session: aiohttp.ClientSession | None = None
+        self._domain: object = None
+        self._domain_digest = ""
 
     async def request(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Posts ``kwargs["json"]`` and returns ``{"events": [...], "responses": [...]}``.
@@ -60,6 +64,8 @@ class ActionServer(EndpointConfig):
         """
         call: dict[str, Any] = kwargs["json"]
         action = call["next_action"]
+        domain = call.pop("domain", None)
+        call["domain_digest"] = self._digest(domain)
         now = asyncio.get_running_loop().time
         give_up = now() + PATIENCE_SECONDS
         pause = _FIRST_PAUSE_SECONDS
@@ -69,6 +75,9 @@ class ActionServer(EndpointConfig):
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 problem = type(error).__name__
             else:
+                if status == _DOMAIN_WANTED and "domain" not in call:
+                    call["domain"] = domain  # it has just started, or has served another model
+                    continue
                 if status not in _UNAVAILABLE:
                     return _result(action, status, body)
                 problem = f"it answers {status}"
@@ -85,6 +94,13 @@ class ActionServer(EndpointConfig):
             self.url, json=call, params=self.combine_parameters(), timeout=timeout
         ) as response:
             return response.status, await response.read()
+
+    def _digest(self, domain: object) -> str:
+        """Names the domain, which is most of a call and is sent only when the action server does not know the name."""
+        if domain is not self._domain:
+            self._domain = domain
+            self._domain_digest = hashlib.sha256(json.dumps(domain, sort_keys=True).encode()).hexdigest()
+        return self._domain_digest
 
     async def close(self) -> None:
         if self._session is not None:

@@ -17,12 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import yaml
 
 import settings
 from tests.stack import Stack, free_ports
@@ -88,12 +89,19 @@ def stock_rasa(stack: Stack, folder: Path) -> Iterator[tuple[str, psutil.Process
     """``rasa run`` with the newest model, REST channel and plain SQLite, on a port of its own."""
     (port,) = free_ports(1)
     (folder / "credentials.yml").write_text("rest:\n", "utf-8")
-    actions = f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook"
-    (folder / "endpoints.yml").write_text(
-        f"action_endpoint: {{url: {actions}}}\ntracker_store: {{type: SQL, dialect: sqlite, db: {folder}/stock.db}}\n",
-        "utf-8",
-    )
-    command = [str(settings.ROOT / ".venvs/rasa/bin/rasa"), "run", "--model", str(settings.ROOT / "models")]
+    endpoints = {
+        "action_endpoint": {"url": f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook"},
+        "tracker_store": {"type": "SQL", "dialect": "sqlite", "db": str(folder / "stock.db")},
+    }
+    (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), "utf-8")
+    command = [
+        str(settings.ROOT / ".venvs/rasa/bin/python"),
+        "-m",
+        "rasa",
+        "run",
+        "--model",
+        str(settings.ROOT / "models"),
+    ]
     command += ["--endpoints", str(folder / "endpoints.yml"), "--credentials", str(folder / "credentials.yml")]
     command += ["-i", settings.HOST, "-p", str(port)]
     env = stack.env | {"RASA_TELEMETRY_ENABLED": "false", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
@@ -101,14 +109,15 @@ def stock_rasa(stack: Stack, folder: Path) -> Iterator[tuple[str, psutil.Process
         process = subprocess.Popen(command, cwd=settings.ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
         try:
             url = f"http://{settings.HOST}:{port}"
-            wait_for_answer(say_to_stock(url), process)
+            wait_for_answer(say_to_stock(url), process, folder / "stock.log")
             yield url, psutil.Process(process.pid)
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
 
 
-def wait_for_answer(say: Say, process: subprocess.Popen[bytes]) -> None:
+def wait_for_answer(say: Say, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -116,7 +125,7 @@ def wait_for_answer(say: Say, process: subprocess.Popen[bytes]) -> None:
             return
         except (httpx.HTTPError, AssertionError):
             time.sleep(0.5)
-    raise TimeoutError("the stock Rasa does not answer")
+    raise TimeoutError(f"the stock Rasa does not answer: {log.read_text()[-2000:]}")
 
 
 def start_again(data_dir: Path) -> float:

@@ -29,6 +29,25 @@ async def test_one_connection_serves_many_turns(bot: Bot, actions: Actions) -> N
     assert len(peers) == 1
 
 
+async def test_the_domain_travels_once_to_each_action_server(bot: Bot, actions: Actions) -> None:
+    """As rasa-sdk does it: 449 asks for the domain of a digest that this server, just started, has not seen."""
+    known: set[str] = set()
+
+    async def sdk(request: web.Request) -> web.Response:
+        call = actions.calls[-1]
+        if call["domain_digest"] not in known and "domain" not in call:
+            return web.json_response({"error": "no domain"}, status=449)
+        known.add(call["domain_digest"])
+        return status_of()
+
+    actions.handle = sdk
+    for _ in range(2):
+        assert await bot.says("我的订单到哪了") == SHIPPED
+    known.clear()
+    assert await bot.says("我的订单到哪了") == SHIPPED
+    assert ["domain" in call for call in actions.calls] == [False, True, False, False, True]
+
+
 async def test_a_server_that_dies_in_the_middle_and_comes_back_completes_the_turn(bot: Bot, actions: Actions) -> None:
     async def die(request: web.Request) -> web.Response:
         actions.handle = say_where_it_is
