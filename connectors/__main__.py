@@ -39,11 +39,10 @@ def serve() -> None:
         sys.exit(
             f"The database does not answer, or `python -m mall_adapter migrate` was not run: {type(error).__name__}"
         )
-    engine = create_engine(settings.database_url(), hide_parameters=True)  # an error's text must not quote the rows
     # uvicorn stops gently on SIGTERM and then raises it again
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
-        create_app(ring, engine),
+        create_app(ring, create_engine(settings.database_url())),
         host=settings.bind_host(),
         port=settings.gateway_port(),
         access_log=False,

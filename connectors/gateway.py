@@ -1,8 +1,12 @@
-"""The gateway: one HTTP address for customers' messages, the web chat and the health of the whole."""
+"""The gateway: one HTTP address for customers' messages, the web chat and the health of the whole.
+
+It keeps nothing of a message: the bot's conversation store is the one place that knows which were answered. A message
+sent again under its id within the session gets the recorded answer from there, even with another text. The gateway
+only sees to it that the id reaches the bot unchanged and that a sender's messages come one at a time.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +20,6 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -25,7 +28,6 @@ import settings
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.hardening import Hardening
 from connectors.health import health
-from connectors.inbox import Inbox, MessageIdReused
 from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply, caller
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
@@ -52,23 +54,23 @@ REFUSALS = {404: "没有这个地址。", 405: "这个地址不支持这种请�
 
 
 def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
-    """The gateway for this key ring and database, both checked by the caller; it closes the engine when it stops."""
+    """The gateway for this key ring, whose fit the caller has checked; only ``/healthz`` asks the database.
+
+    It closes the engine when it stops.
+    """
     http = httpx.AsyncClient(
         timeout=httpx.Timeout(5.0, connect=2.0),
         limits=httpx.Limits(max_connections=None),  # Turns bounds them
         trust_env=False,  # the bot and the actions are neighbours: never through a proxy
     )
     bot = BotClient(http, settings.rasa_url())
-    inbox = Inbox(engine)
     turns = Turns()
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     callers = ring.derive("api_sender")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        purging = asyncio.create_task(_purge_hourly(inbox))
         yield
-        purging.cancel()
         await http.aclose()
         await engine.dispose()
 
@@ -97,7 +99,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         response.headers["Cache-Control"] = "no-store"
         message = InboundMessage(sender, body.message_id or token_hex(16), body.text)
         async with turns.turn(sender):
-            reply = await _answer(inbox, bot, message)
+            reply = await _answer(bot, message)
         return {"id": message.message_id, **reply.model_dump(exclude_unset=True)}
 
     @app.get("/healthz")
@@ -110,13 +112,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     return app
 
 
-async def _answer(inbox: Inbox, bot: BotClient, message: InboundMessage) -> Reply:
-    """The bot's answer, or the one that it gave when this message came before."""
+async def _answer(bot: BotClient, message: InboundMessage) -> Reply:
     started = time.perf_counter()
-    known = await inbox.receive(message)
-    if known and known.reply:
-        log.info("turn %s: answered before", message.message_id)
-        return known.reply
     try:
         reply = await bot.send(message)
     except BotUnavailable as error:
@@ -124,23 +121,8 @@ async def _answer(inbox: Inbox, bot: BotClient, message: InboundMessage) -> Repl
         raise
     if not reply.messages:
         reply.messages.append(LISTENING)
-    try:
-        await inbox.answer(message, reply)
-    except (SQLAlchemyError, OSError) as error:
-        # the bot has it too, for when the message is sent again
-        log.error("turn %s: answer not kept (%s)", message.message_id, type(error).__name__)
     log.info("turn %s: %.0f ms", message.message_id, (time.perf_counter() - started) * 1000)
     return reply
-
-
-async def _purge_hourly(inbox: Inbox) -> None:
-    while True:
-        try:
-            if purged := await inbox.purge():
-                log.info("forgot %d old messages", purged)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("old messages not purged (%s)", type(error).__name__)
-        await asyncio.sleep(3600)
 
 
 def _error(status: int, code: str, message: str, retry_after: int | None = None) -> JSONResponse:
@@ -165,10 +147,6 @@ def _explain_errors(app: FastAPI) -> None:
         words = REFUSALS.get(error.status_code, "请求无法读取。")
         return _error(error.status_code, f"http_{error.status_code}", words)
 
-    @app.exception_handler(MessageIdReused)
-    async def reused(_: Request, error: MessageIdReused) -> JSONResponse:
-        return _error(409, "message_id_reused", "这个 message_id 已经用在另一条消息上了。")
-
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> JSONResponse:
         return _error(429, "too_many_messages", "消息有点多，掌柜正在一条条回复，请稍等几秒再发。", error.retry_after)
@@ -176,12 +154,6 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(BotUnavailable)
     async def bot_away(_: Request, error: BotUnavailable) -> JSONResponse:
         return _error(503, "bot_unavailable", "掌柜暂时走开了，马上回来。您的消息没有丢，请稍后重发。", 5)
-
-    @app.exception_handler(SQLAlchemyError)
-    @app.exception_handler(OSError)
-    async def storage_away(_: Request, error: Exception) -> JSONResponse:
-        log.error("storage unavailable: %s", type(error).__name__)
-        return _error(503, "storage_unavailable", "系统正在维护，请稍后再试。", 5)
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:

@@ -80,5 +80,5 @@ def caller(key: bytes, conversation: str) -> str:
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
     sender: str  # "<channel>:<external id>", ASCII
-    message_id: str  # the channel's own id of the message, unique for its sender
+    message_id: str  # the channel's own id of the message, unique for its sender; the bot answers each once
     text: str

@@ -1,4 +1,4 @@
-"""The far side of the wire: a small server that speaks the bot's input channel and remembers what it was sent."""
+"""The far side of the wire: a small server that speaks the bot's input channel and, like it, answers a message once."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Call:
 class FakeRasa:
     url: str
     calls: list[Call] = field(default_factory=list)
+    recorded: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # answers by sender and message id
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by text; any other text is echoed
     failures: list[Any] = field(
         default_factory=list
@@ -41,6 +42,7 @@ class FakeRasa:
 
     def reset(self) -> None:
         self.calls.clear()
+        self.recorded.clear()
         self.answers.clear()
         self.failures.clear()
         self.healthy, self.overtaken = True, False
@@ -51,8 +53,9 @@ class FakeRasa:
         """Waits until one more message has come."""
         assert await asyncio.to_thread(self.arrived.acquire, timeout=20)
 
-    def texts(self, sender_prefix: str = "") -> list[str]:
-        return [call.text for call in self.calls if call.sender.startswith(sender_prefix)]
+    def texts(self) -> list[str]:
+        """What was said, in order; a message that came again under its id is named once."""
+        return [call.text for call in dict.fromkeys(self.calls)]
 
     async def webhook(self, request: Request) -> Response:
         call = Call(**await request.json())
@@ -70,8 +73,11 @@ class FakeRasa:
             if isinstance(failure, bytes):
                 return Response(failure, media_type="application/json")
             return JSONResponse({"error": "not now"}, failure)
-        messages = self.answers.get(call.text, [{"text": f"收到：{call.text}"}])
-        return JSONResponse({"messages": messages, "understood": UNDERSTOOD})
+        key = call.sender, call.message_id
+        if key not in self.recorded:
+            messages = self.answers.get(call.text, [{"text": f"收到：{call.text}"}])
+            self.recorded[key] = {"messages": messages, "understood": UNDERSTOOD}
+        return JSONResponse(self.recorded[key])
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"}, 200 if self.healthy else 503)
