@@ -75,7 +75,10 @@ class Catalogue:
         weight = sum(self._weights.get(term, unknown) for term in asked)
         scores: dict[str, float] = {}
         for entry in self._entries:
-            covered = sum(self._weights[term] for term in asked & entry.terms) / weight if asked else 0.0
+            shared = asked & entry.terms
+            # one character alone, the 码 of 41码, names no product
+            told = len(shared) > 1 or any(len(term) > 1 for term in shared)
+            covered = sum(self._weights[term] for term in shared) / weight if told else 0.0
             named = sum(bonus for name, bonus in zip(entry.names, (2, 1, 1), strict=True) if name and name in whole)
             if named or covered >= ENOUGH:
                 scores[entry.product_id] = named + covered

@@ -52,10 +52,28 @@ class Inform(Action):
         return []
 
 
+class YesOrNo(Action):
+    """A yes or a no to nothing that was asked."""
+
+    def name(self) -> str:
+        return "action_yes_or_no"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        intent = tracker.get_intent_of_latest_message()
+        dispatcher.utter_message(response="utter_not_matched" if tracker.active_loop_name else f"utter_{intent}")
+        return []
+
+
 class NotUnderstood(Action):
     def name(self) -> str:
         return "action_not_understood"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        dispatcher.utter_message(response="utter_please_rephrase" if tracker.active_loop_name else "utter_default")
+        order_id = next(tracker.get_latest_entity_values("order_id"), None)
+        if tracker.active_loop_name:
+            dispatcher.utter_message(response="utter_please_rephrase")
+        elif order_id:
+            dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
+        else:
+            dispatcher.utter_message(response="utter_default")
         return []

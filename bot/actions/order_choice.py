@@ -131,6 +131,8 @@ class OrderChoiceForm(FormValidationAction, ABC):
         """A yes or no that was too short to be sure of is sure enough as the answer to a yes-or-no question."""
         if tracker.get_slot("requested_slot") != "confirm" or tracker.get_slot("confirm") is not None:
             return {}
+        if tracker.get_intent_of_latest_message(skip_fallback_intent=False) == tracker.get_slot("order_task"):
+            return {"confirm": True}  # "取消吧" is a yes to "要取消吗"
         ranking = {guess["name"]: guess["confidence"] for guess in tracker.latest_message["intent_ranking"]}
         yes, no = ranking.get("affirm", 0), ranking.get("deny", 0)
         unsure = tracker.get_intent_of_latest_message(skip_fallback_intent=False) == "nlu_fallback"

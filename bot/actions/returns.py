@@ -134,10 +134,10 @@ class ValidateAfterSalesForm(OrderChoiceForm):
         """Another kind than before must be said clearly: a short answer to a question is easily taken for it."""
         kind = KINDS.get(tracker.get_intent_of_latest_message(skip_fallback_intent=False))
         known = tracker.get_slot("ticket_kind")
-        if kind is None or kind == known:
+        if kind is None:
             return {}
-        clear = tracker.latest_message["intent"]["confidence"] >= CLEAR
-        return {"ticket_kind": kind.value} if known is None or clear else {}
+        clear = known is None or tracker.latest_message["intent"]["confidence"] >= CLEAR
+        return {"ticket_kind": kind.value if clear else known}
 
     async def extract_reason(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
         if tracker.get_slot("requested_slot") != "reason" or tracker.get_slot("reason"):

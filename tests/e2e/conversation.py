@@ -27,11 +27,11 @@ from typing import Any
 
 import httpx
 import yaml
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connectors.messages import caller
-from mall_adapter import SqlMall
+from mall_adapter import OrderStatus, SqlMall
 from mall_adapter.database import WRITES
 from mall_adapter.models import (
     Base,
@@ -39,6 +39,7 @@ from mall_adapter.models import (
     Order,
     OrderLine,
     Shipment,
+    Sku,
     Ticket,
     TrackingEvent,
     phone_index,
@@ -48,6 +49,7 @@ from privacy.keyring import current_ring
 
 FOLDER = Path(__file__).parent
 TURN_SECONDS = 60
+BEFORE_SHIPPING = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE)
 NOT_UNDERSTOOD = "没太明白"
 
 
@@ -104,6 +106,14 @@ async def _copy(connection: AsyncConnection, model: type[Base], key: Any, value:
         await connection.execute(insert(_table(model)), [change(dict(row)) for row in rows])
 
 
+async def _allocate(connection: AsyncConnection, order_id: str) -> None:
+    """The pieces of an order that waits to be shipped lie in the warehouse and belong to it."""
+    lines = select(OrderLine.sku_id, OrderLine.quantity).join(Order).where(Order.id == order_id)
+    for sku_id, pieces in (await connection.execute(lines.where(Order.status.in_(BEFORE_SHIPPING)))).all():
+        stock = {"quantity": Sku.quantity + pieces, "allocated": Sku.allocated + pieces}
+        await connection.execute(update(Sku).where(Sku.id == sku_id).values(stock))
+
+
 async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> str:
     """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number."""
     fresh = f"ORD{secrets.randbelow(9 * 10**9) + 10**9}"
@@ -121,6 +131,7 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> st
     async with engine.execution_options(**WRITES).begin() as connection:
         await _copy(connection, Order, Order.id, order_id, owned)
         await _copy(connection, OrderLine, OrderLine.order_id, order_id, renamed)
+        await _allocate(connection, fresh)
         shipments = await connection.execute(select(Shipment.id).where(Shipment.order_id == order_id))
         await _copy(connection, Shipment, Shipment.order_id, order_id, renamed)
         for shipment_id in shipments.scalars().all():

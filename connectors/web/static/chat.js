@@ -6,7 +6,7 @@ const MAX_TEXT = 2000;
 const ANSWER_WITHIN = 40_000; // ms; the gateway itself gives up on the bot after 25 s
 const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000]; // ms between tries; the last one repeats
 const GREETING = "您好，我是掌柜。退换货、查订单、问物流，直接跟我说就行。";
-const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "联系人工"];
+const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "你能做什么"];
 const REFUSED = "这条消息没有发出去，请换个说法再试。";
 const OFFLINE = "网络断开，正在重连…";
 
