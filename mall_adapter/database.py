@@ -36,6 +36,7 @@ _MIGRATION_LOCK = 7_246_110
 
 def create_engine(url: str, **options: Any) -> AsyncEngine:
     """An engine for ``url`` (``sqlite+aiosqlite://…`` or ``postgresql+asyncpg://…``)."""
+    options["hide_parameters"] = True  # an error's text goes into logs, where no customer's words belong
     if make_url(url).get_backend_name() != "sqlite":
         connect = {"timeout": 10, "command_timeout": BUSY_SECONDS}
         return create_async_engine(url, connect_args=connect, pool_pre_ping=True, **options)

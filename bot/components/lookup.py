@@ -40,6 +40,11 @@ def read_lookups(folder: Path) -> Phrases:
     return lookups
 
 
+def _pattern(phrase: str) -> str:
+    """Latin words stand alone ("other" is not in "another"), Chinese ones anywhere."""
+    return rf"(?<![a-z]){re.escape(phrase)}(?![a-z])" if phrase.isascii() else re.escape(phrase)
+
+
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
 class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     """Finds the longest phrase of each list; the value is the one that the list gives, the span is the original's."""
@@ -51,7 +56,7 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     def _use(self, lookups: Phrases) -> None:
         self._lookups = lookups
         self._patterns = {
-            entity: re.compile("|".join(map(re.escape, sorted(phrases, key=len, reverse=True))))
+            entity: re.compile("|".join(map(_pattern, sorted(phrases, key=len, reverse=True))))
             for entity, phrases in lookups.items()
             if phrases
         }

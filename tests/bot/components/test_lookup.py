@@ -1,0 +1,58 @@
+"""Words that trainers list become entities: the longest wins, Latin words stand alone, a slip in a list is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rasa.engine.storage.local_model_storage import LocalModelStorage
+from rasa.engine.storage.resource import Resource
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+
+from bot.components.lookup import LookupEntityExtractor, read_lookups
+
+REASONS = """
+dislike: [不喜欢, 颜色不喜欢]
+wrong_size: [尺码不合适, 太小]
+other: [other]
+"""
+
+
+@pytest.fixture
+def extractor(tmp_path: Path) -> LookupEntityExtractor:
+    """Trained, and loaded again from what the training kept."""
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "reason.yml").write_text(REASONS, "utf-8")
+    (tmp_path / "model").mkdir()
+    storage, resource = LocalModelStorage(tmp_path / "model"), Resource("lookup")
+    folder = tmp_path / "lists"
+    LookupEntityExtractor({}, storage, resource, folder).train(TrainingData())
+    (folder / "reason.yml").unlink()
+    return LookupEntityExtractor.load({"folder": str(folder)}, storage, resource, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "words"),
+    [
+        ("颜色不喜欢", "dislike", "颜色不喜欢"),
+        ("就是不喜欢", "dislike", "不喜欢"),
+        ("顏色不喜歡啊", "dislike", "顏色不喜歡"),
+        ("尺码　不合适", None, None),
+        ("鞋子太小了", "wrong_size", "太小"),
+        ("Other!", "other", "Other"),
+        ("another one", None, None),
+        ("", None, None),
+    ],
+)
+def test_phrases(extractor: LookupEntityExtractor, text: str, value: str | None, words: str | None) -> None:
+    (message,) = extractor.process([Message({"text": text})])
+    found = [(entity["value"], text[entity["start"] : entity["end"]]) for entity in message.get("entities")]
+    assert found == ([(value, words)] if value else [])
+
+
+def test_a_phrase_under_two_values_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "reason.yml").write_text("a: [太小]\nb: [太大, 太小]\n", "utf-8")
+    with pytest.raises(InvalidConfigException, match=r"reason\.yml.*太小"):
+        read_lookups(tmp_path)
