@@ -17,4 +17,7 @@ class IntentRulePolicy(RulePolicy):
     ) -> tuple[str | None, str | None, bool]:
         if use_text_for_last_user_input:
             return None, None, False
-        return super()._find_action_from_rules(tracker, domain, use_text_for_last_user_input)
+        found: tuple[str | None, str | None, bool] = super()._find_action_from_rules(
+            tracker, domain, use_text_for_last_user_input
+        )
+        return found
