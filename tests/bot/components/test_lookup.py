@@ -30,7 +30,7 @@ def extractor(tmp_path: Path) -> LookupEntityExtractor:
     folder = tmp_path / "lists"
     LookupEntityExtractor({}, storage, resource, folder).train(TrainingData())
     (folder / "reason.yml").unlink()
-    return LookupEntityExtractor.load({"folder": str(folder)}, storage, resource, None)  # type: ignore[arg-type]
+    return LookupEntityExtractor.load({"folder": str(folder)}, storage, resource, None)
 
 
 @pytest.mark.parametrize(
