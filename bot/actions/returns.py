@@ -35,7 +35,7 @@ KINDS = {
     "request_exchange": TicketKind.EXCHANGE,
     "request_refund": TicketKind.REFUND,
 }
-CLEAR = 0.5
+CLEAR = 0.4
 """Confidence from which an intent is taken at its word while another answer is expected."""
 
 ALL_LINES = "all"
