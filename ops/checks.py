@@ -67,6 +67,9 @@ RASA_LANE = (
 )
 CONVERSATIONS = (Step("conversations", (APP, "-m", "pytest", "tests/e2e")),)
 
+STEP_SECONDS = 1500
+"""A step that takes longer hangs."""
+
 ENVIRONMENT = {
     "RASA_TELEMETRY_ENABLED": "false",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -87,7 +90,10 @@ async def run(step: Step) -> Outcome:
             start_new_session=True,
         )
         try:
-            passed = await process.wait() == 0
+            passed = await asyncio.wait_for(process.wait(), STEP_SECONDS) == 0
+        except asyncio.TimeoutError:
+            passed = False
+            output.write(f"\nnot done after {STEP_SECONDS} s: stopped\n".encode())
         finally:
             end_groups([process.pid])
         output.seek(0)

@@ -31,8 +31,8 @@ from tests.stack import Stack, free_ports
 TALK = ("你好", "我想退货", "ORD12345", "5678", "颜色不喜欢", "这单签收了吗", "算了不退了")
 """One conversation: every turn reads the mall or the tracker, none leaves a ticket behind."""
 
-ROUNDS = 5
-ALONE = 6  # conversations one after another, each round
+ROUNDS = 3
+ALONE = 8  # conversations one after another, each round
 TOGETHER = 16  # conversations at once
 SECONDS = 60
 

@@ -7,6 +7,9 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 from settings import ROOT
 from tests.connectors.conftest import Gateway, free_port
@@ -39,7 +42,15 @@ def test_a_conversation_with_a_numbered_button(gateway: Gateway, rasa: FakeRasa)
     assert len({call.sender for call in rasa.calls}) == 1
 
 
-def test_ctrl_c_leaves_without_a_traceback(gateway: Gateway, rasa: FakeRasa) -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """A shell's background job ignores Ctrl-C, and so would whatever it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_leaves_without_a_traceback(gateway: Gateway, rasa: FakeRasa, ctrl_c: None) -> None:
     controller, terminal = pty.openpty()
     process = gateway.command("chat", stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
