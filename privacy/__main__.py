@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -20,6 +21,10 @@ async def _verify() -> KeyRing:
             return await connection.run_sync(verify_keyring)
     finally:
         await engine.dispose()
+        # after a failed connect aiosqlite's thread still reports to this loop, and would complain of a closed one
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread():
+                thread.join(timeout=1)
 
 
 async def _rotate() -> KeyRing:
