@@ -11,13 +11,23 @@ from contextlib import asynccontextmanager
 
 import settings
 from mall_adapter.database import WRITES, create_engine, migrate
+from mall_adapter.eligibility import open_to
 from mall_adapter.mall import (
+    BindingLocked,
     Coupon,
     Customer,
     Decision,
+    DeliveryChange,
     FreightPayer,
     IdempotencyConflict,
+    InvalidDelivery,
+    InvalidInvoice,
     InvalidTransition,
+    Invoice,
+    InvoiceExists,
+    InvoiceKind,
+    InvoiceRequest,
+    InvoiceStatus,
     Mall,
     MallError,
     NotAllowed,
@@ -40,18 +50,29 @@ from mall_adapter.mall import (
     TicketRequest,
     TicketStatus,
     TrackingEvent,
+    Wish,
     WrongPhoneTail,
+    WrongProof,
 )
 from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
 
 __all__ = [
+    "BindingLocked",
     "Coupon",
     "Customer",
     "Decision",
+    "DeliveryChange",
     "FreightPayer",
     "IdempotencyConflict",
+    "InvalidDelivery",
+    "InvalidInvoice",
     "InvalidTransition",
+    "Invoice",
+    "InvoiceExists",
+    "InvoiceKind",
+    "InvoiceRequest",
+    "InvoiceStatus",
     "Mall",
     "MallError",
     "NotAllowed",
@@ -75,10 +96,13 @@ __all__ = [
     "TicketRequest",
     "TicketStatus",
     "TrackingEvent",
+    "Wish",
     "WrongPhoneTail",
+    "WrongProof",
     "create_engine",
     "migrate",
     "open_mall",
+    "open_to",
 ]
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
 from mall_adapter import models
-from mall_adapter.mall import Product, Sku
+from mall_adapter.mall import NotFound, Product, Sku
 
 REFRESH_SECONDS = 60
 """A new product can be found after this time; prices and stock are always read afresh."""
@@ -57,6 +57,17 @@ class Catalogue:
         )
         products = {row.id: _to_product(row) for row in rows}
         return [products[product_id] for product_id in ids if product_id in products]
+
+    async def product(self, session: AsyncSession, product_id: str) -> Product:
+        """Raises NotFound."""
+        row = await session.get(
+            models.Product,
+            product_id,
+            options=[selectinload(models.Product.skus), joinedload(models.Product.supplier)],
+        )
+        if row is None:
+            raise NotFound(product_id)
+        return _to_product(row)
 
     async def _refresh(self, session: AsyncSession) -> None:
         columns = models.Product.id, models.Product.name, models.Product.brand, models.Product.category

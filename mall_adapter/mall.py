@@ -188,6 +188,57 @@ class Product:
     skus: tuple[Sku, ...]
 
 
+class Wish(StrEnum):
+    """What a sender may want done to an order; see :func:`mall_adapter.eligibility.open_to`."""
+
+    RETURN = "return"
+    CANCEL = "cancel"
+    CHANGE_DELIVERY = "change_delivery"
+    INVOICE = "invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChange:
+    """What is to be changed before an order is shipped; None stays as it is."""
+
+    recipient_name: str | None = None
+    phone: str | None = None  # a mobile number of 11 digits
+    address: str | None = None
+
+
+class InvoiceKind(StrEnum):
+    PERSONAL = "personal"
+    COMPANY = "company"
+
+
+class InvoiceStatus(StrEnum):
+    REQUESTED = "requested"
+    ISSUED = "issued"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRequest:
+    order_id: str
+    kind: InvoiceKind
+    title: str
+    tax_number: str | None = None  # a company's
+    email: str | None = None  # where it is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    id: str  # "FP" + digits
+    order_id: str
+    kind: InvoiceKind
+    title: str
+    tax_number: str | None
+    email: str | None
+    amount_cents: int
+    status: InvoiceStatus
+    created_at: datetime
+
+
 class MallError(Exception):
     """A request that the mall refuses; the subclasses say why. Messages hold no personal data."""
 
@@ -232,6 +283,46 @@ class NotFound(MallError):
     """No such ticket, product or customer for this sender."""
 
 
+class InvalidDelivery(MallError):
+    """``field`` of a DeliveryChange cannot be right."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"invalid {field}")
+        self.field = field
+
+
+class InvalidInvoice(MallError):
+    """``field`` of an InvoiceRequest cannot be right."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"invalid {field}")
+        self.field = field
+
+
+class InvoiceExists(MallError):
+    """The order has an invoice that was not rejected."""
+
+    def __init__(self, invoice: Invoice) -> None:
+        super().__init__(f"invoice {invoice.id} exists")
+        self.invoice = invoice
+
+
+class WrongProof(MallError):
+    """Phone and order do not belong to one customer; which of them is wrong is not told."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong proof, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class BindingLocked(MallError):
+    """Five wrong tries lock binding for a sender for an hour."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__("binding is locked for this sender")
+        self.until = until
+
+
 class InvalidTransition(MallError):
     """The state machine has no such step."""
 
@@ -250,6 +341,11 @@ class Mall(Protocol):
     # who is speaking
     async def customer_of(self, sender: str) -> Customer | None: ...
     async def bind(self, sender: str, customer_id: str) -> None: ...
+    async def bind_with_proof(self, sender: str, phone: str, order_id: str) -> Customer:
+        """Binds to the customer with this whole phone number (digits) who placed this order.
+
+        Raises WrongProof, or at the fifth wrong try within an hour BindingLocked.
+        """
 
     # orders; each raises OrderNotFound, OwnershipRequired or OrderLocked
     async def order(self, sender: str, order_id: str) -> Order: ...
@@ -261,6 +357,18 @@ class Mall(Protocol):
 
     async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
         """Before shipping and without a live ticket only; gives the stock back. Else raises InvalidTransition."""
+
+    async def change_delivery(self, sender: str, order_id: str, change: DeliveryChange, idempotency_key: str) -> Order:
+        """Before shipping only, else InvalidTransition; raises InvalidDelivery.
+
+        A new phone proves ownership from then on.
+        """
+
+    async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
+        """For an order that is paid and not cancelled, else InvalidTransition; raises InvalidInvoice, InvoiceExists."""
+
+    async def invoice_of(self, sender: str, order_id: str) -> Invoice | None:
+        """The order's newest invoice that was not rejected."""
 
     async def place_order(self, customer_id: str, items: dict[str, int], idempotency_key: str) -> Order:
         """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing."""
@@ -289,6 +397,9 @@ class Mall(Protocol):
     # goods
     async def find_products(self, text: str, limit: int = 5) -> Sequence[Product]:
         """Products whose name, brand or category appears in ``text`` or the reverse, best first."""
+
+    async def product(self, product_id: str) -> Product:
+        """Raises NotFound."""
 
     # coupons
     async def coupons_of(self, sender: str) -> Sequence[Coupon]: ...

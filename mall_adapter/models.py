@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from mall_adapter.mall import FreightPayer, OrderStatus, Reason, TicketKind, TicketStatus
+from mall_adapter.mall import FreightPayer, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
 from privacy import EncryptedText, blind_index
 
@@ -309,6 +309,43 @@ class Coupon(Base):
     granted_at: Mapped[datetime]
     valid_until: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class Invoice(Base):
+    """The database allows one invoice of an order that was not rejected."""
+
+    __tablename__ = "invoice"
+    __table_args__ = (
+        CheckConstraint("amount_cents >= 0", name="amount"),
+        Index(
+            "uq_invoice_live",
+            "order_id",
+            unique=True,
+            sqlite_where=text("status != 'rejected'"),
+            postgresql_where=text("status != 'rejected'"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "FP" + digits
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    kind: Mapped[InvoiceKind]
+    title: Mapped[str] = mapped_column(EncryptedText("invoice.title"))
+    tax_number: Mapped[str | None] = mapped_column(EncryptedText("invoice.tax_number"))
+    email: Mapped[str | None] = mapped_column(EncryptedText("invoice.email"))
+    amount_cents: Mapped[int]
+    status: Mapped[InvoiceStatus]
+    created_at: Mapped[datetime]
+
+
+class BindingAttempt(Base):
+    """The wrong proofs of one sender who wanted to bind an account."""
+
+    __tablename__ = "binding_attempt"
+
+    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    wrong_tries: Mapped[int] = mapped_column(default=0)
+    first_at: Mapped[datetime]  # of the tries that are counted
+    locked_until: Mapped[datetime | None]
 
 
 class OwnershipAttempt(Base):

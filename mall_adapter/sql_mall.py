@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
-from mall_adapter import coupons, models, orders, ownership, tickets
+from mall_adapter import binding, coupons, delivery, invoices, models, orders, ownership, tickets
 from mall_adapter.catalogue import Catalogue
-from mall_adapter.database import WRITES, insert
+from mall_adapter.database import WRITES
 from mall_adapter.idempotency import claim
 from mall_adapter.mall import (
     Coupon,
     Customer,
     Decision,
+    DeliveryChange,
+    Invoice,
+    InvoiceRequest,
     NotFound,
     Order,
     Product,
@@ -58,25 +61,20 @@ class SqlMall:
             return Customer(customer.id, customer.name, customer.region) if customer else None
 
     async def bind(self, sender: str, customer_id: str) -> None:
-        """Ties the sender to a customer, in place of an earlier one; coupons that the sender held go along."""
-        who = models.sender_index(sender)
+        """In place of an earlier customer; coupons that the sender held go along."""
         async with self._writing.begin() as session:
             if await session.get(models.Customer, customer_id) is None:
                 raise NotFound(customer_id)
-            account = {"sender_index": who, "customer_id": customer_id, "role": "customer", "bound_at": self._clock()}
-            await session.execute(
-                insert(session, models.ChannelAccount)
-                .values(account)
-                .on_conflict_do_update(
-                    index_elements=["sender_index"],
-                    set_={"customer_id": customer_id, "bound_at": account["bound_at"]},
-                )
-            )
-            await session.execute(
-                update(models.Coupon)
-                .where(models.Coupon.sender_index == who)
-                .values(customer_id=customer_id, sender_index=None)
-            )
+            await binding.bind(session, sender, customer_id, self._clock())
+
+    async def bind_with_proof(self, sender: str, phone: str, order_id: str) -> Customer:
+        async with self._writing.begin() as session:
+            proved = await binding.prove(session, sender, phone, order_id, self._clock())
+            if isinstance(proved, str):
+                await binding.bind(session, sender, proved, self._clock())
+                customer = await session.get_one(models.Customer, proved)
+                return Customer(customer.id, customer.name, customer.region)
+        raise proved
 
     # ---- orders ----
 
@@ -106,6 +104,34 @@ class SqlMall:
                 await orders.cancel(session, await ownership.owned(session, sender, order_id, now))
                 done.result_id = order_id
             return orders.to_order(await orders.read(session, order_id))
+
+    async def change_delivery(self, sender: str, order_id: str, change: DeliveryChange, idempotency_key: str) -> Order:
+        delivery.check(change)
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "change_delivery", sender, order_id, change)
+            if not done.result_id:
+                await orders.lock(session, order_id)
+                await delivery.change(session, await ownership.owned(session, sender, order_id, now), change)
+                done.result_id = order_id
+            return orders.to_order(await orders.read(session, order_id))
+
+    async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
+        invoices.check(request)
+        async with self._writing.begin() as session:
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "request_invoice", sender, request)
+            if not done.result_id:
+                await orders.lock(session, request.order_id)
+                order = await ownership.owned(session, sender, request.order_id, now)
+                done.result_id = await invoices.request(session, order, request, now)
+            return invoices.to_invoice(await invoices.read(session, done.result_id))
+
+    async def invoice_of(self, sender: str, order_id: str) -> Invoice | None:
+        async with self._reading() as session:
+            await ownership.owned(session, sender, order_id, self._clock())
+            found = await invoices.live(session, order_id)
+            return invoices.to_invoice(found) if found else None
 
     async def place_order(self, customer_id: str, items: dict[str, int], idempotency_key: str) -> Order:
         """The order is paid: the till stands before this command. It ships within two days."""
@@ -181,6 +207,10 @@ class SqlMall:
     async def find_products(self, text: str, limit: int = 5) -> Sequence[Product]:
         async with self._reading() as session:
             return await self._catalogue.find(session, text, limit)
+
+    async def product(self, product_id: str) -> Product:
+        async with self._reading() as session:
+            return await self._catalogue.product(session, product_id)
 
     async def coupons_of(self, sender: str) -> Sequence[Coupon]:
         async with self._reading() as session:

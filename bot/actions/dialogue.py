@@ -1,27 +1,39 @@
-"""The small talk of getting things done: stopping, bare data, and what was not understood."""
+"""The small talk of getting things done: stopping, bare data, a yes to an offer, and what was not understood."""
 
 from __future__ import annotations
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import ActiveLoop, EventType, SlotSet
+from rasa_sdk.events import ActionExecuted, ActiveLoop, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions import agenda
+from bot.actions.forms import all_forms, finish, form_opened_by
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import PROVED, forget_request
-from bot.actions.wording import Domain
+from bot.actions.order_choice import PROVED
+from bot.actions.turn import Turn, asked_before
+from bot.actions.wording import Domain, has_response, title, word
+
+GUESSES = 3
+"""Intents that are offered when a message was not understood."""
+
+NOT_UNDERSTOOD = ("utter_did_you_mean", "utter_default", "utter_not_understood_again", "utter_offer_human")
+_NO_GUESS = frozenset({"nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat"})
 
 
 class Stop(Action):
+    """Ends what is being done; what it had interrupted is offered again."""
+
     def name(self) -> str:
         return "action_stop"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        ticket_id = await self._written_after_all(tracker)
-        if ticket_id:
+        form = next((kind() for kind in all_forms() if kind.form == tracker.active_loop_name), None)
+        if ticket_id := await self._written_after_all(tracker):
             dispatcher.utter_message(response="utter_ticket_exists", ticket_id=ticket_id)
         else:
-            dispatcher.utter_message(response="utter_stopped" if tracker.active_loop_name else "utter_nothing_to_stop")
-        return [ActiveLoop(None), SlotSet("requested_slot", None), *forget_request("order_id")]
+            dispatcher.utter_message(response="utter_stopped" if form else "utter_nothing_to_stop")
+        ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("order_id", None), SlotSet("offer", None)]
+        return [*ended, *finish(form, dispatcher, tracker, domain)]
 
     @staticmethod
     async def _written_after_all(tracker: Tracker) -> str | None:
@@ -40,40 +52,83 @@ class Inform(Action):
         return "action_inform"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        order_id = next(tracker.get_latest_entity_values("order_id"), None)
-        if tracker.active_loop_name:
-            dispatcher.utter_message(response="utter_not_matched")
-        elif order_id:
+        turn = Turn.of(tracker)
+        order_id = turn.first("order_id")
+        if order_id is None and turn.first("ordinal"):
+            listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "order"]
+            place = turn.first("ordinal")
+            order_id = listed[place - 1 if place > 0 else -1] if listed and place <= len(listed) else None
+        if order_id:
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
-        elif next(tracker.get_latest_entity_values("reason"), None):
-            dispatcher.utter_message(response="utter_what_about_problem")
-        else:
-            dispatcher.utter_message(response="utter_inform_what")
+            return [SlotSet("order_id", order_id)]
+        known = turn.first("reason")
+        dispatcher.utter_message(response="utter_what_about_problem" if known else "utter_inform_what")
         return []
 
 
 class YesOrNo(Action):
-    """A yes or a no to nothing that was asked."""
+    """A yes or a no while no form asks: to an offer, or to nothing."""
 
     def name(self) -> str:
         return "action_yes_or_no"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        intent = tracker.get_intent_of_latest_message()
-        dispatcher.utter_message(response="utter_not_matched" if tracker.active_loop_name else f"utter_{intent}")
-        return []
+        yes, wish = Turn.of(tracker).yes, agenda.offered(tracker)
+        if yes and wish:
+            return agenda.start(wish)
+        dispatcher.utter_message(response="utter_affirm" if yes else "utter_deny")
+        return [SlotSet("offer", None)]
 
 
 class NotUnderstood(Action):
+    """First the likely meanings as buttons, then other words are asked for, then a person is offered."""
+
     def name(self) -> str:
         return "action_not_understood"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        order_id = next(tracker.get_latest_entity_values("order_id"), None)
-        if tracker.active_loop_name:
-            dispatcher.utter_message(response="utter_please_rephrase")
-        elif order_id:
+        turn = Turn.of(tracker)
+        human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
+        if order_id := turn.first("order_id"):
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
+            return [SlotSet("order_id", order_id)]
+        if asked_before(tracker, "utter_not_understood_again", "utter_offer_human"):
+            dispatcher.utter_message(response="utter_offer_human", buttons=[human])
+        elif asked_before(tracker, "utter_did_you_mean", "utter_default"):
+            dispatcher.utter_message(response="utter_not_understood_again", buttons=[human])
+        elif guesses := self._guesses(turn, tracker, domain):
+            none = {"title": word(tracker, domain, "none_of_these"), "payload": "/deny"}
+            dispatcher.utter_message(response="utter_did_you_mean", buttons=[*guesses, none])
         else:
             dispatcher.utter_message(response="utter_default")
         return []
+
+    @staticmethod
+    def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[dict[str, str]]:
+        likely = [
+            name for name in turn.ranking if name not in _NO_GUESS and has_response(domain, f"utter_title_{name}")
+        ]
+        return [{"title": title(tracker, domain, name), "payload": f"/{name}"} for name in likely[:GUESSES]]
+
+
+class SessionStart(Action):
+    """A conversation that was left for a day starts fresh; what was left undone is offered."""
+
+    def name(self) -> str:
+        return "action_session_start"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        left = next((kind for kind in all_forms() if kind.form == tracker.active_loop_name), None)
+        wishes = agenda.waiting(tracker)
+        wish = None
+        if left and not left.only_asks and (intent := tracker.get_slot("flow_intent")):
+            wish = agenda.item(left.form, intent, left.kept(tracker.slots), asked=False)
+        elif wishes:
+            wish = wishes[0]
+        events: list[EventType] = [SessionStarted()]
+        if language := tracker.get_slot("language"):
+            events.append(SlotSet("language", language))
+        if wish and form_opened_by(wish["intent"]):
+            dispatcher.utter_message(response="utter_offer_left", wish=title(tracker, domain, wish["intent"]))
+            events.append(agenda.offer(wish, 0))
+        return [*events, ActionExecuted("action_listen")]

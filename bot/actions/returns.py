@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.forms import Slots, finish
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import OrderChoiceForm, Slots, forget_request, problem
+from bot.actions.order_choice import Listed, OrderForm, chosen, problem
 from bot.actions.tickets import goods_come_back
+from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, line_title, rule_text, word, yuan
 from mall_adapter import (
     Decision,
@@ -22,181 +24,143 @@ from mall_adapter import (
     TicketExists,
     TicketKind,
     TicketRequest,
+    Wish,
 )
 
 BASICS = ("order_id", "phone_tail", "order_line", "ticket_kind", "reason")
 """What every request needs; the decision table may ask for more."""
 
-FREE_TEXT_INTENTS = frozenset({"inform", "nlu_fallback", "complain", "report_problem", "out_of_scope", "chitchat"})
+FREE_TEXT = frozenset({"inform", "nlu_fallback", "complain", "report_problem", "out_of_scope", "chitchat"})
 """Messages that may be a reason in the customer's own words; any other clear intent is a digression."""
-
-KINDS = {
-    "request_return": TicketKind.RETURN,
-    "request_exchange": TicketKind.EXCHANGE,
-    "request_refund": TicketKind.REFUND,
-}
-CLEAR = 0.4
-"""Confidence from which an intent is taken at its word while another answer is expected."""
 
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
-ORDINALS = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5}
+_ALL = re.compile(r"全部|都(要|退|换)|所有|整单|一起|[两俩]个?都|both|all of")
 
 
-def choose_line(text: str, choices: list[dict[str, str]]) -> str | None:
-    """The line that is meant by ``全部``, ``第二个``, ``2`` or a part of its name; None when that is not clear."""
-    if re.search(r"全部|都(要|退|换)|所有|整单|一起|[两俩]个?都", text):
-        return ALL_LINES
-    ordinal = re.fullmatch(r"\s*(?:第)?([1-9一二两三四五])(?:个|件|样|款)?\s*(?:吧|的|商品)?\s*", text)
-    if ordinal:
-        place = ORDINALS.get(ordinal[1]) or int(ordinal[1])
-        return choices[place - 1]["id"] if place <= len(choices) else None
-    # the choice that shares most pairs of characters with what was said, if it is alone in that
-    pairs = {text[i : i + 2] for i in range(len(text) - 1)}
-    scores = sorted(
-        ((sum(pair in choice["title"] for pair in pairs), choice["id"]) for choice in choices), reverse=True
-    )
-    if not scores or scores[0][0] == 0 or (len(scores) > 1 and scores[0][0] == scores[1][0]):
-        return None
-    return scores[0][1]
-
-
-def request_of(tracker: Tracker) -> TicketRequest:
+def request_of(slots: Slots) -> TicketRequest:
     """The request that the slots describe. Raises KeyError or ValueError when the basics are not all there."""
-    line, opened = tracker.slots["order_line"], tracker.get_slot("opened")
-    choices = tracker.get_slot("order_lines") or []
+    line, opened = slots["order_line"], slots.get("opened")
+    choices = slots.get("order_lines") or []
     return TicketRequest(
-        order_id=tracker.slots["order_id"],
-        kind=TicketKind(tracker.slots["ticket_kind"]),
-        reason=Reason(tracker.slots["reason"]),
+        order_id=slots["order_id"],
+        kind=TicketKind(slots["ticket_kind"]),
+        reason=Reason(slots["reason"]),
         line_ids=tuple(choice["id"] for choice in choices) if line == ALL_LINES else (line,),
         opened=None if opened is None else opened == "yes",
-        note=tracker.get_slot("note") or "",
+        note=slots.get("note") or "",
     )
 
 
-def own_words(tracker: Tracker) -> str:
-    text: str = tracker.latest_message.get("text") or ""
-    return text.strip()[:NOTE_CHARACTERS]
-
-
-def goods_in_request(tracker: Tracker) -> str:
-    line, choices = tracker.get_slot("order_line"), tracker.get_slot("order_lines") or []
+def goods_in_request(slots: Slots) -> str:
+    line, choices = slots.get("order_line"), slots.get("order_lines") or []
     return "、".join(choice["title"] for choice in choices if line in (ALL_LINES, choice["id"]))
 
 
-class ValidateAfterSalesForm(OrderChoiceForm):
-    """``after_sales_form``: the missing ones of ``BASICS`` first, then what the mall's rules still have to know."""
+class AfterSalesForm(OrderForm):
+    """The missing ones of ``BASICS`` first, then what the mall's rules still have to know, then the confirmation."""
 
-    order_dependent: ClassVar[Slots] = {
-        "order_line": None,
-        "order_lines": None,
-        "opened": None,
-        "decision": None,
-        "confirm": None,
-        "change": None,
+    form = "after_sales_form"
+    submit = "action_create_return_ticket"
+    starts = {  # noqa: RUF012
+        "request_return": {"ticket_kind": TicketKind.RETURN.value},
+        "request_exchange": {"ticket_kind": TicketKind.EXCHANGE.value},
+        "request_refund": {"ticket_kind": TicketKind.REFUND.value},
+        "report_problem": {},
     }
-    undecided: ClassVar[Slots] = {"decision": None, "confirm": None, "change": None}
+    wish = Wish.RETURN
+    of_order = ("order_line", "order_lines", "opened", "decision")
+    holds = (*OrderForm.holds, *of_order, "ticket_kind", "reason", "note")
+    changeable = ("reason", "order_id", "ticket_kind", "order_line")
 
-    def name(self) -> str:
-        return "validate_after_sales_form"
-
-    async def required_slots(
-        self, domain_slots: list[str], dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> list[str]:
-        decision = tracker.get_slot("decision")
-        if not decision:
-            return list(BASICS)
-        if decision["missing_facts"]:
-            return [*BASICS, *decision["missing_facts"]]
-        if not decision["allowed"]:
+    def needs(self, slots: Slots) -> list[str]:
+        decision = slots.get("decision") or {"allowed": True, "missing_facts": ()}
+        if not decision["allowed"] and not decision["missing_facts"]:
             return list(BASICS)  # nothing more to ask: the action that follows says why
-        return [*BASICS, "change" if tracker.get_slot("confirm") is False else "confirm"]
+        return [*BASICS, *decision["missing_facts"], "confirm"]
 
-    async def accept(self, order: Order, tracker: Tracker) -> Slots:
+    def mentions(self, turn: Turn, slots: Slots) -> Slots:
+        found = super().mentions(turn, slots)
+        for name in ("reason", "opened"):
+            if value := turn.first(name):
+                found[name] = value
+        known = slots.get("order_lines") or []
+        if (line := turn.first("order_line")) in {ALL_LINES, *(choice["id"] for choice in known)}:
+            found["order_line"] = line
+        return found
+
+    def answer(self, asked: str, turn: Turn, slots: Slots) -> Slots:
+        if asked == "order_line":
+            return self._line(turn, slots)
+        if asked == "reason":
+            return self._reason(turn)
+        if asked == "opened":
+            if value := turn.first("opened"):
+                return {"opened": value}
+            return {} if turn.yes is None else {"opened": "yes" if turn.yes else "no"}
+        return super().answer(asked, turn, slots)
+
+    @staticmethod
+    def _line(turn: Turn, slots: Slots) -> Slots:
+        choices: Listed = slots.get("order_lines") or []
+        if _ALL.search(turn.text.lower()):
+            return {"order_line": ALL_LINES}
+        named = turn.first("order_line") or chosen(turn, choices, "line")
+        return {"order_line": named} if named in {ALL_LINES, *(choice["id"] for choice in choices)} else {}
+
+    @staticmethod
+    def _reason(turn: Turn) -> Slots:
+        if (value := turn.first("reason")) in set(Reason):
+            return {"reason": value}
+        values = turn.entities.keys() - {"language", "product", "brand", "category", "mention"}
+        own_words = turn.text.strip()[:NOTE_CHARACTERS]
+        unclear = turn.intent in FREE_TEXT or not turn.clear
+        if not values and unclear and len(own_words) > 1 and re.search(r"\w", own_words):
+            return {"reason": Reason.OTHER.value, "note": own_words}
+        return {}
+
+    async def accept(self, order: Order, slots: Slots, tracker: Tracker) -> None:
         free = [line for line in order.lines if line.open_ticket_id is None]
         if not free:
             taken = problem("order_has_ticket", f"{order.id}|{order.lines[0].open_ticket_id}")
-            return {"order_id": None, "phone_tail": None, **taken}
-        return {
-            **await super().accept(order, tracker),
-            "order_lines": [{"id": line.id, "title": line_title(line)} for line in free],
-            "order_line": free[0].id if len(free) == 1 else None,
-        }
+            slots.update(taken, order_id=None, phone_tail=None)
+            return
+        slots["order_lines"] = [{"kind": "line", "id": line.id, "title": line_title(line)} for line in free]
+        if len(free) == 1:
+            slots["order_line"] = free[0].id
 
-    async def extract_order_line(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
-        if tracker.get_slot("requested_slot") != "order_line" or tracker.get_slot("order_line"):
-            return {}
-        chosen = choose_line(tracker.latest_message.get("text") or "", tracker.get_slot("order_lines") or [])
-        return {"order_line": chosen} if chosen else {}
+    async def settle(self, found: Slots, slots: Slots, turn: Turn, tracker: Tracker) -> None:
+        if "reason" in found and found["reason"] not in set(Reason):
+            del found["reason"]
+        if found.get("reason") and "note" not in found:
+            slots["note"] = None
+        if found.keys() & {"order_line", "ticket_kind", "reason", "opened"}:
+            slots["decision"] = None
+        await super().settle(found, slots, turn, tracker)
+        if slots.get("order_line") is None and slots.get("order_lines") and slots.get("phone_tail"):
+            named = (
+                chosen(turn, slots["order_lines"], "line") if turn.first("ordinal") or turn.first("product") else None
+            )
+            slots["order_line"] = named
+        await self._decide(slots, tracker)
 
-    async def extract_ticket_kind(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
-        """Another kind than before must be said clearly: a short answer to a question is easily taken for it."""
-        kind = KINDS.get(tracker.get_intent_of_latest_message(skip_fallback_intent=False))
-        known = tracker.get_slot("ticket_kind")
-        if kind is None:
-            return {}
-        clear = known is None or tracker.latest_message["intent"]["confidence"] >= CLEAR
-        return {"ticket_kind": kind.value if clear else known}
-
-    async def extract_reason(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
-        if tracker.get_slot("requested_slot") != "reason" or tracker.get_slot("reason"):
-            return {}
-        intent = tracker.latest_message["intent"]
-        unclear = intent["name"] in FREE_TEXT_INTENTS or intent["confidence"] < CLEAR
-        if not unclear or tracker.latest_message.get("entities"):
-            return {}
-        return {"reason": Reason.OTHER.value} if len(own_words(tracker)) > 1 else {}
-
-    async def validate_order_line(
-        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> Slots:
-        known = {ALL_LINES, *(choice["id"] for choice in tracker.get_slot("order_lines") or [])}
-        return {"order_line": value if value in known else None, **self.undecided}
-
-    async def validate_ticket_kind(
-        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> Slots:
-        return {"ticket_kind": value if value in set(TicketKind) else None, **self.undecided}
-
-    async def validate_reason(
-        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> Slots:
-        named = next(tracker.get_latest_entity_values("reason"), None)
-        note = own_words(tracker) if value == Reason.OTHER and named is None else None
-        return {"reason": value if value in set(Reason) else None, "note": note, **self.undecided}
-
-    async def validate_opened(
-        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> Slots:
-        return {"opened": value if value in ("yes", "no") else None, **self.undecided}
-
-    async def validate_confirm(
-        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> Slots:
-        return {"confirm": value if isinstance(value, bool) else None}
-
-    async def validate_change(
-        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
-    ) -> Slots:
-        if value == "order_id":
-            return {"order_id": None, "phone_tail": None, **self.order_dependent}
-        if value in ("reason", "ticket_kind"):
-            return {value: None, "note": None, **self.undecided}
-        return {"change": None}
-
-    async def extra_slots(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> Slots:
+    async def _decide(self, slots: Slots, tracker: Tracker) -> None:
         """Asks the mall's rules as soon as the basics are known."""
-        if any(tracker.get_slot(name) is None for name in BASICS):
-            return {"decision": None} if tracker.get_slot("decision") else {}
-        if tracker.get_slot("decision"):
-            return {}
+        if slots.get("decision") or any(slots.get(name) is None for name in BASICS):
+            return
         try:
-            decision = await (await get_mall()).assess(tracker.sender_id, request_of(tracker))
+            decision = await (await get_mall()).assess(tracker.sender_id, request_of(slots))
         except TicketExists as error:
             taken = problem("order_has_ticket", f"{error.ticket.order_id}|{error.ticket.id}")
-            return {**self.order_dependent, "order_id": None, "phone_tail": None, **taken}
-        return {"decision": decision_slot(decision)}
+            slots.update(dict.fromkeys(self.of_order), order_id=None, phone_tail=None, **taken)
+            return
+        slots["decision"] = decision_slot(decision)
+
+    def reopen(self, changed: str, slots: Slots) -> None:
+        super().reopen(changed, slots)
+        slots.update(decision=None)
+        if changed == "reason":
+            slots["note"] = None
 
 
 def decision_slot(decision: Decision) -> dict[str, Any]:
@@ -215,7 +179,8 @@ class AskOrderLine(Action):
         return "action_ask_order_line"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        choices = [*(tracker.get_slot("order_lines") or []), {"id": ALL_LINES, "title": word(domain, "whole_order")}]
+        everything = {"id": ALL_LINES, "title": word(tracker, domain, "whole_order")}
+        choices = [*(tracker.get_slot("order_lines") or []), everything]
         buttons = [{"title": c["title"], "payload": f'/inform{{"order_line": "{c["id"]}"}}'} for c in choices]
         dispatcher.utter_message(response="utter_ask_order_line", buttons=buttons)
         return []
@@ -230,12 +195,12 @@ class AskConfirmTicket(Action):
         cents = decision["refund_cents"]
         dispatcher.utter_message(
             response="utter_ask_confirm_ticket",
-            kind=word(domain, tracker.slots["ticket_kind"]),
-            goods=goods_in_request(tracker),
+            kind=word(tracker, domain, tracker.slots["ticket_kind"]),
+            goods=goods_in_request(tracker.slots),
             order_id=tracker.slots["order_id"],
-            reason=tracker.get_slot("note") or word(domain, reason),
-            money=word(domain, "refund_amount").format(amount=yuan(cents)) if cents else "",
-            freight=word(domain, f"freight_{decision['freight_payer']}"),
+            reason=tracker.get_slot("note") or word(tracker, domain, reason),
+            money=word(tracker, domain, "refund_amount").format(amount=yuan(cents)) if cents else "",
+            freight=word(tracker, domain, f"freight_{decision['freight_payer']}"),
             days=decision["handling_days"],
         )
         return []
@@ -248,43 +213,44 @@ class CreateReturnTicket(Action):
         return "action_create_return_ticket"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        form = AfterSalesForm()
         if tracker.get_slot("confirm") is not True:
-            await self._refuse(dispatcher, tracker, domain, tracker.slots["decision"]["rule"])
-            return forget_request()
+            await refuse(dispatcher, tracker, domain, tracker.slots["decision"]["rule"])
+            return finish(form, dispatcher, tracker, domain)
         try:
             ticket = await (await get_mall()).create_ticket(
-                tracker.sender_id, request_of(tracker), idempotency_key=tracker.slots["request_key"]
+                tracker.sender_id, request_of(tracker.slots), idempotency_key=tracker.slots["request_key"]
             )
         except NotAllowed as error:  # the rules or the clock moved on between the summary and the yes
-            await self._refuse(dispatcher, tracker, domain, error.decision.rule)
-            return forget_request()
+            await refuse(dispatcher, tracker, domain, error.decision.rule)
+            return finish(form, dispatcher, tracker, domain)
         except TicketExists as error:
             dispatcher.utter_message(response="utter_ticket_exists", ticket_id=error.ticket.id)
-            return forget_request("order_id")
-        self._tell(dispatcher, domain, ticket)
-        return forget_request("order_id")
+            return [SlotSet("order_id", None), *finish(form, dispatcher, tracker, domain)]
+        say_created(dispatcher, tracker, domain, ticket)
+        return [
+            SlotSet("order_id", None),
+            SlotSet("last_ticket", ticket.id),
+            *finish(form, dispatcher, tracker, domain),
+        ]
 
-    @staticmethod
-    async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> None:
-        dispatcher.utter_message(
-            response="utter_ticket_refused",
-            goods=goods_in_request(tracker),
-            kind=word(domain, tracker.slots["ticket_kind"]),
-            rule=await rule_text(domain, rule),
-        )
 
-    @staticmethod
-    def _tell(dispatcher: CollectingDispatcher, domain: Domain, ticket: Ticket) -> None:
-        step = (
-            f"{ticket.kind}{'' if goods_come_back(ticket) else '_at_once'}"
-            if ticket.decision.auto_approve
-            else "review"
-        )
-        dispatcher.utter_message(
-            response="utter_ticket_created",
-            days=ticket.decision.handling_days,
-            ticket_id=ticket.id,
-            kind=word(domain, ticket.kind),
-            due=day(ticket.due_on),
-            next_step=word(domain, f"next_step_{step}"),
-        )
+async def refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> None:
+    dispatcher.utter_message(
+        response="utter_ticket_refused",
+        goods=goods_in_request(tracker.slots),
+        kind=word(tracker, domain, tracker.slots["ticket_kind"]),
+        rule=await rule_text(tracker, domain, rule),
+    )
+
+
+def say_created(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket) -> None:
+    step = f"{ticket.kind}{'' if goods_come_back(ticket) else '_at_once'}" if ticket.decision.auto_approve else "review"
+    dispatcher.utter_message(
+        response="utter_ticket_created",
+        days=ticket.decision.handling_days,
+        ticket_id=ticket.id,
+        kind=word(tracker, domain, ticket.kind),
+        due=day(tracker, ticket.due_on),
+        next_step=word(tracker, domain, f"next_step_{step}"),
+    )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.malls import get_mall
+from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, word, yuan
-from mall_adapter import Product
+from mall_adapter import NotFound, Product
 
-PRODUCTS_SHOWN = 2
+PRODUCTS_SHOWN = 3
 ATTRIBUTES_SHOWN = 4
 FEW = 5
 
@@ -20,11 +23,11 @@ def price_range(product: Product) -> str:
     return yuan(prices[0]) if len(prices) == 1 else f"{yuan(prices[0])}–{yuan(prices[-1])}"
 
 
-def stock_word(product: Product, domain: Domain) -> str:
+def stock_word(tracker: Tracker, domain: Domain, product: Product) -> str:
     available = sum(sku.available for sku in product.skus)
     if available <= 0:
-        return word(domain, "out_of_stock")
-    return word(domain, "few_left" if available <= FEW else "in_stock")
+        return word(tracker, domain, "out_of_stock")
+    return word(tracker, domain, "few_left" if available <= FEW else "in_stock")
 
 
 def attributes_for(product: Product, question: str) -> str:
@@ -34,25 +37,104 @@ def attributes_for(product: Product, question: str) -> str:
     return "，".join(f"{name}：{value}" for name, value in shown)
 
 
+async def products_in_question(tracker: Tracker, turn: Turn, limit: int = PRODUCTS_SHOWN) -> Sequence[Product]:
+    """The products that the message names, points at ("第二个", "刚才那款"), or leaves out: those talked of."""
+    mall = await get_mall()
+    listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
+    place = turn.first("ordinal")
+    if place and listed and place <= len(listed):
+        return await _known([listed[place - 1 if place > 0 else -1]])
+    if named := turn.entities.get("product"):
+        found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
+        return found[:limit]
+    if turn.first("mention") is None and (found_by_words := await mall.find_products(turn.text, limit=limit)):
+        return found_by_words
+    return await _known([tracker.get_slot("product_id")] if tracker.get_slot("product_id") else [])
+
+
+async def _known(ids: Sequence[str]) -> Sequence[Product]:
+    mall, found = await get_mall(), []
+    for product_id in ids:
+        try:
+            found.append(await mall.product(product_id))
+        except NotFound:
+            continue
+    return found
+
+
+def say_product(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, product: Product, question: str
+) -> None:
+    dispatcher.utter_message(
+        response="utter_product",
+        name=product.name,
+        brand=product.brand,
+        price=price_range(product),
+        stock=stock_word(tracker, domain, product),
+        attributes=attributes_for(product, question),
+    )
+
+
+def talked_of(products: Sequence[Product]) -> list[EventType]:
+    """Events that remember what was shown, so that "第二个" and "刚才那款" are understood."""
+    listed = [{"kind": "product", "id": product.id, "title": product.name} for product in products]
+    return [SlotSet("listed", listed), SlotSet("product_id", products[0].id if len(products) == 1 else None)]
+
+
 class ProductInfo(Action):
     def name(self) -> str:
         return "action_product_info"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        question = tracker.latest_message.get("text") or ""
-        products = await (await get_mall()).find_products(question, limit=PRODUCTS_SHOWN)
-        for product in products:
-            dispatcher.utter_message(
-                response="utter_product",
-                name=product.name,
-                brand=product.brand,
-                price=price_range(product),
-                stock=stock_word(product, domain),
-                attributes=attributes_for(product, question),
-            )
+        turn = Turn.of(tracker)
+        products = await products_in_question(tracker, turn)
         if not products:
             dispatcher.utter_message(response="utter_product_unknown")
-        return []
+            return []
+        for product in products:
+            say_product(dispatcher, tracker, domain, product, turn.text)
+        return talked_of(products)
+
+
+class CompareProducts(Action):
+    """Side by side; what is listed already when only "这两款" is said."""
+
+    def name(self) -> str:
+        return "action_compare_products"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn = Turn.of(tracker)
+        listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
+        named = turn.entities.get("product") or []
+        if len(named) < 2 and len(listed) >= 2:
+            products = await _known(listed[:2])
+        else:
+            products = await products_in_question(tracker, turn, limit=2)
+        if len(products) < 2:
+            dispatcher.utter_message(response="utter_compare_what")
+            return talked_of(products) if products else []
+        for product in products:
+            say_product(dispatcher, tracker, domain, product, turn.text)
+        return talked_of(products)
+
+
+class Recommend(Action):
+    """What fits the words and is in stock; an honest question when the words fit nothing."""
+
+    def name(self) -> str:
+        return "action_recommend"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn = Turn.of(tracker)
+        found = await (await get_mall()).find_products(turn.text, limit=PRODUCTS_SHOWN * 2)
+        products = [product for product in found if any(sku.available > 0 for sku in product.skus)][:PRODUCTS_SHOWN]
+        if not products:
+            dispatcher.utter_message(response="utter_recommend_what")
+            return []
+        dispatcher.utter_message(response="utter_recommended")
+        for product in products:
+            say_product(dispatcher, tracker, domain, product, turn.text)
+        return talked_of(products)
 
 
 class MyCoupons(Action):
@@ -65,7 +147,10 @@ class MyCoupons(Action):
             dispatcher.utter_message(response="utter_account_not_bound")
             return []
         coupons = [coupon for coupon in await mall.coupons_of(tracker.sender_id) if coupon.status == "unused"]
-        lines = [f"· {coupon.title}（{day(coupon.valid_until)}前有效）" for coupon in coupons]
+        lines = [
+            word(tracker, domain, "coupon_line").format(title=coupon.title, until=day(tracker, coupon.valid_until))
+            for coupon in coupons
+        ]
         if lines:
             dispatcher.utter_message(response="utter_coupons", coupons="\n".join(lines))
         else:

@@ -1,4 +1,7 @@
-"""How values are said: yuan, days of Asia/Shanghai, names of goods, and the single words that live in the domain."""
+"""How values are said: yuan, days of Asia/Shanghai, names of goods, and the single words that live in the domain.
+
+Everything is said in the language of the customer (slot ``language``: zh, unless they write English).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
+
+from rasa_sdk import Tracker
 
 from bot.actions.malls import get_mall
 from mall_adapter import OrderLine
@@ -15,22 +20,42 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 Domain: TypeAlias = dict[str, Any]
 
 
-def word(domain: Domain, name: str) -> str:
-    """Text of the response ``utter_word_<name>``: a word used inside other messages.
-
-    Raises KeyError when the domain has no such response.
-    """
-    text: str = domain["responses"][f"utter_word_{name}"][0]["text"]
-    return text
+def language_of(tracker: Tracker) -> str:
+    """``zh`` or ``en``."""
+    return tracker.get_slot("language") or "zh"
 
 
-async def rule_text(domain: Domain, rule: str) -> str:
+def has_response(domain: Domain, name: str) -> bool:
+    return name in domain["responses"]
+
+
+def response_text(tracker: Tracker, domain: Domain, name: str) -> str:
+    """The first variant of a response that fits the customer's language. Raises KeyError when there is no such one."""
+    variants = domain["responses"][name]
+    for variant in variants:
+        conditions = variant.get("condition") or []
+        if any(c["name"] == "language" and c["value"] == language_of(tracker) for c in conditions):
+            return str(variant["text"])
+    return str(next(variant["text"] for variant in variants if not variant.get("condition")))
+
+
+def word(tracker: Tracker, domain: Domain, name: str) -> str:
+    """Text of the response ``utter_word_<name>``: a word used inside other messages."""
+    return response_text(tracker, domain, f"utter_word_{name}")
+
+
+def title(tracker: Tracker, domain: Domain, intent: str) -> str:
+    """What the customer calls an intent ("查快递"): the text of a button, the name of what waits."""
+    return response_text(tracker, domain, f"utter_title_{intent}")
+
+
+async def rule_text(tracker: Tracker, domain: Domain, rule: str) -> str:
     """What the customer reads about a row of the decision table (``utter_rule_<row>``), with the rules' own numbers.
 
     An operator's new row without words of its own gets those of ``needs_a_person``.
     """
-    responses = domain["responses"]
-    text: str = (responses.get(f"utter_rule_{rule}") or responses["utter_rule_needs_a_person"])[0]["text"]
+    name = f"utter_rule_{rule}"
+    text = response_text(tracker, domain, name if has_response(domain, name) else "utter_rule_needs_a_person")
     return text.format_map(await (await get_mall()).after_sales_limits())
 
 
@@ -40,25 +65,24 @@ def yuan(cents: int) -> str:
     return f"¥{whole}.{rest:02d}" if rest else f"¥{whole}"
 
 
-def day(moment: datetime | date | None) -> str | None:
-    """``11月23日`` in Shanghai."""
+def day(tracker: Tracker, moment: datetime | date | None) -> str | None:
+    """``11月23日``, or ``23 Nov``, in Shanghai."""
     if moment is None:
         return None
     local = moment.astimezone(SHANGHAI) if isinstance(moment, datetime) else moment
-    return f"{local.month}月{local.day}日"
+    return f"{local.month}月{local.day}日" if language_of(tracker) == "zh" else f"{local.day} {local:%b}"
 
 
-def minute(moment: datetime) -> str:
+def minute(tracker: Tracker, moment: datetime) -> str:
     """``11月23日 15:04`` in Shanghai."""
-    local = moment.astimezone(SHANGHAI)
-    return f"{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{day(tracker, moment)} {moment.astimezone(SHANGHAI):%H:%M}"
 
 
 def goods(lines: Iterable[OrderLine]) -> str:
     """``云步跑鞋 黑色 42码 ×1、…``: at most two lines are named, the rest is counted."""
     lines = list(lines)
     named = "、".join(line_title(line) for line in lines[:2])
-    return named if len(lines) <= 2 else f"{named}等 {len(lines)} 件"
+    return named if len(lines) <= 2 else f"{named} …（{len(lines)}）"
 
 
 def line_title(line: OrderLine) -> str:

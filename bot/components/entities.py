@@ -1,4 +1,4 @@
-"""Order numbers, last digits of a phone, and quantities, in the many ways in which people type them.
+"""Order numbers, last digits of a phone, quantities, and what "第二个" and "刚才那款" point at.
 
 Shapes that follow a rule are found by rule: a statistical extractor would have to be shown every spelling. Values are
 canonical (``ORD12345``, ``5678``, ``2``), spans point into the customer's own text.
@@ -66,6 +66,17 @@ _QUANTITY = re.compile(
     r"|[双只条套台盒瓶包箱份张本支袋罐枚对])"
 )
 
+_ORDINAL = re.compile(
+    rf"第 ?(?P<number>{_COUNT}) ?(?:[个款件单条双种项样张笔]|(?![次天年月名步批代期]))"
+    r"|(?P<last>(?:倒数第一|最后|最下面的?)(?:那|一)?(?:个|款|件|单|条|双|种|项|样|张|笔))"
+    r"|(?<![a-z])(?P<word>first|second|third|last)(?: one)?(?![a-z])"
+)
+_ORDINAL_WORDS = {"first": 1, "second": 2, "third": 3, "last": -1}
+_MENTION = re.compile(
+    r"(?:刚才|刚刚|上面|前面|之前)(?:那|这|说|看|问|发)?[^,.!?，。！？]{0,3}?(?:个|款|件|双|条|单|种|样)"
+    r"|[这那](?:个|款|件|双|条|单|种|样)(?!月|星期|礼拜|时候|问题|地址|号码|价)|(?<!其)[它牠]"
+)
+
 
 def _digits(text: str) -> str:
     """The digits that ``text`` spells, in ASCII: "五六 7 8" → "5678"."""
@@ -99,6 +110,12 @@ def _named(text: str) -> Iterator[tuple[str, int, int, str | int]]:
     for match in _NAMED_TAIL.finditer(text):
         group = next(name for name, found in match.groupdict().items() if found)
         yield "phone_tail", *match.span(group), _digits(match[group])
+    for match in _ORDINAL.finditer(text):
+        place = _count(match["number"]) if match["number"] else _ORDINAL_WORDS.get(match["word"], -1)
+        if place:
+            yield "ordinal", *match.span(), place
+    for match in _MENTION.finditer(text):
+        yield "mention", *match.span(), "last"
     for match in _QUANTITY.finditer(text):
         if (count := _count(match["number"])) > 0:
             yield "quantity", *match.span(), count

@@ -10,6 +10,7 @@ A file is a list of conversations::
         - "{shoes}": 后四位
         - "5678": {says: [原因], buttons: [质量问题], not: 工单, intent: inform}
         - "[质量问题]": 确认提交            # in brackets: a tap on the last answer's button of that title
+        - "{phone of shoes}": 订单号       # the whole phone number of the order's owner
         - qwertyu: {understood: no}      # elsewhere, "I did not understand" is a failure
       then:
         tickets of shoes: [return approved]
@@ -82,7 +83,7 @@ def read_conversations() -> list[Conversation]:
             turns = [(str(said), _expectation(answer)) for turn in entry["talk"] for said, answer in turn.items()]
             found.append(
                 Conversation(
-                    file=path.relative_to(FOLDER).stem,
+                    file=str(path.relative_to(FOLDER).with_suffix("")),
                     name=entry["conversation"],
                     talk=turns,
                     given=entry.get("given", {}),
@@ -154,6 +155,12 @@ async def copy_customer(engine: AsyncEngine, order_id: str) -> str:
         change = {"id": fresh, "phone": phone, "phone_index": phone_index(phone)}
         await _copy(connection, Customer, Customer.id, owner, lambda row: {**row, **change})
     return fresh
+
+
+async def phone_of(engine: AsyncEngine, customer_id: str) -> str:
+    async with engine.connect() as connection:
+        phone: str = (await connection.execute(select(Customer.phone).where(Customer.id == customer_id))).scalar_one()
+    return phone
 
 
 def api_sender(name: str) -> str:
@@ -229,6 +236,7 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
         if owner not in customers:
             customers[owner] = await copy_customer(engine, model)
         orders[name] = await copy_order(engine, model, customers[owner])
+        orders[f"phone of {name}"] = await phone_of(engine, customers[owner])
     async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
         chat = Chat(client)
         if conversation.known:

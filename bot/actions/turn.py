@@ -1,0 +1,109 @@
+"""One message as the actions read it: what was meant, how surely, and which values it holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from rasa_sdk import Tracker
+
+ANSWERS = frozenset({"inform", "affirm", "deny", "correct", "nlu_fallback"})
+"""Intents of messages that only mean something as an answer to what was asked."""
+
+CLEAR = 0.4
+"""Confidence from which an intent is taken at its word while another answer is expected."""
+
+LIKELY = 0.15
+"""Confidence from which a yes or no counts as the answer to a yes-or-no question."""
+
+MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d)")
+
+_QUESTION = re.compile(
+    r"[?？吗呢么]|哪|什么|多少|几[天个时点]|怎么|为啥|咋|啥|谁|是否|能不能|可不可以|有没有|查|看看|看一?下|告诉|问"
+    r"|\b(?:where|when|how|what|why|who|can|could|is|are|do|does|check)\b",
+    re.IGNORECASE,
+)
+_SAYS_NOTHING = re.compile(r"[\W_]+|[是的了吧呀啊哦嗯呢就这个那单号我您你好请]")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    text: str
+    intent: str
+    confidence: float
+    ranking: dict[str, float]
+    entities: dict[str, list[Any]]
+    rest: str  # the words without the entities: empty when the message is nothing but values
+    part: int  # 1, 2, … for the later requests of one message, else 0
+
+    @classmethod
+    def of(cls, tracker: Tracker) -> Turn:
+        message = tracker.latest_message
+        text: str = message.get("text") or ""
+        intent = message.get("intent") or {}
+        entities: dict[str, list[Any]] = {}
+        rest = "" if text.startswith("/") else text
+        for entity in message.get("entities") or []:
+            entities.setdefault(entity["entity"], []).append(entity["value"])
+            if rest and entity["entity"] != "language":
+                rest = rest[: entity["start"]] + " " * (entity["end"] - entity["start"]) + rest[entity["end"] :]
+        return cls(
+            text=text,
+            intent=intent.get("name") or "nlu_fallback",
+            confidence=float(intent.get("confidence") or 0.0),
+            ranking={guess["name"]: guess["confidence"] for guess in message.get("intent_ranking") or []},
+            entities=entities,
+            rest=_SAYS_NOTHING.sub("", rest),
+            part=int((message.get("metadata") or {}).get("part") or 0),
+        )
+
+    def first(self, entity: str) -> Any:
+        return next(iter(self.entities.get(entity, ())), None)
+
+    @property
+    def clear(self) -> bool:
+        return self.confidence >= CLEAR
+
+    @property
+    def asks(self) -> bool:
+        """Whether the message reads like a question, or asks to look something up."""
+        return bool(_QUESTION.search(self.text))
+
+    @property
+    def yes(self) -> bool | None:
+        """A yes or a no; one that was too short to be sure of is sure enough as an answer."""
+        if self.intent in ("affirm", "deny"):
+            return self.intent == "affirm"
+        yes, no = self.ranking.get("affirm", 0.0), self.ranking.get("deny", 0.0)
+        if self.intent == "nlu_fallback" and max(yes, no) > LIKELY:
+            return yes > no
+        return None
+
+
+def went_elsewhere(tracker: Tracker, form: str) -> bool:
+    """Whether ``form`` has already passed this message on, and now only asks its question again."""
+    for event in reversed(tracker.events):
+        if event["event"] == "user":
+            return False
+        if event["event"] == "action_execution_rejected" and event["name"] == form:
+            return True
+    return False
+
+
+def messages_so_far(tracker: Tracker) -> int:
+    """How many messages the customer has sent in this conversation, today's."""
+    return sum(event["event"] == "user" for event in tracker.events)
+
+
+def asked_before(tracker: Tracker, *responses: str) -> bool:
+    """Whether one of ``responses`` was said in answer to the customer's last message but this one."""
+    users = 0
+    for event in reversed(tracker.events):
+        if event["event"] == "user":
+            users += 1
+            if users == 2:
+                return False
+        elif event["event"] == "bot" and users == 1 and event["metadata"].get("utter_action") in responses:
+            return True
+    return False

@@ -1,0 +1,40 @@
+"""Where an order goes, and to whom; changed before it is shipped."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mall_adapter import models
+from mall_adapter.mall import DeliveryChange, InvalidDelivery, InvalidTransition
+from mall_adapter.orders import UNSHIPPED
+
+LONGEST = {"recipient_name": 40, "address": 200}
+"""Characters."""
+
+
+def check(change: DeliveryChange) -> None:
+    """Raises InvalidDelivery with the field that cannot be right."""
+    if change.phone is not None and not re.fullmatch(r"1[3-9]\d{9}", change.phone):
+        raise InvalidDelivery("phone")
+    for field, longest in LONGEST.items():
+        value = getattr(change, field)
+        if value is not None and not 1 < len(value.strip()) <= longest:
+            raise InvalidDelivery(field)
+    if change == DeliveryChange():
+        raise InvalidDelivery("address")
+
+
+async def change(session: AsyncSession, order: models.Order, wanted: DeliveryChange) -> None:
+    """The caller holds :func:`mall_adapter.orders.lock`. Raises InvalidTransition once the order is shipped."""
+    if order.status not in UNSHIPPED:
+        raise InvalidTransition(f"an order that is {order.status} cannot be sent elsewhere")
+    await session.refresh(order, ["recipient_name", "recipient_phone", "recipient_address"])
+    if wanted.recipient_name is not None:
+        order.recipient_name = wanted.recipient_name.strip()
+    if wanted.address is not None:
+        order.recipient_address = wanted.address.strip()
+    if wanted.phone is not None:
+        order.recipient_phone = wanted.phone
+        order.phone_tail_index = models.phone_tail_index(order.id, wanted.phone)

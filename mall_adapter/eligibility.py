@@ -1,0 +1,22 @@
+"""What may still be done to an order, judged by the order alone: enough to propose it; the rules decide."""
+
+from __future__ import annotations
+
+from mall_adapter.mall import Order, OrderStatus, Wish
+
+_UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
+_UNPAID_OR_OFF = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.CANCELLED})
+
+
+def open_to(order: Order, wish: Wish) -> bool:
+    """Whether asking for ``wish`` makes sense: nothing shipped, something paid, a line without a live ticket."""
+    tickets = [line.open_ticket_id is not None for line in order.lines]
+    match wish:
+        case Wish.RETURN:
+            return order.status not in _UNPAID_OR_OFF and not all(tickets)
+        case Wish.CANCEL:
+            return order.status in _UNSHIPPED and not any(tickets)
+        case Wish.CHANGE_DELIVERY:
+            return order.status in _UNSHIPPED
+        case Wish.INVOICE:
+            return order.status not in _UNPAID_OR_OFF

@@ -1,0 +1,38 @@
+"""Binding an account by the whole phone number and an order of the same customer."""
+
+from __future__ import annotations
+
+import pytest
+
+from mall_adapter import BindingLocked, Customer, SqlMall, WrongProof
+
+from .conftest import Clock
+
+
+async def test_the_right_phone_and_order_bind(mall: SqlMall) -> None:
+    assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10004") == Customer("C1", "周琳", "华东")
+    assert {order.id for order in await mall.orders_of("web:guest")} >= {"ORD10001", "ORD10002"}
+
+
+@pytest.mark.parametrize(
+    ("phone", "order_id"),
+    [("13800005678", "ORD20001"), ("13900004321", "ORD10001"), ("13800005678", "ORD99999"), ("5678", "ORD10001")],
+)
+async def test_a_wrong_half_binds_nobody(mall: SqlMall, phone: str, order_id: str) -> None:
+    with pytest.raises(WrongProof) as wrong:
+        await mall.bind_with_proof("web:guest", phone, order_id)
+    assert wrong.value.tries_left == 4
+    assert await mall.customer_of("web:guest") is None
+
+
+async def test_five_wrong_tries_lock_for_an_hour(mall: SqlMall, clock: Clock) -> None:
+    for left in (4, 3, 2, 1):
+        with pytest.raises(WrongProof) as wrong:
+            await mall.bind_with_proof("web:guest", "13800000000", "ORD10001")
+        assert wrong.value.tries_left == left
+    for phone in ("13800000000", "13800005678"):  # even the right one
+        with pytest.raises(BindingLocked):
+            await mall.bind_with_proof("web:guest", phone, "ORD10001")
+    assert await mall.bind_with_proof("web:other", "13800005678", "ORD10001")
+    clock.advance(minutes=61)
+    assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10001")
