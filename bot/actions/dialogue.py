@@ -27,7 +27,7 @@ class Stop(Action):
         return "action_stop"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        form = next((kind() for kind in all_forms() if kind.form == tracker.active_loop_name), None)
+        form = next((kind() for kind in all_forms() if kind.form == tracker.get_slot("flow")), None)
         if ticket_id := await self._written_after_all(tracker):
             dispatcher.utter_message(response="utter_ticket_exists", ticket_id=ticket_id)
         else:
@@ -38,7 +38,7 @@ class Stop(Action):
     @staticmethod
     async def _written_after_all(tracker: Tracker) -> str | None:
         """The ticket of a yes whose turn was cut off after the mall wrote it: "nothing was sent" would be a lie."""
-        if tracker.active_loop_name != "after_sales_form" or tracker.get_slot("phone_tail") != PROVED:
+        if tracker.get_slot("flow") != "after_sales_form" or tracker.get_slot("phone_tail") != PROVED:
             return None
         order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
         wanted = {choice["id"] for choice in tracker.get_slot("order_lines") or []}

@@ -86,6 +86,9 @@ class Form(Action, ABC):
         asked = slots["requested_slot"]
         if went_elsewhere(tracker, self.form):
             return [SlotSet("requested_slot", asked)]
+        if turn.gives_up:
+            ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("failures", 0)]
+            return [*ended, FollowupAction("action_stop")]
         if asked == "switch_to":
             if turn.yes or turn.intent == slots["switch_to"]["intent"]:
                 return self._switch(slots, tracker)
@@ -157,6 +160,8 @@ class Form(Action, ABC):
         other = self._other(turn)
         if other and turn.clear:
             known = dict(other.starts[turn.intent]) | other().mentions(turn, dict.fromkeys(tracker.slots))
+            if turn.first("mention") and slots.get("order_id"):
+                known.setdefault("order_id", slots["order_id"])  # "这单取消吧"
             wish = agenda.item(other.form, turn.intent, known, asked=True)
             if turn.part:
                 return [*agenda.note(dispatcher, tracker, domain, wish), *self._events(slots, tracker)]

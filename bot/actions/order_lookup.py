@@ -85,7 +85,7 @@ class OrderQuestion(Action, ABC):
         why: MallError | None,
     ) -> list[EventType]:
         """Opens the order form; an open request is not thrown away for a question, which then comes next."""
-        known = {"order_task": self.task, "order_id": order_id}
+        known = {"order_task": self.task, "order_id": order_id, "phone_tail": Turn.of(tracker).first("phone_tail")}
         if isinstance(why, OrderNotFound):
             known |= {"order_id": None} | problem("order_not_found", order_id)
         wish = agenda.item(OrderLookupForm.form, self.task, known, asked=True)

@@ -19,6 +19,9 @@ LIKELY = 0.15
 
 MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d)")
 
+_GIVES_UP = re.compile(
+    r"(?:那|我|还是|算了|先|暂时|就)*不(?:想|用|再)?(?:退|换|改|绑|开|取消|撤|办|弄|搞)(?:定)?(?:货|款|票|地址)?了(?:吧|啊|哈|谢谢)?"
+)
 _QUESTION = re.compile(
     r"[?？吗呢么]|哪|什么|多少|几[天个时点]|怎么|为啥|咋|啥|谁|是否|能不能|可不可以|有没有|查|看看|看一?下|告诉|问"
     r"|\b(?:where|when|how|what|why|who|can|could|is|are|do|does|check)\b",
@@ -69,6 +72,11 @@ class Turn:
     def asks(self) -> bool:
         """Whether the message reads like a question, or asks to look something up."""
         return bool(_QUESTION.search(self.text))
+
+    @property
+    def gives_up(self) -> bool:
+        """ "不绑了": the wish itself, taken back. What was meant is the stop, whatever the other words are."""
+        return bool(_GIVES_UP.fullmatch(re.sub(r"[\W_]+", "", self.text)))
 
     @property
     def yes(self) -> bool | None:
