@@ -39,10 +39,12 @@ class Turn:
     entities: dict[str, list[Any]]
     rest: str  # the words without the entities: empty when the message is nothing but values
     part: int  # 1, 2, … for the later requests of one message, else 0
+    message_id: str
 
     @classmethod
     def of(cls, tracker: Tracker) -> Turn:
         message = tracker.latest_message
+        event: dict[str, Any] = next((event for event in reversed(tracker.events) if event["event"] == "user"), {})
         text: str = message.get("text") or ""
         intent = message.get("intent") or {}
         entities: dict[str, list[Any]] = {}
@@ -58,7 +60,8 @@ class Turn:
             ranking={guess["name"]: guess["confidence"] for guess in message.get("intent_ranking") or []},
             entities=entities,
             rest=_SAYS_NOTHING.sub("", rest),
-            part=int((message.get("metadata") or {}).get("part") or 0),
+            part=int((event.get("metadata") or {}).get("part") or 0),
+            message_id=event.get("message_id") or "",
         )
 
     def first(self, entity: str) -> Any:

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.components.action_server import TurnAbandoned
+from bot.components.clauses import requests_of
 from bot.components.text import visible
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ TURN_SECONDS = 45.0
 """Longest turn; shorter than the 60 s after which Rasa gives a conversation's lock to the next message."""
 
 WORRIES = frozenset({"worry_delivery", "complain"})
+PART = "#"
+"""Stands before the number of a further request in its message id."""
+
 _ID = re.compile(r"[!-~]{1,200}")
 
 
@@ -70,14 +74,14 @@ class Answer(OutputChannel):
     """Collects what the bot says in a turn; named after the sender's channel, for which responses may have variants."""
 
     def __init__(self, sender: str) -> None:
-        self.messages: list[dict[str, Any]] = []
+        self.said: list[dict[str, Any]] = []
         self._channel = sender.partition(":")[0]
 
     def name(self) -> str:
         return self._channel
 
     async def send_response(self, recipient_id: str, message: dict[str, Any]) -> None:
-        self.messages.extend(_public([message]))
+        self.said.append(message)
 
 
 class GatewayInput(InputChannel):
@@ -142,21 +146,38 @@ async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
     tracker = await processor.fetch_tracker_and_update_session(inbound.sender, answer)
     if recorded := _recorded(tracker, inbound.message_id):
         return recorded
-    message = UserMessage(
-        await _words_or_payload(processor, tracker, inbound),
-        answer,
-        inbound.sender,
-        input_channel=GatewayInput.name(),
-        message_id=inbound.message_id,
-    )
-    message.parse_data = await processor.parse_message(message, tracker)
-    await processor._handle_message_with_tracker(message, tracker)
-    tracker = await processor.run_action_extract_slots(answer, tracker)
-    await processor._run_prediction_loop(answer, tracker)
-    if not answer.messages and not tracker.is_paused():
+    words = await _words_or_payload(processor, tracker, inbound)
+    understood: list[dict[str, Any]] = []
+    for part, text in enumerate(await _requests(processor, tracker, words) or [words]):
+        message = UserMessage(
+            text,
+            answer,
+            inbound.sender,
+            input_channel=GatewayInput.name(),
+            message_id=f"{inbound.message_id}{PART}{part}" if part else inbound.message_id,
+            metadata={"part": part} if part else None,
+        )
+        message.parse_data = await processor.parse_message(message, tracker)
+        understood.append(message.parse_data)
+        await processor._handle_message_with_tracker(message, tracker)
+        tracker = await processor.run_action_extract_slots(answer, tracker)
+        await processor._run_prediction_loop(answer, tracker)
+    if not answer.said and not tracker.is_paused():
         raise TurnAbandoned("the bot had nothing to say")
     await processor.save_tracker(tracker)
-    return {"messages": answer.messages, "understood": _understood(message.parse_data)}
+    return {"messages": _public(answer.said), "understood": _understood(*understood)}
+
+
+async def _requests(processor: MessageProcessor, tracker: DialogueStateTracker, text: str) -> Sequence[str]:
+    """The different requests of one message, if it holds several; a payload holds one."""
+    if text.startswith("/"):
+        return ()
+
+    async def read(clause: str) -> tuple[str, float]:
+        intent = (await processor.parse_message(UserMessage(clause), tracker))["intent"]
+        return intent["name"], intent["confidence"]
+
+    return await requests_of(text, read)
 
 
 async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateTracker, inbound: Inbound) -> str:
@@ -184,20 +205,30 @@ def _offered(events: Iterable[Event]) -> set[str]:
 def _recorded(tracker: DialogueStateTracker, message_id: str) -> dict[str, Any] | None:
     """The reply of a turn that has been saved, read back from the conversation; None if there was no such turn."""
     said: list[dict[str, Any]] = []
+    understood: list[dict[str, Any]] = []
     for event in reversed(tracker.events):
         if isinstance(event, BotUttered):
             said.insert(0, event.message())
         elif isinstance(event, UserUttered):
+            understood.insert(0, event.parse_data)
             if event.message_id == message_id:
-                return {"messages": _public(said), "understood": _understood(event.parse_data)}
-            said.clear()
+                return {"messages": _public(said), "understood": _understood(*understood)}
+            if not str(event.message_id).startswith(f"{message_id}{PART}"):
+                said.clear()
+                understood.clear()
     return None
 
 
 def _public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the gateway may know of the bot's messages: one each, without Rasa's own fields, empty ones left out."""
+    """What the gateway may know of the bot's messages: one each, without Rasa's own fields, empty ones left out.
+
+    A question that stands twice in a turn of several requests is put once, at the end.
+    """
     public = []
-    for message in messages:
+    everything = list(messages)
+    for place, message in enumerate(everything):
+        if (asked := _question(message)) and asked in map(_question, everything[place + 1 :]):
+            continue
         shown = {name: message[name] for name in ("text", "image", "custom") if message.get(name)}
         if buttons := message.get("buttons"):
             shown["buttons"] = [
@@ -208,13 +239,25 @@ def _public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return public
 
 
-def _understood(parse_data: dict[str, Any]) -> dict[str, Any]:
-    """Intent, its confidence, and ``worry``: the probability (0 to 1) that the customer worries or complains."""
+def _question(message: dict[str, Any]) -> str | None:
+    """The name of the response, if it is a question of a form."""
+    name = message.get("utter_action") or (message.get("metadata") or {}).get("utter_action") or ""
+    return name if name.startswith("utter_ask_") else None
+
+
+def _understood(parse_data: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    """Intent, its confidence, and ``worry``: the probability (0 to 1) that the customer worries or complains;
+    ``also`` are the intents of further requests in the same message."""
     intent = parse_data.get("intent") or {}
     ranking = parse_data.get("intent_ranking") or []
     worry = sum(guess["confidence"] for guess in ranking if guess["name"] in WORRIES)
-    return {
+    understood = {
         "intent": intent.get("name"),
         "confidence": round(float(intent.get("confidence") or 0.0), 3),
         "worry": round(min(1.0, float(worry)), 3),
     }
+    if topic := parse_data.get("topic"):
+        understood["topic"] = topic
+    if others:
+        understood["also"] = [other["intent"]["name"] for other in others]
+    return understood

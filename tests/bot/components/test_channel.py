@@ -12,6 +12,7 @@ from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import SessionStarted
 
 from bot.components import patches
+from bot.components.channel import _public
 from tests.bot.components.conftest import Actions, Bot, status_of
 
 OFFERED = '/order_status{"order_id": "ORD12345"}'
@@ -95,6 +96,23 @@ async def test_a_message_that_comes_again_gets_its_answer_again(bot: Bot, action
     await bot.says("你好")
     assert await bot.send("我的订单到哪了", message_id="again") == first
     assert await bot.heard() == ["你好", "我的订单到哪了", "你好"]
+
+
+async def test_two_requests_of_one_message_are_both_answered(bot: Bot, actions: Actions) -> None:
+    words = "我的订单到哪了，另外太差了我要投诉"
+    first = await bot.send(words, message_id="both")
+    assert [message["text"] for message in first[1]["messages"]] == ["订单 ORD12345 已发货", "让您久等了"]
+    assert (first[1]["understood"]["intent"], first[1]["understood"]["also"]) == ("order_status", ["complain"])
+    assert await bot.heard() == ["我的订单到哪了", "太差了我要投诉"]
+    await bot.says("你好")
+    assert await bot.send(words, message_id="both") == first
+    assert len(actions.calls) == 1
+
+
+def test_a_question_of_two_requests_is_put_once_and_last() -> None:
+    question = {"text": "订单号是多少", "utter_action": "utter_ask_order_id"}
+    said = [question, {"text": "运费店里出", "utter_action": "utter_freight"}, {**question, "text": "还请发订单号"}]
+    assert _public(said) == [{"text": "运费店里出"}, {"text": "还请发订单号"}]
 
 
 @pytest.mark.parametrize(

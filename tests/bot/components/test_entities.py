@@ -81,7 +81,6 @@ NEITHER = [
     "快递单号1234567890",
     "运单号123456789",
     "3000毫安的充电宝",
-    "第3个",
     "三个工作日",
     "一个月了",
     "等了两个小时",
@@ -124,6 +123,26 @@ def test_no_find(text: str) -> None:
 )
 def test_several_finds(text: str, values: list[str | int]) -> None:
     assert [find.value for find in extract(text)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("第3个", "ordinal", 3),
+        ("第二款多少钱", "ordinal", 2),
+        ("最后一个吧", "ordinal", -1),
+        ("the second one", "ordinal", 2),
+        ("第一次在这买", "ordinal", None),
+        ("第三十天了", "ordinal", None),
+        ("刚才那款有红色吗", "mention", "last"),
+        ("它防水吗", "mention", "last"),
+        ("那单退了", "mention", "last"),
+        ("其它的呢", "mention", None),
+        ("这个月的账单", "mention", None),
+    ],
+)
+def test_what_points_at_something(text: str, entity: str, value: str | int | None) -> None:
+    assert next((found.value for found in extract(text) if found.entity == entity), None) == value
 
 
 @pytest.mark.parametrize("piece", ["好的", "ord 1 ", "1 ", "尾号5678", "13", "138*", "五 ", "订单号是", "(-"])

@@ -1,0 +1,126 @@
+"""Two requests in one message ("退货运费谁出 另外我那个快递到哪了"): found, so that each gets its answer.
+
+A message is cut into clauses; each is read by the bot itself. Clauses that ask for nothing of their own (a number, a
+reason, a greeting) belong to their neighbour. What is left are different requests only when they are of different
+families: a story with one wish ("鞋子开胶了，我要退货") is one request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from bot.components.text import visible
+
+MOST_REQUESTS = 3
+MOST_CLAUSES = 8
+SHORTEST = 3
+"""Characters of a clause that can be a request."""
+
+SURE = 0.8
+SURE_BESIDE_CONNECTOR = 0.5
+"""Confidences from which a clause is a request of its own, without and with a word like 另外 before or after it."""
+
+_VALUES = re.compile(r"(?:订单|单号|尾号|ord)*[\s:：#]*\d+", re.IGNORECASE)
+
+_FAMILIES = (
+    ("request_return", "request_exchange", "request_refund", "report_problem", "complain", "cancel_ticket"),
+    ("order_status", "track_parcel", "urge_shipment", "worry_delivery"),
+    ("ask_price", "ask_promotion", "ask_product", "ask_stock", "compare_products", "recommend_product"),
+    ("my_coupons",),
+    ("change_address",),
+    ("cancel_order",),
+    ("request_invoice",),
+    ("bind_account",),
+    ("ticket_status",),
+    ("ask_policy",),
+    ("energy_balance", "redeem_energy"),
+    ("my_card", "share_card", "card_report", "my_leads"),
+    ("sales_report", "sales_forecast", "restock_advice", "inventory_report"),
+)
+FAMILY = {intent: number for number, family in enumerate(_FAMILIES) for intent in family}
+"""Intents that can be requests; those of one number are never two requests of one message."""
+
+WISHES = frozenset(
+    {
+        *("request_return", "request_exchange", "request_refund", "cancel_ticket", "cancel_order", "change_address"),
+        *("request_invoice", "bind_account", "redeem_energy", "share_card"),
+    }
+)
+"""What is done, not answered. Anything else is told on the way unless it is a question or has a connector beside it."""
+
+_QUESTION = re.compile(
+    r"[?？吗么]|哪|什么|多少|几|怎么|咋|啥|谁|能不能|可以不|有没有|where|when|how|what|can ", re.IGNORECASE
+)
+
+_CONNECTOR = (
+    r"另外|还有(?!货|没|吗|几|多少)|顺便|顺带|对了|再问|再帮|以及|再一个|还想|还要(?!多|几)|"
+    r"(?<![a-z])(?:also|another thing|by the way|btw|and (?:can|could|where|when|how|what|please|i))(?![a-z])"
+)
+_CUT = re.compile(
+    rf"(?P<connector>{_CONNECTOR})|[，,。.！!？?；;\n~…、]+|(?<=[\u3400-\u9fff])[ \u3000]+", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Clause:
+    text: str
+    connected: bool  # a word like 另外 begins it
+
+
+@dataclass
+class Request:
+    text: str
+    intent: str | None  # None: asks for nothing
+
+
+Read = Callable[[str], Awaitable[tuple[str, float]]]
+"""Intent and confidence of a text."""
+
+
+def clauses_of(text: str) -> list[Clause]:
+    found: list[Clause] = []
+    start, connected = 0, False
+    for cut in _CUT.finditer(text):
+        if piece := text[start : cut.start()]:
+            found.append(Clause(piece, connected))
+            connected = False
+        start, connected = cut.end(), connected or bool(cut["connector"])
+    if piece := text[start:]:
+        found.append(Clause(piece, connected))
+    return [clause for clause in found if visible(clause.text)]
+
+
+async def requests_of(text: str, read: Read) -> Sequence[str]:
+    """The texts of two or three different requests; empty when the message is one request, or none."""
+    clauses = clauses_of(text)
+    long_ones = sum(len(visible(clause.text)) >= SHORTEST for clause in clauses)
+    if long_ones < 2 or len(clauses) > MOST_CLAUSES:
+        return ()
+    requests: list[Request] = []
+    for place, clause in enumerate(clauses):
+        beside_connector = clause.connected or (place + 1 < len(clauses) and clauses[place + 1].connected)
+        intent = await _request(clause.text, beside_connector, read)
+        last = requests[-1] if requests else None
+        if last and last.intent and intent and FAMILY[last.intent] != FAMILY[intent]:
+            requests.append(Request(clause.text, intent))
+        elif last:
+            last.text += f" {clause.text}"
+            last.intent = last.intent or intent
+        else:
+            requests.append(Request(clause.text, intent))
+    families = [FAMILY[request.intent] for request in requests if request.intent]
+    if len(requests) < 2 or len(set(families)) < len(requests) or len(requests) > MOST_REQUESTS:
+        return ()
+    return [request.text for request in requests]
+
+
+async def _request(clause: str, beside_connector: bool, read: Read) -> str | None:
+    """The intent of a clause that asks for something of its own."""
+    if len(_VALUES.sub("", visible(clause))) < SHORTEST:
+        return None
+    intent, confidence = await read(clause)
+    if intent not in FAMILY or confidence < (SURE_BESIDE_CONNECTOR if beside_connector else SURE):
+        return None
+    return intent if beside_connector or intent in WISHES or _QUESTION.search(clause) else None
