@@ -7,6 +7,7 @@ The names are listed in README.md. Nothing here is a secret; secrets live in fil
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -84,6 +85,25 @@ def actions_url() -> str:
 def bind_host() -> str:
     """Address on which the gateway listens (``BIND_HOST``, default loopback)."""
     return os.environ.get("BIND_HOST") or HOST
+
+
+def desk_hours() -> str:
+    """When people answer, in Shanghai (``DESK_HOURS``, default ``09:00-21:00``)."""
+    return os.environ.get("DESK_HOURS") or "09:00-21:00"
+
+
+def admin_token() -> str:
+    """What operators sign in with (``ADMIN_TOKEN``); made on first use and kept in ``DATA_DIR``, mode 0600."""
+    if given := os.environ.get("ADMIN_TOKEN"):
+        return given
+    path = data_dir() / "admin_token"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(24))
+    return path.read_text().strip()
 
 
 def public_url() -> str:

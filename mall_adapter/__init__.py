@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import settings
 from mall_adapter.database import WRITES, create_engine, migrate
+from mall_adapter.desk import Desk, DeskError, Handoff, is_open, opens_at
 from mall_adapter.eligibility import open_to
 from mall_adapter.mall import (
     BindingLocked,
@@ -19,6 +20,7 @@ from mall_adapter.mall import (
     Decision,
     DeliveryChange,
     FreightPayer,
+    HandoffStatus,
     IdempotencyConflict,
     InvalidDelivery,
     InvalidInvoice,
@@ -63,7 +65,11 @@ __all__ = [
     "Customer",
     "Decision",
     "DeliveryChange",
+    "Desk",
+    "DeskError",
     "FreightPayer",
+    "Handoff",
+    "HandoffStatus",
     "IdempotencyConflict",
     "InvalidDelivery",
     "InvalidInvoice",
@@ -100,9 +106,12 @@ __all__ = [
     "WrongPhoneTail",
     "WrongProof",
     "create_engine",
+    "is_open",
     "migrate",
+    "open_desk",
     "open_mall",
     "open_to",
+    "opens_at",
 ]
 
 
@@ -117,5 +126,15 @@ async def open_mall() -> AsyncIterator[Mall]:
         async with engine.execution_options(**WRITES).begin() as connection:
             await connection.run_sync(verify_keyring)
         yield SqlMall(engine)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def open_desk() -> AsyncIterator[Desk]:
+    """The service desk in the same database; the mall was opened before, so the key ring fits."""
+    engine = create_engine(settings.database_url())
+    try:
+        yield Desk(engine)
     finally:
         await engine.dispose()

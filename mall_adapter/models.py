@@ -10,13 +10,14 @@ from __future__ import annotations
 import enum
 import hashlib
 from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, text
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from mall_adapter.mall import FreightPayer, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
+from mall_adapter.mall import FreightPayer, HandoffStatus, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
 from privacy import EncryptedText, blind_index
 
@@ -370,3 +371,58 @@ class IdempotencyRecord(Base):
     request_hash: Mapped[str] = mapped_column(String(64))
     result_id: Mapped[str] = mapped_column(default="")  # empty only inside the transaction that writes the effect
     created_at: Mapped[datetime]
+
+
+class Handoff(Base):
+    """A customer who wanted a person; the database allows one live hand-off of a sender."""
+
+    __tablename__ = "handoff"
+    __table_args__ = (
+        CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+        Index(
+            "uq_handoff_live",
+            "sender_index",
+            unique=True,
+            sqlite_where=text("status IN ('waiting', 'claimed')"),
+            postgresql_where=text("status IN ('waiting', 'claimed')"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "HF" + digits
+    sender_index: Mapped[str] = mapped_column(String(64))
+    sender: Mapped[str] = mapped_column(EncryptedText("handoff.sender"))
+    reason: Mapped[str]
+    status: Mapped[HandoffStatus]
+    requested_at: Mapped[datetime]
+    claimed_at: Mapped[datetime | None]
+    first_answer_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    resolved: Mapped[bool | None]
+    rating: Mapped[int | None]
+
+
+class DeskMessage(Base):
+    """What people said to a customer: written before it is delivered, once for each key."""
+
+    __tablename__ = "desk_message"
+    __table_args__ = (Index(None, "sender_index", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sender_index: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(EncryptedText("desk_message.text"))
+    key: Mapped[str] = mapped_column(unique=True)
+    time: Mapped[datetime]
+
+
+class Misunderstood(Base):
+    """A message for the trainers."""
+
+    __tablename__ = "misunderstood"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_index: Mapped[str] = mapped_column(String(64), unique=True)
+    sender_index: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(EncryptedText("misunderstood.text"))
+    guesses: Mapped[list[list[Any]]] = mapped_column(JSON)
+    time: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
