@@ -7,7 +7,7 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat train test lint format bench lock migrate seed clean
+.PHONY: help environments run chat train test evaluate lint format bench lock migrate seed clean
 
 help: ## this list / 列出所有命令
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ train: environments ## train the bot if its data changed; FORCE=1 trains anyway 
 
 test: train ## lint, types, contracts, tests, conversations / 全部检查
 	@exec $(APP) -m ops.checks
+
+evaluate: train ## measure how lines are understood, write docs/nlu-report.md; ARGS=--record sets the baseline / 评测理解效果
+	@exec $(RASA) -m tests.nlu.evaluate $(ARGS)
 
 lint: environments ## only the quick checks of test / 只做快速检查
 	@exec $(APP) -m ops.checks --quick

@@ -34,6 +34,16 @@ class BotClient:
     async def healthy(self) -> bool:
         return (await self._http.get(f"{self._url}/health")).status_code == httpx.codes.OK
 
+    async def tell(self, sender: str, event: str, text: str = "", message_id: str = "") -> None:
+        """A person takes over (``pause``), speaks (``said``) or hands back (``resume``); doing it twice is once."""
+        body = {"sender": sender, "event": event, "text": text, "message_id": message_id}
+        try:
+            response = await self._http.post(f"{self._url}/desk", json=body, timeout=self._timeout)
+        except httpx.TransportError as error:
+            raise BotUnavailable(type(error).__name__) from None
+        if response.status_code != httpx.codes.OK:
+            raise BotUnavailable(f"status {response.status_code}")
+
     async def send(self, message: InboundMessage) -> Reply:
         """Deliver one message and return the bot's answer.
 

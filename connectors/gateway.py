@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -26,19 +26,23 @@ from starlette.middleware.gzip import GZipMiddleware
 
 import settings
 from connectors.bot_client import BotClient, BotUnavailable
+from connectors.dashboard import dashboard
 from connectors.hardening import Hardening
 from connectors.health import health
 from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply, caller
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
+from mall_adapter import Desk
 from privacy import KeyRing
 
 log = logging.getLogger(__name__)
 
 WEB = Path(__file__).parent / "web"
+DASHBOARD = Path(__file__).parent / "dashboard"
 
-LISTENING = BotMessage(text="您的消息收到了，人工客服会尽快回复您。")
-"""The bot keeps silent only while a person has taken over; the customer is told so rather than nothing."""
+LISTENING = BotMessage(text="您的消息收到了，人工客服会尽快回复您。", custom={"desk": True, "receipt": True})
+"""The bot keeps silent only while a person has taken over; the customer is told so rather than nothing. A page that
+shows what the person writes need not show it again and again (``receipt``)."""
 
 # what a caller did wrong, by the type of pydantic's complaint; our own complaints carry their words themselves
 COMPLAINTS = {
@@ -50,7 +54,15 @@ COMPLAINTS = {
     "string_too_long": "{field} 太长了。",
     "string_pattern_mismatch": "{field} 只能用字母、数字和 . _ : -，最多 64 个。",
 }
-REFUSALS = {404: "没有这个地址。", 405: "这个地址不支持这种请求。", 413: "内容太大了，请缩短后再发。"}
+REFUSALS = {
+    401: "请先登录。",
+    403: "这个请求不是从本页面发出的。",
+    409: "现在不能这样做。",
+    429: "试得太多了，请稍后再来。",
+    404: "没有这个地址。",
+    405: "这个地址不支持这种请求。",
+    413: "内容太大了，请缩短后再发。",
+}
 
 
 def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
@@ -67,6 +79,14 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     turns = Turns()
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     callers = ring.derive("api_sender")
+    desk = Desk(engine)
+
+    def speaker(name: str | None, request: Request, response: Response) -> str:
+        """A caller's own conversation, or the visitor of the cookie."""
+        response.headers["Cache-Control"] = "no-store"
+        if name is not None:
+            return caller(callers, name)
+        return f"web:{visitors.identify(request) or visitors.remember(response, None)}"
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -86,21 +106,28 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         visitors.remember(response, visitors.identify(request))
         return response
 
+    app.include_router(dashboard(desk, bot, ring.derive("operator_cookie")))
+    app.mount("/dashboard/static", StaticFiles(directory=DASHBOARD / "static"))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=WEB / "static")))
 
     @app.post("/api/chat")
     async def chat(body: ChatRequest, request: Request, response: Response) -> dict[str, Any]:
         """Say something to the bot, as the visitor of the cookie or in a caller's own conversation."""
-        if body.sender is not None:
-            sender = caller(callers, body.sender)
-        else:
-            visitor = visitors.identify(request) or visitors.remember(response, None)
-            sender = f"web:{visitor}"
-        response.headers["Cache-Control"] = "no-store"
+        sender = speaker(body.sender, request, response)
         message = InboundMessage(sender, body.message_id or token_hex(16), body.text)
         async with turns.turn(sender):
             reply = await _answer(bot, message)
         return {"id": message.message_id, **reply.model_dump(exclude_unset=True)}
+
+    @app.get("/api/chat/updates")
+    async def updates(
+        request: Request, response: Response, after: Annotated[int, Query(ge=0)] = 0, sender: str | None = None
+    ) -> dict[str, Any]:
+        """What people have written to the speaker after the message ``after``, and whether more may come."""
+        who = speaker(sender, request, response)
+        live = await desk.live(who) is not None
+        messages = [{"id": message.id, "text": message.text} for message in await desk.messages(who, after)]
+        return {"messages": messages, "live": live}
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, Any]:

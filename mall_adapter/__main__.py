@@ -1,4 +1,7 @@
-"""``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it."""
+"""``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it.
+
+``… review`` lists what the bot did not understand, for trainers.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 from datetime import datetime
 
 import settings
-from mall_adapter import create_engine, migrate, open_mall
+from mall_adapter import create_engine, migrate, open_desk, open_mall
 from mall_adapter.database import SHOP_TIME
 from privacy import KeyRingError
 
@@ -30,9 +33,17 @@ async def _seed() -> None:
         await engine.dispose()
 
 
+async def _review() -> None:
+    """What the bot did not understand, newest first."""
+    async with open_desk() as desk:
+        for entry in await desk.misunderstood():
+            guesses = ", ".join(f"{name} {score:.2f}" for name, score in entry.guesses[:3])
+            print(f"{entry.time.astimezone(SHOP_TIME):%m-%d %H:%M}  {entry.text}  ({guesses})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mall_adapter", description=__doc__)
-    commands = {"migrate": _migrate, "seed": _seed}
+    commands = {"migrate": _migrate, "seed": _seed, "review": _review}
     parser.add_argument("command", choices=commands)
     try:
         asyncio.run(commands[parser.parse_args().command]())

@@ -17,7 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from mall_adapter.mall import FreightPayer, HandoffStatus, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
+from mall_adapter.mall import (
+    FreightPayer,
+    HandoffStatus,
+    InvoiceKind,
+    InvoiceStatus,
+    OrderStatus,
+    Reason,
+    TicketKind,
+    TicketStatus,
+)
 from mall_adapter.policy import Trade
 from privacy import EncryptedText, blind_index
 

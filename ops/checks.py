@@ -20,7 +20,7 @@ from ops.reaper import end_groups
 
 APP = ".venvs/app/bin/python"
 RASA = ".venvs/rasa/bin/python"
-RASA_SIDE = ("bot/__main__.py", "bot/components", "tests/bot/components")
+RASA_SIDE = ("bot/__main__.py", "bot/components", "tests/bot/components", "tests/nlu/evaluate.py")
 """What only Rasa's environment can import."""
 
 
@@ -64,6 +64,7 @@ RASA_LANE = (
     Step("training data", (RASA, "-m", "rasa", *VALIDATE)),
     Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
     Step("stories", (RASA, "-m", "rasa", *STORIES)),
+    Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
 )
 CONVERSATIONS = (Step("conversations", (APP, "-m", "pytest", "tests/e2e")),)
 

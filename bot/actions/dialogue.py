@@ -8,6 +8,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import agenda
 from bot.actions.forms import all_forms, finish, form_opened_by
+from bot.actions.handoff import Handoff, note_misunderstood
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import PROVED
 from bot.actions.turn import Turn, asked_before
@@ -76,6 +77,8 @@ class YesOrNo(Action):
         yes, wish = Turn.of(tracker).yes, agenda.offered(tracker)
         if yes and wish:
             return agenda.start(wish)
+        if yes and asked_before(tracker, "utter_offer_human"):
+            return await Handoff().run(dispatcher, tracker, domain)
         dispatcher.utter_message(response="utter_affirm" if yes else "utter_deny")
         return [SlotSet("offer", None)]
 
@@ -88,6 +91,7 @@ class NotUnderstood(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn = Turn.of(tracker)
+        await note_misunderstood(tracker, turn)
         human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
         if order_id := turn.first("order_id"):
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)

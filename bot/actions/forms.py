@@ -22,6 +22,7 @@ from rasa_sdk.events import ActiveLoop, EventType, FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import agenda
+from bot.actions.handoff import note_misunderstood
 from bot.actions.turn import ANSWERS, Turn, went_elsewhere
 from bot.actions.wording import Domain, has_response, title, word
 
@@ -97,7 +98,7 @@ class Form(Action, ABC):
                 return self._events(slots, tracker)
         found = self._hear(asked, turn, slots)
         if not found:
-            return self._passed_on(asked, turn, slots, dispatcher, tracker, domain)
+            return await self._passed_on(asked, turn, slots, dispatcher, tracker, domain)
         slots["failures"] = 0
         await self._settle(found, slots, turn, tracker)
         return self._events(slots, tracker)
@@ -147,7 +148,7 @@ class Form(Action, ABC):
             self.reopen(changed, slots)
         await self.settle(found, slots, turn, tracker)
 
-    def _passed_on(
+    async def _passed_on(
         self,
         asked: str | None,
         turn: Turn,
@@ -174,6 +175,8 @@ class Form(Action, ABC):
             return self._events(slots, tracker)
         if turn.intent not in ANSWERS and not other:
             return []
+        if turn.intent == "nlu_fallback":
+            await note_misunderstood(tracker, turn)
         slots["failures"] = (slots["failures"] or 0) + 1
         if slots["failures"] >= PATIENCE:
             explanation = f"utter_explain_{asked}"

@@ -34,7 +34,7 @@ class Topics:
             return None
         plain = normalize(text).text
         weights = {topic: self._weight(words, plain) for topic, words in self._words.items()}
-        best = max(weights, key=lambda topic: weights[topic])
+        best: str = max(weights, key=lambda topic: weights[topic])
         by_intent = self._intents.get(intent or "")
         if not weights[best] or (by_intent and weights[best] == weights.get(by_intent)):
             return by_intent

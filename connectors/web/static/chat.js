@@ -15,8 +15,9 @@ const OFFLINE = "网络断开，正在重连…";
 
 const KEY = "zhanggui";
 // lines: {customer: text} or {bot: message}; outbox: what has no answer yet, in order; spent: buttons of lines before this one are used up
-const { lines, outbox, spent } = { lines: [], outbox: [], spent: 0, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
-const state = { lines, outbox, spent };
+// desk: a person may write, so the page looks for it; seen: the last message of a person that is shown
+const { lines, outbox, spent, desk, seen } = { lines: [], outbox: [], spent: 0, desk: false, seen: 0, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
+const state = { lines, outbox, spent, desk, seen };
 const save = () => sessionStorage.setItem(KEY, JSON.stringify(state));
 
 // ---- words and elements ----
@@ -117,6 +118,7 @@ function start() {
   root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
   chat.scrollToBottom();
   deliver();
+  if (state.desk) watchDesk();
 }
 
 // ---- sending: one message at a time, the same id until it is answered ----
@@ -147,6 +149,9 @@ async function deliver() {
     if (refusal) chat.addMessage({ error: refusal });
     else useUpButtons();
     for (const bot of answer?.messages ?? []) {
+      const answered = lines.some(({ bot }) => bot?.custom?.receipt || bot?.operator);
+      if (bot.custom?.desk) watchDesk();
+      if (bot.custom?.receipt && answered) continue;
       lines.push({ bot });
       bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
     }
@@ -173,6 +178,40 @@ async function post(message) {
   if (response.status === 429) return { again: Number(response.headers.get("Retry-After")) * 1_000 || true, notice: "" };
   if (response.status >= 500) return { again: true, notice: body.error?.message ?? OFFLINE };
   return { refusal: body.error?.message ?? REFUSED };
+}
+
+// ---- a person's answers: looked for while one may come ----
+
+const LOOK_EVERY = 2_000; // ms
+let watching = false;
+
+function watchDesk() {
+  state.desk = true;
+  save();
+  if (!watching) lookAtDesk();
+}
+
+async function lookAtDesk() {
+  watching = true;
+  while (state.desk) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    try {
+      const response = await fetch(`/api/chat/updates?after=${state.seen}`, { signal: AbortSignal.timeout(ANSWER_WITHIN) });
+      if (!response.ok) continue;
+      const { messages, live } = await response.json();
+      for (const { id, text } of messages) {
+        const bot = { text: `【人工客服】${text}`, operator: true };
+        state.seen = id;
+        lines.push({ bot });
+        bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
+      }
+      state.desk = live || messages.length > 0;
+      save();
+    } catch {
+      // the network is away: the next look finds what was said meanwhile
+    }
+  }
+  watching = false;
 }
 
 /** Wait, but not longer than until the network comes back. */
