@@ -30,6 +30,9 @@ Slots: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
 OF_EVERY_FORM = ("flow", "flow_intent", "request_key", "confirm", "change", "failures", "switch_to", "problem")
+SURE_TO_STOP = 0.8
+"""Confidence from which a stop is one, whatever else the message says."""
+
 PATIENCE = 2
 """Failed answers to a question after which it is explained and a person is offered."""
 
@@ -118,6 +121,8 @@ class Form(Action, ABC):
         """What the message says to this form; empty when it is a digression, or nothing."""
         own = turn.intent in self.starts
         found = self._answer(asked, turn, slots) if asked else {}
+        if turn.intent == "stop" and turn.confidence < SURE_TO_STOP:
+            return self.mentions(turn, slots)  # "算了开个人的吧" is a change of mind
         elsewhere = turn.intent not in ANSWERS and not own and turn.clear and turn.rest
         if elsewhere and (turn.asks or self._other(turn)):
             return {}  # a question or a wish that happens to hold a value

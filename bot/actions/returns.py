@@ -35,6 +35,11 @@ FREE_TEXT = frozenset({"inform", "nlu_fallback", "complain", "report_problem", "
 
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
+_KINDS = {
+    TicketKind.RETURN.value: re.compile(r"退货|return", re.IGNORECASE),
+    TicketKind.EXCHANGE.value: re.compile(r"换货|换一|换个|换新|exchange", re.IGNORECASE),
+    TicketKind.REFUND.value: re.compile(r"退款|退钱|refund", re.IGNORECASE),
+}
 _ALL = re.compile(r"全部|都(要|退|换)|所有|整单|一起|[两俩]个?都|both|all of")
 
 
@@ -84,6 +89,9 @@ class AfterSalesForm(OrderForm):
         for name in ("reason", "opened"):
             if value := turn.first(name):
                 found[name] = value
+        if turn.intent == "correct" and not found:  # "不对，我是要退款": another kind than before
+            kinds = [kind for kind, words in _KINDS.items() if words.search(turn.text)]
+            found.update({"ticket_kind": kinds[-1]} if kinds else {})
         known = slots.get("order_lines") or []
         if (line := turn.first("order_line")) in {ALL_LINES, *(choice["id"] for choice in known)}:
             found["order_line"] = line
