@@ -50,7 +50,7 @@ def spelt(text: str) -> str:
 
 
 def _noun(parts: list[str], category: str) -> int:
-    """Which part of a name says what the thing is: 迢路 **越野跑鞋** 湿石防滑. The last that reminds of the category."""
+    """Which part of a name says what the thing is, the last like the category: **越野跑鞋** 湿石防滑."""
     kinds = {category[i : i + 2] for i in range(len(category) - 1)}
     for i in range(len(parts) - 1, -1, -1):
         if parts[i][-1:] == category[-1:] or any(kind in parts[i] for kind in kinds):
@@ -70,7 +70,7 @@ def names_of(goods: Goods) -> tuple[list[str], list[str]]:
     if len(thing) > 4:
         names.append(thing)
     short = [thing[-size:] for size in range(3, 7)] + [brand + thing[-size:] for size in range(2, 7)]
-    for end in range(1, noun + 1):  # 疾风, 疾风 3, C9 Pro: with the brand, with the category, and alone where it is a model
+    for end in range(1, noun + 1):  # 疾风, 疾风 3, C9 Pro: with the brand or the category, and a model alone
         series = "".join(parts[:end])
         names += [brand + series, brand + series + category]
         short += [series + category, series + thing[-2:]]

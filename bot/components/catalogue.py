@@ -192,9 +192,7 @@ def _stands_alone(find: _Find, letters: str, places: list[int]) -> bool:
             return False
         return places[left] + 1 == places[left + 1]
 
-    return not (
-        (find.start > 0 and joined(find.start - 1)) or (find.end < len(letters) and joined(find.end - 1))
-    )
+    return not ((find.start > 0 and joined(find.start - 1)) or (find.end < len(letters) and joined(find.end - 1)))
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)
