@@ -1,6 +1,6 @@
 """``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it.
 
-``… names`` writes the list of names by which the bot knows the goods, as ``seed`` does and the gateway from time to time.
+``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
 ``… review`` lists what the bot did not understand, for trainers.
 """
 
