@@ -39,6 +39,11 @@ def keyring_file() -> Path:
     return _path("KEYRING_FILE", data_dir() / "keyring.json")
 
 
+def catalogue_file() -> Path:
+    """What customers call the mall's goods; ``mall_adapter.names`` writes it, the bot reads it."""
+    return data_dir() / "lookups" / "catalogue.json"
+
+
 def database_url(driver: str = "async") -> str:
     """SQLAlchemy address of the one database (``DATABASE_URL``, default SQLite in ``DATA_DIR``).
 

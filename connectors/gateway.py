@@ -7,6 +7,7 @@ only sees to it that the id reaches the bot unchanged and that a sender's messag
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ from connectors.health import health
 from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply, caller
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
-from mall_adapter import Desk
+from mall_adapter import Desk, watch_names
 from privacy import KeyRing
 
 log = logging.getLogger(__name__)
@@ -66,8 +67,9 @@ REFUSALS = {
 
 
 def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
-    """The gateway for this key ring, whose fit the caller has checked; only ``/healthz`` asks the database.
+    """The gateway for this key ring, whose fit the caller has checked.
 
+    ``/healthz`` asks the database, and while it runs it keeps the list of the goods' names for the bot up to date.
     It closes the engine when it stops.
     """
     http = httpx.AsyncClient(
@@ -90,7 +92,10 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch_names(engine, settings.catalogue_file()))
         yield
+        watching.cancel()
+        await asyncio.wait([watching])
         await http.aclose()
         await engine.dispose()
 

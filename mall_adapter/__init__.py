@@ -56,6 +56,7 @@ from mall_adapter.mall import (
     WrongPhoneTail,
     WrongProof,
 )
+from mall_adapter.names import watch_names, write_names
 from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
 
@@ -112,6 +113,8 @@ __all__ = [
     "open_mall",
     "open_to",
     "opens_at",
+    "watch_names",
+    "write_names",
 ]
 
 

@@ -1,5 +1,6 @@
 """``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it.
 
+``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
 ``… review`` lists what the bot did not understand, for trainers.
 """
 
@@ -13,6 +14,7 @@ from datetime import datetime
 import settings
 from mall_adapter import create_engine, migrate, open_desk, open_mall
 from mall_adapter.database import SHOP_TIME
+from mall_adapter.names import write_names
 from privacy import KeyRingError
 
 
@@ -29,6 +31,15 @@ async def _seed() -> None:
     engine = create_engine(settings.database_url())
     try:
         await seed(engine, datetime.now(SHOP_TIME).date())
+        await write_names(engine, settings.catalogue_file())
+    finally:
+        await engine.dispose()
+
+
+async def _names() -> None:
+    engine = create_engine(settings.database_url())
+    try:
+        await write_names(engine, settings.catalogue_file())
     finally:
         await engine.dispose()
 
@@ -43,7 +54,7 @@ async def _review() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mall_adapter", description=__doc__)
-    commands = {"migrate": _migrate, "seed": _seed, "review": _review}
+    commands = {"migrate": _migrate, "seed": _seed, "names": _names, "review": _review}
     parser.add_argument("command", choices=commands)
     try:
         asyncio.run(commands[parser.parse_args().command]())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,19 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from mall_adapter import models
 from mall_adapter.mall import NotFound, Product, Sku
+from mall_adapter.names import Goods, names_of, plain, slipped, spelt
 
 REFRESH_SECONDS = 60
 """A new product can be found after this time; prices and stock are always read afresh."""
 
 ENOUGH = 0.4
 """Share of a question's weight that a product must cover to be an answer."""
+
+FORGIVING_FROM = 4
+"""A name of so many characters is recognised with a wrong one."""
+
+LOOKED_AT = 20
+"""Of how many likely products the names are compared with that much care."""
 
 _QUESTION = re.compile(
     "多少钱|什么价格?|价格|价钱|几块钱?|怎么卖|怎么样|好不好|有没有|有货|还有|库存|我想|想要|想买|请问|问一下|看一下|看看|"
@@ -33,7 +40,8 @@ _QUESTION = re.compile(
 @dataclass(frozen=True, slots=True)
 class _Entry:
     product_id: str
-    names: tuple[str, str, str]  # name, brand, category
+    goods: Goods
+    names: tuple[str, str, str]  # the same, plain
     terms: frozenset[str]
 
 
@@ -72,7 +80,12 @@ class Catalogue:
     async def _refresh(self, session: AsyncSession) -> None:
         columns = models.Product.id, models.Product.name, models.Product.brand, models.Product.category
         self._entries = [
-            _Entry(row.id, (_plain(row.name), _plain(row.brand), _plain(row.category)), _terms(" ".join(row[1:])))
+            _Entry(
+                row.id,
+                (row.name, row.brand, row.category),
+                (plain(row.name), plain(row.brand), plain(row.category)),
+                _terms(" ".join(row[1:])),
+            )
             for row in await session.execute(select(*columns).order_by(models.Product.id))
         ]
         seen = Counter(term for entry in self._entries for term in entry.terms)
@@ -80,11 +93,12 @@ class Catalogue:
         self._read_at = time.monotonic()
 
     def _best(self, text: str, limit: int) -> list[str]:
-        whole = _plain(text)
+        whole = plain(text)
         asked = _terms(_QUESTION.sub(" ", whole))
         unknown = math.log(1 + len(self._entries))  # a term that no product has weighs as much as the rarest
         weight = sum(self._weights.get(term, unknown) for term in asked)
         scores: dict[str, float] = {}
+        likely: list[tuple[float, str, Goods]] = []
         for entry in self._entries:
             shared = asked & entry.terms
             # one character alone, the 码 of 41码, names no product
@@ -93,17 +107,20 @@ class Catalogue:
             named = sum(bonus for name, bonus in zip(entry.names, (2, 1, 1), strict=True) if name and name in whole)
             if named or covered >= ENOUGH:
                 scores[entry.product_id] = named + covered
+            if told:
+                likely.append((named + covered, entry.product_id, entry.goods))
+        letters = spelt(text)
+        for score, product_id, goods in heapq.nlargest(LOOKED_AT, likely):
+            names = [name for name in names_of(goods)[0] if len(name) >= FORGIVING_FROM]
+            if any(name in letters or slipped(name, letters) for name in names):
+                scores[product_id] = score + 2
         return sorted(scores, key=lambda product_id: (-scores[product_id], product_id))[:limit]
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _terms(text: str) -> frozenset[str]:
     """Latin words and numbers, Chinese characters, and pairs of neighbouring characters."""
     terms: set[str] = set()
-    for run in re.findall(r"[a-z0-9]+|[\u4e00-\u9fff]+", _plain(text)):
+    for run in re.findall(r"[a-z0-9]+|[\u4e00-\u9fff]+", plain(text)):
         if run.isascii():
             terms.add(run)
         else:

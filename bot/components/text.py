@@ -54,7 +54,7 @@ def _simplifier() -> OpenCC:
     return OpenCC("t2s")
 
 
-def _simplified(text: str) -> str:
+def simplified(text: str) -> str:
     simplified: str = _simplifier().convert(text)
     # Every rule of t2s keeps the length; should a later dictionary not, offsets count more than simplification.
     return simplified if len(simplified) == len(text) else text
@@ -93,4 +93,4 @@ def normalize(text: str) -> Normalized:
     if characters and characters[-1] == " ":
         characters.pop()
         offsets.pop()
-    return Normalized(_simplified("".join(characters)), tuple(offsets))
+    return Normalized(simplified("".join(characters)), tuple(offsets))
