@@ -20,7 +20,13 @@ from ops.reaper import end_groups
 
 APP = ".venvs/app/bin/python"
 RASA = ".venvs/rasa/bin/python"
-RASA_SIDE = ("bot/__main__.py", "bot/components", "tests/bot/components", "tests/nlu/evaluate.py")
+RASA_SIDE = (
+    "bot/__main__.py",
+    "bot/components",
+    "tests/bot/components",
+    "tests/nlu/evaluate.py",
+    "tests/nlu/compare.py",
+)
 """What only Rasa's environment can import."""
 
 
