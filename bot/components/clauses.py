@@ -50,6 +50,9 @@ WISHES = frozenset(
 )
 """What is done, not answered. Anything else is told on the way unless it is a question or has a connector beside it."""
 
+TELLS = frozenset({"report_problem", "complain", "worry_delivery", "urge_shipment"})
+"""Feelings and troubles are told on the way even where they are put as a question."""
+
 _QUESTION = re.compile(
     r"[?？吗么]|哪|什么|多少|几|怎么|咋|啥|谁|能不能|可以不|有没有|where|when|how|what|can ", re.IGNORECASE
 )
@@ -123,4 +126,5 @@ async def _request(clause: str, beside_connector: bool, read: Read) -> str | Non
     intent, confidence = await read(clause)
     if intent not in FAMILY or confidence < (SURE_BESIDE_CONNECTOR if beside_connector else SURE):
         return None
-    return intent if beside_connector or intent in WISHES or _QUESTION.search(clause) else None
+    asks = intent in WISHES or (intent not in TELLS and _QUESTION.search(clause))
+    return intent if beside_connector or asks else None
