@@ -34,18 +34,6 @@ _ENGLISH = frozenset(
 """Words that make a message English; a row of letters, a brand or a tax number is in no language."""
 
 
-_NAMES = frozenset({"product", "brand", "order_id"})
-_LINK = re.compile(r"https?://\S+|www\.\S+|\S+@\S+", re.IGNORECASE)
-
-
-def without_names(text: str, entities: list[dict[str, Any]]) -> str:
-    """``text`` with blanks for what is called the same in every language: a Watch Ultra, an order's number, a link."""
-    for entity in entities:
-        if entity["entity"] in _NAMES:
-            text = text[: entity["start"]] + " " * (entity["end"] - entity["start"]) + text[entity["end"] :]
-    return _LINK.sub(" ", text)
-
-
 def language_of(text: str) -> str | None:
     """``zh`` or ``en``; None when the message does not show it: "ok", "ORD12345", "XXL", "5678"."""
     if _HAN.search(text):
@@ -71,7 +59,7 @@ class LanguageExtractor(GraphComponent, EntityExtractorMixin):
     def process(self, messages: list[Message]) -> list[Message]:
         for message in messages:
             text = message.get(TEXT)
-            if language := language_of(without_names(text, message.get(ENTITIES, []))):
+            if language := language_of(text):
                 found = [{"entity": "language", "start": 0, "end": len(text), "value": language}]
                 message.set(ENTITIES, message.get(ENTITIES, []) + self.add_extractor_name(found), add_to_output=True)
         return messages
