@@ -19,7 +19,7 @@ from mall_adapter import models
 from mall_adapter.mall import NotFound, Product, Sku
 from mall_adapter.names import Goods, names_of, plain, slipped, spelt
 
-REFRESH_SECONDS = 60
+REFRESH_SECONDS = 20
 """A new product can be found after this time; prices and stock are always read afresh."""
 
 ENOUGH = 0.4

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from bot.components.text import visible
 
@@ -19,7 +20,7 @@ SHORTEST = 3
 """Characters of a clause that can be a request."""
 
 SURE = 0.8
-SURE_BESIDE_CONNECTOR = 0.5
+SURE_BESIDE_CONNECTOR = 0.35
 """Confidences from which a clause is a request of its own, without and with a word like 另外 before or after it."""
 
 _VALUES = re.compile(r"(?:订单|单号|尾号|ord)*[\s:：#]*\d+", re.IGNORECASE)
@@ -32,34 +33,40 @@ _FAMILIES = (
     ("change_address",),
     ("cancel_order",),
     ("request_invoice",),
-    ("bind_account",),
+    ("bind_account", "export_my_data", "delete_my_data"),
     ("ticket_status",),
     ("ask_policy",),
     ("energy_balance", "redeem_energy"),
     ("my_card", "share_card", "card_report", "my_leads"),
     ("sales_report", "sales_forecast", "restock_advice", "inventory_report"),
+    ("human_handoff",),
 )
 FAMILY = {intent: number for number, family in enumerate(_FAMILIES) for intent in family}
-"""Intents that can be requests; those of one number are never two requests of one message."""
+"""Intents that can be requests; those of one number are never two requests of one message, unless a connector says so
+and they are of those that have an answer each."""
+
+_ONE_ANSWER = (
+    frozenset({"request_return", "request_exchange", "request_refund", "report_problem"}),
+    frozenset({"order_status", "track_parcel", "urge_shipment", "worry_delivery"}),
+    frozenset({"ask_price", "ask_product", "ask_stock"}),
+)
 
 WISHES = frozenset(
     {
         *("request_return", "request_exchange", "request_refund", "cancel_ticket", "cancel_order", "change_address"),
-        *("request_invoice", "bind_account", "redeem_energy", "share_card"),
+        *("request_invoice", "bind_account", "redeem_energy", "share_card", "export_my_data", "delete_my_data"),
     }
 )
 """What is done, not answered. Anything else is told on the way unless it is a question or has a connector beside it."""
-
-TELLS = frozenset({"report_problem", "complain", "worry_delivery", "urge_shipment"})
-"""Feelings and troubles are told on the way even where they are put as a question."""
 
 _QUESTION = re.compile(
     r"[?？吗么]|哪|什么|多少|几|怎么|咋|啥|谁|能不能|可以不|有没有|where|when|how|what|can ", re.IGNORECASE
 )
 
 _CONNECTOR = (
-    r"另外|还有(?!货|没|吗|几|多少)|顺便|顺带|对了|再问|再帮|以及|再一个|还想|还要(?!多|几)|"
-    r"(?<![a-z])(?:also|another thing|by the way|btw|and (?:can|could|where|when|how|what|please|i))(?![a-z])"
+    r"另外|还有(?!货|没|吗|几|多少|多久|什么(?!时候)|啥(?!时候))|顺便|顺带|对了|再(?=[问帮])|以及|再一个|"
+    r"还(?=想|要(?!多|几))|然后(?=[把帮给再我])|"
+    r"(?<![a-z])(?:also|another thing|by the way|btw|and(?= (?:can|could|where|when|how|what|please|i) ))(?![a-z])"
 )
 _CUT = re.compile(
     rf"(?P<connector>{_CONNECTOR})|[，,。.！!？?；;\n~…、]+|(?<=[\u3400-\u9fff])[ \u3000]+", re.IGNORECASE
@@ -86,11 +93,11 @@ def clauses_of(text: str) -> list[Clause]:
     found: list[Clause] = []
     start, connected = 0, False
     for cut in _CUT.finditer(text):
-        if piece := text[start : cut.start()]:
+        if piece := text[start : cut.start()].strip():
             found.append(Clause(piece, connected))
             connected = False
         start, connected = cut.end(), connected or bool(cut["connector"])
-    if piece := text[start:]:
+    if piece := text[start:].strip():
         found.append(Clause(piece, connected))
     return [clause for clause in found if visible(clause.text)]
 
@@ -106,17 +113,26 @@ async def requests_of(text: str, read: Read) -> Sequence[str]:
         beside_connector = clause.connected or (place + 1 < len(clauses) and clauses[place + 1].connected)
         intent = await _request(clause.text, beside_connector, read)
         last = requests[-1] if requests else None
-        if last and last.intent and intent and FAMILY[last.intent] != FAMILY[intent]:
+        if last and last.intent and intent and _differ(last.intent, intent, clause.connected):
             requests.append(Request(clause.text, intent))
         elif last:
             last.text += f" {clause.text}"
             last.intent = last.intent or intent
         else:
             requests.append(Request(clause.text, intent))
-    families = [FAMILY[request.intent] for request in requests if request.intent]
-    if len(requests) < 2 or len(set(families)) < len(requests) or len(requests) > MOST_REQUESTS:
+    intents = [request.intent for request in requests if request.intent]
+    if not 2 <= len(requests) == len(intents) <= MOST_REQUESTS:
+        return ()
+    if not all(_differ(one, other, connected=True) for one, other in combinations(intents, 2)):
         return ()
     return [request.text for request in requests]
+
+
+def _differ(one: str, other: str, connected: bool) -> bool:
+    """Are these two requests of one message?"""
+    if connected:
+        return one != other and not any({one, other} <= intents for intents in _ONE_ANSWER)
+    return FAMILY[one] != FAMILY[other]
 
 
 async def _request(clause: str, beside_connector: bool, read: Read) -> str | None:
@@ -126,5 +142,6 @@ async def _request(clause: str, beside_connector: bool, read: Read) -> str | Non
     intent, confidence = await read(clause)
     if intent not in FAMILY or confidence < (SURE_BESIDE_CONNECTOR if beside_connector else SURE):
         return None
-    asks = intent in WISHES or (intent not in TELLS and _QUESTION.search(clause))
-    return intent if beside_connector or asks else None
+    if intent == "human_handoff" and not beside_connector:  # that somebody else shall do what is wished for
+        return None
+    return intent if beside_connector or intent in WISHES or _QUESTION.search(clause) else None

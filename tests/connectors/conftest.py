@@ -32,6 +32,7 @@ class Gateway:
     def __init__(self, folder: Path, rasa_url: str, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
         self.log = folder / "gateway.log"
         self.database = folder / "zhanggui.db"
         self.environment = os.environ | {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -89,6 +90,13 @@ def test_bad_input_is_refused_with_a_reason(
     assert any("\u4e00" <= character <= "\u9fff" for character in error["message"])
     assert rasa.calls == []
     assert gateway.say("你好", someone()).status_code == 200
+
+
+def test_a_running_gateway_keeps_the_names_of_the_goods_for_the_bot(gateway: Gateway) -> None:
+    names, deadline = gateway.folder / "lookups" / "catalogue.json", time.monotonic() + 20
+    while not names.exists():
+        assert time.monotonic() < deadline
+    assert set(json.loads(names.read_text("utf-8"))) == {"product", "brand", "category"}
 
 
 def test_2000_characters_are_welcome(gateway: Gateway, rasa: FakeRasa) -> None:

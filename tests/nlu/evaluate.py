@@ -32,6 +32,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_s
 
 import settings
 from bot.components import patches
+from bot.components.clauses import requests_of
 from bot.components.entities import extract
 
 HERE = Path(__file__).parent
@@ -137,6 +138,27 @@ def entity_figures() -> tuple[dict[str, tuple[int, int, int]], float]:
     )
 
 
+async def request_figures(agent: Agent) -> list[tuple[str, int, int]]:
+    """Kind of line, how many were cut rightly, how many there are; see requests.yml."""
+
+    async def read(text: str) -> tuple[str, float]:
+        intent = (await agent.parse_message(text))["intent"]
+        return intent["name"], intent["confidence"]
+
+    told = yaml.safe_load((HERE / "requests.yml").read_text("utf-8"))
+    right = 0
+    for line in told["two"]:
+        allowed = [names.split("|") for names in line["requests"]]
+        intents = [(await read(text))[0] for text in await requests_of(line["text"], read)]
+        right += len(intents) == len(allowed) and all(map(list.__contains__, allowed, intents))
+    single = [("one request in several clauses", told["one"])]
+    single += [(path.name, [text for text, _ in lines(path)]) for path in sorted(HERE.glob("heldout*.yml"))]
+    found = [("two requests", right, len(told["two"]))]
+    for name, texts in single:
+        found.append((name, sum([not await requests_of(text, read) for text in texts]), len(texts)))
+    return found
+
+
 def draw(found: Sequence[Guess]) -> None:
     import matplotlib
 
@@ -177,7 +199,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in lines_)
 
 
-def report(files: dict[str, list[Guess]]) -> str:
+def report(files: dict[str, list[Guess]], requests: list[tuple[str, int, int]]) -> str:
     gated = files[GATED.stem]
     entities, entity_f1 = entity_figures()
     confused = Counter((g.truth, g.intent) for g in gated if g.truth != g.intent)
@@ -201,6 +223,8 @@ def report(files: dict[str, list[Guess]]) -> str:
             table(["meant", "understood as", "lines"], [[*pair, count] for pair, count in confused.most_common(20)]),
             f"## Entities (entities.yml, F1 {entity_f1:.3f})",
             table(["entity", "right", "wrong", "missed"], [[name, *row] for name, row in entities.items()]),
+            "## Several requests in one message",
+            table(["lines", "cut rightly, or left whole", "of"], requests),
             "## Out of scope",
             "![Out of scope](images/nlu-out-of-scope.png)",
         ]
@@ -263,7 +287,7 @@ def main() -> int:
     if arguments.record:
         BASELINE.write_text(f"accuracy: {accuracy(files[GATED.stem]):.4f}\n", "utf-8")
     draw(files[GATED.stem])
-    REPORT.write_text(report(files) + "\n", "utf-8")
+    REPORT.write_text(report(files, asyncio.run(request_figures(agent))) + "\n", "utf-8")
     print(f"written: {REPORT}")
     return 0
 

@@ -17,6 +17,13 @@ READ = {
     "尾号5678": ("inform", 0.9),
     "谢谢": ("thank", 0.99),
     "把地址也改了": ("change_address", 0.6),
+    "名片谁转发了": ("card_report", 0.99),
+    "谁最有意向": ("my_leads", 0.99),
+    "还剩多少": ("ask_stock", 0.95),
+    "这个多少钱": ("ask_price", 0.95),
+    "转人工": ("human_handoff", 1.0),
+    "i want to return it": ("request_return", 0.9),
+    "where is it": ("track_parcel", 0.9),
 }
 
 
@@ -35,6 +42,13 @@ async def read(clause: str) -> tuple[str, float]:
         ("我要退货，我要退款", []),  # of one family
         ("我要退货，把地址也改了", []),  # not sure enough without a connector
         ("我要退货，另外把地址也改了", ["我要退货", "把地址也改了"]),
+        ("名片谁转发了 谁最有意向", []),  # of one family, unless somebody says that there are two
+        ("名片谁转发了 另外谁最有意向", ["名片谁转发了", "谁最有意向"]),
+        ("这个多少钱，对了还剩多少", []),  # one answer says both
+        ("我要退货，转人工", []),
+        ("我要退货，还有转人工", ["我要退货", "转人工"]),
+        ("where is it and i want to return it", ["where is it", "i want to return it"]),
+        ("账号里还有什么优惠券", []),
         ("我要退货", []),
         ("，，，", []),
     ],
