@@ -97,7 +97,16 @@ def test_a_foreign_page_changes_nothing(stack: Stack) -> None:
 
 
 def test_what_was_not_understood_reaches_the_trainers(stack: Stack) -> None:
-    lines = ("那个啥来着就是那个", "呜啦啦嘎嘎乌拉", "丁卯寅丑", "之乎者也矣焉", "甲乙丙丁戊", "嗷呜嗷呜", "琵琶琉璃璎珞", "一二一")
+    lines = (
+        "那个啥来着就是那个",
+        "呜啦啦嘎嘎乌拉",
+        "丁卯寅丑",
+        "之乎者也矣焉",
+        "甲乙丙丁戊",
+        "嗷呜嗷呜",
+        "琵琶琉璃璎珞",
+        "一二一",
+    )
     missed = set()
     with httpx.Client(base_url=stack.url, timeout=60) as client:
         for text in lines:
