@@ -7,7 +7,7 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat train test evaluate lint format bench lock migrate seed clean
+.PHONY: help environments run chat interactive train test evaluate lint format bench lock migrate seed clean
 
 help: ## this list / 列出所有命令
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ run: train ## start everything, and stop it with Ctrl-C / 启动全部服务
 
 chat: environments ## talk to the running assistant in a terminal / 在终端里对话
 	@exec $(APP) -m connectors chat
+
+interactive: train ## correct the bot by talking to it; asks before bot/ changes / 边聊边教机器人
+	@exec $(APP) -m ops.interactive
 
 train: environments ## train the bot if its data changed; FORCE=1 trains anyway / 训练机器人
 	@$(APP) -m ops.training $(if $(FORCE),--force)

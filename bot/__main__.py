@@ -1,5 +1,8 @@
 """``python -m bot serve`` runs the bot for the gateway; ``python -m bot train`` trains its model. Rasa environment.
 
+``python -m bot interactive MODEL`` is ``rasa interactive`` on the copy of ``bot/`` in the working folder; it is started
+by ``ops/interactive.py``, which makes the copy.
+
 ``MODELS_DIR`` (default ``models/``) is where models are written, and where the newest is read from.
 """
 
@@ -12,6 +15,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +84,71 @@ def train(models: Path, name: str | None) -> None:
     print(result.model)
 
 
+def interactive(model: Path) -> None:
+    """Writes, when told to, ``lessons/*.yml`` and ``bot/domain.yml`` of the working folder."""
+    from rasa.__main__ import main as rasa_command
+    from rasa.core.training.interactive import PATHS
+    from rasa.shared.core.events import ActionExecuted, ActionReverted, Event, UserUtteranceReverted, UserUttered
+    from rasa.shared.core.trackers import DialogueStateTracker
+    from rasa.shared.core.training_data.structures import Story
+    from rasa.shared.nlu.training_data.formats.readerwriter import TrainingDataWriter
+    from sanic import Sanic
+
+    from bot.components.language import LanguageExtractor
+
+    def as_story(tracker: DialogueStateTracker, include_source: bool = False) -> Story:
+        """Stock keeps in a story what the operator has corrected or undone."""
+        kept: list[Event] = []
+        for event in tracker.events:
+            if isinstance(event, UserUtteranceReverted):
+                tracker._undo_till_previous(UserUttered, kept)
+                tracker._undo_till_previous(ActionExecuted, kept)
+            elif isinstance(event, ActionReverted):
+                tracker._undo_till_previous(ActionExecuted, kept)
+            else:
+                kept.append(event)
+        return Story.from_events(kept, tracker.sender_id)
+
+    stock_message = TrainingDataWriter.generate_message
+
+    def generate_message(message: Any) -> str:
+        """Stock repeats the words of an entity within another one, and stops at two that begin together."""
+        marked: list[dict[str, Any]] = []
+        entities = [one for one in message.get("entities", []) if one.get("extractor") != LanguageExtractor.__name__]
+        for new in sorted(entities, key=lambda one: int(one["end"] - one["start"])):
+            if all(new["end"] <= old["start"] or old["end"] <= new["start"] for old in marked):
+                marked.append(new)
+        return str(stock_message({"text": message.get("text"), "entities": marked}))
+
+    DialogueStateTracker.as_story = as_story  # type: ignore[method-assign]
+    TrainingDataWriter.generate_message = staticmethod(generate_message)  # type: ignore[method-assign]
+
+    warnings.showwarning = lambda *about, **more: None  # of libraries about each other, between the lines of the chat
+    run = Sanic.run
+    # It opens Rasa's whole HTTP API, to the network too if left alone
+    Sanic.run = lambda app, **options: run(app, **(options | {"host": settings.HOST}))
+    # A file for what is new: into one that exists already Rasa would write everything else in its own way as well
+    PATHS.update(nlu="lessons/nlu.yml", stories="lessons/stories.yml")
+    options = {
+        "--model": str(model),
+        "--port": str(settings.bot_port()),
+        "--config": "bot/config.yml",
+        "--domain": "bot/domain.yml",
+        "--data": "bot/data",
+        "--endpoints": "bot/endpoints.yml",
+    }
+    sys.argv[1:] = ["interactive", "--skip-visualization", *(part for option in options.items() for part in option)]
+    rasa_command()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the newest model until SIGTERM")
     training = commands.add_parser("train", help="train bot/data into MODELS_DIR and print the model's path")
     training.add_argument("--fixed-model-name", metavar="NAME", help="file name of the model, without .tar.gz")
+    teaching = commands.add_parser("interactive", help="rasa interactive on the bot/ of the working folder")
+    teaching.add_argument("model", type=Path)
     arguments = parser.parse_args()
     models = settings.ROOT / (os.environ.get("MODELS_DIR") or "models")
     # skops, which reads and writes the intent classifier, looks for 765 names in every module that is loaded before it:
@@ -93,6 +156,8 @@ def main() -> None:
     importlib.import_module("skops.io")
     if arguments.command == "serve":
         serve(models)
+    elif arguments.command == "interactive":
+        interactive(arguments.model)
     else:
         train(models, arguments.fixed_model_name)
 

@@ -124,6 +124,15 @@ def check_ports(parts: Sequence[Part]) -> None:
             raise StackError(f"{names} are the same port, {port}.\n{names} 使用了同一个端口 {port}。")
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listened on a moment ago."""
+    probes = [socket.create_server((settings.HOST, 0)) for _ in range(count)]
+    ports: list[int] = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
 def _holder(port: int) -> str:
     """`" by process 123 (python)"`, or nothing where the system does not tell."""
     with contextlib.suppress(psutil.Error):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,19 +20,11 @@ import httpx
 import psutil
 
 import settings
+from ops.stack import free_ports as free_ports
 from ops.stack import house
 
 OURS = ("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL", "ADMIN_TOKEN")
 """Settings of the developer's shell that must not reach a private stack."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listened on a moment ago."""
-    probes = [socket.create_server((settings.HOST, 0)) for _ in range(count)]
-    ports: list[int] = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class Stack:

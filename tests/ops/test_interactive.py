@@ -1,0 +1,356 @@
+"""Teaching the bot by talking to it: what is brought back, and a person at a terminal who does it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import settings
+from ops import lessons
+from ops.lessons import NEW_INTENTS, NEW_STORIES, Knowledge
+from tests.ops.terminal import CTRL_C, ENTER, Terminal
+from tests.stack import OURS
+
+ORDERS = """\
+version: "3.1"
+
+# What people say about orders
+nlu:
+- intent: order_status  # where it stands
+  examples: |
+    - 我的订单呢
+    - 帮我查一下ORD12345
+
+# and about parcels
+- intent: track_parcel
+  examples: |
+    - 快递到哪了
+    - 包裹呢
+"""
+DIALOGUE = """\
+version: "3.1"
+nlu:
+  - intent: greet
+    examples: |
+      - 你好
+  # the end
+"""
+RULES = """\
+version: "3.1"
+rules:
+  - rule: greet
+    steps: [{ intent: greet }, { action: utter_greet }]
+"""
+DOMAIN = """\
+version: "3.1"
+
+intents:
+  # dialogue
+  - greet
+  # orders
+  - order_status
+  - track_parcel: { use_entities: [] }
+
+entities: [order_id]
+
+slots:
+  order_id: { type: text, influence_conversation: false, mappings: [{ type: custom }] }
+
+actions:
+  - action_order_status # asks the mall
+
+responses:
+  # --- small talk
+  utter_greet:
+    - text: |
+        您好！
+
+        请问有什么可以帮您？
+
+session_config:
+  session_expiration_time: 60 # minutes
+"""
+
+
+@pytest.fixture
+def bot(tmp_path: Path) -> Path:
+    bot = tmp_path / "bot"
+    texts = {
+        "domain.yml": DOMAIN,
+        "data/nlu/orders.yml": ORDERS,
+        "data/nlu/dialogue.yml": DIALOGUE,
+        "data/rules/dialogue.yml": RULES,
+        "data/lookups/colour.yml": "red:\n  - 红\n",
+    }
+    for name, text in texts.items():
+        (bot / name).parent.mkdir(parents=True, exist_ok=True)
+        (bot / name).write_text(text)
+    return bot
+
+
+def changes(bot: Path, new: Knowledge) -> list[str]:
+    """Added and removed lines, with the files that they are in."""
+    diff = lessons.diff(bot, lessons.plan(bot, new).files)
+    return [line for line in diff.splitlines() if line[:1] in "+-" and not line.startswith("---")]
+
+
+def taught(*examples: tuple[str, str]) -> Knowledge:
+    return Knowledge(examples=dict.fromkeys(examples))
+
+
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [
+        (("order_status", "东西发了没"), ["+++ b/bot/data/nlu/orders.yml", "+    - 东西发了没"]),
+        (("greet", "在吗"), ["+++ b/bot/data/nlu/dialogue.yml", "+      - 在吗"]),
+        # as taught already, but for spelling or the number
+        (("order_status", "我的订单呢？"), []),
+        (("order_status", "帮我查一下 ord778899"), []),
+        # meant something else than the file says: it moves
+        (("track_parcel", "我的订单呢"), ["+++ b/bot/data/nlu/orders.yml", "-    - 我的订单呢", "+    - 我的订单呢"]),
+        # order numbers are found by code
+        (("track_parcel", "[ORD7788](order_id)走到哪"), ["+++ b/bot/data/nlu/orders.yml", "+    - ORD7788走到哪"]),
+        (
+            ("track_parcel", '[红](colour)的[那件]{"entity": "item", "value": "it"}到了没'),
+            ["+++ b/bot/data/nlu/orders.yml", "+    - 红的那件到了没"],
+        ),
+        (("greet", "[捂脸]"), ["+++ b/bot/data/nlu/dialogue.yml", "+      - [捂脸]"]),
+        (
+            ("order_status", '[ORD7788][{"entity": "order_id"}, {"entity": "item"}]发没发'),
+            ["+++ b/bot/data/nlu/orders.yml", "+    - ORD7788发没发"],
+        ),
+    ],
+)
+def test_an_example_goes_to_its_intent(bot: Path, example: tuple[str, str], expected: list[str]) -> None:
+    assert changes(bot, taught(example)) == expected
+
+
+def test_every_other_line_stays_where_it_is(bot: Path) -> None:
+    new = taught(("order_status", "东西发了没"), ("order_status", "发货没"), ("track_parcel", "我的订单呢"))
+    text = lessons.plan(bot, new).files[Path("data/nlu/orders.yml")]
+    expected = ORDERS.replace("    - 我的订单呢\n", "")
+    expected = expected.replace("查一下ORD12345\n", "查一下ORD12345\n    - 东西发了没\n    - 发货没\n")
+    assert text == expected + "    - 我的订单呢\n"
+
+
+def test_an_entity_that_examples_teach_keeps_its_mark(bot: Path) -> None:
+    file = "data/nlu/orders.yml"
+    (bot / file).write_text(ORDERS.replace("- 包裹呢", "- [裙子](item)到了没"))
+    assert changes(bot, taught(("track_parcel", "[鞋](item)呢"))) == [f"+++ b/bot/{file}", "+    - [鞋](item)呢"]
+
+
+def test_a_new_intent_gets_a_file_of_its_own_and_a_line_in_the_domain(bot: Path) -> None:
+    new = taught(("praise", "你真棒"), ("praise", "好评"))
+    new.intents = {"praise": None}
+    plan = lessons.plan(bot, new)
+    written = 'version: "3.1"\n\nnlu:\n- intent: praise\n  examples: |\n    - 你真棒\n    - 好评\n'
+    assert plan.files[NEW_INTENTS] == written
+    domain = DOMAIN.replace("{ use_entities: [] }\n", "{ use_entities: [] }\n  - praise\n")
+    assert plan.files[lessons.DOMAIN] == domain
+    assert any("praise 是新意图" in note for note in plan.notes)
+
+    lessons.write(bot, plan.files)
+    again = lessons.plan(bot, taught(("praise", "服务真好"), ("blame", "太差了")))
+    assert again.files == {NEW_INTENTS: written + "    - 服务真好\n- intent: blame\n  examples: |\n    - 太差了\n"}
+
+
+def test_new_responses_and_actions_are_added_below_the_others(bot: Path) -> None:
+    new = Knowledge(actions={"action_gift": None}, responses={"utter_gift": [{"text": '送您"一束"花\n请收下'}]})
+    text = lessons.plan(bot, new).files[lessons.DOMAIN]
+    expected = DOMAIN.replace("# asks the mall\n", "# asks the mall\n  - action_gift\n")
+    response = '  utter_gift:\n    - text: "送您\\"一束\\"花\\n请收下"\n'
+    assert text == expected.replace("请问有什么可以帮您？\n", "请问有什么可以帮您？\n" + response)
+
+
+def test_a_list_on_one_line_is_left_to_a_person(bot: Path) -> None:
+    (bot / "domain.yml").write_text("intents: [greet]\n")
+    with pytest.raises(lessons.Unchangeable, match="intents"):
+        lessons.plan(bot, Knowledge(intents={"praise": None}))
+
+
+STORY = {
+    "story": "interactive_story_1",
+    "steps": [
+        {"intent": "greet"},
+        {"slot_was_set": [{"order_id": "ORD12345"}]},
+        {"action": "utter_greet"},
+        {"slot_was_set": [{"requested_slot": "reason"}]},
+    ],
+}
+STORY_LINES = """\
+- story: interactive {}
+  steps:
+  - intent: greet
+  - action: utter_greet
+  - slot_was_set:
+    - requested_slot: reason
+"""
+
+
+def test_stories_are_numbered_and_follow_each_other(bot: Path) -> None:
+    plan = lessons.plan(bot, Knowledge(stories=[STORY, STORY]))
+    first = 'version: "3.1"\n\nstories:\n' + STORY_LINES.format(1) + STORY_LINES.format(2)
+    assert plan.files == {NEW_STORIES: first}
+    lessons.write(bot, plan.files)
+    assert lessons.plan(bot, Knowledge(stories=[STORY])).files == {NEW_STORIES: first + STORY_LINES.format(3)}
+
+
+def test_what_rasa_wrote_anew_is_nothing_new(bot: Path) -> None:
+    """Wherever the operator has it written to, and with everything else in Rasa's own words."""
+    before = lessons.read(bot)
+    (bot / "data/nlu/orders.yml").write_text(
+        'version: "3.1"\nnlu:\n- intent: track_parcel\n  examples: |\n    - 包裹呢\n    - 快递到哪了\n    - 到没到\n'
+        "- intent: order_status\n  examples: |\n    - 帮我查一下ORD12345\n    - 我的订单呢\n"
+        "- intent: nlu_fallback\n  examples: |\n    - 啊吧啊吧\n"
+    )
+    (bot / "domain.yml").write_text(
+        "intents: [greet, nlu_fallback, order_status, praise, track_parcel]\nentities: [order_id]\n"
+        "actions: [action_order_status, utter_greet, utter_gift]\n"
+        "responses: {utter_gift: [{text: 花}], utter_greet: [{text: 您好！}]}\n"
+    )
+    story = 'version: "3.1"\nstories:\n- story: interactive_story_{}\n  steps:\n  - intent: greet\n'
+    (bot / "data/new.yml").write_text(story.format(1) + "\n" + story.format(2))
+    new = lessons.learned(before, lessons.read(bot))
+    assert new.examples == {("track_parcel", "到没到"): None}
+    assert [story["story"] for story in new.stories] == ["interactive_story_1", "interactive_story_2"]
+    assert (new.intents, new.entities, new.actions) == ({"praise": None}, {}, {})
+    assert new.responses == {"utter_gift": [{"text": "花"}]}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_write_that_fails_changes_nothing(bot: Path) -> None:
+    before = content(bot.parent)
+    (bot / "data/stories").mkdir()
+    (bot / NEW_STORIES).mkdir()  # in the place of a file
+    files = {lessons.DOMAIN: "intents: []\n", NEW_INTENTS: "nlu: []\n", NEW_STORIES: "stories: []\n"}
+    with pytest.raises(OSError):
+        lessons.write(bot, files)
+    assert content(bot.parent) == before
+
+
+class Lesson:
+    """`python -m ops.interactive` on a copy of the repository's bot."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bot = folder / "bot"
+        self.data = folder / "var"
+        shutil.copytree(settings.ROOT / "bot", self.bot, ignore=shutil.ignore_patterns("__pycache__"))
+        self.before = content(self.bot)
+        env = {name: value for name, value in os.environ.items() if name not in OURS} | {"DATA_DIR": str(self.data)}
+        command = [sys.executable, "-m", "ops.interactive", "--bot", str(self.bot)]
+        self.terminal = Terminal(command, settings.ROOT, env | {"TMPDIR": str(folder)})
+
+    def say(self, text: str) -> None:
+        self.terminal.wait_for("Your input ->")
+        self.terminal.press(text, ENTER)
+
+    def confirm(self, right: bool) -> str:
+        question = self.terminal.wait_for("(Y/n)")
+        self.terminal.press("y" if right else "n")
+        self.terminal.wait_for("Yes" if right else "No")
+        return question
+
+    def export(self) -> str:
+        """Ends the conversation; returns what is shown before the question."""
+        self.terminal.wait_for("Your input ->")
+        self.terminal.press(CTRL_C)
+        self.terminal.choose("Do you want to stop?", "Export & Quit")
+        for file in ("stories", "NLU data", "domain"):
+            self.terminal.wait_for(f"Export {file}")
+            self.terminal.press(ENTER)
+        return self.terminal.wait_for("[y/N]")
+
+
+@pytest.fixture
+def lesson(tmp_path: Path) -> Iterator[Lesson]:
+    lesson = Lesson(tmp_path)
+    yield lesson
+    lesson.terminal.close()
+
+
+TEXT = "ORD12345这单赶紧给我弄一弄吧拜托拜托"
+
+
+def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
+    lesson.say(TEXT)
+    lesson.confirm(False)
+    lesson.terminal.choose("What intent is it?", "human_handoff")
+    lesson.terminal.wait_for("Please mark the entities")
+    lesson.terminal.press(ENTER)
+    while "action_listen" not in lesson.confirm(True):
+        pass
+    shown = lesson.export()
+    assert f"+    - {TEXT}" in shown
+    assert content(lesson.bot) == lesson.before, "nothing is written before the yes"
+    lesson.terminal.press("y", ENTER)
+    lesson.terminal.wait_for("已写回")
+    assert lesson.terminal.end() == 0
+
+    after = content(lesson.bot)
+    changed = {name for name in {**lesson.before, **after} if lesson.before.get(name) != after.get(name)}
+    file = "data/nlu/service.yml"
+    assert changed == {file, str(NEW_STORIES)}
+    assert (
+        after["data/nlu/service.yml"].replace(f"    - {TEXT}\n".encode(), b"") == lesson.before["data/nlu/service.yml"]
+    )
+    assert ("human_handoff", TEXT) in lessons.read(lesson.bot).examples
+    (story,) = lessons.read(lesson.bot).stories
+    assert [step["intent"] for step in story["steps"] if "intent" in step] == ["human_handoff"]
+
+
+def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
+    """The operator wants another action than the rules: told at once, for the bot could not be trained with it."""
+    lesson.say("谢谢")
+    lesson.confirm(True)
+    lesson.confirm(False)
+    lesson.terminal.choose("What is the next action of the bot?", "<create new action>")
+    lesson.terminal.wait_for("Please type the action name")
+    lesson.terminal.press("utter_flower", ENTER)
+    lesson.terminal.wait_for("Please type the message for your new bot response")
+    lesson.terminal.press("送您一朵小花", ENTER)
+    lesson.confirm(True)  # that it is said only after the training
+    while "action_listen" not in lesson.confirm(True):
+        pass
+    shown = lesson.export()
+    assert "新对话与规则矛盾" in shown
+    assert "送您一朵小花" in shown
+    lesson.terminal.press("n", ENTER)
+    assert lesson.terminal.end() == 0
+    assert content(lesson.bot) == lesson.before
+
+    (kept,) = (lesson.data / "interactive").glob("*.diff")
+    subprocess.run(["git", "apply", kept], cwd=lesson.bot.parent, check=True)
+    added = '  utter_flower:\n    - text: "送您一朵小花"\n'
+    assert (lesson.bot / "domain.yml").read_text().replace(added, "").encode() == lesson.before["domain.yml"]
+
+
+def test_a_kill_leaves_no_process_and_no_change(lesson: Lesson) -> None:
+    lesson.say("你好")
+    lesson.terminal.wait_for("(Y/n)")
+    family = psutil.Process(lesson.terminal.process.pid).children(recursive=True)
+    assert len(family) >= 3, "the actions, Rasa, and what ends them"
+    lesson.terminal.process.kill()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+    assert content(lesson.bot) == lesson.before
+
+
+def test_no_terminal_is_a_sentence() -> None:
+    command = [sys.executable, "-m", "ops.interactive"]
+    answer = subprocess.run(
+        command, cwd=settings.ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert answer.returncode == 2
+    assert "请在终端里运行" in answer.stderr
+    assert "Traceback" not in answer.stderr
