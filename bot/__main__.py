@@ -120,13 +120,13 @@ def interactive(model: Path) -> None:
                 marked.append(new)
         return str(stock_message({"text": message.get("text"), "entities": marked}))
 
-    DialogueStateTracker.as_story = as_story  # type: ignore[method-assign]
-    TrainingDataWriter.generate_message = staticmethod(generate_message)  # type: ignore[method-assign]
+    DialogueStateTracker.as_story = as_story
+    TrainingDataWriter.generate_message = staticmethod(generate_message)
 
     warnings.showwarning = lambda *about, **more: None  # of libraries about each other, between the lines of the chat
     run = Sanic.run
     # It opens Rasa's whole HTTP API, to the network too if left alone
-    Sanic.run = lambda app, **options: run(app, **(options | {"host": settings.HOST}))
+    Sanic.run = lambda app, **options: run(app, **(options | {"host": settings.HOST}))  # type: ignore[method-assign]
     # A file for what is new: into one that exists already Rasa would write everything else in its own way as well
     PATHS.update(nlu="lessons/nlu.yml", stories="lessons/stories.yml")
     options = {
