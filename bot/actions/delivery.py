@@ -45,12 +45,14 @@ def read_delivery(text: str) -> Slots:
         rest = rest.replace(name[0], " ")
     rest = re.sub(r"(?i)ord\s*\d+", " ", _LEAD.sub("", rest, count=1))
     parts = [part for part in re.split(r"[,，。;；\s]+", _LABEL.sub(" ", rest)) if part]
-    places = [part for part in parts if _PLACE.search(part)]
-    address = " ".join(places).strip()
+    places = [number for number, part in enumerate(parts) if _PLACE.search(part)]
+    # from the first place to the last, with the numbers between them ("漕溪路 250 号 5 楼")
+    address = " ".join(parts[places[0] : places[-1] + 1]) if places else ""
     if len(address) >= SHORTEST_ADDRESS and len(set(_PLACE.findall(address.lower()))) >= 2:
         found["address"] = address
         if "recipient_name" not in found and "phone" in found:
-            others = [part for part in parts if part not in places and re.fullmatch(r"[\u4e00-\u9fff·]{2,4}", part)]
+            outside = parts[: places[0]] + parts[places[-1] + 1 :]
+            others = [part for part in outside if re.fullmatch(r"[\u4e00-\u9fff·]{2,4}", part)]
             if len(others) == 1:
                 found["recipient_name"] = others[0]
     return found

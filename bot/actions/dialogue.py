@@ -9,7 +9,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot.actions import agenda
 from bot.actions.forms import all_forms, finish, form_opened_by
 from bot.actions.handoff import Handoff, note_misunderstood
-from bot.actions.malls import get_mall
+from bot.actions.malls import get_desk, get_mall
 from bot.actions.order_choice import PROVED
 from bot.actions.turn import Turn, asked_before
 from bot.actions.wording import Domain, has_response, title, word
@@ -31,6 +31,8 @@ class Stop(Action):
         form = next((kind() for kind in all_forms() if kind.form == tracker.get_slot("flow")), None)
         if ticket_id := await self._written_after_all(tracker):
             dispatcher.utter_message(response="utter_ticket_exists", ticket_id=ticket_id)
+        elif form is None and await (await get_desk()).withdraw(tracker.sender_id):
+            dispatcher.utter_message(response="utter_handoff_withdrawn")
         else:
             dispatcher.utter_message(response="utter_stopped" if form else "utter_nothing_to_stop")
         ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("order_id", None), SlotSet("offer", None)]

@@ -105,8 +105,12 @@ class CompareProducts(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn = Turn.of(tracker)
         listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
-        named = turn.entities.get("product") or []
-        if len(named) < 2 and len(listed) >= 2:
+        named = [*turn.entities.get("product", ()), *turn.entities.get("category", ())][:2]
+        products: Sequence[Product]
+        if len(named) == 2:
+            mall = await get_mall()
+            products = [product for name in named for product in await mall.find_products(str(name), limit=1)]
+        elif len(listed) >= 2:
             products = await _known(listed[:2])
         else:
             products = await products_in_question(tracker, turn, limit=2)

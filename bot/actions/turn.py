@@ -19,6 +19,7 @@ LIKELY = 0.15
 
 MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d)")
 
+_NUMBER = re.compile(r"(?=[A-Za-z]*\d)[A-Za-z0-9]{6,}")
 _GIVES_UP = re.compile(
     r"(?:那|我|还是|算了|先|暂时|就)*不(?:想|用|再)?(?:退|换|改|绑|开|取消|撤|办|弄|搞)(?:定)?(?:货|款|票|地址)?了(?:吧|啊|哈|谢谢)?"
 )
@@ -83,7 +84,9 @@ class Turn:
 
     @property
     def yes(self) -> bool | None:
-        """A yes or a no; one that was too short to be sure of is sure enough as an answer."""
+        """A yes or a no; one that was too short to be sure of is sure enough as an answer. A number is neither."""
+        if _NUMBER.search(self.text):
+            return None
         if self.intent in ("affirm", "deny"):
             return self.intent == "affirm"
         yes, no = self.ranking.get("affirm", 0.0), self.ranking.get("deny", 0.0)
