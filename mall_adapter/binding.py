@@ -50,8 +50,7 @@ async def prove(
         .where(models.Customer.phone_index == models.phone_index(phone), models.Order.id == order_id)
     )
     if customer_id := await session.scalar(owner):
-        attempt.wrong_tries = 0
-        return customer_id
+        return customer_id  # wrong tries stay counted, or one's own proof would buy five more at somebody else's
     attempt.wrong_tries += 1
     if attempt.wrong_tries < WRONG_TRIES:
         return WrongProof(WRONG_TRIES - attempt.wrong_tries)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from mall_adapter import BindingLocked, Customer, SqlMall, WrongProof
@@ -36,3 +38,31 @@ async def test_five_wrong_tries_lock_for_an_hour(mall: SqlMall, clock: Clock) ->
     assert await mall.bind_with_proof("web:other", "13800005678", "ORD10001")
     clock.advance(minutes=61)
     assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10001")
+
+
+async def test_ones_own_proof_gives_no_new_tries_at_another(mall: SqlMall) -> None:
+    with pytest.raises(WrongProof):
+        await mall.bind_with_proof("web:guest", "13900000000", "ORD20001")
+    await mall.bind_with_proof("web:guest", "13800005678", "ORD10001")
+    with pytest.raises(WrongProof) as wrong:
+        await mall.bind_with_proof("web:guest", "13900000001", "ORD20001")
+    assert wrong.value.tries_left == 3
+
+
+async def test_wrong_tries_are_forgotten_after_an_hour(mall: SqlMall, clock: Clock) -> None:
+    for minutes in (0, 59):
+        clock.advance(minutes=minutes)
+        with pytest.raises(WrongProof) as wrong:
+            await mall.bind_with_proof("web:guest", "13800000000", "ORD10001")
+    assert wrong.value.tries_left == 3
+    clock.advance(minutes=2)
+    with pytest.raises(WrongProof) as wrong:
+        await mall.bind_with_proof("web:guest", "13800000000", "ORD10001")
+    assert wrong.value.tries_left == 4
+
+
+async def test_tries_at_once_are_all_counted(malls: list[SqlMall]) -> None:
+    tries = [malls[n % 3].bind_with_proof("web:guest", f"1380000000{n}", "ORD10001") for n in range(9)]
+    refused = await asyncio.gather(*tries, return_exceptions=True)
+    assert sorted(error.tries_left for error in refused if isinstance(error, WrongProof)) == [1, 2, 3, 4]
+    assert sum(isinstance(error, BindingLocked) for error in refused) == 5
