@@ -16,7 +16,7 @@ LONGEST = {"recipient_name": 40, "address": 200}
 
 def check(change: DeliveryChange) -> None:
     """Raises InvalidDelivery with the field that cannot be right."""
-    if change.phone is not None and not re.fullmatch(r"1[3-9]\d{9}", change.phone):
+    if change.phone is not None and not re.fullmatch(r"1[3-9][0-9]{9}", change.phone):
         raise InvalidDelivery("phone")
     for field, longest in LONGEST.items():
         value = getattr(change, field)

@@ -46,6 +46,7 @@ async def test_only_the_owner_sends_an_order_elsewhere(mall: SqlMall) -> None:
     [
         (DeliveryChange(phone="12345"), "phone"),
         (DeliveryChange(phone="1391111222a"), "phone"),
+        (DeliveryChange(phone="1391111２２２２"), "phone"),  # a courier dials what is stored
         (DeliveryChange(address=" "), "address"),
         (DeliveryChange(recipient_name="王" * 41), "recipient_name"),
         (DeliveryChange(), "address"),
