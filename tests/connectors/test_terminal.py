@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -57,7 +58,10 @@ def test_ctrl_c_leaves_without_a_traceback(gateway: Gateway, rasa: FakeRasa, ctr
     output = b""
     while "您: ".encode() not in output:
         output += os.read(controller, 1024)
-    process.send_signal(signal.SIGINT)
+    while process.poll() is None:  # a first Ctrl-C may come before the prompt listens for it
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2)
     while True:
         try:
             piece = os.read(controller, 1024)
