@@ -17,6 +17,7 @@ from pathlib import Path
 
 ENTER, DOWN, CTRL_C = "\r", "\x1b[B", "\x03"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]|\r")
+CHOICE = re.compile(r"^(?: » |   )(?=\S)", re.MULTILINE)
 ROWS, COLUMNS = 200, 240  # a long list is shown as a whole, and no line is broken
 
 
@@ -55,7 +56,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while (at := self.shown.find(words, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{words!r} not within {seconds:g} s:\n{self.last()}"
-            assert self._read(1), f"the program ended without {words!r}:\n{self.last()}"
+            assert self._read(1), f"ended ({self.process.wait(30)}) without {words!r}:\n{self.last()}"
         start, self._seen = self._seen, at + len(words)
         return self.shown[start : self._seen]
 
@@ -64,8 +65,8 @@ class Terminal:
         self.wait_for(question)
         start = self._seen
         self.wait_for(choice)
-        lines = self.shown[start : self._seen].splitlines()[1:]
-        self.press(*[DOWN] * (len(lines) - 1), ENTER)
+        above = len(CHOICE.findall(self.shown[start : self._seen])) - 1
+        self.press(*[DOWN] * above, ENTER)
 
     def end(self, seconds: float = 60) -> int:
         """The exit status, once everything is shown."""

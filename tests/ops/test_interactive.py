@@ -140,6 +140,12 @@ def test_every_other_line_stays_where_it_is(bot: Path) -> None:
     assert text == expected + "    - 我的订单呢\n"
 
 
+def test_of_two_files_the_one_with_more_lines_of_the_intent_gets_it(bot: Path) -> None:
+    for name in ("a.yml", "z.yml"):
+        (bot / "data/nlu" / name).write_text("nlu:\n- intent: order_status\n  examples: |\n    - 单子咋样了\n")
+    assert changes(bot, taught(("order_status", "东西发了没")))[0] == "+++ b/bot/data/nlu/orders.yml"
+
+
 def test_an_entity_that_examples_teach_keeps_its_mark(bot: Path) -> None:
     file = "data/nlu/orders.yml"
     (bot / file).write_text(ORDERS.replace("- 包裹呢", "- [裙子](item)到了没"))
@@ -229,12 +235,18 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_a_write_that_fails_changes_nothing(bot: Path) -> None:
+def test_a_write_that_fails_changes_nothing(bot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(bot.parent)
-    (bot / "data/stories").mkdir()
-    (bot / NEW_STORIES).mkdir()  # in the place of a file
-    files = {lessons.DOMAIN: "intents: []\n", NEW_INTENTS: "nlu: []\n", NEW_STORIES: "stories: []\n"}
-    with pytest.raises(OSError):
+    replace, calls = Path.replace, iter((False, False, True, False, False, False))
+
+    def on_a_failing_disk(staged: Path, target: Path) -> Path:
+        if next(calls):
+            raise OSError("input/output error")
+        return replace(staged, target)
+
+    files = {NEW_INTENTS: "nlu: []\n", lessons.DOMAIN: "intents: []\n", Path("data/rules/dialogue.yml"): "rules: []\n"}
+    monkeypatch.setattr(Path, "replace", on_a_failing_disk)
+    with pytest.raises(OSError, match="input/output error"):
         lessons.write(bot, files)
     assert content(bot.parent) == before
 
@@ -288,7 +300,7 @@ def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     lesson.terminal.choose("What intent is it?", "human_handoff")
     lesson.terminal.wait_for("Please mark the entities")
     lesson.terminal.press(ENTER)
-    while "action_listen" not in lesson.confirm(True):
+    while "wants to run 'action_listen'" not in lesson.confirm(True):
         pass
     shown = lesson.export()
     assert f"+    - {TEXT}" in shown
@@ -320,8 +332,8 @@ def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
     lesson.terminal.wait_for("Please type the message for your new bot response")
     lesson.terminal.press("送您一朵小花", ENTER)
     lesson.confirm(True)  # that it is said only after the training
-    while "action_listen" not in lesson.confirm(True):
-        pass
+    lesson.confirm(False)
+    lesson.terminal.choose("What is the next action of the bot?", "action_listen")
     shown = lesson.export()
     assert "新对话与规则矛盾" in shown
     assert "送您一朵小花" in shown
