@@ -161,7 +161,7 @@ def test_walk(stack: Stack) -> None:
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=int(os.environ.get("WALK_EXAMPLES", "40")),
+            max_examples=int(os.environ.get("WALK_EXAMPLES", "20")),
             stateful_step_count=int(os.environ.get("WALK_STEPS", "50")),
             deadline=None,
             phases=(Phase.explicit, Phase.generate),

@@ -78,6 +78,10 @@ session_config:
   session_expiration_time: 60 # minutes
 """
 
+needs_patience = pytest.mark.skipif(
+    not os.environ.get("INTERACTIVE_TESTS"), reason="drives a terminal for minutes; INTERACTIVE_TESTS=1 runs it"
+)
+
 
 @pytest.fixture
 def bot(tmp_path: Path) -> Path:
@@ -294,6 +298,7 @@ def lesson(tmp_path: Path) -> Iterator[Lesson]:
 TEXT = "ORD12345这单赶紧给我弄一弄吧拜托拜托"
 
 
+@needs_patience
 def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     lesson.say(TEXT)
     lesson.confirm(False)
@@ -321,6 +326,7 @@ def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     assert [step["intent"] for step in story["steps"] if "intent" in step] == ["human_handoff"]
 
 
+@needs_patience
 def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
     """The operator wants another action than the rules: told at once, for the bot could not be trained with it."""
     lesson.say("谢谢")
@@ -347,6 +353,7 @@ def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
     assert (lesson.bot / "domain.yml").read_text().replace(added, "").encode() == lesson.before["domain.yml"]
 
 
+@needs_patience
 def test_a_kill_leaves_no_process_and_no_change(lesson: Lesson) -> None:
     lesson.say("你好")
     lesson.terminal.wait_for("(Y/n)")
