@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import logging
 import os
 import sys
@@ -151,9 +150,6 @@ def main() -> None:
     teaching.add_argument("model", type=Path)
     arguments = parser.parse_args()
     models = settings.ROOT / (os.environ.get("MODELS_DIR") or "models")
-    # skops, which reads and writes the intent classifier, looks for 765 names in every module that is loaded before it:
-    # 2 s now, 8 s after TensorFlow
-    importlib.import_module("skops.io")
     if arguments.command == "serve":
         serve(models)
     elif arguments.command == "interactive":

@@ -1,4 +1,4 @@
-"""Run-time patches of Rasa 3.6.21: four that save time, one that keeps turns whole.
+"""Run-time patches of Rasa 3.6.21: three that save time, one that keeps turns whole.
 
 Each is made for one function as it stands in that release: :func:`apply` compares the function's source with a
 fingerprint and, where they differ, warns and leaves Rasa as it is. A test fails then: no update loses a patch unseen.
@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any
 
-from numpy import asfortranarray
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.processor import MessageProcessor
-from rasa.nlu.classifiers.logistic_regression_classifier import LogisticRegressionClassifier
 from rasa.shared.core.events import Event
 from rasa.shared.core.trackers import DialogueStateTracker
 
@@ -83,22 +81,6 @@ def _copy_without_replay(stock: Function) -> Function:
     return copy_tracker
 
 
-def _lay_out_for_one_message(stock: Function) -> Any:
-    """To multiply one sparse row scipy flattens the matrix of coefficients: a copy of megabytes for each message,
-    unless they lie in memory in that order already."""
-
-    function: Function = stock.__func__  # type: ignore[attr-defined]  # of the class method: subclasses load themselves
-
-    @wraps(function)
-    def load(cls: type[LogisticRegressionClassifier], *arguments: Any, **named: Any) -> LogisticRegressionClassifier:
-        classifier = function(cls, *arguments, **named)
-        if hasattr(classifier.clf, "coef_"):
-            classifier.clf.coef_ = asfortranarray(classifier.clf.coef_)
-        return classifier
-
-    return classmethod(load)
-
-
 def _abandon_failed_actions(stock: Function) -> Function:
     """Stock logs any error of an action, its words included, and goes on as if the action had done nothing."""
 
@@ -125,7 +107,6 @@ PATCHES = (
     Patch(RemoteAction, "_validate_action_result", "f8cdb4be68123961", _trust_the_action_server),
     Patch(Event, "resolve_by_type", "b5cf570fa7f286c7", _remember_event_types),
     Patch(DialogueStateTracker, "copy", "dfa48dca9f355ad1", _copy_without_replay),
-    Patch(LogisticRegressionClassifier, "load", "2d8ec27bf0582219", _lay_out_for_one_message),
     Patch(MessageProcessor, "_run_action", "6d383d0179ef1187", _abandon_failed_actions),
 )
 

@@ -1,7 +1,7 @@
 """Tokens for Chinese without a word list: single characters, runs of letters, runs of digits, emoji.
 
-Word n-grams over these tokens (``CountVectorsFeaturizer`` with ``analyzer: word``) carry what segmentation would, no
-name of a product can be cut in the wrong place, and entity spans always begin and end with a token.
+Pairs of these tokens (``classifier.py``) carry what segmentation would, no name of a product can be cut in the wrong
+place, and entity spans always begin and end with a token.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from rasa.shared.nlu.training_data.message import Message
 from bot.components.text import normalize
 
 _EMOJI = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-_TOKEN = re.compile(
-    rf"(?P<number>(?:ord[ :#.–—_-]*)?[0-9]{{4,}})|[0-9]+|[a-z\u00df-\u024f]+|(?P<emoji>[{_EMOJI}])|[^\W_]"
-)
+_TOKEN = re.compile(rf"(?P<number>(?:ord[ :#.–—_-]*)?[0-9]{{4,}})|[0-9]+|[a-z\u00df-\u024f]+|[{_EMOJI}]|[^\W_]")
 
 PHONE_TAIL = "digits4"
 NUMBER = "digits"
 NOTHING = "nothing"
-"""Text of the one token of a message without words: the stock featurizers and classifiers fail on an empty list."""
+"""Text of the one token of a message without words."""
 
 
 def _word(match: re.Match[str]) -> str:
     if match["number"]:
         return PHONE_TAIL if len(match["number"]) == len("5678") else NUMBER
-    if match["emoji"]:  # the featurizer's vectorizer counts only word characters: an emoji goes by its number
-        return f"emoji{ord(match.group()):x}"
     return match.group()
 
 

@@ -23,7 +23,6 @@ from typing import Any
 os.environ.update(RASA_TELEMETRY_ENABLED="false", TF_CPP_MIN_LOG_LEVEL="3", SQLALCHEMY_SILENCE_UBER_WARNING="1")
 
 import numpy as np
-import skops.io  # noqa: F401  (before TensorFlow, see bot/__main__.py)
 import structlog
 import yaml
 from rasa.core.agent import Agent

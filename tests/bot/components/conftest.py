@@ -29,8 +29,7 @@ assistant_id: tiny
 language: zh
 pipeline:
   - name: bot.components.tokenizer.CharacterTokenizer
-  - {name: CountVectorsFeaturizer, analyzer: word, max_ngram: 2}
-  - name: LogisticRegressionClassifier
+  - {name: bot.components.classifier.LinearIntentClassifier, folds: 2}
   - {name: FallbackClassifier, threshold: 0.3}
   - {name: RegexEntityExtractor, use_word_boundaries: false}
   - name: bot.components.entities.ShopEntityExtractor

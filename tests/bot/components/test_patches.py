@@ -5,13 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import numpy as np
 import pytest
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.processor import MessageProcessor
-from rasa.engine.graph import ExecutionContext, GraphSchema
-from rasa.engine.storage.resource import Resource
-from rasa.nlu.classifiers.logistic_regression_classifier import LogisticRegressionClassifier
 from rasa.shared.core.events import ActionExecutionRejected, ActiveLoop, Event, Restarted, SlotSet
 from rasa.shared.core.trackers import EventVerbosity
 
@@ -65,28 +61,6 @@ async def test_a_copy_of_a_tracker_is_what_a_replay_gives_and_stands_alone(bot: 
     copied.update(Restarted())
     assert tracker.current_state(EventVerbosity.ALL) == before
     assert not tracker.is_active_loop_rejected
-
-
-def test_a_classifier_of_our_own_loads_as_itself(patched: None) -> None:
-    class OurClassifier(LogisticRegressionClassifier):
-        """As ``bot.components.classifier`` derives it."""
-
-    class EmptyStorage:
-        def read_from(self, resource: Resource) -> None:
-            raise ValueError("nothing was stored")
-
-    config = LogisticRegressionClassifier.get_default_config()
-    context = ExecutionContext(GraphSchema({}), node_name="classifier")
-    loaded = OurClassifier.load(config, EmptyStorage(), Resource("classifier"), context)
-    assert type(loaded) is OurClassifier
-
-
-async def test_coefficients_lie_in_the_order_in_which_they_are_multiplied(bot: Bot) -> None:
-    assert bot.agent.processor
-    nodes = bot.agent.processor.graph_runner._instantiated_nodes.values()
-    (classifier,) = [node._component for node in nodes if "LogisticRegression" in type(node._component).__name__]
-    flattened = classifier.clf.coef_.T.ravel()
-    assert np.shares_memory(flattened, classifier.clf.coef_)
 
 
 class Failing:
