@@ -30,7 +30,7 @@ Slots: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
 OF_EVERY_FORM = ("flow", "flow_intent", "request_key", "confirm", "change", "failures", "switch_to", "problem")
-SURE_TO_STOP = 0.8
+SURE_TO_STOP = 0.9
 """Confidence from which a stop is one, whatever else the message says."""
 
 PATIENCE = 2
