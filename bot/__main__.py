@@ -70,13 +70,13 @@ def train(models: Path, name: str | None) -> None:
     from rasa.utils.log_utils import configure_structlog
 
     configure_structlog(logging.INFO)
-    os.environ.setdefault("RASA_CACHE_DIRECTORY", str(models / ".cache"))
     result = train_model(
         domain=str(BOT / "domain.yml"),
         config=str(BOT / "config.yml"),
         training_files=[str(BOT / "data")],
         output=str(models),
         fixed_model_name=name,
+        force_training=True,  # what Rasa remembers of the last training does not notice changes of lists and code
     )
     if not result.model:
         raise SystemExit("No model was trained; the messages above say why.")

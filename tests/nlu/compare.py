@@ -23,7 +23,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 
 import settings
-from bot.components.classifier import features
+from bot.components.linear import features
 from bot.components.tokenizer import CharacterTokenizer
 from tests.nlu.evaluate import HERE, lines
 
@@ -42,7 +42,7 @@ def with_gaps(words: Words) -> list[str]:
 
 
 def with_sounds(words: Words) -> list[str]:
-    sounds = lazy_pinyin(words)
+    sounds = lazy_pinyin(list(words))
     return features(words) + [f"~{sound}" for sound in runs(2)(sounds)]
 
 
