@@ -28,8 +28,11 @@ from tests.stack import Stack
 
 HELD_OUT = sorted((Path(__file__).parents[1] / "nlu").glob("heldout*.yml"))
 MODELS = ("ORD12345", "ORD12346", "ORD12348", "ORD12350")
-SUMMARY = ("确认提交吗", "确认修改吗", "确认申请吗", "确认吗", "要取消订单", "要撤销工单")
-"""Words of the questions that a yes answers before something is written."""
+SUMMARY = (
+    *("确认提交吗", "确认修改吗", "确认申请吗", "确认吗", "要取消订单", "要撤销工单"),
+    *("Shall I submit it", "Shall I change it", "Shall I request it", "Cancel order", "Withdraw ticket"),
+)
+"""Words of the questions that a yes answers before something is written, in both languages."""
 
 ANSWERS = (
     *("5678", "尾号5678", "0000", "第二个", "最后一个", "全部", "没拆", "用过了", "颜色不喜欢", "质量问题", "不想要了"),
