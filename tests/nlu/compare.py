@@ -135,7 +135,7 @@ class Sklearn:
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=False)
-class EncoderFeaturizer(DenseFeaturizer, GraphComponent):
+class EncoderFeaturizer(DenseFeaturizer, GraphComponent):  # type: ignore[misc]  # Rasa has no types
     """:func:`dense` of each message, as Rasa's components want it."""
 
     def __init__(self, config: dict[str, Any]) -> None:
