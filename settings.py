@@ -1,13 +1,15 @@
 """Settings of the whole house, read from the environment; every one has a default that runs on one machine.
 
 Standard library only, Python 3.10 and newer: both environments (Rasa's and the app's) read the same names.
-The names are listed in README.md. Nothing here is a secret; secrets live in files under ``DATA_DIR`` with mode 0600.
+The names are listed in README.md. Secrets live in files under ``DATA_DIR`` with mode 0600.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from datetime import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -92,25 +94,37 @@ def bind_host() -> str:
     return os.environ.get("BIND_HOST") or HOST
 
 
-def desk_hours() -> str:
-    """When people answer, in Shanghai (``DESK_HOURS``, default ``09:00-21:00``)."""
-    return os.environ.get("DESK_HOURS") or "09:00-21:00"
-
-
-def admin_token() -> str:
-    """What operators sign in with (``ADMIN_TOKEN``); made on first use and kept in ``DATA_DIR``, mode 0600."""
-    if given := os.environ.get("ADMIN_TOKEN"):
-        return given
-    path = data_dir() / "admin_token"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(24))
-    return path.read_text().strip()
-
-
 def public_url() -> str:
     """Address under which customers reach the gateway (``PUBLIC_URL``); https makes its cookies secure."""
     return (os.environ.get("PUBLIC_URL") or f"http://{HOST}:{gateway_port()}").rstrip("/")
+
+
+def desk_hours() -> tuple[time, time]:
+    """When people serve, every day in Asia/Shanghai (``DESK_HOURS``, default ``09:00-21:00``): opening and closing."""
+    value = os.environ.get("DESK_HOURS") or "09:00-21:00"
+    clock = r"([01]\d|2[0-4]):([0-5]\d)"
+    found = re.fullmatch(f"{clock}-{clock}", value)
+    minutes = [int(part) for part in found.groups()] if found else [0, 0, 0, 0]
+    opens, closes = minutes[0] * 60 + minutes[1], minutes[2] * 60 + minutes[3]
+    if not opens < closes <= 24 * 60:
+        raise ValueError(f"DESK_HOURS must look like 09:00-21:00 and not pass midnight, not {value!r}")
+    return time(opens // 60, opens % 60), time.max if closes == 24 * 60 else time(closes // 60, closes % 60)
+
+
+def admin_token() -> str:
+    """What operators sign in with (``ADMIN_TOKEN``); without one it is made once, in ``DATA_DIR/admin_token``."""
+    if token := os.environ.get("ADMIN_TOKEN"):
+        return token
+    path = data_dir() / "admin_token"
+    if not path.exists():
+        draft = path.with_name(f".admin_token.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+        try:
+            os.link(draft, path)  # whole, and never over one that another process has just made
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text("ascii").strip()

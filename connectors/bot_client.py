@@ -1,17 +1,21 @@
-"""The gateway's line to the bot: Rasa's own input channel (bot/components/channel.py) over HTTP."""
+"""The gateway's line to the bot: Rasa's own input channels (bot/components/channel.py, desk.py) over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from dataclasses import asdict
+from typing import TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from connectors.messages import InboundMessage, Reply
+from connectors.messages import InboundMessage, Recorded, Reply
+from mall_adapter import Dispatch
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer", bound=BaseModel)
 
 PATIENCE = 25.0
 """Seconds for one message, all tries together: the supervisor brings a dead bot back within about 15."""
@@ -27,22 +31,12 @@ class BotUnavailable(Exception):
 class BotClient:
     def __init__(self, http: httpx.AsyncClient, url: str, patience: float = PATIENCE) -> None:
         self._http = http
-        self._url = f"{url}/webhooks/gateway"
+        self._url = f"{url}/webhooks"
         self._patience = patience
         self._timeout = httpx.Timeout(patience, connect=2.0)
 
     async def healthy(self) -> bool:
-        return (await self._http.get(f"{self._url}/health")).status_code == httpx.codes.OK
-
-    async def tell(self, sender: str, event: str, text: str = "", message_id: str = "") -> None:
-        """A person takes over (``pause``), speaks (``said``) or hands back (``resume``); doing it twice is once."""
-        body = {"sender": sender, "event": event, "text": text, "message_id": message_id}
-        try:
-            response = await self._http.post(f"{self._url}/desk", json=body, timeout=self._timeout)
-        except httpx.TransportError as error:
-            raise BotUnavailable(type(error).__name__) from None
-        if response.status_code != httpx.codes.OK:
-            raise BotUnavailable(f"status {response.status_code}")
+        return (await self._http.get(f"{self._url}/gateway/health")).status_code == httpx.codes.OK
 
     async def send(self, message: InboundMessage) -> Reply:
         """Deliver one message and return the bot's answer.
@@ -50,32 +44,38 @@ class BotClient:
         A bot that is away (no connection, 503) is asked again under the same message id: if it had saved the turn
         before it went, it answers with what it said then.
         """
+        return await self._ask("gateway/webhook", asdict(message), Reply)
+
+    async def tell(self, dispatch: Dispatch) -> Recorded:
+        """Let the bot know what happened at the service desk; in the same way it records it once."""
+        body = {name: getattr(dispatch, name) for name in ("sender", "event", "text", "message_id")}
+        return await self._ask("desk/event", body, Recorded)
+
+    async def _ask(self, path: str, body: dict[str, str], kind: type[Answer]) -> Answer:
         attempt, fault = 0, ""
         try:
             async with asyncio.timeout(self._patience):
                 while True:
                     try:
-                        response = await self._http.post(
-                            f"{self._url}/webhook", json=asdict(message), timeout=self._timeout
-                        )
+                        response = await self._http.post(f"{self._url}/{path}", json=body, timeout=self._timeout)
                     except httpx.TransportError as error:
                         fault = type(error).__name__
                     else:
                         if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                            return self._read(response)
+                            return self._read(response, kind)
                         fault = "status 503"
-                    log.warning("turn %s: bot away (%s), asking again", message.message_id, fault)
+                    log.warning("turn %s: bot away (%s), asking again", body["message_id"], fault)
                     await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
                     attempt += 1
         except TimeoutError:
             raise BotUnavailable(f"{fault or 'no answer'} after {attempt + 1} tries") from None
 
     @staticmethod
-    def _read(response: httpx.Response) -> Reply:
+    def _read(response: httpx.Response, kind: type[Answer]) -> Answer:
         if response.status_code != httpx.codes.OK:
             raise BotUnavailable(f"status {response.status_code}")
         try:
-            return Reply.model_validate_json(response.content)
+            return kind.model_validate_json(response.content)
         except ValidationError as error:
             # the details would quote the conversation
             raise BotUnavailable(f"not an answer: {error.error_count()} faults") from None

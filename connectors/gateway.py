@@ -1,4 +1,4 @@
-"""The gateway: one HTTP address for customers' messages, the web chat and the health of the whole.
+"""The gateway: one HTTP address for customers' messages, the web chat, the operators and the health of the whole.
 
 It keeps nothing of a message: the bot's conversation store is the one place that knows which were answered. A message
 sent again under its id within the session gets the recorded answer from there, even with another text. The gateway
@@ -26,11 +26,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 import settings
+from connectors import dashboard
 from connectors.bot_client import BotClient, BotUnavailable
-from connectors.dashboard import dashboard
+from connectors.dashboard.operators import Refused
 from connectors.hardening import Hardening
 from connectors.health import health
 from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply, caller
+from connectors.outbox import Outbox
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from mall_adapter import Desk, watch_names
@@ -39,11 +41,10 @@ from privacy import KeyRing
 log = logging.getLogger(__name__)
 
 WEB = Path(__file__).parent / "web"
-DASHBOARD = Path(__file__).parent / "dashboard"
 
-LISTENING = BotMessage(text="您的消息收到了，人工客服会尽快回复您。", custom={"desk": True, "receipt": True})
-"""The bot keeps silent only while a person has taken over; the customer is told so rather than nothing. A page that
-shows what the person writes need not show it again and again (``receipt``)."""
+LISTENING = BotMessage(text="已转给人工客服。", custom={"desk": "claimed"})
+"""The receipt while a person has taken over and the bot keeps silent. A page that shows people's answers by themselves
+need not show it; everybody else hears something rather than nothing."""
 
 # what a caller did wrong, by the type of pydantic's complaint; our own complaints carry their words themselves
 COMPLAINTS = {
@@ -55,15 +56,7 @@ COMPLAINTS = {
     "string_too_long": "{field} 太长了。",
     "string_pattern_mismatch": "{field} 只能用字母、数字和 . _ : -，最多 64 个。",
 }
-REFUSALS = {
-    401: "请先登录。",
-    403: "这个请求不是从本页面发出的。",
-    409: "现在不能这样做。",
-    429: "试得太多了，请稍后再来。",
-    404: "没有这个地址。",
-    405: "这个地址不支持这种请求。",
-    413: "内容太大了，请缩短后再发。",
-}
+REFUSALS = {404: "没有这个地址。", 405: "这个地址不支持这种请求。", 413: "内容太大了，请缩短后再发。"}
 
 
 def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
@@ -79,23 +72,21 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     )
     bot = BotClient(http, settings.rasa_url())
     turns = Turns()
+    desk = Desk(engine, settings.desk_hours())
+    outbox = Outbox(desk, bot)
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     callers = ring.derive("api_sender")
-    desk = Desk(engine)
-
-    def speaker(name: str | None, request: Request, response: Response) -> str:
-        """A caller's own conversation, or the visitor of the cookie."""
-        response.headers["Cache-Control"] = "no-store"
-        if name is not None:
-            return caller(callers, name)
-        return f"web:{visitors.identify(request) or visitors.remember(response, None)}"
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch_names(engine, settings.catalogue_file()))
+        tasks = [
+            asyncio.create_task(watch_names(engine, settings.catalogue_file())),
+            asyncio.create_task(outbox.keep_sending()),
+        ]
         yield
-        watching.cancel()
-        await asyncio.wait([watching])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await http.aclose()
         await engine.dispose()
 
@@ -111,14 +102,20 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         visitors.remember(response, visitors.identify(request))
         return response
 
-    app.include_router(dashboard(desk, bot, ring.derive("operator_cookie")))
-    app.mount("/dashboard/static", StaticFiles(directory=DASHBOARD / "static"))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=WEB / "static")))
+
+    def who(request: Request, conversation: str | None) -> str | None:
+        """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""
+        if conversation is not None:
+            return caller(callers, conversation)
+        visitor = visitors.identify(request)
+        return f"web:{visitor}" if visitor else None
 
     @app.post("/api/chat")
     async def chat(body: ChatRequest, request: Request, response: Response) -> dict[str, Any]:
         """Say something to the bot, as the visitor of the cookie or in a caller's own conversation."""
-        sender = speaker(body.sender, request, response)
+        sender = who(request, body.sender) or f"web:{visitors.remember(response, None)}"
+        response.headers["Cache-Control"] = "no-store"
         message = InboundMessage(sender, body.message_id or token_hex(16), body.text)
         async with turns.turn(sender):
             reply = await _answer(bot, message)
@@ -126,13 +123,20 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @app.get("/api/chat/updates")
     async def updates(
-        request: Request, response: Response, after: Annotated[int, Query(ge=0)] = 0, sender: str | None = None
+        request: Request,
+        response: Response,
+        sender: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
+        after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
     ) -> dict[str, Any]:
-        """What people have written to the speaker after the message ``after``, and whether more may come."""
-        who = speaker(sender, request, response)
-        live = await desk.live(who) is not None
-        messages = [{"id": message.id, "text": message.text} for message in await desk.messages(who, after)]
-        return {"messages": messages, "live": live}
+        """What came by itself after position ``after`` while a person talks; ``more``: ask again in a moment."""
+        response.headers["Cache-Control"] = "no-store"
+        found = who(request, sender)
+        more, news = await desk.updates(found, after) if found else (False, [])
+        last = news[-1].position if news else after
+        return {"more": more, "after": last, "messages": [message for each in news for message in each.messages]}
+
+    app.include_router(dashboard.router(ring, desk, outbox))
+    app.mount("/dashboard/static", StaticFiles(directory=dashboard.STATIC))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, Any]:
@@ -186,6 +190,10 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(BotUnavailable)
     async def bot_away(_: Request, error: BotUnavailable) -> JSONResponse:
         return _error(503, "bot_unavailable", "掌柜暂时走开了，马上回来。您的消息没有丢，请稍后重发。", 5)
+
+    @app.exception_handler(Refused)
+    async def refused_operator(_: Request, error: Refused) -> JSONResponse:
+        return _error(error.status, error.code, error.words, error.retry_after)
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:

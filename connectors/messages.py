@@ -36,12 +36,16 @@ def _readable(text: str) -> str:
     return text
 
 
+Words = Annotated[str, AfterValidator(_readable)]
+MessageId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
 class ChatRequest(BaseModel):
     """Body of ``POST /api/chat``. Without ``sender`` the visitor of the signed cookie is speaking."""
 
     sender: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    text: Annotated[str, AfterValidator(_readable)]
-    message_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] | None = None
+    text: Words
+    message_id: MessageId | None = None
 
 
 class Button(BaseModel):
@@ -70,6 +74,12 @@ class Reply(BaseModel):
 
     messages: list[BotMessage]
     understood: Understood
+
+
+class Recorded(BaseModel):
+    """The bot's answer to something that happened at the service desk: what the customer is to see of it."""
+
+    messages: list[BotMessage]
 
 
 def caller(key: bytes, conversation: str) -> str:

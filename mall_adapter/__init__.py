@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 import settings
 from mall_adapter.database import WRITES, create_engine, migrate
-from mall_adapter.desk import Desk, DeskError, Handoff, is_open, opens_at
+from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
+from mall_adapter.handoff import DeskEvent, Dispatch, Handoff, HandoffReason, HandoffStatus, Line, Misunderstood, Update
 from mall_adapter.mall import (
     BindingLocked,
     Coupon,
@@ -20,7 +23,6 @@ from mall_adapter.mall import (
     Decision,
     DeliveryChange,
     FreightPayer,
-    HandoffStatus,
     IdempotencyConflict,
     InvalidDelivery,
     InvalidInvoice,
@@ -67,9 +69,11 @@ __all__ = [
     "Decision",
     "DeliveryChange",
     "Desk",
-    "DeskError",
+    "DeskEvent",
+    "Dispatch",
     "FreightPayer",
     "Handoff",
+    "HandoffReason",
     "HandoffStatus",
     "IdempotencyConflict",
     "InvalidDelivery",
@@ -80,8 +84,10 @@ __all__ = [
     "InvoiceKind",
     "InvoiceRequest",
     "InvoiceStatus",
+    "Line",
     "Mall",
     "MallError",
+    "Misunderstood",
     "NotAllowed",
     "NotFound",
     "Order",
@@ -103,16 +109,15 @@ __all__ = [
     "TicketRequest",
     "TicketStatus",
     "TrackingEvent",
+    "Update",
     "Wish",
     "WrongPhoneTail",
     "WrongProof",
     "create_engine",
-    "is_open",
     "migrate",
     "open_desk",
     "open_mall",
     "open_to",
-    "opens_at",
     "watch_names",
     "write_names",
 ]
@@ -124,20 +129,23 @@ async def open_mall() -> AsyncIterator[Mall]:
 
     A database that never had a key ring gets one.
     """
-    engine = create_engine(settings.database_url())
-    try:
-        async with engine.execution_options(**WRITES).begin() as connection:
-            await connection.run_sync(verify_keyring)
+    async with _checked_engine() as engine:
         yield SqlMall(engine)
-    finally:
-        await engine.dispose()
 
 
 @asynccontextmanager
 async def open_desk() -> AsyncIterator[Desk]:
-    """The service desk in the same database; the mall was opened before, so the key ring fits."""
+    """The service desk of this house, whatever the mall; raises what :func:`open_mall` raises."""
+    async with _checked_engine() as engine:
+        yield Desk(engine, settings.desk_hours())
+
+
+@asynccontextmanager
+async def _checked_engine() -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings.database_url())
     try:
-        yield Desk(engine)
+        async with engine.execution_options(**WRITES).begin() as connection:
+            await connection.run_sync(verify_keyring)
+        yield engine
     finally:
         await engine.dispose()

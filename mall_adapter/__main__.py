@@ -1,7 +1,7 @@
 """``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it.
 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
-``… review`` lists what the bot did not understand, for trainers.
+``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from datetime import datetime
 
 import settings
-from mall_adapter import create_engine, migrate, open_desk, open_mall
+from mall_adapter import NotFound, create_engine, migrate, open_desk, open_mall
 from mall_adapter.database import SHOP_TIME
 from mall_adapter.names import write_names
 from privacy import KeyRingError
@@ -44,21 +44,32 @@ async def _names() -> None:
         await engine.dispose()
 
 
-async def _review() -> None:
-    """What the bot did not understand, newest first."""
+async def _review(done: int | None) -> None:
     async with open_desk() as desk:
-        for entry in await desk.misunderstood():
-            guesses = ", ".join(f"{name} {score:.2f}" for name, score in entry.guesses[:3])
-            print(f"{entry.time.astimezone(SHOP_TIME):%m-%d %H:%M}  {entry.text}  ({guesses})")
+        if done is not None:
+            await desk.settle(done)
+            return
+        for message in await desk.misunderstood():
+            guesses = ", ".join(f"{intent} {confidence:.2f}" for intent, confidence in message.guesses)
+            when = message.noted_at.astimezone(SHOP_TIME)
+            print(f"{message.id:>6}  {when:%m-%d %H:%M}  {message.text!r}\n        {guesses}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mall_adapter", description=__doc__)
-    commands = {"migrate": _migrate, "seed": _seed, "names": _names, "review": _review}
-    parser.add_argument("command", choices=commands)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("migrate", help="bring the database up to date")
+    commands.add_parser("seed", help="put the demo mall into it")
+    commands.add_parser("names", help="write down what customers call the goods")
+    review = commands.add_parser("review", help="what the bot did not understand, newest first")
+    review.add_argument("--done", type=int, metavar="ID", help="settle this one instead")
+    arguments = parser.parse_args()
     try:
-        asyncio.run(commands[parser.parse_args().command]())
-    except (KeyRingError, ValueError) as error:
+        if arguments.command == "review":
+            asyncio.run(_review(arguments.done))
+        else:
+            asyncio.run({"migrate": _migrate, "seed": _seed, "names": _names}[arguments.command]())
+    except (KeyRingError, NotFound, ValueError) as error:
         sys.exit(str(error))
 
 

@@ -1,313 +1,342 @@
-"""The service desk: customers who wait for a person, what people answer them, and what the bot did not understand.
+"""The service desk: who waits for a person, who talks with whom, and what the trainers should look at.
 
-No mall of somebody else has it, so it is no part of :class:`mall_adapter.mall.Mall`. Times are aware UTC; working hours
-are Shanghai's. Every text and every sender is stored encrypted.
+Not part of the mall: a foreign mall has no such thing. A hand-off goes waiting → claimed → ended, or is withdrawn while
+it waits. What an operator does is written together with the dispatch that takes it through the bot to the customer, so
+neither is ever there without the other. Methods that are called again with the same request change nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from itertools import takewhile
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-import settings
-from mall_adapter import models
-from mall_adapter.database import SHOP_TIME, WRITES, insert, insert_numbered
-from mall_adapter.mall import HandoffStatus
-from privacy.conversations import Row, conversation_of, open_events
-from privacy.keyring import current_ring
-from privacy.tables import conversation_event
-
-TRANSCRIPT_LINES = 200
-
+from mall_adapter import models, transcripts
+from mall_adapter.database import SHOP_TIME, WRITES, insert
+from mall_adapter.handoff import (
+    DeskEvent,
+    Dispatch,
+    Handoff,
+    HandoffReason,
+    HandoffStatus,
+    Line,
+    Misunderstood,
+    Update,
+)
+from mall_adapter.idempotency import claim
+from mall_adapter.mall import InvalidTransition, NotFound
+from privacy import blind_index
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
+RATED_WITHIN = timedelta(days=7)
+"""A later rating means something else."""
 
+REMEMBERED = timedelta(days=1)
+"""How long after its end a customer who comes back is still shown what an operator said."""
 
-class DeskError(Exception):
-    """What is wanted does not fit the state of the hand-off. Messages hold no personal data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    id: str  # "HF" + digits
-    sender: str
-    reason: str  # the intent that led here
-    status: HandoffStatus
-    requested_at: datetime
-    claimed_at: datetime | None
-    first_answer_at: datetime | None
-    ended_at: datetime | None
-    resolved: bool | None
-    rating: int | None  # 1 to 5
-
-
-@dataclass(frozen=True, slots=True)
-class DeskMessage:
-    """What the desk said to a customer; ``id`` rises."""
-
-    id: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One utterance of a conversation."""
-
-    who: str  # customer | bot | operator
-    text: str
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Misunderstood:
-    id: int
-    text: str
-    guesses: list[tuple[str, float]]
-    time: datetime
-
-
-def open_hours() -> tuple[time, time]:
-    """Shanghai's time. Raises ValueError when ``DESK_HOURS`` is not like ``09:00-21:00``."""
-    begin, _, end = settings.desk_hours().partition("-")
-    return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
-
-
-def is_open(now: datetime) -> bool:
-    begin, end = open_hours()
-    return begin <= now.astimezone(SHOP_TIME).time() < end
-
-
-def opens_at(now: datetime) -> datetime:
-    """When people are there again, in Shanghai; ``now`` when they are there."""
-    local = now.astimezone(SHOP_TIME)
-    if is_open(now):
-        return local
-    begin, _ = open_hours()
-    day: date = local.date() if local.time() < begin else local.date() + timedelta(days=1)
-    return datetime.combine(day, begin, SHOP_TIME)
+AHEAD = 20
+"""Updates that are given at once."""
 
 
 class Desk:
-    """Safe to share between tasks; ``clock`` gives the aware present."""
+    """Safe to share between tasks. ``hours`` are the first and the last moment of service in Asia/Shanghai, every day
+    (``time.max`` for midnight); ``clock`` gives the aware present."""
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        hours: tuple[time, time],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._reading = async_sessionmaker(engine)
         self._writing = async_sessionmaker(engine.execution_options(**WRITES))
-        self.clock = clock
+        self._hours = hours
+        self._clock = clock
 
-    # ---- the customer's side
+    # ---- when there are people ----
 
-    async def request(self, sender: str, reason: str) -> Handoff:
-        """Queues the sender; who waits already, or is being answered, keeps the place."""
-        who, now = models.sender_index(sender), self.clock()
+    def opens_at(self) -> datetime | None:
+        """When people are back (aware, Asia/Shanghai); None while they are there."""
+        opens, closes = self._hours
+        now = self._clock().astimezone(SHOP_TIME)
+        if opens <= now.time() < closes:
+            return None
+        day = now.date() if now.time() < opens else now.date() + timedelta(days=1)
+        return datetime.combine(day, opens, SHOP_TIME)
+
+    # ---- the customer's side ----
+
+    async def request(self, sender: str, reason: HandoffReason, idempotency_key: str) -> Handoff:
+        """The sender's live hand-off, made if there is none. A key that made one gives that one, even ended."""
         async with self._writing.begin() as session:
-            if known := await self._live(session, who):
-                return _to_handoff(known)
-            handoff_id = await insert_numbered(
-                session,
-                models.Handoff,
-                "HF",
-                now,
-                lambda _: {
-                    "sender_index": who,
-                    "sender": sender,
-                    "reason": reason,
-                    "status": HandoffStatus.WAITING,
-                    "requested_at": now,
-                },
-            )
-            return _to_handoff(await session.get_one(models.Handoff, handoff_id))
+            now = self._clock()
+            done = await claim(session, idempotency_key, now, "handoff", sender)
+            if not done.result_id:
+                row = await _live(session, sender) or await _enqueue(session, sender, reason, now)
+                done.result_id = str(row.id)
+            return _to_handoff(await _read(session, int(done.result_id)))
 
     async def live(self, sender: str) -> Handoff | None:
+        """The sender's hand-off that is waiting or claimed."""
         async with self._reading() as session:
-            found = await self._live(session, models.sender_index(sender))
-            return _to_handoff(found) if found else None
+            row = await _live(session, sender)
+            return _to_handoff(row) if row else None
 
-    async def before(self, handoff: Handoff) -> int:
-        """How many wait longer."""
-        query = (
-            select(func.count())
-            .select_from(models.Handoff)
-            .where(
-                models.Handoff.status == HandoffStatus.WAITING,
-                models.Handoff.requested_at < handoff.requested_at,
-            )
+    async def position(self, handoff: Handoff) -> int:
+        """How many others wait before this one; 0 also when it does not wait."""
+        if handoff.status is not HandoffStatus.WAITING:
+            return 0
+        before = select(func.count(models.Handoff.id)).where(
+            models.Handoff.status == HandoffStatus.WAITING, models.Handoff.id < handoff.id
         )
         async with self._reading() as session:
-            return await session.scalar(query) or 0
+            return await session.scalar(before) or 0
 
-    async def withdraw(self, sender: str) -> bool:
-        """The customer waits no longer; False when nobody waited, or somebody answers already."""
-        who = models.sender_index(sender)
+    async def withdraw(self, sender: str) -> Handoff | None:
+        """The customer no longer waits; None if nobody did. Raises InvalidTransition when it is claimed."""
         async with self._writing.begin() as session:
-            found = await self._live(session, who)
-            if found is None or found.status is not HandoffStatus.WAITING:
-                return False
-            found.status, found.ended_at = HandoffStatus.WITHDRAWN, self.clock()
-            return True
+            row = await _live(session, sender, lock=True)
+            if row is None:
+                return None
+            _require(row, HandoffStatus.WAITING)
+            row.status, row.ended_at = HandoffStatus.WITHDRAWN, self._clock()
+            return _to_handoff(row)
 
-    async def rate(self, sender: str, stars: int) -> bool:
-        """Rates the sender's last ended hand-off with 1 to 5 stars; False when there is none."""
+    async def rate(self, sender: str, stars: int) -> Handoff | None:
+        """Rates (1 to 5, else ValueError) the sender's last ended hand-off of this week; None if there is none.
+
+        A later rating of the same one replaces it.
+        """
         if not 1 <= stars <= 5:
             raise ValueError("a rating is 1 to 5 stars")
-        query = (
-            select(models.Handoff)
-            .where(
-                models.Handoff.sender_index == models.sender_index(sender),
-                models.Handoff.status == HandoffStatus.ENDED,
-            )
-            .order_by(models.Handoff.ended_at.desc())
-            .limit(1)
+        ended = _newest(sender).where(
+            models.Handoff.status == HandoffStatus.ENDED, models.Handoff.ended_at >= self._clock() - RATED_WITHIN
         )
         async with self._writing.begin() as session:
-            found = (await session.scalars(query)).one_or_none()
-            if found:
-                found.rating = stars
-            return found is not None
+            row = await session.scalar(ended)
+            if row is None:
+                return None
+            row.stars = stars
+            return _to_handoff(row)
 
-    async def messages(self, sender: str, after: int) -> Sequence[DeskMessage]:
-        """What the desk said to the sender after the message ``after``, oldest first."""
-        query = (
-            select(models.DeskMessage)
-            .where(models.DeskMessage.sender_index == models.sender_index(sender), models.DeskMessage.id > after)
-            .order_by(models.DeskMessage.id)
-            .limit(50)
-        )
+    async def updates(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Update]]:
+        """Whether more may come, and what the desk has for the customer after position ``after``, in order.
+
+        Without ``after``: everything of the last hand-off, unless it ended more than a day ago.
+        """
+        row = models.Outbox
+        query = select(row).where(row.sender_index == models.sender_index(sender)).order_by(row.position)
         async with self._reading() as session:
-            return [DeskMessage(row.id, row.text) for row in await session.scalars(query)]
+            last = await session.scalar(_newest(sender))
+            if last is None:
+                return False, []
+            live = last.status in LIVE
+            if after is not None:
+                query = query.where(row.position > after).limit(AHEAD)
+            elif live or (last.ended_at and last.ended_at > self._clock() - REMEMBERED):
+                query = query.where(row.handoff_id == last.id)
+            else:
+                return live, []
+            rows = (await session.scalars(query)).all()
+            # one that the bot has not recorded yet holds back what follows it
+            ready = list(takewhile(lambda each: each.messages is not None, rows))
+            more = live or len(ready) < len(rows) or len(rows) == AHEAD
+            return more, [Update(each.position, each.event, json.loads(each.messages or "[]")) for each in ready]
 
-    # ---- the people's side
+    # ---- the operator's side; every one raises NotFound for an unknown id ----
 
-    async def queue(self) -> Sequence[Handoff]:
-        """Live ones, those who wait longest first."""
-        query = select(models.Handoff).where(models.Handoff.status.in_(LIVE)).order_by(models.Handoff.requested_at)
+    async def handoff(self, handoff_id: int) -> Handoff:
         async with self._reading() as session:
-            return [_to_handoff(row) for row in await session.scalars(query)]
+            return _to_handoff(await _read(session, handoff_id))
 
-    async def handoff(self, handoff_id: str) -> Handoff:
+    async def open_handoffs(self) -> Sequence[Handoff]:
+        """Those that wait or are claimed, the longest waiting first."""
+        query = select(models.Handoff).where(models.Handoff.status.in_(LIVE)).order_by(models.Handoff.id)
         async with self._reading() as session:
-            return _to_handoff(await _get(session, handoff_id))
+            return [_to_handoff(row) for row in (await session.scalars(query)).all()]
 
-    async def claim(self, handoff_id: str) -> Handoff:
-        """Somebody answers now. Claiming again changes nothing."""
+    async def claim(self, handoff_id: int, operator: str) -> Handoff:
+        """Raises InvalidTransition when it is not waiting, unless this operator has claimed it."""
         async with self._writing.begin() as session:
-            found = await _get(session, handoff_id)
-            if found.status is HandoffStatus.WAITING:
-                found.status, found.claimed_at = HandoffStatus.CLAIMED, self.clock()
-            elif found.status is not HandoffStatus.CLAIMED:
-                raise DeskError(f"the hand-off is {found.status}")
-            return _to_handoff(found)
+            row = await _read(session, handoff_id, lock=True)
+            if (row.status, row.operator) != (HandoffStatus.CLAIMED, operator):
+                _require(row, HandoffStatus.WAITING)
+                row.status, row.operator, row.claimed_at = HandoffStatus.CLAIMED, operator, self._clock()
+                await _dispatch(session, row, DeskEvent.PAUSE, f"desk-{row.id}-pause", operator, self._clock())
+            return _to_handoff(row)
 
-    async def say(self, handoff_id: str, text: str, key: str) -> DeskMessage:
-        """Writes what is said to the customer, once for a ``key``; it is delivered from here."""
+    async def say(self, handoff_id: int, text: str, message_id: str) -> Handoff:
+        """An operator's words for the customer. Raises InvalidTransition when it is not claimed."""
         async with self._writing.begin() as session:
-            found = await _get(session, handoff_id)
-            if found.status is not HandoffStatus.CLAIMED:
-                raise DeskError(f"the hand-off is {found.status}")
-            found.first_answer_at = found.first_answer_at or self.clock()
-            return await self._write(session, found.sender_index, text, key)
+            row = await _read(session, handoff_id, lock=True)
+            if not await _dispatched(session, row, message_id):
+                _require(row, HandoffStatus.CLAIMED)
+                row.first_answer_at = row.first_answer_at or self._clock()
+                await _dispatch(session, row, DeskEvent.SAID, message_id, text, self._clock())
+            return _to_handoff(row)
 
-    async def hand_back(self, handoff_id: str, resolved: bool, goodbye: str) -> Handoff:
-        """The bot answers again; the customer is told with ``goodbye``. Handing back again changes nothing."""
+    async def hand_back(self, handoff_id: int, resolved: bool) -> Handoff:
+        """Ends it, and the bot talks again. Raises InvalidTransition when it is not claimed."""
         async with self._writing.begin() as session:
-            found = await _get(session, handoff_id)
-            if found.status is HandoffStatus.CLAIMED:
-                found.status, found.ended_at, found.resolved = HandoffStatus.ENDED, self.clock(), resolved
-                await self._write(session, found.sender_index, goodbye, f"{handoff_id}:goodbye")
-            elif found.status is not HandoffStatus.ENDED:
-                raise DeskError(f"the hand-off is {found.status}")
-            return _to_handoff(found)
+            row = await _read(session, handoff_id, lock=True)
+            if (row.status, row.resolved) != (HandoffStatus.ENDED, resolved):
+                _require(row, HandoffStatus.CLAIMED)
+                row.status, row.resolved, row.ended_at = HandoffStatus.ENDED, resolved, self._clock()
+                await _dispatch(session, row, DeskEvent.RESUME, f"desk-{row.id}-resume", "", self._clock())
+            return _to_handoff(row)
 
-    async def transcript(self, sender: str) -> Sequence[Line]:
-        """The last lines of the sender's whole conversation, oldest first."""
-        ring = current_ring()
-        query = (
-            select(conversation_event)
-            .where(conversation_event.c.conversation == conversation_of(ring, sender))
-            .order_by(conversation_event.c.position)
-        )
+    async def transcript(self, sender: str, after: int | None = None) -> tuple[Sequence[Line], int]:
+        """The lines of the conversation from event ``after`` on (None: of its last turns), and where to go on."""
         async with self._reading() as session:
-            rows = [Row(*row) for row in await session.execute(query)]
-        lines = [line for event in open_events(ring, rows, first=0) if (line := _line(event))]
-        return lines[-TRANSCRIPT_LINES:]
+            return await transcripts.read(session, sender, after)
 
-    # ---- the trainers' queue
+    # ---- on the way to the customer ----
+
+    async def undelivered(self, sender: str | None = None) -> Sequence[Dispatch]:
+        """What the bot has not recorded yet, of one sender or of all, in the order of each sender."""
+        row = models.Outbox
+        query = select(row, models.Handoff.sender).join(models.Handoff).where(row.messages.is_(None))
+        if sender is not None:
+            query = query.where(row.sender_index == models.sender_index(sender))
+        async with self._reading() as session:
+            found = (await session.execute(query.order_by(row.sender_index, row.position))).all()
+            return [Dispatch(who, each.position, each.event, each.message_id, each.text) for each, who in found]
+
+    async def delivered(self, dispatch: Dispatch, messages: Sequence[dict[str, object]]) -> None:
+        """The bot has recorded it, and gave ``messages`` for the customer."""
+        row, who = models.Outbox, models.sender_index(dispatch.sender)
+        done = update(row).where(row.sender_index == who, row.position == dispatch.position, row.messages.is_(None))
+        async with self._writing.begin() as session:
+            await session.execute(done.values(messages=json.dumps(list(messages), ensure_ascii=False)))
+
+    # ---- the trainers' queue ----
 
     async def note_misunderstood(
         self, sender: str, text: str, guesses: Sequence[tuple[str, float]], message_id: str
     ) -> None:
-        """Once for each message."""
-        who = models.sender_index(sender)
+        """Notes a message that the bot could not place, once; ``guesses`` are the likeliest intents."""
         row = {
-            "message_index": models.sender_index(f"{sender} {message_id}"),
-            "sender_index": who,
+            "message_index": _index(f"{sender} {message_id}", "misunderstood.message"),
             "text": text,
-            "guesses": [[name, round(confidence, 3)] for name, confidence in guesses[:5]],
-            "time": self.clock(),
+            "guesses": json.dumps([[name, round(float(confidence), 3)] for name, confidence in guesses]),
+            "noted_at": self._clock(),
         }
         async with self._writing.begin() as session:
             await session.execute(insert(session, models.Misunderstood).values(row).on_conflict_do_nothing())
 
-    async def misunderstood(self, limit: int = 100) -> Sequence[Misunderstood]:
-        """Those that nobody has dealt with, newest first."""
-        table = models.Misunderstood
-        query = select(table).where(table.settled_at.is_(None)).order_by(table.id.desc()).limit(limit)
+    async def misunderstood(self, limit: int = 50, *, settled: bool = False) -> Sequence[Misunderstood]:
+        """The newest first."""
+        row = models.Misunderstood
+        query = select(row).where(row.settled_at.is_not(None) if settled else row.settled_at.is_(None))
         async with self._reading() as session:
-            return [
-                Misunderstood(row.id, row.text, [(name, score) for name, score in row.guesses], row.time)
-                for row in await session.scalars(query)
-            ]
+            rows = (await session.scalars(query.order_by(row.id.desc()).limit(limit))).all()
+        return [
+            Misunderstood(
+                each.id,
+                each.text,
+                [(str(name), float(confidence)) for name, confidence in json.loads(each.guesses)],
+                each.noted_at,
+                each.settled_at,
+                each.intent,
+            )
+            for each in rows
+        ]
 
-    async def settle(self, misunderstood_id: int) -> None:
-        """A trainer has dealt with it."""
-        table = models.Misunderstood
+    async def settle(self, misunderstood_id: int, intent: str | None = None) -> None:
+        """A trainer has dealt with it. Raises NotFound."""
         async with self._writing.begin() as session:
-            await session.execute(update(table).where(table.id == misunderstood_id).values(settled_at=self.clock()))
-
-    # ----
-
-    @staticmethod
-    async def _live(session: AsyncSession, who: str) -> models.Handoff | None:
-        query = select(models.Handoff).where(models.Handoff.sender_index == who, models.Handoff.status.in_(LIVE))
-        return (await session.scalars(query)).one_or_none()
-
-    async def _write(self, session: AsyncSession, who: str, text: str, key: str) -> DeskMessage:
-        row = {"sender_index": who, "text": text, "key": key, "time": self.clock()}
-        await session.execute(insert(session, models.DeskMessage).values(row).on_conflict_do_nothing())
-        written = (await session.scalars(select(models.DeskMessage).where(models.DeskMessage.key == key))).one()
-        return DeskMessage(written.id, written.text)
+            row = await session.get(models.Misunderstood, misunderstood_id)
+            if row is None:
+                raise NotFound(f"no misunderstood message {misunderstood_id}")
+            row.settled_at, row.intent = self._clock(), intent
 
 
-async def _get(session: AsyncSession, handoff_id: str) -> models.Handoff:
-    found = await session.get(models.Handoff, handoff_id, with_for_update=True)
-    if found is None:
-        raise DeskError("there is no such hand-off")
-    return found
+def _index(value: str, purpose: str) -> str:
+    # hashed first, because a blind index forgives case
+    return blind_index(hashlib.sha256(value.encode()).hexdigest(), purpose)
+
+
+def _newest(sender: str) -> Select[models.Handoff]:
+    row = models.Handoff
+    return select(row).where(row.sender_index == models.sender_index(sender)).order_by(row.id.desc()).limit(1)
+
+
+async def _live(session: AsyncSession, sender: str, *, lock: bool = False) -> models.Handoff | None:
+    query = _newest(sender).where(models.Handoff.status.in_(LIVE))
+    return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def _enqueue(session: AsyncSession, sender: str, reason: HandoffReason, now: datetime) -> models.Handoff:
+    """A new row, or the one that somebody else has made in the meantime."""
+    new = {
+        "sender": sender,
+        "sender_index": models.sender_index(sender),
+        "reason": reason,
+        "status": HandoffStatus.WAITING,
+        "requested_at": now,
+    }
+    for _ in range(3):  # one that was made in between may also have ended in between
+        await session.execute(insert(session, models.Handoff).values(new).on_conflict_do_nothing())
+        if row := await _live(session, sender):
+            return row
+    raise RuntimeError("hand-offs of one sender come and go too quickly")
+
+
+async def _read(session: AsyncSession, handoff_id: int, *, lock: bool = False) -> models.Handoff:
+    row = await session.get(models.Handoff, handoff_id, with_for_update=lock)
+    if row is None:
+        raise NotFound(f"no hand-off {handoff_id}")
+    return row
+
+
+def _require(row: models.Handoff, status: HandoffStatus) -> None:
+    if row.status is not status:
+        raise InvalidTransition(f"hand-off {row.id} is {row.status}, not {status}")
+
+
+async def _dispatched(session: AsyncSession, row: models.Handoff, message_id: str) -> bool:
+    index = _index(message_id, "outbox.message")
+    query = select(models.Outbox.position).where(
+        models.Outbox.sender_index == row.sender_index, models.Outbox.message_index == index
+    )
+    return await session.scalar(query) is not None
+
+
+async def _dispatch(
+    session: AsyncSession, row: models.Handoff, event: DeskEvent, message_id: str, text: str, now: datetime
+) -> None:
+    """Appends to the sender's outbox. The hand-off's row is locked, so nobody else writes to it."""
+    last = select(func.max(models.Outbox.position)).where(models.Outbox.sender_index == row.sender_index)
+    session.add(
+        models.Outbox(
+            sender_index=row.sender_index,
+            position=(await session.scalar(last) or 0) + 1,
+            handoff_id=row.id,
+            message_index=_index(message_id, "outbox.message"),
+            message_id=message_id,
+            event=event,
+            text=text,
+            written_at=now,
+        )
+    )
 
 
 def _to_handoff(row: models.Handoff) -> Handoff:
     return Handoff(
-        row.id,
-        row.sender,
-        row.reason,
-        row.status,
-        row.requested_at,
-        row.claimed_at,
-        row.first_answer_at,
-        row.ended_at,
-        row.resolved,
-        row.rating,
+        id=row.id,
+        sender=row.sender,
+        reason=row.reason,
+        status=row.status,
+        requested_at=row.requested_at,
+        operator=row.operator,
+        claimed_at=row.claimed_at,
+        first_answer_at=row.first_answer_at,
+        ended_at=row.ended_at,
+        resolved=row.resolved,
+        stars=row.stars,
     )
-
-
-def _line(event: dict[str, Any]) -> Line | None:
-    if event["event"] not in ("user", "bot") or not event.get("text"):
-        return None
-    operator = (event.get("metadata") or {}).get("by") == "operator"
-    who = "customer" if event["event"] == "user" else "operator" if operator else "bot"
-    return Line(who, event["text"], datetime.fromtimestamp(event["timestamp"], UTC))

@@ -188,13 +188,6 @@ class Product:
     skus: tuple[Sku, ...]
 
 
-class HandoffStatus(StrEnum):
-    WAITING = "waiting"
-    CLAIMED = "claimed"  # a person answers, the bot is silent
-    ENDED = "ended"
-    WITHDRAWN = "withdrawn"  # the customer did not want to wait
-
-
 class Wish(StrEnum):
     """What a sender may want done to an order; see :func:`mall_adapter.eligibility.open_to`."""
 

@@ -10,23 +10,14 @@ from __future__ import annotations
 import enum
 import hashlib
 from datetime import UTC, date, datetime
-from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, text
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from mall_adapter.mall import (
-    FreightPayer,
-    HandoffStatus,
-    InvoiceKind,
-    InvoiceStatus,
-    OrderStatus,
-    Reason,
-    TicketKind,
-    TicketStatus,
-)
+from mall_adapter.handoff import DeskEvent, HandoffReason, HandoffStatus
+from mall_adapter.mall import FreightPayer, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
 from privacy import EncryptedText, blind_index
 
@@ -370,6 +361,86 @@ class OwnershipAttempt(Base):
     proven_at: Mapped[datetime | None]
 
 
+class Handoff(Base):
+    """A customer's wish for a person. The database allows one live hand-off for a sender."""
+
+    __tablename__ = "handoff"
+    __table_args__ = (
+        CheckConstraint("stars BETWEEN 1 AND 5", name="stars"),
+        Index(
+            "uq_handoff_live",
+            "sender_index",
+            unique=True,
+            sqlite_where=text("status IN ('waiting', 'claimed')"),
+            postgresql_where=text("status IN ('waiting', 'claimed')"),
+        ),
+        Index(None, "sender_index", "id"),
+        Index(None, "status", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)  # its order is that of the queue
+    sender: Mapped[str] = mapped_column(EncryptedText("handoff.sender"))
+    sender_index: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[HandoffReason]
+    status: Mapped[HandoffStatus]
+    requested_at: Mapped[datetime]
+    operator: Mapped[str | None] = mapped_column(EncryptedText("handoff.operator"))
+    claimed_at: Mapped[datetime | None]
+    first_answer_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    resolved: Mapped[bool | None]
+    stars: Mapped[int | None]
+
+
+class Outbox(Base):
+    """What the desk has for a customer, written before it is sent; no ``messages`` until the bot has recorded it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("uq_outbox_message", "sender_index", "message_index", unique=True),
+        Index(
+            "ix_outbox_waiting",
+            "sender_index",
+            "position",
+            sqlite_where=text("messages IS NULL"),
+            postgresql_where=text("messages IS NULL"),
+        ),
+        Index(None, "handoff_id", "position"),
+    )
+
+    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # 1, 2, … for each sender
+    handoff_id: Mapped[int] = mapped_column(ForeignKey("handoff.id"))
+    message_index: Mapped[str] = mapped_column(String(64))  # keyed hash of the message's id
+    message_id: Mapped[str] = mapped_column(EncryptedText("outbox.message_id"))
+    event: Mapped[DeskEvent]
+    text: Mapped[str] = mapped_column(EncryptedText("outbox.text"))
+    written_at: Mapped[datetime]
+    messages: Mapped[str | None] = mapped_column(EncryptedText("outbox.messages"))  # JSON
+
+
+class Misunderstood(Base):
+    """The trainers' queue. What the message may have meant is sealed too: it says what the customer spoke about."""
+
+    __tablename__ = "misunderstood"
+    __table_args__ = (
+        Index(
+            "ix_misunderstood_open",
+            "id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_index: Mapped[str] = mapped_column(String(64), unique=True)  # keyed hash of sender and message id
+    text: Mapped[str] = mapped_column(EncryptedText("misunderstood.text"))
+    guesses: Mapped[str] = mapped_column(EncryptedText("misunderstood.guesses"))  # JSON: [[intent, confidence], …]
+    noted_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    intent: Mapped[str | None] = mapped_column(EncryptedText("misunderstood.intent"))
+
+
 class IdempotencyRecord(Base):
     """Written in the transaction of the effect: a key that is here has had its effect, any other has had none."""
 
@@ -380,58 +451,3 @@ class IdempotencyRecord(Base):
     request_hash: Mapped[str] = mapped_column(String(64))
     result_id: Mapped[str] = mapped_column(default="")  # empty only inside the transaction that writes the effect
     created_at: Mapped[datetime]
-
-
-class Handoff(Base):
-    """A customer who wanted a person; the database allows one live hand-off of a sender."""
-
-    __tablename__ = "handoff"
-    __table_args__ = (
-        CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
-        Index(
-            "uq_handoff_live",
-            "sender_index",
-            unique=True,
-            sqlite_where=text("status IN ('waiting', 'claimed')"),
-            postgresql_where=text("status IN ('waiting', 'claimed')"),
-        ),
-    )
-
-    id: Mapped[str] = mapped_column(primary_key=True)  # "HF" + digits
-    sender_index: Mapped[str] = mapped_column(String(64))
-    sender: Mapped[str] = mapped_column(EncryptedText("handoff.sender"))
-    reason: Mapped[str]
-    status: Mapped[HandoffStatus]
-    requested_at: Mapped[datetime]
-    claimed_at: Mapped[datetime | None]
-    first_answer_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
-    resolved: Mapped[bool | None]
-    rating: Mapped[int | None]
-
-
-class DeskMessage(Base):
-    """What people said to a customer: written before it is delivered, once for each key."""
-
-    __tablename__ = "desk_message"
-    __table_args__ = (Index(None, "sender_index", "id"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    sender_index: Mapped[str] = mapped_column(String(64))
-    text: Mapped[str] = mapped_column(EncryptedText("desk_message.text"))
-    key: Mapped[str] = mapped_column(unique=True)
-    time: Mapped[datetime]
-
-
-class Misunderstood(Base):
-    """A message for the trainers."""
-
-    __tablename__ = "misunderstood"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    message_index: Mapped[str] = mapped_column(String(64), unique=True)
-    sender_index: Mapped[str] = mapped_column(String(64))
-    text: Mapped[str] = mapped_column(EncryptedText("misunderstood.text"))
-    guesses: Mapped[list[list[Any]]] = mapped_column(JSON)
-    time: Mapped[datetime]
-    settled_at: Mapped[datetime | None]

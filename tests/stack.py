@@ -23,7 +23,10 @@ import settings
 from ops.stack import free_ports as free_ports
 from ops.stack import house
 
-OURS = ("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL", "ADMIN_TOKEN")
+OURS = (
+    *("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL"),
+    *("ADMIN_TOKEN", "DESK_HOURS"),
+)
 """Settings of the developer's shell that must not reach a private stack."""
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import ActionExecuted, ActiveLoop, EventType, SessionStarted, SlotSet
+from rasa_sdk.events import (
+    ActionExecuted,
+    ActiveLoop,
+    ConversationPaused,
+    EventType,
+    FollowupAction,
+    SessionStarted,
+    SlotSet,
+)
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import agenda
-from bot.actions.forms import all_forms, finish, form_opened_by
-from bot.actions.handoff import Handoff, note_misunderstood
-from bot.actions.malls import get_desk, get_mall
+from bot.actions.forms import all_forms, finish, forget, form_opened_by
+from bot.actions.handoff import AskForPerson, note_misunderstood, stop_waiting
+from bot.actions.malls import get_mall
 from bot.actions.order_choice import PROVED
 from bot.actions.turn import Turn, asked_before
 from bot.actions.wording import Domain, has_response, title, word
@@ -22,21 +30,24 @@ _NO_GUESS = frozenset({"nlu_fallback", "inform", "affirm", "deny", "correct", "s
 
 
 class Stop(Action):
-    """Ends what is being done; what it had interrupted is offered again."""
+    """Ends what is being done; what it had interrupted is offered again. With nothing at hand, ends what waits, too."""
 
     def name(self) -> str:
         return "action_stop"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         form = next((kind() for kind in all_forms() if kind.form == tracker.get_slot("flow")), None)
+        waits = bool(agenda.offered(tracker) or agenda.waiting(tracker))
+        if not (form or waits) and await stop_waiting(dispatcher, tracker):
+            return []
         if ticket_id := await self._written_after_all(tracker):
             dispatcher.utter_message(response="utter_ticket_exists", ticket_id=ticket_id)
-        elif form is None and await (await get_desk()).withdraw(tracker.sender_id):
-            dispatcher.utter_message(response="utter_handoff_withdrawn")
         else:
-            dispatcher.utter_message(response="utter_stopped" if form else "utter_nothing_to_stop")
+            dispatcher.utter_message(response="utter_stopped" if form or waits else "utter_nothing_to_stop")
         ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("order_id", None), SlotSet("offer", None)]
-        return [*ended, *finish(form, dispatcher, tracker, domain)]
+        if form:
+            return [*ended, *finish(form, dispatcher, tracker, domain)]
+        return [*ended, *forget(None), SlotSet("agenda", None), FollowupAction("action_listen")]
 
     @staticmethod
     async def _written_after_all(tracker: Tracker) -> str | None:
@@ -80,7 +91,7 @@ class YesOrNo(Action):
         if yes and wish:
             return agenda.start(wish)
         if yes and asked_before(tracker, "utter_offer_human"):
-            return await Handoff().run(dispatcher, tracker, domain)
+            return await AskForPerson().run(dispatcher, tracker, domain)
         dispatcher.utter_message(response="utter_affirm" if yes else "utter_deny")
         return [SlotSet("offer", None)]
 
@@ -134,7 +145,9 @@ class SessionStart(Action):
         events: list[EventType] = [SessionStarted()]
         if language := tracker.get_slot("language"):
             events.append(SlotSet("language", language))
-        if wish and form_opened_by(wish["intent"]):
+        if tracker.is_paused():  # an operator talks, however long that takes
+            events.append(ConversationPaused())
+        elif wish and form_opened_by(wish["intent"]):
             dispatcher.utter_message(response="utter_offer_left", wish=title(tracker, domain, wish["intent"]))
             events.append(agenda.offer(wish, 0))
         return [*events, ActionExecuted("action_listen")]

@@ -237,11 +237,13 @@ class Form(Action, ABC):
 
 def finish(form: Form | None, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
     """Events that end a request and turn to what waits. Actions that write end with them."""
+    return [*forget(form), *agenda.next_wish(dispatcher, tracker, domain)]
+
+
+def forget(form: Form | None) -> list[EventType]:
+    """Events that clear what belongs to a request of the form, or of any."""
     held = form.holds if form else tuple({slot for kind in all_forms() for slot in kind.holds})
-    return [
-        *(SlotSet(name, None) for name in (*OF_EVERY_FORM, *held)),
-        *agenda.next_wish(dispatcher, tracker, domain),
-    ]
+    return [SlotSet(name, None) for name in (*OF_EVERY_FORM, *held)]
 
 
 def all_forms() -> list[type[Form]]:

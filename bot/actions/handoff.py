@@ -1,84 +1,134 @@
-"""Handing a conversation to a person, and rating how that went."""
+"""A person instead of the bot: asking for one, no longer waiting for one, and saying how it was."""
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import datetime
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.malls import get_desk
-from bot.actions.turn import Turn
-from bot.actions.wording import Domain, minute
-from mall_adapter import HandoffStatus, is_open, opens_at
+from bot.actions.turn import Turn, asked_before
+from bot.actions.wording import SHANGHAI, Domain, minute, word
+from mall_adapter import HandoffReason, HandoffStatus, InvalidTransition
 
-MARK = {"desk": True}
-"""Sent along with messages after which a person may write: the web chat then looks for it."""
+WAITING = {"desk": "waiting"}
+"""Tells whoever shows the message that more may come by itself: ``GET /api/chat/updates``."""
 
-_STARS = re.compile(r"(?P<stars>[1-5一二两三四五])\s*(?:颗)?(?:星|stars?)", re.IGNORECASE)
-_POINTS = re.compile(r"(?P<points>10|[0-9])\s*分")
-_WORTH = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5}
+GUESSES = 5
+"""Intents that the trainers are shown with a message that was not understood."""
+
+_DIGITS = {**dict(zip("零一二三四五六七八九十", range(11), strict=True)), "两": 2, "兩": 2}
+_NUMBER = r"(?P<number>100|\d{1,2}(?:\.\d)?|[零一二两兩三四五六七八九十])"
+_OF = r"\s*(?:/|out of|of)\s*(?P<of>100|10|5)"
+_MARKS = (
+    re.compile(rf"(?<![扣减\d]){_NUMBER}{_OF}", re.IGNORECASE),
+    re.compile(rf"(?<![扣减\d]){_NUMBER}\s*(?:颗|個|个|顆)?\s*(?P<unit>星|stars?|分|points?)", re.IGNORECASE),
+)
+_STARS = re.compile(r"[⭐★🌟]")
+_WORDS = (
+    (1, re.compile(r"差评|差評|极差|很差|太差|垃圾|👎|terrible|awful|worst", re.IGNORECASE)),
+    (2, re.compile(r"不满意|不滿意|不好|不行|没解决|沒解決|\bbad\b|not (?:good|happy|satisfied)", re.IGNORECASE)),
+    (3, re.compile(r"一般|凑合|还行|還行|及格|中规中矩|okay|\bok\b|average", re.IGNORECASE)),
+    (5, re.compile(r"满分|滿分|好评|好評|[很非常]满意|👍|💯|赞|棒|excellent|great|perfect|awesome", re.IGNORECASE)),
+    (4, re.compile(r"满意|滿意|不错|不錯|挺好|\bgood\b|nice", re.IGNORECASE)),
+)
 
 
 def stars_in(text: str) -> int | None:
-    """1 to 5 stars of ``五星``, ``4分``, ``8分`` (of ten), 👍, ``好评``, ``差评``; None when it is not said."""
-    if match := _STARS.search(text):
-        return _WORTH.get(match["stars"]) or int(match["stars"])
-    if match := _POINTS.search(text):
-        points = int(match["points"])
-        return max(1, points if points <= 5 else round(points / 2))
-    if re.search(r"差评|垃圾|👎|很差|太差", text):
-        return 1
-    return 5 if re.search(r"好评|👍|满分|很好|非常好|满意", text) and "不满意" not in text else None
+    """How many of five stars a customer's words give: "五星", "8分" (of ten), "3 out of 5", "👍", "差评"."""
+    # "物流一星，客服五星" is about two things
+    for words in (text.partition("客服")[2], text):
+        for pattern in _MARKS:
+            if found := pattern.search(words):
+                number = found["number"]
+                marks = float(_DIGITS[number]) if number in _DIGITS else float(number)
+                highest = float(found.groupdict().get("of") or (5 if marks <= 5 else 10 if marks <= 10 else 100))
+                return max(1, min(5, math.floor(marks * 5 / highest + 0.5)))
+    if drawn := len(_STARS.findall(text)):
+        return min(5, drawn)
+    return next((stars for stars, pattern in _WORDS if pattern.search(text)), None)
 
 
-class Handoff(Action):
-    """Queues the customer and says honestly whether, and how soon, somebody answers."""
+def why(tracker: Tracker) -> HandoffReason:
+    """What had happened before the customer wanted a person."""
+    if asked_before(tracker, "utter_offer_human", "utter_not_understood_again", "utter_did_you_mean", "utter_default"):
+        return HandoffReason.NOT_UNDERSTOOD
+    if asked_before(tracker, "utter_complain"):
+        return HandoffReason.COMPLAINT
+    return HandoffReason.STUCK if tracker.active_loop_name else HandoffReason.ASKED
+
+
+async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
+    """Takes the customer out of the queue and says so; false when they were not in it."""
+    try:
+        left = await (await get_desk()).withdraw(tracker.sender_id)
+    except InvalidTransition:
+        dispatcher.utter_message(response="utter_handoff_talking", json_message=WAITING)
+        return True
+    if left:
+        dispatcher.utter_message(response="utter_handoff_withdrawn")
+    return left is not None
+
+
+class AskForPerson(Action):
+    """Also when asked again: then it tells the place in the queue."""
 
     def name(self) -> str:
         return "action_handoff"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        desk = await get_desk()
-        known = await desk.live(tracker.sender_id)
-        handoff = known or await desk.request(tracker.sender_id, Turn.of(tracker).intent)
-        now = desk.clock()
+        turn = Turn.of(tracker)
+        if turn.first("handoff") == "withdraw":
+            if not await stop_waiting(dispatcher, tracker):
+                dispatcher.utter_message(response="utter_handoff_none")
+            return []
+        desk, sender = await get_desk(), tracker.sender_id
+        before = await desk.live(sender)
+        key = f"handoff {sender} {turn.message_id}"
+        handoff = before or await desk.request(sender, why(tracker), key)
         if handoff.status is HandoffStatus.CLAIMED:
-            dispatcher.utter_message(response="utter_handoff_claimed", custom=MARK)
-        elif is_open(now):
-            before = await desk.before(handoff)
-            name = "utter_handoff_waiting" if known else "utter_handoff_queued"
-            dispatcher.utter_message(response=name, before=before, custom=MARK)
+            dispatcher.utter_message(response="utter_handoff_talking", json_message=WAITING)
+        elif back := desk.opens_at():
+            words = said_time(tracker, domain, back)
+            dispatcher.utter_message(response="utter_handoff_closed", json_message=WAITING, back=words)
         else:
-            opens = minute(tracker, opens_at(now))
-            dispatcher.utter_message(response="utter_handoff_closed", opens=opens, custom=MARK)
+            ahead = await desk.position(handoff)
+            name = f"utter_handoff_{'still_' if before else ''}{'queue' if ahead else 'next'}"
+            dispatcher.utter_message(response=name, json_message=WAITING, ahead=ahead)
         return []
 
 
-class WithdrawHandoff(Action):
-    def name(self) -> str:
-        return "action_withdraw_handoff"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        withdrawn = await (await get_desk()).withdraw(tracker.sender_id)
-        dispatcher.utter_message(response="utter_handoff_withdrawn" if withdrawn else "utter_deny")
-        return []
+def said_time(tracker: Tracker, domain: Domain, back: datetime) -> str:
+    """``今天 09:00``, ``明天 09:00``."""
+    days = (back.date() - datetime.now(SHANGHAI).date()).days
+    names = {0: "today", 1: "tomorrow"}
+    return f"{word(tracker, domain, names[days])} {back:%H:%M}" if days in names else minute(tracker, back)
 
 
 class RateService(Action):
+    """Stars for the last conversation with a person."""
+
     def name(self) -> str:
         return "action_rate_service"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        stars = stars_in(Turn.of(tracker).text)
-        if stars is not None:
-            await (await get_desk()).rate(tracker.sender_id, stars)
-        dispatcher.utter_message(response="utter_rate_sorry" if stars and stars < 3 else "utter_rate_thanks")
+        turn = Turn.of(tracker)
+        given = turn.first("stars")
+        stars = int(given) if given in set("12345") else stars_in(turn.text)
+        if stars is None:
+            dispatcher.utter_message(response="utter_rate_how_many")
+        elif await (await get_desk()).rate(tracker.sender_id, stars):
+            dispatcher.utter_message(response="utter_rated" if stars > 2 else "utter_rated_low", stars=stars)
+        else:  # it is the bot that they rate
+            dispatcher.utter_message(response="utter_rate_thanks" if stars > 2 else "utter_rate_sorry")
         return []
 
 
 async def note_misunderstood(tracker: Tracker, turn: Turn) -> None:
     """Puts the message into the trainers' queue, once."""
-    guesses = sorted(turn.ranking.items(), key=lambda guess: -guess[1])
+    guesses = sorted(turn.ranking.items(), key=lambda guess: -guess[1])[:GUESSES]
     await (await get_desk()).note_misunderstood(tracker.sender_id, turn.text, guesses, turn.message_id)

@@ -3,7 +3,6 @@
 ``POST /webhooks/gateway/webhook`` ``{"sender", "text", "message_id"}`` →
 200 ``{"messages": [{"text"?, "buttons"?: [{"title", "payload"}], "image"?, "custom"?}],
 "understood": {"intent", "confidence", "worry"}}`` · 400 bad request · 503 the turn was not completed and not saved.
-``POST /webhooks/gateway/desk`` ``{"sender", "event": "pause" | "resume" | "said", "text"?, "message_id"?}``: a person.
 ``GET /webhooks/gateway/health`` → 200 when a model is loaded and the tracker store answers, else 503.
 
 The same ``message_id`` may be sent again: a turn that had been saved is not run a second time, its answer is read back.
@@ -22,7 +21,7 @@ from typing import Any
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.core.processor import MessageProcessor
-from rasa.shared.core.events import BotUttered, ConversationPaused, ConversationResumed, Event, UserUttered
+from rasa.shared.core.events import BotUttered, Event, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Blueprint, response
 from sanic.exceptions import InvalidUsage
@@ -108,16 +107,6 @@ class GatewayInput(InputChannel):
             turn.add_done_callback(turns.discard)
             return await asyncio.shield(turn)
 
-        @blueprint.post("/desk")
-        async def desk(request: Request) -> HTTPResponse:
-            body = request.json
-            if not isinstance(body, dict) or body.get("event") not in ("pause", "resume", "said"):
-                return response.json({"error": "event must be pause, resume or said"}, status=400)
-            agent: Agent = request.app.ctx.agent
-            async with agent.lock_store.lock(str(body["sender"])):
-                await _from_the_desk(agent, body)
-            return response.json({})
-
         @blueprint.get("/health")
         async def health(request: Request) -> HTTPResponse:
             agent: Agent = request.app.ctx.agent
@@ -131,25 +120,6 @@ class GatewayInput(InputChannel):
             return response.json({"error": problem}, status=503)
 
         return blueprint
-
-
-async def _from_the_desk(agent: Agent, body: dict[str, Any]) -> None:
-    """A person takes over (``pause``), speaks (``said``: ``text``, ``message_id``) or hands back (``resume``).
-
-    What has been done already is not done again.
-    """
-    processor = agent.processor
-    assert processor  # noqa: S101 (served only with a model)
-    tracker = await processor.fetch_tracker_and_update_session(body["sender"], Answer(body["sender"]))
-    if body["event"] == "said":
-        spoken = {"by": "operator", "message_id": body["message_id"]}
-        known = (event.metadata for event in tracker.events if isinstance(event, BotUttered))
-        if any(metadata.get("message_id") == body["message_id"] for metadata in known):
-            return
-        tracker.update(BotUttered(body["text"], metadata=spoken))
-    elif tracker.is_paused() != (body["event"] == "pause"):
-        tracker.update(ConversationPaused() if body["event"] == "pause" else ConversationResumed())
-    await processor.save_tracker(tracker)
 
 
 async def _answer(agent: Agent, inbound: Inbound) -> HTTPResponse:
@@ -195,7 +165,7 @@ async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
     if not answer.said and not tracker.is_paused():
         raise TurnAbandoned("the bot had nothing to say")
     await processor.save_tracker(tracker)
-    return {"messages": _public(answer.said), "understood": _understood(*understood)}
+    return {"messages": public(answer.said), "understood": _understood(*understood)}
 
 
 async def _requests(processor: MessageProcessor, tracker: DialogueStateTracker, text: str) -> Sequence[str]:
@@ -242,14 +212,14 @@ def _recorded(tracker: DialogueStateTracker, message_id: str) -> dict[str, Any] 
         elif isinstance(event, UserUttered):
             understood.insert(0, event.parse_data)
             if event.message_id == message_id:
-                return {"messages": _public(said), "understood": _understood(*understood)}
+                return {"messages": public(said), "understood": _understood(*understood)}
             if not str(event.message_id).startswith(f"{message_id}{PART}"):
                 said.clear()
                 understood.clear()
     return None
 
 
-def _public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the gateway may know of the bot's messages: one each, without Rasa's own fields, empty ones left out.
 
     A question that stands twice in a turn of several requests is put once, at the end.

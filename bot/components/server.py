@@ -1,4 +1,4 @@
-"""The bot's process: one model, one channel. Without Rasa's HTTP API: nobody on the port can read conversations."""
+"""The bot's process: one model, two channels. Without Rasa's HTTP API: nobody on the port can read conversations."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sanic import Sanic
 import settings
 from bot.components.action_server import ActionServer
 from bot.components.channel import TURN_SECONDS, GatewayInput
+from bot.components.desk import DeskInput
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +55,12 @@ async def load_agent(endpoints_file: Path, models: Path) -> Agent:
 
 
 def make_app(agent: Agent) -> Sanic:
-    """The HTTP server of ``agent``: the gateway's channel and nothing else."""
+    """The HTTP server of ``agent``: the gateway's channel, the service desk's, and nothing else."""
     app = Sanic("bot", configure_logging=False)
     app.config.REQUEST_MAX_SIZE = LARGEST_REQUEST_BYTES
     app.config.RESPONSE_TIMEOUT = int(2 * TURN_SECONDS)  # a message may wait for the one before it
     app.ctx.agent = agent
-    channel.register([GatewayInput()], app, route="/webhooks/")
+    channel.register([GatewayInput(), DeskInput()], app, route="/webhooks/")
     return app
 
 

@@ -1,8 +1,5 @@
-"""The operators' pages: who waits for a person, the conversation as it goes, and what the bot did not understand.
+"""The operators' pages under ``/dashboard``: who waits for a person, the live transcript, and the trainers' queue."""
 
-Signed in with ``ADMIN_TOKEN``. Requests that change something must carry a header that no foreign page can send.
-"""
+from connectors.dashboard.pages import STATIC, router
 
-from connectors.dashboard.routes import dashboard
-
-__all__ = ["dashboard"]
+__all__ = ["STATIC", "router"]

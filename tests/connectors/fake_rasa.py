@@ -29,6 +29,7 @@ class Call:
 class FakeRasa:
     url: str
     calls: list[Call] = field(default_factory=list)
+    events: list[dict[str, str]] = field(default_factory=list)  # of the service desk, in order
     recorded: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # answers by sender and message id
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by text; any other text is echoed
     failures: list[Any] = field(
@@ -42,6 +43,7 @@ class FakeRasa:
 
     def reset(self) -> None:
         self.calls.clear()
+        self.events.clear()
         self.recorded.clear()
         self.answers.clear()
         self.failures.clear()
@@ -79,6 +81,13 @@ class FakeRasa:
             self.recorded[key] = {"messages": messages, "understood": UNDERSTOOD}
         return JSONResponse(self.recorded[key])
 
+    async def desk(self, request: Request) -> Response:
+        event = await request.json()
+        await asyncio.to_thread(self.gate.wait, 30)
+        if event not in self.events:
+            self.events.append(event)
+        return JSONResponse({"messages": [{"text": f"{event['event']} {event['text']}"}]})
+
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"}, 200 if self.healthy else 503)
 
@@ -90,6 +99,7 @@ def serve(port: int) -> Iterator[FakeRasa]:
     rasa.gate.set()
     routes = [
         Route("/webhooks/gateway/webhook", rasa.webhook, methods=["POST"]),
+        Route("/webhooks/desk/event", rasa.desk, methods=["POST"]),
         Route("/webhooks/gateway/health", rasa.health),
         Route("/health", rasa.health),
     ]

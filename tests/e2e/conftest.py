@@ -18,12 +18,7 @@ def actions() -> Iterator[HeldActions]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, actions: HeldActions) -> Iterator[Stack]:
-    stack = Stack(
-        tmp_path_factory.mktemp("stack"),
-        ACTIONS_URL=actions.url,
-        ADMIN_TOKEN="a token of the test's own",
-        DESK_HOURS="00:00-23:59",
-    )
+    stack = Stack(tmp_path_factory.mktemp("stack"), ACTIONS_URL=actions.url, DESK_HOURS="00:00-24:00")
     actions.forward_to(int(stack.env["ACTIONS_PORT"]))
     with pytest.MonkeyPatch.context() as patch, stack:
         patch.setenv("DATA_DIR", str(stack.data_dir))  # the tests read the same mall, with the same keys

@@ -12,9 +12,13 @@ A file is a list of conversations::
         - "[质量问题]": 确认提交            # in brackets: a tap on the last answer's button of that title
         - "{phone of shoes}": 订单号       # the whole phone number of the order's owner
         - qwertyu: {understood: no}      # elsewhere, "I did not understand" is a failure
+        - operator takes over: 小王来了     # what an operator does at the desk: what then reaches the customer
+        - "operator: 您好": 您好
+        - operator hands back: [结束, 打个星]   # or "operator gives up", for a matter that is not resolved
       then:
         tickets of shoes: [return approved]
         status of shoes: delivered
+        hand-offs: [ended resolved 5]    # of the sender: status, resolved or not, stars
 """
 
 from __future__ import annotations
@@ -31,8 +35,10 @@ import yaml
 from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import mall_adapter
+import settings
 from connectors.messages import caller
-from mall_adapter import OrderStatus, SqlMall
+from mall_adapter import OrderStatus, SqlMall, models
 from mall_adapter.database import WRITES
 from mall_adapter.models import (
     Base,
@@ -193,6 +199,9 @@ class Chat:
             raise Failed("\n".join([*self.transcript, f"HTTP {response.status_code} {response.text}"]))
         answer: dict[str, Any] = response.json()
         self.transcript[-1] += f"    ({answer['understood']['intent']} {answer['understood']['confidence']:.2f})"
+        return self.hears(answer)
+
+    def hears(self, answer: dict[str, Any]) -> dict[str, Any]:
         self._buttons = {}
         for message in answer["messages"]:
             self.transcript.append(f"< {message.get('text', json.dumps(message, ensure_ascii=False))}")
@@ -209,13 +218,58 @@ def _listed(value: Any) -> list[str]:
     return [] if value is None else [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-async def _check_mall(engine: AsyncEngine, then: dict[str, Any], orders: dict[str, str]) -> None:
+class Desk:
+    """An operator at ``/dashboard``, for one customer of the gateway."""
+
+    def __init__(self, client: httpx.AsyncClient, chat: Chat, engine: AsyncEngine) -> None:
+        self._client, self._chat, self._engine = client, chat, engine
+        self._after: int | None = None
+
+    async def does(self, what: str) -> None:
+        if not self._client.headers.get("X-CSRF-Token"):
+            sign_in = {"token": settings.admin_token(), "name": "小王"}
+            (await self._client.post("/dashboard/api/session", json=sign_in)).raise_for_status()
+            csrf = (await self._client.get("/dashboard/api/session")).json()["csrf"]
+            self._client.headers["X-CSRF-Token"] = csrf
+        live = await mall_adapter.Desk(self._engine, settings.desk_hours()).live(api_sender(self._chat.name))
+        if live is None:
+            raise Failed("\n".join([*self._chat.transcript, "nobody waits for an operator"]))
+        path, body = {
+            "operator takes over": ("claim", {}),
+            "operator hands back": ("hand-back", {"resolved": True}),
+            "operator gives up": ("hand-back", {"resolved": False}),
+        }.get(what, ("say", {"text": what.partition(": ")[2], "message_id": secrets.token_hex(8)}))
+        (await self._client.post(f"/dashboard/api/handoffs/{live.id}/{path}", json=body)).raise_for_status()
+
+    async def reaches(self) -> dict[str, Any]:
+        """An answer with what has come to the customer since the last look, waited for a little."""
+        for _ in range(100):
+            parameters = {"sender": self._chat.name} | ({} if self._after is None else {"after": str(self._after)})
+            news = (await self._client.get("/api/chat/updates", params=parameters)).json()
+            if news["messages"]:
+                self._after = news["after"]
+                return self._chat.hears({"messages": news["messages"], "understood": {"intent": None}})
+            await asyncio.sleep(0.1)
+        raise Failed("\n".join([*self._chat.transcript, "nothing came from the desk"]))
+
+    async def handoffs(self) -> list[str]:
+        row, who = models.Handoff, models.sender_index(api_sender(self._chat.name))
+        query = select(row.status, row.resolved, row.stars).where(row.sender_index == who).order_by(row.id)
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(query)).all()
+        words = {True: "resolved", False: "unresolved", None: ""}
+        return [f"{status} {words[resolved]} {stars or ''}".strip() for status, resolved, stars in found]
+
+
+async def _check_mall(engine: AsyncEngine, then: dict[str, Any], orders: dict[str, str], desk: Desk) -> None:
     for question, expected in then.items():
         what, _, name = question.partition(" of ")
         async with engine.connect() as connection:
-            if what == "tickets":
+            if what == "hand-offs":
+                found: Any = await desk.handoffs()
+            elif what == "tickets":
                 tickets = select(Ticket.kind, Ticket.status).where(Ticket.order_id == orders[name]).order_by(Ticket.id)
-                found: Any = [f"{kind} {status}" for kind, status in (await connection.execute(tickets)).all()]
+                found = [f"{kind} {status}" for kind, status in (await connection.execute(tickets)).all()]
             elif what == "status":
                 status_of = select(Order.status).where(Order.id == orders[name])
                 found = str((await connection.execute(status_of)).scalar_one())
@@ -241,11 +295,16 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
         chat = Chat(client)
         if conversation.known:
             await SqlMall(engine).bind(api_sender(chat.name), next(iter(customers.values())))
+        desk = Desk(client, chat, engine)
         for said, expected in conversation.talk:
-            answer = await chat.say(said.format_map(orders))
+            if said.startswith("operator"):
+                await desk.does(said)
+                answer = await desk.reaches()
+            else:
+                answer = await chat.say(said.format_map(orders))
             _check_answer(chat, answer, expected, orders)
         try:
-            await _check_mall(engine, conversation.then, orders)
+            await _check_mall(engine, conversation.then, orders, desk)
         except Failed as error:
             raise Failed("\n".join([*chat.transcript, str(error)])) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 from sqlalchemy import select
 
 import settings
-from mall_adapter import create_engine
+from mall_adapter import Desk, create_engine
 from mall_adapter.models import Ticket
-from tests.e2e.conversation import copy_customer, copy_order
+from tests.e2e.conversation import api_sender, copy_customer, copy_order
 from tests.e2e.held_actions import HeldActions
 from tests.stack import Stack
 
@@ -90,3 +91,72 @@ def test_killed_while_the_ticket_is_written(
     assert len(tickets) == 1
     assert f"工单号 {tickets[0]}" in said
     assert tickets[0] in page.say("退货进度")
+
+
+class Operator:
+    """A page of the service desk, which sends an answer again under its id until it was taken."""
+
+    def __init__(self, stack: Stack, sender: str) -> None:
+        self._stack, self._sender = stack, sender
+        self._client = httpx.Client(base_url=stack.url, timeout=SECONDS)
+        sign_in = {"token": settings.admin_token(), "name": "小王"}
+        self._client.post("/dashboard/api/session", json=sign_in).raise_for_status()
+        csrf = self._client.get("/dashboard/api/session").json()["csrf"]
+        self._client.headers["X-CSRF-Token"] = csrf
+        self._handoff = asyncio.run(self._find())
+
+    async def _find(self) -> int:
+        engine = create_engine(settings.database_url())
+        try:
+            live = await Desk(engine, settings.desk_hours()).live(api_sender(self._sender))
+        finally:
+            await engine.dispose()
+        assert live
+        return live.id
+
+    def does(self, what: str, **body: Any) -> None:
+        for _ in range(4):
+            try:
+                response = self._client.post(f"/dashboard/api/handoffs/{self._handoff}/{what}", json=body)
+                if response.status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            self._stack.wait_until_green()
+        raise AssertionError(f"the desk never took it: {what}")
+
+    def sees(self) -> list[str]:
+        lines = self._client.get(f"/dashboard/api/handoffs/{self._handoff}").json()["lines"]
+        return [line["text"] for line in lines if line["by"] == "operator"]
+
+
+@pytest.mark.parametrize("parts", [("bot",), ("gateway",), ("bot", "gateway"), ("everything",)], ids="+".join)
+def test_killed_while_an_operator_answers(stack: Stack, parts: tuple[str, ...]) -> None:
+    sender = f"desk {parts}"
+    page = Page(stack, sender)
+    page.say("转人工")
+    operator = Operator(stack, sender)
+    operator.does("claim")
+    operator.does("say", text="第1句", message_id="o1")
+    for number, part in enumerate(parts):
+        if part == "everything":
+            stack.crash_and_restart()
+        else:
+            stack.kill(part)
+        operator.does("say", text=f"第{number + 2}句", message_id=f"o{number + 2}")
+    for number in range(len(parts) + 1):  # the page did not hear that they were taken
+        operator.does("say", text=f"第{number + 1}句", message_id=f"o{number + 1}")
+    operator.does("hand-back", resolved=True)
+    stack.wait_until_green()
+    everything = ["小王来了", *(f"第{number + 1}句" for number in range(len(parts) + 1)), "结束"]
+    deadline = time.monotonic() + SECONDS
+    news: list[str] = []
+    with httpx.Client(base_url=stack.url, timeout=SECONDS) as client:
+        while len(news) < len(everything) and time.monotonic() < deadline:
+            updates = client.get("/api/chat/updates", params={"sender": sender}).json()
+            news = [message["text"] for message in updates["messages"]]
+            time.sleep(0.1)
+    assert len(news) == len(everything)
+    assert all(part in text for part, text in zip(everything, news, strict=True)), news
+    assert operator.sees() == everything[1:-1]
+    assert "智能助手" in page.say("你是机器人吗")

@@ -5,6 +5,7 @@ import "/static/vendor/deep-chat-2.4.2/deepChat.bundle.js";
 const MAX_TEXT = 2000;
 const ANSWER_WITHIN = 40_000; // ms; the gateway itself gives up on the bot after 25 s
 const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000]; // ms between tries; the last one repeats
+const LISTEN = 1_500; // ms between looks for a person's words
 const GREETING = "您好，我是掌柜。退换货、查订单、问物流，直接跟我说就行。";
 const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "你能做什么"];
 const REFUSED = "这条消息没有发出去，请换个说法再试。";
@@ -14,10 +15,10 @@ const OFFLINE = "网络断开，正在重连…";
 // ---- what survives a reload: kept in this tab only, so that a shared computer forgets it when the tab is closed ----
 
 const KEY = "zhanggui";
-// lines: {customer: text} or {bot: message}; outbox: what has no answer yet, in order; spent: buttons of lines before this one are used up
-// desk: a person may write, so the page looks for it; seen: the last message of a person that is shown
-const { lines, outbox, spent, desk, seen } = { lines: [], outbox: [], spent: 0, desk: false, seen: 0, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
-const state = { lines, outbox, spent, desk, seen };
+// lines: {customer: text} or {bot: message}; outbox: what has no answer yet, in order; spent: buttons of lines before this one are used up;
+// after: place of the last thing that came by itself; expecting: more may come, because a person talks or is asked for
+const state = { lines: [], outbox: [], spent: 0, after: null, expecting: true, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
+const { lines, outbox, spent } = state;
 const save = () => sessionStorage.setItem(KEY, JSON.stringify(state));
 
 // ---- words and elements ----
@@ -46,7 +47,8 @@ function choices(buttons, disabled) {
 function bubbles({ customer, bot }, used) {
   if (!bot) return [{ role: "user", text: customer }];
   const messages = [];
-  if (bot.text) messages.push({ role: "ai", text: bot.text });
+  const role = bot.custom?.by === "operator" ? "operator" : "ai";
+  if (bot.text) messages.push({ role, text: bot.text });
   if (bot.image) messages.push({ role: "ai", html: element("img", { className: "picture", src: bot.image, alt: "图片" }).outerHTML });
   if (bot.buttons?.length) messages.push({ role: "ai", html: choices(bot.buttons, used) });
   return messages;
@@ -118,7 +120,47 @@ function start() {
   root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
   chat.scrollToBottom();
   deliver();
-  if (state.desk) watchDesk();
+  if (state.expecting) listen();
+}
+
+/** Show what was said; the receipt of a message for a person is only a sign that the answer comes by itself. */
+function hear(bot) {
+  if (bot.custom?.desk) expect();
+  if (bot.custom?.desk === "claimed") return;
+  lines.push({ bot });
+  bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
+}
+
+// ---- what comes by itself while a person talks ----
+
+let listening = false;
+let reasons = 0; // why more is expected; an answer that was under way does not know of the latest
+
+function expect() {
+  reasons += 1;
+  state.expecting = true;
+  if (!listening) listen();
+}
+
+async function listen() {
+  listening = true;
+  while (state.expecting) {
+    const known = reasons;
+    try {
+      const response = await fetch(`/api/chat/updates${state.after === null ? "" : `?after=${state.after}`}`, { signal: AbortSignal.timeout(10_000) });
+      if (response.ok) {
+        const { more, after, messages } = await response.json();
+        messages.forEach(hear);
+        Object.assign(state, { after, expecting: more || known !== reasons });
+        save();
+        if (!state.expecting) break;
+      }
+    } catch {
+      // no network: the next try is soon
+    }
+    await new Promise((resolve) => setTimeout(resolve, document.hidden ? 5_000 : LISTEN));
+  }
+  listening = false;
 }
 
 // ---- sending: one message at a time, the same id until it is answered ----
@@ -148,13 +190,7 @@ async function deliver() {
     outbox.shift();
     if (refusal) chat.addMessage({ error: refusal });
     else useUpButtons();
-    for (const bot of answer?.messages ?? []) {
-      const answered = lines.some(({ bot }) => bot?.custom?.receipt || bot?.operator);
-      if (bot.custom?.desk) watchDesk();
-      if (bot.custom?.receipt && answered) continue;
-      lines.push({ bot });
-      bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
-    }
+    answer?.messages.forEach(hear);
     save();
   }
   delivering = false;
@@ -178,40 +214,6 @@ async function post(message) {
   if (response.status === 429) return { again: Number(response.headers.get("Retry-After")) * 1_000 || true, notice: "" };
   if (response.status >= 500) return { again: true, notice: body.error?.message ?? OFFLINE };
   return { refusal: body.error?.message ?? REFUSED };
-}
-
-// ---- a person's answers: looked for while one may come ----
-
-const LOOK_EVERY = 2_000; // ms
-let watching = false;
-
-function watchDesk() {
-  state.desk = true;
-  save();
-  if (!watching) lookAtDesk();
-}
-
-async function lookAtDesk() {
-  watching = true;
-  while (state.desk) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
-    try {
-      const response = await fetch(`/api/chat/updates?after=${state.seen}`, { signal: AbortSignal.timeout(ANSWER_WITHIN) });
-      if (!response.ok) continue;
-      const { messages, live } = await response.json();
-      for (const { id, text } of messages) {
-        const bot = { text: `【人工客服】${text}`, operator: true };
-        state.seen = id;
-        lines.push({ bot });
-        bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
-      }
-      state.desk = live || messages.length > 0;
-      save();
-    } catch {
-      // the network is away: the next look finds what was said meanwhile
-    }
-  }
-  watching = false;
 }
 
 /** Wait, but not longer than until the network comes back. */

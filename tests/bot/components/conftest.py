@@ -55,6 +55,10 @@ responses:
     - text: 让您久等了
       image: https://shop.example/sorry.png
   utter_default: [{text: 这句我没听懂}]
+  utter_handoff_joined: [{text: "{operator}来了"}]
+  utter_handoff_over:
+    - text: 现在换我
+      buttons: [{title: 查订单, payload: '/order_status{{"order_id": "ORD66666"}}'}]
   utter_order: [{text: "订单 {order_id} 已发货"}]
 """
 

@@ -12,7 +12,7 @@ from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import SessionStarted
 
 from bot.components import patches
-from bot.components.channel import _public
+from bot.components.channel import public
 from tests.bot.components.conftest import Actions, Bot, status_of
 
 OFFERED = '/order_status{"order_id": "ORD12345"}'
@@ -112,7 +112,7 @@ async def test_two_requests_of_one_message_are_both_answered(bot: Bot, actions: 
 def test_a_question_of_two_requests_is_put_once_and_last() -> None:
     question = {"text": "订单号是多少", "utter_action": "utter_ask_order_id"}
     said = [question, {"text": "运费店里出", "utter_action": "utter_freight"}, {**question, "text": "还请发订单号"}]
-    assert _public(said) == [{"text": "运费店里出"}, {"text": "还请发订单号"}]
+    assert public(said) == [{"text": "运费店里出"}, {"text": "还请发订单号"}]
 
 
 @pytest.mark.parametrize(

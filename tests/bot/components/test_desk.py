@@ -1,37 +1,112 @@
-"""A person takes over, speaks and hands back, through the bot's channel."""
+"""An operator takes over, speaks and hands back, as the gateway tells it to a running bot."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from tests.bot.components.conftest import Bot
+import pytest
+from aiohttp import web
+from rasa.core.tracker_store import InMemoryTrackerStore
+
+from tests.bot.components.conftest import Actions, Bot, status_of
+
+GREETING = "您好，我是掌柜"
 
 
-async def desk(bot: Bot, event: str, **more: Any) -> int:
-    async with bot.http.post(f"{bot.url}/desk", json={"sender": "web:ann", "event": event, **more}) as response:
-        return response.status
+async def tell(bot: Bot, event: str, text: str = "", message_id: str | None = None, sender: str = "web:ann") -> Any:
+    body = {"sender": sender, "event": event, "text": text, "message_id": message_id or event}
+    async with bot.http.post(bot.url.replace("gateway", "desk") + "/event", json=body) as response:
+        return response.status, await response.json()
 
 
-async def test_the_bot_is_silent_while_a_person_answers(bot: Bot) -> None:
-    assert await bot.says("你好")
-    assert await desk(bot, "pause") == 200
-    assert await bot.says("我的订单到哪了") == []
-    assert await desk(bot, "resume") == 200
-    assert await bot.says("你好")
-    assert await bot.heard() == ["你好", "我的订单到哪了", "你好"]
-
-
-async def test_what_a_person_said_stands_in_the_conversation_once(bot: Bot) -> None:
-    await bot.says("你好")
-    for _ in range(2):
-        assert await desk(bot, "said", text="我来帮您", message_id="HF1:k1") == 200
-        assert await desk(bot, "pause") == 200
-    tracker = await bot.tracker()
+async def said(bot: Bot, sender: str = "web:ann") -> list[str | None]:
+    """Everything in the transcript, in order."""
+    tracker = await bot.tracker(sender)
     assert tracker
-    spoken = [event for event in tracker.events if event.type_name == "bot" and event.text == "我来帮您"]
-    assert [event.metadata["by"] for event in spoken] == ["operator"]
-    assert [event.type_name for event in tracker.events].count("pause") == 1
+    return [event.text for event in tracker.events if event.type_name in ("user", "bot")]
 
 
-async def test_an_unknown_event_is_refused(bot: Bot) -> None:
-    assert await desk(bot, "restart") == 400
+async def test_a_hand_off(bot: Bot) -> None:
+    assert (await bot.says("你好"))[0]["text"] == GREETING
+    assert await tell(bot, "pause", "小王") == (200, {"messages": [{"text": "小王来了", "custom": {"by": "desk"}}]})
+    assert await bot.says("我的快递呢") == []
+    words = "我查一下 {order_id} <b>"
+    spoken = {"text": words, "custom": {"by": "operator"}}
+    assert await tell(bot, "said", words, "o1") == (200, {"messages": [spoken]})
+    assert await bot.says("好的") == []
+    status, reply = await tell(bot, "resume")
+    assert (status, reply["messages"][0]["text"]) == (200, "现在换我")
+    assert (await bot.says("你好"))[0]["text"] == GREETING
+    assert await said(bot) == [
+        *("你好", GREETING, "小王来了", "我的快递呢", words, "好的", "现在换我", "你好", GREETING),
+    ]
+
+
+async def test_what_comes_again_is_recorded_once(bot: Bot) -> None:
+    await bot.says("你好")
+    for event, text in (("pause", "小王"), ("said", "您好"), ("resume", "")):
+        first = await tell(bot, event, text)
+        await bot.send("在吗", message_id=f"between {event}".replace(" ", "-"))
+        assert await tell(bot, event, text) == first
+    assert [text for text in await said(bot) if text in ("小王来了", "您好", "现在换我")] == [
+        "小王来了",
+        "您好",
+        "现在换我",
+    ]
+
+
+async def test_a_button_of_the_farewell_works(bot: Bot, actions: Actions) -> None:
+    await bot.says("你好")
+    await tell(bot, "pause", "小王")
+    _, farewell = await tell(bot, "resume")
+    await bot.says(farewell["messages"][0]["buttons"][0]["payload"])
+    assert actions.calls[0]["tracker"]["slots"]["order_id"] == "ORD66666"
+
+
+async def test_the_desk_waits_for_the_turn_before_it(bot: Bot, actions: Actions) -> None:
+    called, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        called.set()
+        await go_on.wait()
+        return status_of()
+
+    actions.handle = slow
+    turn = asyncio.create_task(bot.says("我的订单到哪了"))
+    await called.wait()
+    pause = asyncio.create_task(tell(bot, "pause", "小王"))
+    await asyncio.wait([pause], timeout=0.2)
+    assert not pause.done()
+    go_on.set()
+    assert await turn == [{"text": "订单 ORD12345 已发货"}]
+    assert (await pause)[0] == 200
+    assert await said(bot) == ["我的订单到哪了", "订单 ORD12345 已发货", "小王来了"]
+
+
+async def test_what_is_not_saved_is_not_done(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    await bot.says("你好")
+    with monkeypatch.context() as patch:
+        patch.setattr(InMemoryTrackerStore, "save", fail)
+        assert (await tell(bot, "said", "您好", "o1"))[0] == 503
+    assert (await tell(bot, "said", "您好", "o1"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {"sender": "web:1", "text": "", "message_id": "1"},
+        {"sender": "web:1", "text": "", "message_id": "1", "event": "shout"},
+        {"sender": "web:1", "text": "", "message_id": "1", "event": ["pause"]},
+        {"sender": "web:张", "text": "", "message_id": "1", "event": "pause"},
+        {"sender": "web:1", "message_id": "1", "event": "said"},
+    ],
+)
+async def test_a_bad_request_is_told_what_is_wrong(bot: Bot, body: object) -> None:
+    async with bot.http.post(bot.url.replace("gateway", "desk") + "/event", json=body) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]

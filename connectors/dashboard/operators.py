@@ -1,0 +1,101 @@
+"""Who may sit at the service desk: signing in with the house's token, a signed cookie, and posts that only its page can
+make."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+COOKIE = "zhanggui_operator"
+PATH = "/dashboard"
+SHIFT = 12 * 3600
+"""Seconds that a sign-in lasts."""
+
+TRIES = 5
+"""Wrong tokens from one address …"""
+
+WINDOW = 600.0
+"""… within so many seconds, after which it has to wait."""
+
+REMEMBERED = 10_000
+"""Addresses whose wrong tries are kept."""
+
+
+class Refused(Exception):
+    """What an operator's page is told: an HTTP status, a stable code, and words."""
+
+    def __init__(self, status: int, code: str, words: str, retry_after: int | None = None) -> None:
+        super().__init__(code)
+        self.status, self.code, self.words, self.retry_after = status, code, words, retry_after
+
+
+@dataclass(frozen=True)
+class Operator:
+    name: str
+    csrf: str
+
+
+class Operators:
+    def __init__(self, key: bytes, token: str, *, secure: bool) -> None:
+        """``key`` signs the cookies, together with the token: another token signs everybody out."""
+        self._token = token.encode()
+        signing = hmac.new(key, self._token, hashlib.sha256).digest()
+        self._signer = URLSafeTimedSerializer(signing, signer_kwargs={"digest_method": hashlib.sha256})
+        self._secure = secure
+        self._wrong: dict[str, list[float]] = {}
+
+    def sign_in(self, request: Request, response: Response, token: str, name: str) -> None:
+        """Raises Refused for a wrong token, and for any after too many wrong ones."""
+        self._same_origin(request)
+        address = request.client.host if request.client else ""
+        now = time.monotonic()
+        wrong = [moment for moment in self._wrong.pop(address, []) if now - moment < WINDOW]
+        if len(wrong) >= TRIES:
+            self._wrong[address] = wrong
+            raise Refused(429, "too_many_tries", "试的次数太多了，请过几分钟再来。", int(WINDOW - (now - wrong[0])) + 1)
+        if not hmac.compare_digest(token.encode(), self._token):
+            self._wrong[address] = [*wrong, now]
+            while len(self._wrong) > REMEMBERED:
+                del self._wrong[next(iter(self._wrong))]
+            raise Refused(401, "wrong_token", "口令不对，请核对后再试。")
+        value = self._signer.dumps({"name": name, "csrf": secrets.token_urlsafe(16)})
+        response.set_cookie(
+            COOKIE, value, max_age=SHIFT, path=PATH, httponly=True, samesite="strict", secure=self._secure
+        )
+
+    def sign_out(self, response: Response) -> None:
+        response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=self._secure)
+
+    def identify(self, request: Request) -> Operator | None:
+        """Who is signed in; None for a cookie that is missing, forged or too old."""
+        try:
+            return Operator(**self._signer.loads(request.cookies.get(COOKIE, ""), max_age=SHIFT))
+        except BadSignature:
+            return None
+
+    def reader(self, request: Request) -> Operator:
+        if (operator := self.identify(request)) is None:
+            raise Refused(401, "signed_out", "登录已过期，请重新登录。")
+        return operator
+
+    def writer(self, request: Request) -> Operator:
+        """Who is signed in, if the request comes from a page of ours."""
+        operator = self.reader(request)
+        self._same_origin(request)
+        if not hmac.compare_digest(request.headers.get("X-CSRF-Token", "").encode(), operator.csrf.encode()):
+            raise Refused(403, "forged", "这个请求不是从本页面发出的。")
+        return operator
+
+    @staticmethod
+    def _same_origin(request: Request) -> None:
+        origin = request.headers.get("Origin")
+        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
+        if foreign or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            raise Refused(403, "foreign_page", "这个请求不是从本页面发出的。")

@@ -1,0 +1,148 @@
+"""The pages and their data: JSON but for the two pages. Without a sign-in there is the sign-in page, or 401."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+import settings
+from connectors.dashboard.operators import Operators, Refused
+from connectors.messages import MessageId, Words
+from connectors.outbox import Outbox
+from mall_adapter import Desk, Handoff, InvalidTransition, NotFound
+from privacy import KeyRing
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+class SignIn(BaseModel):
+    token: Annotated[str, Field(max_length=512)]
+    name: Annotated[str, Field(min_length=1, max_length=20, pattern=r"^\S(.*\S)?$")]
+
+
+class Say(BaseModel):
+    text: Words
+    message_id: MessageId
+
+
+class HandBack(BaseModel):
+    resolved: bool
+
+
+class Settle(BaseModel):
+    intent: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
+
+
+def router(ring: KeyRing, desk: Desk, outbox: Outbox) -> APIRouter:
+    operators = Operators(
+        ring.derive("operator_cookie"),
+        settings.admin_token(),
+        secure=settings.public_url().startswith("https://"),
+    )
+    router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+    @router.get("")
+    async def page(request: Request) -> Response:
+        name = "desk.html" if operators.identify(request) else "sign_in.html"
+        return FileResponse(HERE / name, headers={"Cache-Control": "no-store"})
+
+    @router.post("/api/session", status_code=204)
+    async def sign_in(body: SignIn, request: Request, response: Response) -> None:
+        operators.sign_in(request, response, body.token, body.name)
+
+    @router.delete("/api/session", status_code=204)
+    async def sign_out(request: Request, response: Response) -> None:
+        operators.writer(request)
+        operators.sign_out(response)
+
+    @router.get("/api/session")
+    async def session(request: Request, response: Response) -> dict[str, Any]:
+        response.headers["Cache-Control"] = "no-store"
+        return asdict(operators.reader(request))
+
+    @router.get("/api/handoffs")
+    async def handoffs(request: Request, response: Response) -> dict[str, Any]:
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        return {"open": desk.opens_at() is None, "handoffs": [_shown(each) for each in await desk.open_handoffs()]}
+
+    @router.get("/api/handoffs/{handoff_id}")
+    async def conversation(
+        handoff_id: int, request: Request, response: Response, after: Annotated[int | None, Query(ge=0)] = None
+    ) -> dict[str, Any]:
+        """The hand-off, the transcript's lines from ``after`` on, and what is still on its way to the bot."""
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        handoff = await _found(desk, handoff_id)
+        unsent = [each.text for each in await desk.undelivered(handoff.sender) if each.event == "said"]
+        lines, after = await desk.transcript(handoff.sender, after)
+        return {"handoff": _shown(handoff), "lines": [asdict(line) for line in lines], "after": after, "unsent": unsent}
+
+    @router.post("/api/handoffs/{handoff_id}/claim")
+    async def claim(handoff_id: int, request: Request) -> dict[str, Any]:
+        operator = operators.writer(request)
+        await _found(desk, handoff_id)
+        try:
+            handoff = await desk.claim(handoff_id, operator.name)
+        except InvalidTransition:
+            raise Refused(409, "taken", "这位顾客已经有同事接手，或不再等了。") from None
+        await outbox.send_soon(handoff.sender)
+        return _shown(handoff)
+
+    @router.post("/api/handoffs/{handoff_id}/say")
+    async def say(handoff_id: int, body: Say, request: Request) -> dict[str, Any]:
+        operators.writer(request)
+        await _found(desk, handoff_id)
+        try:
+            handoff = await desk.say(handoff_id, body.text, body.message_id)
+        except InvalidTransition:
+            raise Refused(409, "not_claimed", "这段对话不在人工服务中，消息没有发出。") from None
+        await outbox.send_soon(handoff.sender)
+        return _shown(handoff)
+
+    @router.post("/api/handoffs/{handoff_id}/hand-back")
+    async def hand_back(handoff_id: int, body: HandBack, request: Request) -> dict[str, Any]:
+        operators.writer(request)
+        await _found(desk, handoff_id)
+        try:
+            handoff = await desk.hand_back(handoff_id, body.resolved)
+        except InvalidTransition:
+            raise Refused(409, "not_claimed", "这段对话已经交还给机器人了。") from None
+        await outbox.send_soon(handoff.sender)
+        return _shown(handoff)
+
+    @router.get("/api/misunderstood")
+    async def misunderstood(request: Request, response: Response) -> dict[str, Any]:
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        return {"messages": [asdict(each) for each in await desk.misunderstood(limit=100)]}
+
+    @router.post("/api/misunderstood/{message_id}/settle", status_code=204)
+    async def settle(message_id: int, body: Settle, request: Request) -> None:
+        operators.writer(request)
+        try:
+            await desk.settle(message_id, body.intent)
+        except NotFound:
+            raise Refused(404, "not_found", "没有这条消息。") from None
+
+    return router
+
+
+async def _found(desk: Desk, handoff_id: int) -> Handoff:
+    try:
+        return await desk.handoff(handoff_id)
+    except NotFound:
+        raise Refused(404, "not_found", "没有这个排队记录。") from None
+
+
+def _shown(handoff: Handoff) -> dict[str, Any]:
+    """The channel is told, the account on it is not."""
+    shown = asdict(handoff)
+    shown["channel"] = shown.pop("sender").partition(":")[0]
+    return shown

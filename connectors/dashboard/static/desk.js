@@ -1,0 +1,266 @@
+// The service desk: the queue, one open conversation, the trainers' queue. Everything is asked for again every POLL ms;
+// an answer keeps its id until the server has it, so that a broken network neither loses nor doubles it.
+
+const POLL = 1_500;
+const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉" };
+const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram" };
+const SPEAKERS = { customer: "顾客", bot: "掌柜", operator: "人工" };
+const OFFLINE = "连接断开，正在重连…";
+
+const $ = (id) => document.getElementById(id);
+const { csrf, name } = await (await fetch("/dashboard/api/session")).json();
+$("operator").textContent = name;
+
+function element(tag, properties, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+const clock = (at) => new Date(at).toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
+
+function waited(at) {
+  const minutes = Math.floor((Date.now() - new Date(at)) / 60_000);
+  return minutes < 1 ? "刚来" : minutes < 60 ? `等了 ${minutes} 分钟` : `等了 ${Math.floor(minutes / 60)} 小时 ${minutes % 60} 分`;
+}
+
+function showBanner(text) {
+  $("banner").textContent = text;
+  $("banner").hidden = !text;
+}
+
+// ---- talking to the server ----
+
+class Refusal extends Error {}
+
+/** The answer's JSON. Throws a Refusal with the server's words, or a TypeError when there was no answer. */
+async function call(path, method = "GET", body = undefined) {
+  const response = await fetch(`/dashboard/api/${path}`, {
+    method,
+    headers: method === "GET" ? {} : { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(15_000),
+  });
+  if (response.status === 401) location.reload();
+  if (response.status >= 500) throw new TypeError("not now");
+  const answer = response.status === 204 ? null : await response.json();
+  if (!response.ok) throw new Refusal(answer.error.message);
+  return answer;
+}
+
+/** Do something once for a tap; a refusal is shown. */
+async function act(button, work) {
+  button.disabled = true;
+  try {
+    await work();
+    showBanner("");
+  } catch (error) {
+    showBanner(error instanceof Refusal ? error.message : OFFLINE);
+  }
+  button.disabled = false;
+}
+
+// ---- the queue ----
+
+let chosen = null; // id of the open hand-off
+let after = null;
+let titles = new Map(); // payload → title of the buttons that were shown
+let drawing = 0; // counts the choices, so that an answer about an earlier one is not drawn
+
+function drawQueue({ open, handoffs }) {
+  $("hours").hidden = open;
+  $("nobody").hidden = handoffs.length > 0;
+  const waiting = handoffs.filter(({ status }) => status === "waiting");
+  if (waiting.length) $("tab-queue").dataset.count = waiting.length;
+  else delete $("tab-queue").dataset.count;
+  document.title = `${waiting.length ? `(${waiting.length}) ` : ""}掌柜 · 人工客服台`;
+  const focused = document.activeElement?.dataset?.id;
+  $("handoffs").replaceChildren(
+    ...handoffs.map((handoff) => {
+      const talking = handoff.status === "claimed";
+      const state = talking
+        ? element("small", { className: "talking" }, `${handoff.operator} 正在服务`)
+        : element("small", {}, waited(handoff.requested_at));
+      const title = element("strong", {}, `${label(handoff)} · ${REASONS[handoff.reason]}`);
+      const button = element("button", { type: "button", className: "handoff" }, title, state);
+      button.dataset.id = handoff.id;
+      if (handoff.id === chosen) button.setAttribute("aria-current", "true");
+      button.addEventListener("click", () => choose(handoff.id));
+      return element("li", {}, button);
+    }),
+  );
+  if (focused) document.querySelector(`.handoff[data-id="${focused}"]`)?.focus();
+}
+
+const label = ({ id, channel }) => `${CHANNELS[channel] ?? channel}顾客 #${id}`;
+
+function choose(id) {
+  chosen = id;
+  after = null;
+  titles = new Map();
+  drawing += 1;
+  $("lines").replaceChildren();
+  $("talk").hidden = id === null;
+  $("choose").hidden = id !== null;
+  document.body.classList.toggle("talking-now", id !== null);
+  for (const button of document.querySelectorAll(".handoff")) button.removeAttribute("aria-current");
+  document.querySelector(`.handoff[data-id="${id}"]`)?.setAttribute("aria-current", "true");
+  for (const part of ["claim", "resolved", "unresolved", "answer"]) $(part).hidden = true;
+  refresh();
+}
+
+// ---- the open conversation ----
+
+function drawTalk({ handoff, lines, after: next, unsent }) {
+  const box = $("lines");
+  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+  after = next;
+  $("who").textContent = label(handoff);
+  const state = {
+    waiting: `${REASONS[handoff.reason]}，${waited(handoff.requested_at)}`,
+    claimed: `${handoff.operator} 正在服务`,
+    ended: `已交还（${handoff.resolved ? "已解决" : "未解决"}）${handoff.stars ? `，顾客评 ${handoff.stars} 星` : ""}`,
+    withdrawn: "顾客不等了",
+  };
+  $("state").textContent = state[handoff.status];
+  $("claim").hidden = handoff.status !== "waiting";
+  for (const part of ["resolved", "unresolved", "answer"]) $(part).hidden = handoff.status !== "claimed";
+  for (const line of box.querySelectorAll(".unsent")) line.remove();
+  for (const line of lines) box.append(drawLine(line));
+  for (const text of unsent) box.append(element("div", { className: "line unsent" }, element("p", {}, text), element("small", {}, "发送中…")));
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+function drawLine({ by, at, text, image, buttons }) {
+  for (const [title, payload] of buttons) titles.set(payload, title);
+  const words = by === "customer" && titles.has(text) ? `［${titles.get(text)}］` : text || (image ? "［图片］" : "");
+  const node = element("div", { className: `line ${by}` }, element("p", {}, words));
+  if (buttons.length) node.append(element("div", { className: "choices" }, `可选：${buttons.map(([title]) => title).join(" / ")}`));
+  node.append(element("small", {}, `${SPEAKERS[by] ? `${SPEAKERS[by]} ` : ""}${clock(at)}`));
+  return node;
+}
+
+$("back").addEventListener("click", () => choose(null));
+$("claim").addEventListener("click", ({ currentTarget }) =>
+  act(currentTarget, async () => {
+    await call(`handoffs/${chosen}/claim`, "POST", {});
+    await refresh();
+    $("words").focus();
+  }),
+);
+for (const [button, resolved] of [["resolved", true], ["unresolved", false]])
+  $(button).addEventListener("click", ({ currentTarget }) =>
+    act(currentTarget, async () => {
+      await sent;
+      await call(`handoffs/${chosen}/hand-back`, "POST", { resolved });
+      await refresh();
+    }),
+  );
+
+// ---- answering: one after the other, the same id until the server has it ----
+
+let sent = Promise.resolve();
+
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function deliver(id, body) {
+  for (;;) {
+    try {
+      await call(`handoffs/${id}/say`, "POST", body);
+      showBanner("");
+      return refresh();
+    } catch (error) {
+      if (error instanceof Refusal) {
+        showBanner(error.message);
+        if (!$("words").value) $("words").value = body.text; // nothing typed is lost
+        return;
+      }
+      showBanner(OFFLINE);
+      await new Promise((resolve) => setTimeout(resolve, POLL));
+    }
+  }
+}
+
+$("answer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("words").value.trim();
+  if (!text) return;
+  const id = chosen;
+  const body = { text, message_id: newId() };
+  $("words").value = "";
+  sent = sent.then(() => deliver(id, body));
+});
+$("words").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+    event.preventDefault();
+    $("answer").requestSubmit();
+  }
+});
+
+// ---- the trainers' queue ----
+
+function drawReview({ messages }) {
+  $("nothing").hidden = messages.length > 0;
+  $("messages").replaceChildren(
+    ...messages.map(({ id, text, guesses, noted_at }) => {
+      const likely = guesses.map(([intent, confidence]) => `${intent} ${Math.round(confidence * 100)}%`).join("，");
+      const words = element("div", {}, text, element("small", {}, `${new Date(noted_at).toLocaleString("zh-CN")}　可能是：${likely || "没有线索"}`));
+      const done = element("button", { type: "button" }, "完成");
+      done.addEventListener("click", () =>
+        act(done, async () => {
+          await call(`misunderstood/${id}/settle`, "POST", {});
+          drawReview(await call("misunderstood"));
+        }),
+      );
+      return element("li", { className: "message" }, words, done);
+    }),
+  );
+}
+
+// ---- what is shown, again and again ----
+
+const reviewing = () => location.hash === "#review";
+
+let refreshing = Promise.resolve();
+
+/** One look at a time: lines that two looks had asked for would stand there twice. */
+function refresh() {
+  refreshing = refreshing.then(look);
+  return refreshing;
+}
+
+async function look() {
+  $("queue").hidden = reviewing();
+  $("review").hidden = !reviewing();
+  $("tab-review").ariaCurrent = reviewing() ? "page" : null;
+  $("tab-queue").ariaCurrent = reviewing() ? null : "page";
+  try {
+    drawQueue(await call("handoffs"));
+    if (reviewing()) {
+      if (!$("messages").contains(document.activeElement)) drawReview(await call("misunderstood"));
+    } else if (chosen !== null) {
+      const mine = drawing;
+      const answer = await call(`handoffs/${chosen}${after === null ? "" : `?after=${after}`}`);
+      if (mine === drawing) drawTalk(answer);
+    }
+    if ($("banner").textContent === OFFLINE) showBanner("");
+  } catch (error) {
+    showBanner(error instanceof Refusal ? error.message : OFFLINE);
+  }
+}
+
+async function keepLooking() {
+  await refresh();
+  setTimeout(keepLooking, POLL);
+}
+
+addEventListener("hashchange", refresh);
+$("sign-out").addEventListener("click", ({ currentTarget }) =>
+  act(currentTarget, async () => {
+    await call("session", "DELETE");
+    location.reload();
+  }),
+);
+keepLooking();

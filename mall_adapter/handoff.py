@@ -1,0 +1,86 @@
+"""Plain values of the service desk: hand-offs to people, what goes back to customers, what was not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class HandoffReason(StrEnum):
+    ASKED = "asked"  # the customer wanted a person
+    NOT_UNDERSTOOD = "not_understood"  # the bot had failed to understand, and offered one
+    STUCK = "stuck"  # in the middle of a form
+    COMPLAINT = "complaint"  # after a complaint
+
+
+class HandoffStatus(StrEnum):
+    WAITING = "waiting"
+    CLAIMED = "claimed"  # an operator talks, the bot is silent
+    ENDED = "ended"  # handed back to the bot
+    WITHDRAWN = "withdrawn"  # the customer did not wait
+
+
+class DeskEvent(StrEnum):
+    """What the bot is told; each makes it say or record something that the customer is to see."""
+
+    PAUSE = "pause"
+    SAID = "said"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    id: int
+    sender: str
+    reason: HandoffReason
+    status: HandoffStatus
+    requested_at: datetime
+    operator: str | None
+    claimed_at: datetime | None
+    first_answer_at: datetime | None
+    ended_at: datetime | None  # handed back or withdrawn
+    resolved: bool | None  # said by the operator who handed back
+    stars: int | None  # 1 to 5, by the customer
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One thing that happened at the desk, on its way through the bot to the customer."""
+
+    sender: str
+    position: int  # 1, 2, … for each sender
+    event: DeskEvent
+    message_id: str  # the bot records each once
+    text: str  # the operator's words, or the operator's name for PAUSE, or empty
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What the bot made of a dispatch: messages as ``POST /api/chat`` gives them, for the customer."""
+
+    position: int
+    event: DeskEvent
+    messages: Sequence[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a transcript."""
+
+    by: str  # customer | bot | operator | desk (the bot, about a hand-off)
+    at: datetime
+    text: str  # of a customer who tapped a button: its payload
+    image: str | None
+    buttons: Sequence[tuple[str, str]]  # (title, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Misunderstood:
+    id: int
+    text: str
+    guesses: Sequence[tuple[str, float]]  # (intent, confidence), the likeliest first
+    noted_at: datetime
+    settled_at: datetime | None
+    intent: str | None  # what the trainer found it to mean; None also for a message that teaches nothing
