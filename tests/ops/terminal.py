@@ -51,7 +51,7 @@ class Terminal:
         for key in keys:
             os.write(self._master, key.encode())
 
-    def wait_for(self, words: str, seconds: float = 120) -> str:
+    def wait_for(self, words: str, seconds: float = 240) -> str:
         """Returns what was shown since the last call, up to and with `words`."""
         deadline = time.monotonic() + seconds
         while (at := self.shown.find(words, self._seen)) < 0:

@@ -78,11 +78,6 @@ session_config:
   session_expiration_time: 60 # minutes
 """
 
-needs_patience = pytest.mark.skipif(
-    not os.environ.get("INTERACTIVE_TESTS"), reason="drives a terminal for minutes; INTERACTIVE_TESTS=1 runs it"
-)
-
-
 @pytest.fixture
 def bot(tmp_path: Path) -> Path:
     bot = tmp_path / "bot"
@@ -298,7 +293,6 @@ def lesson(tmp_path: Path) -> Iterator[Lesson]:
 TEXT = "ORD12345这单买得真值 一家老小都乐开花"
 
 
-@needs_patience
 def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     lesson.say(TEXT)
     lesson.confirm(False)
@@ -324,7 +318,6 @@ def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     assert [step["intent"] for step in story["steps"] if "intent" in step] == ["chitchat"]
 
 
-@needs_patience
 def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
     """The operator wants another action than the rules: told at once, for the bot could not be trained with it."""
     lesson.say("谢谢")
@@ -351,7 +344,6 @@ def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
     assert (lesson.bot / "domain.yml").read_text().replace(added, "").encode() == lesson.before["domain.yml"]
 
 
-@needs_patience
 def test_a_kill_leaves_no_process_and_no_change(lesson: Lesson) -> None:
     lesson.say("你好")
     lesson.terminal.wait_for("(Y/n)")
