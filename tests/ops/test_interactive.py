@@ -78,6 +78,7 @@ session_config:
   session_expiration_time: 60 # minutes
 """
 
+
 @pytest.fixture
 def bot(tmp_path: Path) -> Path:
     bot = tmp_path / "bot"
