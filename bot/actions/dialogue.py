@@ -37,6 +37,9 @@ class Stop(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         form = next((kind() for kind in all_forms() if kind.form == tracker.get_slot("flow")), None)
+        if form is None and Turn.of(tracker).pauses:
+            dispatcher.utter_message(response="utter_take_your_time")
+            return []
         waits = bool(agenda.offered(tracker) or agenda.waiting(tracker))
         if not (form or waits) and await stop_waiting(dispatcher, tracker):
             return []

@@ -93,6 +93,9 @@ class Form(Action, ABC):
         if turn.gives_up:
             ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("failures", 0)]
             return [*ended, FollowupAction("action_stop")]
+        if turn.pauses:
+            dispatcher.utter_message(response="utter_take_your_time")
+            return self._events(slots, tracker)
         if asked == "switch_to":
             if turn.yes or turn.intent == slots["switch_to"]["intent"]:
                 return self._switch(slots, tracker)
@@ -126,7 +129,7 @@ class Form(Action, ABC):
         elsewhere = turn.intent not in ANSWERS and not own and turn.clear and turn.rest
         if elsewhere and (turn.asks or self._other(turn)):
             return {}  # a question or a wish that happens to hold a value
-        if turn.intent in ANSWERS or own:
+        if turn.intent in (*ANSWERS, "out_of_scope") or own:  # the bare name of a company is of no intent's words
             found = self.mentions(turn, slots) | found
         if own and "confirm" not in found:
             said = {name: value for name, value in self.starts[turn.intent].items() if slots.get(name) != value}

@@ -40,16 +40,25 @@ def attributes_for(product: Product, question: str) -> str:
 async def products_in_question(tracker: Tracker, turn: Turn, limit: int = PRODUCTS_SHOWN) -> Sequence[Product]:
     """The products that the message names, points at ("第二个", "刚才那款"), or leaves out: those talked of."""
     mall = await get_mall()
-    listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
-    place = turn.first("ordinal")
-    if place and listed and place <= len(listed):
-        return await _known([listed[place - 1 if place > 0 else -1]])
+    if pointed := pointed_at(tracker, turn):
+        return await _known(pointed[:1])
     if named := turn.entities.get("product"):
         found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
         return found[:limit]
     if turn.first("mention") is None and (found_by_words := await mall.find_products(turn.text, limit=limit)):
         return found_by_words
     return await _known([tracker.get_slot("product_id")] if tracker.get_slot("product_id") else [])
+
+
+def listed(tracker: Tracker) -> list[str]:
+    """The products shown last, by their ids."""
+    return [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
+
+
+def pointed_at(tracker: Tracker, turn: Turn) -> list[str]:
+    """Those of them that "第二个" and its like point at."""
+    shown = listed(tracker)
+    return [shown[place - 1 if place > 0 else -1] for place in turn.entities.get("ordinal", ()) if place <= len(shown)]
 
 
 async def _known(ids: Sequence[str]) -> Sequence[Product]:
@@ -75,10 +84,14 @@ def say_product(
     )
 
 
-def talked_of(products: Sequence[Product]) -> list[EventType]:
-    """Events that remember what was shown, so that "第二个" and "刚才那款" are understood."""
-    listed = [{"kind": "product", "id": product.id, "title": product.name} for product in products]
-    return [SlotSet("listed", listed), SlotSet("product_id", products[0].id if len(products) == 1 else None)]
+def talked_of(tracker: Tracker, products: Sequence[Product]) -> list[EventType]:
+    """Events that remember what was shown, so that "第二个" and "刚才那款" are understood. A list stays while one talks
+    of what is in it."""
+    in_hand = SlotSet("product_id", products[0].id if len(products) == 1 else None)
+    if {product.id for product in products} <= set(listed(tracker)):
+        return [in_hand]
+    shown = [{"kind": "product", "id": product.id, "title": product.name} for product in products]
+    return [SlotSet("listed", shown), in_hand]
 
 
 class ProductInfo(Action):
@@ -93,33 +106,31 @@ class ProductInfo(Action):
             return []
         for product in products:
             say_product(dispatcher, tracker, domain, product, turn.text)
-        return talked_of(products)
+        return talked_of(tracker, products)
 
 
 class CompareProducts(Action):
-    """Side by side; what is listed already when only "这两款" is said."""
+    """Side by side: what is named or pointed at, with what was talked of; "这两款" are the first two of the list."""
 
     def name(self) -> str:
         return "action_compare_products"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
-        listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
-        named = [*turn.entities.get("product", ()), *turn.entities.get("category", ())][:2]
-        products: Sequence[Product]
-        if len(named) == 2:
-            mall = await get_mall()
-            products = [product for name in named for product in await mall.find_products(str(name), limit=1)]
-        elif len(listed) >= 2:
-            products = await _known(listed[:2])
-        else:
-            products = await products_in_question(tracker, turn, limit=2)
+        turn, mall = Turn.of(tracker), await get_mall()
+        named = [*turn.entities.get("product", ()), *turn.entities.get("category", ())]
+        found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
+        meant = [*(product.id for product in found), *pointed_at(tracker, turn)]
+        if len(meant) == 1 and (in_hand := tracker.get_slot("product_id")):
+            meant.insert(0, in_hand)
+        if not meant:
+            meant = listed(tracker)[:2]
+        products = await _known(list(dict.fromkeys(meant))[:2])
         if len(products) < 2:
             dispatcher.utter_message(response="utter_compare_what")
-            return talked_of(products) if products else []
+            return talked_of(tracker, products) if products else []
         for product in products:
             say_product(dispatcher, tracker, domain, product, turn.text)
-        return talked_of(products)
+        return talked_of(tracker, products)
 
 
 class Recommend(Action):
@@ -138,7 +149,7 @@ class Recommend(Action):
         dispatcher.utter_message(response="utter_recommended")
         for product in products:
             say_product(dispatcher, tracker, domain, product, turn.text)
-        return talked_of(products)
+        return talked_of(tracker, products)
 
 
 class MyCoupons(Action):

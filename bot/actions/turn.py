@@ -23,6 +23,15 @@ _NUMBER = re.compile(r"(?=[A-Za-z]*\d)[A-Za-z0-9]{6,}")
 _GIVES_UP = re.compile(
     r"(?:那|我|还是|算了|先|暂时|就)*不(?:想|用|再)?(?:退|换|改|绑|开|取消|撤|办|弄|搞)(?:定)?(?:货|款|票|地址)?了(?:吧|啊|哈|谢谢)?"
 )
+_LOOKS = (
+    r"我?(?:先|去|得|给你)*(?:(?:找|翻)(?:找|翻|一?下)?.{0,8}"
+    r"|(?:看|查|问)(?:看|查|问|一?下)?(?:手机|短信|单号|订单号|号码?|家里人?|我?(?:妈|爸|老公|老婆|对象))?)"
+)
+_PAUSES = re.compile(
+    rf"(?:[好行嗯哦啊]的?)?(?:您|你|先|请|麻烦|稍)*等(?:等|一等|一?下下?|一?会儿?|我一?下?)?[啊哈哦呀吧]?(?:{_LOOKS})?"
+    rf"|(?:稍等|等)?{_LOOKS}"
+    r"|(?:hold on|wait|hang on|one|just a|give me a)(?: a| one)?(?: (?:sec|second|moment|minute|min))?(?: please)?"
+)
 _QUESTION = re.compile(
     r"[?？吗呢么]|哪|什么|多少|几[天个时点]|怎么|为啥|咋|啥|谁|是否|能不能|可不可以|有没有|查|看看|看一?下|告诉|问"
     r"|\b(?:where|when|how|what|why|who|can|could|is|are|do|does|check)\b",
@@ -81,6 +90,12 @@ class Turn:
     def gives_up(self) -> bool:
         """ "不绑了": the wish itself, taken back. What was meant is the stop, whatever the other words are."""
         return bool(_GIVES_UP.fullmatch(re.sub(r"[\W_]+", "", self.text)))
+
+    @property
+    def pauses(self) -> bool:
+        """ "等下，我找找手机": more time is wanted, nothing else. Only where something has been asked for."""
+        words = re.findall(r"[a-z]+|[^\W_]", self.text.lower())
+        return bool(_PAUSES.fullmatch((" " if self.text.isascii() else "").join(words)))
 
     @property
     def yes(self) -> bool | None:

@@ -42,6 +42,8 @@ _ORDER = re.compile(
     r"(?<![a-z])o ?r ?d[ :#.–—_-]{0,3}"
     rf"(?P<number>[0-9]{{5,12}}(?![0-9])|[0-9]{{1,4}}(?:{_DASH}[0-9]{{1,4}}(?![0-9]))+)"
 )
+# "ORD12345 5678" amid other words: the four digits right behind an order's number are its phone's
+_TAIL_BEHIND = re.compile(r"[ ,，、/]{1,3}(?P<number>[0-9]{4})(?![0-9a-z.%年月日号款块元万千百])")
 _MOBILE = re.compile(
     rf"(?<![0-9])(?:\+?86{_DASH}?)?1[3-9][0-9]{_DASH}?(?:[0-9]{{4}}|[*x]+){_DASH}?(?P<tail>[0-9]{{4}})(?![0-9])"
 )
@@ -101,6 +103,8 @@ def _named(text: str) -> Iterator[tuple[str, int, int, str | int]]:
         number = _digits(match["number"])
         if 5 <= len(number) <= 12:
             yield "order_id", *match.span(), f"ORD{number}"
+            if behind := _TAIL_BEHIND.match(text, match.end()):
+                yield "phone_tail", *behind.span("number"), behind["number"]
     for match in _MOBILE.finditer(text):
         yield "phone_tail", *match.span(), match["tail"]
     for match in _NAMED_ORDER.finditer(text):

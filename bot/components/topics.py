@@ -25,7 +25,7 @@ from bot.components.text import normalize
 NO_TOPIC = frozenset(
     {
         *("greet", "goodbye", "thank", "affirm", "deny", "stop", "correct", "ask_help", "bot_challenge"),
-        *("chitchat", "out_of_scope"),
+        *("chitchat", "out_of_scope", "inform"),
     }
 )
 """Intents that are about nothing of the shop unless a word says so."""

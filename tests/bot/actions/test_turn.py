@@ -1,0 +1,41 @@
+"""What the words of a message say beside their intent."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.actions.turn import Turn
+
+
+def said(text: str) -> Turn:
+    return Turn(text, "nlu_fallback", 0.3, {}, {}, text, 0, "m1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("等下", "稍等", "等会儿", "先等等", "你等会儿", "好的等我下", "等下啊，我找找手机", "等等 我看看订单号"),
+        *("我去翻翻", "我找找", "我问问我妈", "等我找一下手机", "wait", "hold on a sec", "One moment, please"),
+    ],
+)
+def test_a_pause(text: str) -> None:
+    assert said(text).pauses
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("等了三天了", "等不及了", "等货呢", "等一下再退吧", "算了等下次吧", "等等，退货要运费吗", "不等了"),
+        *("我看看有什么活动", "我查查快递到哪了", "我看下物流", "我问问你们几点下班", "waiting for my parcel", ""),
+    ],
+)
+def test_no_pause(text: str) -> None:
+    assert not said(text).pauses
+
+
+@pytest.mark.parametrize(
+    ("text", "gives_up"),
+    [("不退了", True), ("算了不办了吧", True), ("我不想换了", True), ("不退货吗", False), ("退", False)],
+)
+def test_giving_up(text: str, gives_up: bool) -> None:
+    assert said(text).gives_up is gives_up
