@@ -19,6 +19,7 @@ from bot.actions.forms import all_forms, finish, forget, form_opened_by
 from bot.actions.handoff import AskForPerson, note_misunderstood, stop_waiting
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import PROVED
+from bot.actions.shopping import ProductInfo
 from bot.actions.turn import Turn, asked_before
 from bot.actions.wording import Domain, has_response, title, word
 
@@ -78,6 +79,9 @@ class Inform(Action):
         if order_id:
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
             return [SlotSet("order_id", order_id)]
+        if order_id := tracker.get_slot("order_id"):
+            dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
+            return []
         known = turn.first("reason")
         dispatcher.utter_message(response="utter_what_about_problem" if known else "utter_inform_what")
         return []
@@ -108,6 +112,8 @@ class NotUnderstood(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn = Turn.of(tracker)
         await note_misunderstood(tracker, turn)
+        if turn.entities.keys() & {"product", "category", "brand"}:  # "加湿器": whatever was meant, it is about that
+            return await ProductInfo().run(dispatcher, tracker, domain)
         human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
         if order_id := turn.first("order_id"):
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)

@@ -84,15 +84,16 @@ class Form(Action, ABC):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, slots = Turn.of(tracker), dict(tracker.slots)
-        if slots.get("flow") != self.form:
+        begun = slots.get("flow") == self.form
+        if turn.gives_up and (begun or not slots.get("starting")):
+            ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("failures", 0)]
+            return [*ended, FollowupAction("action_stop")]
+        if not begun:
             await self._open(turn, slots, tracker)
             return self._events(slots, tracker)
         asked = slots["requested_slot"]
         if went_elsewhere(tracker, self.form):
             return [SlotSet("requested_slot", asked)]
-        if turn.gives_up:
-            ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("failures", 0)]
-            return [*ended, FollowupAction("action_stop")]
         if turn.pauses:
             dispatcher.utter_message(response="utter_take_your_time")
             return self._events(slots, tracker)
@@ -102,6 +103,9 @@ class Form(Action, ABC):
             slots["switch_to"], asked = None, self._question({**slots, "switch_to": None})
             if turn.yes is not None or turn.intent in self.starts:
                 return self._events(slots, tracker)
+        if turn.lost and asked:
+            self._explain(asked, dispatcher, tracker, domain)
+            return self._events(slots, tracker)
         found = self._hear(asked, turn, slots)
         if not found:
             return await self._passed_on(asked, turn, slots, dispatcher, tracker, domain)
@@ -187,18 +191,23 @@ class Form(Action, ABC):
             await note_misunderstood(tracker, turn)
         slots["failures"] = (slots["failures"] or 0) + 1
         if slots["failures"] >= PATIENCE:
-            explanation = f"utter_explain_{asked}"
-            buttons = [
-                {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"},
-                {"title": word(tracker, domain, "give_up"), "payload": "/stop"},
-            ]
-            dispatcher.utter_message(
-                response=explanation if has_response(domain, explanation) else "utter_explain", buttons=buttons
-            )
+            self._explain(asked, dispatcher, tracker, domain)
         else:
             misread = turn.intent == "nlu_fallback"
             dispatcher.utter_message(response="utter_please_rephrase" if misread else "utter_not_matched")
         return self._events(slots, tracker)
+
+    @staticmethod
+    def _explain(asked: str | None, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> None:
+        """Where to find what is asked for, and who else can help."""
+        explanation = f"utter_explain_{asked}"
+        buttons = [
+            {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"},
+            {"title": word(tracker, domain, "give_up"), "payload": "/stop"},
+        ]
+        dispatcher.utter_message(
+            response=explanation if has_response(domain, explanation) else "utter_explain", buttons=buttons
+        )
 
     def _other(self, turn: Turn) -> type[Form] | None:
         """The form that the message would open, if it is another one and no mere question."""

@@ -23,6 +23,14 @@ _NUMBER = re.compile(r"(?=[A-Za-z]*\d)[A-Za-z0-9]{6,}")
 _GIVES_UP = re.compile(
     r"(?:那|我|还是|算了|先|暂时|就)*不(?:想|用|再)?(?:退|换|改|绑|开|取消|撤|办|弄|搞)(?:定)?(?:货|款|票|地址)?了(?:吧|啊|哈|谢谢)?"
 )
+_WHAT = "(?:这个?|什么|啥)?(?:订?单号?|订单编号|号码?|手机号?|尾号|后四位)"
+_LOST = re.compile(
+    r"(?:我|真的?|也|都|这个?|那个?|啊|呀)*"
+    rf"(?:(?:不知道|不清楚|不记得|记不得|记不清|忘了?|忘记了?|找不[到着]|查不到)(?:{_WHAT})?|没有?{_WHAT})"
+    r"(?:[了啊呀的呢吧]|怎么办|咋办|咋整|[在去上]哪[里儿]?[看找查]?)*"
+    r"|(?:i )?(?:dont|don t|do not|cant|can t|cannot) (?:know|remember|find)(?: (?:it|the|my|order|number|id))*"
+    r"|(?:i )?(?:forgot|lost)(?: it)?"
+)
 _LOOKS = (
     r"我?(?:先|去|得|给你)*(?:(?:找|翻)(?:找|翻|一?下)?.{0,8}"
     r"|(?:看|查|问)(?:看|查|问|一?下)?(?:手机|短信|单号|订单号|号码?|家里人?|我?(?:妈|爸|老公|老婆|对象))?)"
@@ -94,8 +102,16 @@ class Turn:
     @property
     def pauses(self) -> bool:
         """ "等下，我找找手机": more time is wanted, nothing else. Only where something has been asked for."""
-        words = re.findall(r"[a-z]+|[^\W_]", self.text.lower())
-        return bool(_PAUSES.fullmatch((" " if self.text.isascii() else "").join(words)))
+        return bool(_PAUSES.fullmatch(self._plain))
+
+    @property
+    def lost(self) -> bool:
+        """ "不知道单号": what was asked for is not at hand."""
+        return bool(_LOST.fullmatch(self._plain))
+
+    @property
+    def _plain(self) -> str:
+        return (" " if self.text.isascii() else "").join(re.findall(r"[a-z]+|[^\W_]", self.text.lower()))
 
     @property
     def yes(self) -> bool | None:

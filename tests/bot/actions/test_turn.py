@@ -34,6 +34,18 @@ def test_no_pause(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        *((text, True) for text in ("不知道单号", "真的不知道", "找不到订单号啊", "忘了", "没有单号，在哪看")),
+        *((text, True) for text in ("I don't know", "can't find it")),
+        *((text, False) for text in ("不知道要不要退", "没有破损", "快递找不到了", "没拆", "没有", "没收到", "是", "")),
+    ],
+)
+def test_lost(text: str, lost: bool) -> None:
+    assert said(text).lost is lost
+
+
+@pytest.mark.parametrize(
     ("text", "gives_up"),
     [("不退了", True), ("算了不办了吧", True), ("我不想换了", True), ("不退货吗", False), ("退", False)],
 )
