@@ -76,8 +76,9 @@ class OrderForm(Form):
         if asked == "order_id":
             if order_id := turn.first("order_id") or chosen(turn, slots.get("listed") or [], "order"):
                 return {"order_id": order_id}
-            if slots.get("proposal") and turn.yes is not None:
-                return {"order_id": slots["proposal"]} if turn.yes else {"proposal": None}
+            meant = False if turn.intent == "correct" else turn.yes  # "不是这单"
+            if slots.get("proposal") and meant is not None:
+                return {"order_id": slots["proposal"]} if meant else {"proposal": None}
         if asked == "phone_tail" and (tail := turn.first("phone_tail")):
             return {"phone_tail": tail}
         return {}
