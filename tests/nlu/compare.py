@@ -162,7 +162,7 @@ class EncoderFeaturizer(DenseFeaturizer, GraphComponent):  # type: ignore[misc] 
         for message, vector in zip(said, vectors.astype(np.float32), strict=True):
             tokens = len(linear.words(message))
             for rows, kind in ((np.tile(vector, (tokens, 1)), "sequence"), (vector[None, :], "sentence")):
-                message.add_features(Features(rows, kind, TEXT, self._config["name"]))
+                message.add_features(Features(rows, kind, TEXT, "encoder"))
         return messages
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
