@@ -34,6 +34,8 @@ SUMMARY = (
 )
 """Words of the questions that a yes answers before something is written, in both languages."""
 
+PROMISE = r"(?:工单号 |\bTicket )(RT\d+)(?=（| \()"
+
 ANSWERS = (
     *("5678", "尾号5678", "0000", "第二个", "最后一个", "全部", "没拆", "用过了", "颜色不喜欢", "质量问题", "不想要了"),
     *("个人", "公司", "杭州云上科技有限公司", "91350100M000100Y43", "上海市浦东新区张江路 12 号", "13900001111"),
@@ -110,7 +112,7 @@ class Walk(RuleBasedStateMachine):
         written = self._written()
         assert summary or written == self.written, f"without a yes: {written - self.written}"
         self.written = written
-        self.promised |= set(re.findall(r"工单号 (RT\d+)", "\n".join(texts)))
+        self.promised |= set(re.findall(PROMISE, "\n".join(texts)))
 
     # ---- what people do
 
