@@ -72,18 +72,18 @@ class Inform(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn = Turn.of(tracker)
         order_id = turn.first("order_id")
-        if order_id is None and turn.first("ordinal"):
-            listed = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "order"]
-            place = turn.first("ordinal")
-            order_id = listed[place - 1 if place > 0 else -1] if listed and place <= len(listed) else None
+        if order_id is None:
+            orders = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "order"]
+            order_id = next(iter(turn.pointed_at(orders)), None)
         if order_id:
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
             return [SlotSet("order_id", order_id)]
-        if order_id := tracker.get_slot("order_id"):
-            dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
-            return []
-        known = turn.first("reason")
-        dispatcher.utter_message(response="utter_what_about_problem" if known else "utter_inform_what")
+        if turn.first("reason"):
+            dispatcher.utter_message(response="utter_what_about_problem")
+        elif in_hand := tracker.get_slot("order_id"):
+            dispatcher.utter_message(response="utter_what_about_order", order_id=in_hand)
+        else:
+            dispatcher.utter_message(response="utter_inform_what")
         return []
 
 
@@ -112,12 +112,12 @@ class NotUnderstood(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn = Turn.of(tracker)
         await note_misunderstood(tracker, turn)
-        if turn.entities.keys() & {"product", "category", "brand"}:  # "加湿器": whatever was meant, it is about that
-            return await ProductInfo().run(dispatcher, tracker, domain)
         human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
         if order_id := turn.first("order_id"):
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
             return [SlotSet("order_id", order_id)]
+        if turn.entities.keys() & {"product", "category", "brand"}:  # "加湿器": whatever was meant, it is about that
+            return await ProductInfo().run(dispatcher, tracker, domain)
         if asked_before(tracker, "utter_not_understood_again", "utter_offer_human"):
             dispatcher.utter_message(response="utter_offer_human", buttons=[human])
         elif asked_before(tracker, "utter_did_you_mean", "utter_default"):

@@ -32,12 +32,10 @@ Listed = list[dict[str, str]]
 def chosen(turn: Turn, listed: Listed, kind: str) -> str | None:
     """The id that ``第二个``, ``2`` or a part of a title means among what was listed; None when that is not clear."""
     choices = [choice for choice in listed if choice["kind"] == kind]
-    place = turn.first("ordinal")
-    if place is None and (digits := turn.text.strip()).isdecimal() and len(digits) == 1:
-        place = int(digits)
-    if place is not None and choices:
-        place = len(choices) if place == -1 else int(place)
-        return choices[place - 1]["id"] if 0 < place <= len(choices) else None
+    if turn.first("ordinal") and choices:
+        return next((choice["id"] for choice in turn.pointed_at(choices)), None)
+    if (digits := turn.text.strip()).isdecimal() and len(digits) == 1 and choices:
+        return choices[int(digits) - 1]["id"] if 0 < int(digits) <= len(choices) else None
     pairs = {a + b for a, b in pairwise(turn.text) if a.isalnum() and b.isalnum()}
     scores = sorted(
         ((sum(pair in choice["title"] for pair in pairs), choice["id"]) for choice in choices), reverse=True

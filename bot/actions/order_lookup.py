@@ -69,11 +69,8 @@ class OrderQuestion(Action, ABC):
         turn = Turn.of(tracker)
         if named := turn.first("order_id"):
             return str(named)
-        place, listed = turn.first("ordinal"), tracker.get_slot("listed") or []
-        orders = [thing["id"] for thing in listed if thing["kind"] == "order"]
-        if place and orders and (place == -1 or place <= len(orders)):
-            return str(orders[place - 1 if place > 0 else -1])
-        current: str | None = tracker.get_slot("order_id")
+        orders = [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "order"]
+        current: str | None = next(iter(turn.pointed_at(orders)), tracker.get_slot("order_id"))
         return current
 
     def _ask_which_order(

@@ -40,7 +40,7 @@ def attributes_for(product: Product, question: str) -> str:
 async def products_in_question(tracker: Tracker, turn: Turn, limit: int = PRODUCTS_SHOWN) -> Sequence[Product]:
     """The products that the message names, points at ("第二个", "刚才那款"), or leaves out: those talked of."""
     mall = await get_mall()
-    if pointed := pointed_at(tracker, turn):
+    if pointed := turn.pointed_at(listed(tracker)):
         return await _known(pointed[:1])
     if named := turn.entities.get("product"):
         found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
@@ -53,12 +53,6 @@ async def products_in_question(tracker: Tracker, turn: Turn, limit: int = PRODUC
 def listed(tracker: Tracker) -> list[str]:
     """The products shown last, by their ids."""
     return [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
-
-
-def pointed_at(tracker: Tracker, turn: Turn) -> list[str]:
-    """Those of them that "第二个" and its like point at."""
-    shown = listed(tracker)
-    return [shown[place - 1 if place > 0 else -1] for place in turn.entities.get("ordinal", ()) if place <= len(shown)]
 
 
 async def _known(ids: Sequence[str]) -> Sequence[Product]:
@@ -119,7 +113,7 @@ class CompareProducts(Action):
         turn, mall = Turn.of(tracker), await get_mall()
         named = [*turn.entities.get("product", ()), *turn.entities.get("category", ())]
         found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
-        meant = [*(product.id for product in found), *pointed_at(tracker, turn)]
+        meant = [*(product.id for product in found), *turn.pointed_at(listed(tracker))]
         if len(meant) == 1 and (in_hand := tracker.get_slot("product_id")):
             meant.insert(0, in_hand)
         if not meant:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rasa_sdk import Tracker
+
+T = TypeVar("T")
 
 ANSWERS = frozenset({"inform", "affirm", "deny", "correct", "nlu_fallback"})
 """Intents of messages that only mean something as an answer to what was asked."""
@@ -31,10 +34,10 @@ _LOST = re.compile(
     r"|(?:i )?(?:dont|don t|do not|cant|can t|cannot) (?:know|remember|find)(?: (?:it|the|my|order|number|id))*"
     r"|(?:i )?(?:forgot|lost)(?: it)?"
 )
-_LOOKS = (
-    r"我?(?:先|去|得|给你)*(?:(?:找|翻)(?:找|翻|一?下)?.{0,8}"
-    r"|(?:看|查|问)(?:看|查|问|一?下)?(?:手机|短信|单号|订单号|号码?|家里人?|我?(?:妈|爸|老公|老婆|对象))?)"
-)
+_LOOKS = (  # "我找人工" and "我查下快递" are wishes
+    r"我?(?:先|去|得|给你)*(?:"
+    r"(?:找找|翻翻|看看|查查|问问|[找翻看查问]一?下)(?:{0})?|[找翻看查问](?:{0}))"
+).format("我?的?(?:手机|短信|记录|截图|单号|订单号|号码?|尾号|地址|税号|抬头|家里人?|妈|爸|老公|老婆|对象|同事|会计)")
 _PAUSES = re.compile(
     rf"(?:[好行嗯哦啊]的?)?(?:您|你|先|请|麻烦|稍)*等(?:等|一等|一?下下?|一?会儿?|我一?下?)?[啊哈哦呀吧]?(?:{_LOOKS})?"
     rf"|(?:稍等|等)?{_LOOKS}"
@@ -84,6 +87,11 @@ class Turn:
 
     def first(self, entity: str) -> Any:
         return next(iter(self.entities.get(entity, ())), None)
+
+    def pointed_at(self, listed: Sequence[T]) -> list[T]:
+        """Those of what was listed that "第二个", "最后一个" and their like mean, in the order of the words."""
+        places = [len(listed) if place == -1 else int(place) for place in self.entities.get("ordinal", ())]
+        return [listed[place - 1] for place in places if 0 < place <= len(listed)]
 
     @property
     def clear(self) -> bool:

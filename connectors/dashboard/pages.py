@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,8 @@ from privacy import KeyRing
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+
+NO_HANDOFF = "没有这个排队记录。"
 
 
 class SignIn(BaseModel):
@@ -79,43 +82,40 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox) -> APIRouter:
         """The hand-off, the transcript's lines from ``after`` on, and what is still on its way to the bot."""
         operators.reader(request)
         response.headers["Cache-Control"] = "no-store"
-        handoff = await _found(desk, handoff_id)
+        try:
+            handoff = await desk.handoff(handoff_id)
+        except NotFound:
+            raise Refused(404, "not_found", NO_HANDOFF) from None
         unsent = [each.text for each in await desk.undelivered(handoff.sender) if each.event == "said"]
         lines, after = await desk.transcript(handoff.sender, after)
         return {"handoff": _shown(handoff), "lines": [asdict(line) for line in lines], "after": after, "unsent": unsent}
 
+    async def done(doing: Awaitable[Handoff], code: str, words: str) -> dict[str, Any]:
+        """What an operator did, on its way to the customer; refused with ``code`` and ``words`` if it came too late."""
+        try:
+            handoff = await doing
+        except NotFound:
+            raise Refused(404, "not_found", NO_HANDOFF) from None
+        except InvalidTransition:
+            raise Refused(409, code, words) from None
+        await outbox.send_soon(handoff.sender)
+        return _shown(handoff)
+
     @router.post("/api/handoffs/{handoff_id}/claim")
     async def claim(handoff_id: int, request: Request) -> dict[str, Any]:
         operator = operators.writer(request)
-        await _found(desk, handoff_id)
-        try:
-            handoff = await desk.claim(handoff_id, operator.name)
-        except InvalidTransition:
-            raise Refused(409, "taken", "这位顾客已经有同事接手，或不再等了。") from None
-        await outbox.send_soon(handoff.sender)
-        return _shown(handoff)
+        return await done(desk.claim(handoff_id, operator.name), "taken", "这位顾客已经有同事接手，或不再等了。")
 
     @router.post("/api/handoffs/{handoff_id}/say")
     async def say(handoff_id: int, body: Say, request: Request) -> dict[str, Any]:
         operators.writer(request)
-        await _found(desk, handoff_id)
-        try:
-            handoff = await desk.say(handoff_id, body.text, body.message_id)
-        except InvalidTransition:
-            raise Refused(409, "not_claimed", "这段对话不在人工服务中，消息没有发出。") from None
-        await outbox.send_soon(handoff.sender)
-        return _shown(handoff)
+        saying = desk.say(handoff_id, body.text, body.message_id)
+        return await done(saying, "not_claimed", "这段对话不在人工服务中，消息没有发出。")
 
     @router.post("/api/handoffs/{handoff_id}/hand-back")
     async def hand_back(handoff_id: int, body: HandBack, request: Request) -> dict[str, Any]:
         operators.writer(request)
-        await _found(desk, handoff_id)
-        try:
-            handoff = await desk.hand_back(handoff_id, body.resolved)
-        except InvalidTransition:
-            raise Refused(409, "not_claimed", "这段对话已经交还给机器人了。") from None
-        await outbox.send_soon(handoff.sender)
-        return _shown(handoff)
+        return await done(desk.hand_back(handoff_id, body.resolved), "not_claimed", "这段对话已经交还给机器人了。")
 
     @router.get("/api/misunderstood")
     async def misunderstood(request: Request, response: Response) -> dict[str, Any]:
@@ -132,13 +132,6 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox) -> APIRouter:
             raise Refused(404, "not_found", "没有这条消息。") from None
 
     return router
-
-
-async def _found(desk: Desk, handoff_id: int) -> Handoff:
-    try:
-        return await desk.handoff(handoff_id)
-    except NotFound:
-        raise Refused(404, "not_found", "没有这个排队记录。") from None
 
 
 def _shown(handoff: Handoff) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def test_a_pause(text: str) -> None:
     [
         *("等了三天了", "等不及了", "等货呢", "等一下再退吧", "算了等下次吧", "等等，退货要运费吗", "不等了"),
         *("我看看有什么活动", "我查查快递到哪了", "我看下物流", "我问问你们几点下班", "waiting for my parcel", ""),
+        *("我找人工", "找客服", "找你们老板", "找不到单号", "找个便宜的", "查一下快递", "看看加湿器", "问问几天能到"),
     ],
 )
 def test_no_pause(text: str) -> None:
@@ -51,3 +52,12 @@ def test_lost(text: str, lost: bool) -> None:
 )
 def test_giving_up(text: str, gives_up: bool) -> None:
     assert said(text).gives_up is gives_up
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"), [([2], ["b"]), ([-1], ["c"]), ([1, 3], ["a", "c"]), ([4], []), ([0], []), ([], [])]
+)
+def test_pointing_at_what_was_listed(places: list[int], expected: list[str]) -> None:
+    turn = Turn("", "inform", 1.0, {}, {"ordinal": places}, "", 0, "m1")
+    assert turn.pointed_at(["a", "b", "c"]) == expected
+    assert turn.pointed_at([]) == []
