@@ -46,6 +46,11 @@ def catalogue_file() -> Path:
     return data_dir() / "lookups" / "catalogue.json"
 
 
+def pictures_dir() -> Path:
+    """Drawn comparisons; the actions draw them, the gateway shows them."""
+    return data_dir() / "pictures"
+
+
 def database_url(driver: str = "async") -> str:
     """SQLAlchemy address of the one database (``DATABASE_URL``, default SQLite in ``DATA_DIR``).
 
@@ -94,6 +99,66 @@ def bind_host() -> str:
     return os.environ.get("BIND_HOST") or HOST
 
 
+def _kept_secret(name: str) -> str:
+    """A random secret that is made on first use and kept in ``DATA_DIR``, mode 0600."""
+    path = data_dir() / name
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+        try:
+            path.hardlink_to(draft)  # nobody reads half a secret, and of two makers one wins
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def admin_token() -> str:
+    """What operators sign in with (``ADMIN_TOKEN``); made on first use and kept in ``DATA_DIR``, mode 0600."""
+    return os.environ.get("ADMIN_TOKEN") or _kept_secret("admin_token")
+
+
+def graph_port() -> int:
+    return _port("GRAPH_PORT", 7687)
+
+
+def graph_is_embedded() -> bool:
+    """Whether the house starts a graph of its own; not where ``GRAPH_URI`` names one."""
+    return not os.environ.get("GRAPH_URI")
+
+
+def graph_dir() -> Path:
+    """Folder of the embedded graph."""
+    return data_dir() / "graph"
+
+
+def knowledge_dir() -> Path:
+    """The operator's own answers, read besides those in ``knowledge_graph/content``."""
+    return data_dir() / "knowledge"
+
+
+def graph_uri() -> str:
+    """Bolt address of the graph (``GRAPH_URI``, default the embedded one)."""
+    return os.environ.get("GRAPH_URI") or f"bolt://{HOST}:{graph_port()}"
+
+
+def graph_user() -> str:
+    """``GRAPH_USER``; the embedded graph's is ``root``, Neo4j's ``neo4j``."""
+    return os.environ.get("GRAPH_USER") or ("root" if graph_is_embedded() else "neo4j")
+
+
+def graph_password() -> str:
+    """``GRAPH_PASSWORD``; the embedded graph's is made on first use and kept in ``DATA_DIR``, mode 0600."""
+    if given := os.environ.get("GRAPH_PASSWORD"):
+        return given
+    if not graph_is_embedded():
+        raise ValueError("GRAPH_URI is set, so GRAPH_PASSWORD has to be, too")
+    return _kept_secret("graph_password")
+
+
 def public_url() -> str:
     """Address under which customers reach the gateway (``PUBLIC_URL``); https makes its cookies secure."""
     return (os.environ.get("PUBLIC_URL") or f"http://{HOST}:{gateway_port()}").rstrip("/")
@@ -111,20 +176,21 @@ def desk_hours() -> tuple[time, time]:
     return time(opens // 60, opens % 60), time.max if closes == 24 * 60 else time(closes // 60, closes % 60)
 
 
-def admin_token() -> str:
-    """What operators sign in with (``ADMIN_TOKEN``); without one it is made once, in ``DATA_DIR/admin_token``."""
-    if token := os.environ.get("ADMIN_TOKEN"):
-        return token
-    path = data_dir() / "admin_token"
-    if not path.exists():
-        draft = path.with_name(f".admin_token.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(24) + "\n")
-        try:
-            os.link(draft, path)  # whole, and never over one that another process has just made
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text("ascii").strip()
+def models_dir() -> Path:
+    """Folder of what was trained (``MODELS_DIR``, default ``models/``)."""
+    return _path("MODELS_DIR", ROOT / "models")
+
+
+def encoder() -> str | None:
+    """A sentence-transformers directory or hub name (``ENCODER``) instead of the encoder that ``make train`` makes."""
+    return os.environ.get("ENCODER") or None
+
+
+def answering_dir() -> Path:
+    """What ``make train`` has learned for finding answers: an encoder and a judge."""
+    return models_dir() / "answering"
+
+
+def retrievers_dir() -> Path:
+    """What was learned from the answers in a graph; made anew from them when it is missing."""
+    return models_dir() / "retrievers"

@@ -1,7 +1,8 @@
 """Makes `.venvs/rasa` (Python 3.10) and `.venvs/app` (Python 3.11 or newer) from the locks in `requirements/`.
 
 `python3 ops/environments.py` sets up what is missing or out of date and returns within milliseconds when nothing is;
-`python3 ops/environments.py lock` makes the locks anew from the `.in` files.
+`python3 ops/environments.py lock` makes the locks anew from the `.in` files;
+`python3 ops/environments.py encoder` tries again to add what the app can do without (`requirements/encoder.lock`).
 
 It runs before anything is installed, so it needs the standard library and any Python from 3.8 on, and nothing else.
 """
@@ -27,6 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = "uv==0.13.9"  # what is installed into .venvs/tools when the machine has no uv
 
 
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+"""Where PyTorch keeps its builds without CUDA; the package registry has them for macOS only."""
+
+
 class SetupError(Exception):
     """One sentence for a person, English and Chinese, that says what to do."""
 
@@ -43,6 +48,7 @@ class Environment:
     size: float  # gigabytes on disk, with bytecode
     venvs: Path = ROOT / ".venvs"
     requirements: Path = ROOT / "requirements"
+    encoder: bool = False  # is `encoder.lock` added, if it can be had?
 
     @property
     def folder(self) -> Path:
@@ -57,14 +63,19 @@ class Environment:
         return self.requirements / f"{self.name}.lock"
 
     @property
+    def encoder_lock(self) -> Path:
+        return self.requirements / "encoder.lock"
+
+    @property
     def stamp(self) -> Path:
         """Written last and removed first, so a set-up that was interrupted has none."""
         return self.folder / ".stamp"
 
     def facts(self) -> dict[str, str]:
         """What the stamp records. The place counts because the scripts of an environment hold absolute paths."""
+        locks = self.lock.read_bytes() + (self.encoder_lock.read_bytes() if self.encoder else b"")
         return {
-            "lock": hashlib.sha256(self.lock.read_bytes()).hexdigest(),
+            "lock": hashlib.sha256(locks).hexdigest(),
             "python": os.path.realpath(self.python),
             "place": str(self.folder),
         }
@@ -87,7 +98,7 @@ class Environment:
 
 ENVIRONMENTS = (
     Environment("rasa", ("3.10",), size=3.0),  # Rasa 3.6 needs Python below 3.11
-    Environment("app", ("3.11", "3.12", "3.13", "3.14"), size=0.8),
+    Environment("app", ("3.11", "3.12", "3.13", "3.14"), size=0.8, encoder=True),
 )
 
 
@@ -213,19 +224,16 @@ def install(environment: Environment, python: str, uv: str | None, environ: Mapp
     lock = str(environment.lock)
     with step(f"Installing the {environment.name} environment / 安装 {environment.name} 环境"):
         if uv is not None:
-            links = [arg for folder in pip_setting("find-links", environ).split() for arg in ("--find-links", folder)]
-            index = pip_setting("index-url", environ)
-            # in the environment, not on the command line: the address of a mirror may hold a password
-            uv_environ = {**({"UV_DEFAULT_INDEX": index} if index else {}), **environ}
             if not update:
                 run([uv, "venv", "--quiet", "--python", python, str(environment.folder)], environ)
-            run([uv, "pip", "sync", "--quiet", *links, "--python", str(environment.python), lock], uv_environ)
+            run_uv([uv, "pip", "sync", "--quiet", "--python", str(environment.python), lock], environ)
         else:
             if not update:
                 run([python, "-m", "venv", str(environment.folder)], environ)
-            pip = [str(environment.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
             # the lock is complete: resolving it again would only take time
-            run([*pip, "--no-deps", "-r", lock], environ)
+            run([*pip_install(environment), "--no-deps", "-r", lock], environ)
+    if environment.encoder:
+        add_encoder(environment, uv, environ)
     with step("Compiling its bytecode / 编译字节码"):
         # uv writes none, and every start would compile TensorFlow again. A file for another Python fails: no harm.
         subprocess.run(
@@ -237,11 +245,57 @@ def install(environment: Environment, python: str, uv: str | None, environ: Mapp
     environment.stamp.write_text(json.dumps(environment.facts()))
 
 
-def set_up(environments: Sequence[Environment], environ: Mapping[str, str]) -> None:
-    """Makes every environment that is not ready; a second set-up at the same time waits for the first."""
-    if all(environment.is_ready() for environment in environments):
-        return
-    venvs = environments[0].venvs
+def run_uv(command: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Runs uv with pip's settings."""
+    links = [arg for place in pip_setting("find-links", environ).split() for arg in ("--find-links", place)]
+    index = pip_setting("index-url", environ)
+    # in the environment, not on the command line: the address of a mirror may hold a password
+    run([*command, *links], {**({"UV_DEFAULT_INDEX": index} if index else {}), **environ})
+
+
+def pip_install(environment: Environment) -> list[str]:
+    return [str(environment.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
+
+
+def add_encoder(environment: Environment, uv: str | None, environ: Mapping[str, str]) -> None:
+    """Adds what the environment can do without, and says which build of torch it got, or that there is none."""
+
+    def add(*arguments: str) -> None:
+        if uv is not None:
+            run_uv([uv, "pip", "install", "--quiet", "--python", str(environment.python), *arguments], environ)
+        else:
+            run([*pip_install(environment), "--retries", "1", *arguments], environ)
+
+    lock = environment.encoder_lock
+    (torch,) = (line for line in lock.read_text().splitlines() if line.startswith("torch=="))
+    builds = (
+        ("torch from find-links / 取自 find-links 的 torch", ("--no-index",)),
+        ("torch for CPU from PyTorch / PyTorch 官方的 CPU 版 torch", ("--index-url", CPU_BUILDS)),
+    )
+    taken, size = ("torch with CUDA / 含 CUDA 的 torch", 5.7) if sys.platform == "linux" else ("torch", 1.2)
+    try:
+        with step("Adding the encoder / 安装语义模型组件"):
+            for name, place in builds:
+                with contextlib.suppress(SetupError):
+                    add("--no-deps", *place, torch)
+                    taken, size = name, 1.2
+                    break
+            if shutil.disk_usage(environment.folder).free < size * 1e9:
+                raise disk_full(size)
+            # the lock names no CUDA package: a torch that needs them brings them, and one that is there is kept
+            add("-r", str(lock))
+        print(f"  {taken}", flush=True)
+    except SetupError as error:
+        print(
+            "  Going on without: answers are found by their words alone; to try again, python3 ops/environments.py"
+            f" encoder\n  暂不安装，检索只按字词匹配；重试请运行 python3 ops/environments.py encoder\n  {error}",
+            flush=True,
+        )
+
+
+@contextlib.contextmanager
+def alone(venvs: Path) -> Iterator[None]:
+    """A second set-up at the same time waits for the first."""
     venvs.mkdir(parents=True, exist_ok=True)
     with (venvs / "setup.lock").open("w") as lock:
         try:
@@ -249,6 +303,15 @@ def set_up(environments: Sequence[Environment], environ: Mapping[str, str]) -> N
         except BlockingIOError:
             print("Waiting for another set-up in this folder / 等待同一目录中的另一个安装完成", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def set_up(environments: Sequence[Environment], environ: Mapping[str, str]) -> None:
+    """Makes every environment that is not ready."""
+    if all(environment.is_ready() for environment in environments):
+        return
+    venvs = environments[0].venvs
+    with alone(venvs):
         missing = [environment for environment in environments if not environment.is_ready()]
         if not missing:
             return
@@ -267,14 +330,33 @@ def make_locks(environments: Sequence[Environment], options: Sequence[str], envi
     if uv is None:
         raise SetupError("Making the locks needs uv: pip install uv.", "更新锁文件需要 uv：pip install uv。")
     for environment in environments:
-        with step(f"Locking {environment.name} / 锁定 {environment.name}"):
-            arguments = ["--quiet", "--universal", "--python-version", environment.pythons[0], *options]
-            source = environment.lock.with_suffix(".in").relative_to(ROOT)
-            output = environment.lock.relative_to(ROOT)
-            run(
-                [uv, "pip", "compile", *arguments, str(source), "-o", str(output)],
-                {**environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock"},
+        lock_one(environment.lock, (), environment, uv, options, environ)
+        if environment.encoder:
+            # torch asks for CUDA on Linux, which the builds for CPU do without
+            arguments = (
+                "--excludes",
+                "requirements/cuda.txt",
+                "--constraints",
+                str(environment.lock.relative_to(ROOT)),
             )
+            lock_one(environment.encoder_lock, arguments, environment, uv, options, environ)
+
+
+def lock_one(
+    lock: Path,
+    arguments: Sequence[str],
+    environment: Environment,
+    uv: str,
+    options: Sequence[str],
+    environ: Mapping[str, str],
+) -> None:
+    with step(f"Locking {lock.stem} / 锁定 {lock.stem}"):
+        source, output = (str(path.relative_to(ROOT)) for path in (lock.with_suffix(".in"), lock))
+        universal = ("--quiet", "--universal", "--python-version", environment.pythons[0])
+        run(
+            [uv, "pip", "compile", *universal, *arguments, *options, source, "-o", output],
+            {**environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock"},
+        )
 
 
 # --- telling ---------------------------------------------------------------------------------------------------------
@@ -348,6 +430,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["lock"]:
             make_locks(ENVIRONMENTS, arguments[1:], os.environ)
+        elif arguments[:1] == ["encoder"]:
+            (app,) = (environment for environment in ENVIRONMENTS if environment.encoder)
+            with alone(app.venvs):
+                add_encoder(app, find_uv(os.environ, app.venvs), os.environ)
         else:
             set_up(ENVIRONMENTS, os.environ)
     except SetupError as error:

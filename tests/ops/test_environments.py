@@ -123,21 +123,33 @@ class Workshop:
         self.lock("1.0")
 
     def lock(self, version: str) -> None:
-        info = f"small-{version}.dist-info"
-        with zipfile.ZipFile(self.wheels / f"small-{version}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("small.py", f"version = {version!r}\n")
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: small\nVersion: {version}\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{info}/RECORD", f"small.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        self.wheel("small", version)
         self.environment.lock.write_text(f"small=={version}\n")
+
+    def wheel(self, name: str, version: str, needs: str = "") -> None:
+        info = f"{name}-{version}.dist-info"
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs and f'Requires-Dist: {needs}'}\n"
+        with zipfile.ZipFile(self.wheels / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", f"version = {version!r}\n")
+            wheel.writestr(f"{info}/METADATA", about)
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+    def with_encoder(self) -> None:
+        """The environment may have an encoder, which needs a build of torch."""
+        self.environment = replace(self.environment, encoder=True)
+        self.wheel("meaning", "1.0", needs="torch")
+        self.environment.encoder_lock.write_text("meaning==1.0\ntorch==1.0\n")
 
     def set_up(self) -> None:
         set_up([self.environment], self.environ)
 
-    def installed(self) -> str:
-        """Version of the small package, whose bytecode is there too."""
-        (module,) = self.environment.folder.glob("lib/python*/site-packages/small.py")
-        assert list(module.parent.glob("__pycache__/small.*.pyc"))
+    def installed(self, name: str = "small") -> str | None:
+        """Version of a package, whose bytecode is there too; None if it is not there."""
+        module = next(self.environment.folder.glob(f"lib/python*/site-packages/{name}.py"), None)
+        if module is None:
+            return None
+        assert list(module.parent.glob(f"__pycache__/{name}.*.pyc"))
         return module.read_text().split("'")[1]
 
 
@@ -202,6 +214,42 @@ def test_a_failed_set_up_is_not_taken_for_a_finished_one(workshop: Workshop) -> 
     workshop.lock("1.0")
     workshop.set_up()
     assert workshop.installed() == "1.0"
+
+
+def test_of_two_builds_of_torch_the_one_without_cuda_is_taken(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workshop.with_encoder()
+    workshop.wheel("torch", "1.0", needs="cuda")
+    workshop.wheel("torch", "1.0+cpu")
+    workshop.set_up()
+    assert "torch from find-links" in capsys.readouterr().out
+    assert (workshop.installed("meaning"), workshop.installed("torch")) == ("1.0", "1.0+cpu")
+
+
+def test_without_an_encoder_the_environment_works(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    workshop.with_encoder()
+    workshop.set_up()
+    assert "Going on without" in capsys.readouterr().out
+    assert (workshop.installed(), workshop.installed("torch")) == ("1.0", None)
+    workshop.set_up()
+    assert capsys.readouterr().out == "", "it tried again, which costs every start its time"
+
+
+def test_an_encoder_survives_a_new_lock_of_the_app(workshop: Workshop) -> None:
+    workshop.with_encoder()
+    workshop.wheel("torch", "1.0+cpu")
+    workshop.set_up()
+    workshop.lock("2.0")
+    workshop.set_up()
+    assert (workshop.installed(), workshop.installed("meaning")) == ("2.0", "1.0")
+
+
+@pytest.mark.parametrize("lock", sorted((settings.ROOT / "requirements").glob("*.lock")), ids=lambda path: path.name)
+def test_a_lock_says_only_what(lock: Path) -> None:
+    said = [line for line in lock.read_text().splitlines() if not line.lstrip().startswith("#")]
+    assert not [line for line in said if "/" in line], "the address of an index, or a path of this machine"
+    assert not [line for line in said if line.startswith(("nvidia-", "cuda-", "triton"))], "see requirements/cuda.txt"
 
 
 def test_two_set_ups_wait_for_each_other(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
