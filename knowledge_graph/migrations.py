@@ -1,0 +1,53 @@
+"""Constraints and indexes, brought up to date on either server by ``migrate``.
+
+A migration is applied at least once and recorded as a ``Migration`` node; every statement can be repeated. Nodes are
+known by ``id``. Add a migration at the end; never change one that has been released.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import LiteralString
+
+from knowledge_graph.client import Graph
+
+MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
+    (
+        "CREATE CONSTRAINT user_id IF NOT EXISTS FOR (n:User) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT card_id IF NOT EXISTS FOR (n:Card) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT product_id IF NOT EXISTS FOR (n:Product) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT category_id IF NOT EXISTS FOR (n:Category) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT brand_id IF NOT EXISTS FOR (n:Brand) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT supplier_id IF NOT EXISTS FOR (n:Supplier) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT attribute_id IF NOT EXISTS FOR (n:Attribute) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT faq_id IF NOT EXISTS FOR (n:Faq) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT policy_id IF NOT EXISTS FOR (n:Policy) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT topic_id IF NOT EXISTS FOR (n:Topic) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT gap_id IF NOT EXISTS FOR (n:Gap) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT feedback_id IF NOT EXISTS FOR (n:Feedback) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT migration_id IF NOT EXISTS FOR (n:Migration) REQUIRE n.id IS UNIQUE",
+        # content names products and suppliers by their names
+        "CREATE INDEX product_name IF NOT EXISTS FOR (n:Product) ON (n.name)",
+        "CREATE INDEX supplier_name IF NOT EXISTS FOR (n:Supplier) ON (n.name)",
+        "CREATE INDEX gap_count IF NOT EXISTS FOR (n:Gap) ON (n.count)",
+    ),
+    ("CREATE CONSTRAINT vote_id IF NOT EXISTS FOR (n:Vote) REQUIRE n.id IS UNIQUE",),
+)
+
+SECONDS = 60.0
+"""For one statement: an index of a large graph takes its time."""
+
+
+async def migrate(graph: Graph) -> list[int]:
+    """Applies what is missing; returns the numbers of the migrations that were applied. Any number may run at once."""
+    done = {row["id"] for row in await graph.read("MATCH (n:Migration) RETURN n.id AS id")}
+    missing = [number for number in range(1, len(MIGRATIONS) + 1) if number not in done]
+    for number in missing:
+        for statement in MIGRATIONS[number - 1]:
+            await graph.write(statement, within=SECONDS)
+        await graph.write(
+            "MERGE (n:Migration {id: $number}) ON CREATE SET n.applied_at = $now",
+            number=number,
+            now=datetime.now(UTC),
+        )
+    return missing

@@ -1,0 +1,124 @@
+"""Unanswered questions and thumbs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import settings
+from knowledge_graph import encoder, feedback, gaps
+from knowledge_graph.client import Graph
+from knowledge_graph.feedback import Feedback
+from knowledge_graph.gaps import Gap
+from privacy import KeyRing
+
+NOON = datetime(2026, 3, 11, 4, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def key_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("KEYRING_FILE", str(tmp_path / "keyring.json"))
+    KeyRing.load_or_create(settings.keyring_file())
+    yield
+
+
+async def test_the_most_asked_come_first(graph: Graph) -> None:
+    for minute, (text, topic) in enumerate(
+        [("能送火星吗", "delivery"), ("支持刷脸吗", None), ("能送 火星 吗？？", "delivery"), ("有没有样品", "presale")]
+    ):
+        await gaps.record(graph, text, topic, NOON + timedelta(minutes=minute))
+    assert await gaps.most_asked(graph) == [
+        Gap("能送火星吗", "delivery", 2, NOON + timedelta(minutes=2)),
+        Gap("有没有样品", "presale", 1, NOON + timedelta(minutes=3)),
+        Gap("支持刷脸吗", None, 1, NOON + timedelta(minutes=1)),
+    ]
+    assert len(await gaps.most_asked(graph, limit=1)) == 1
+
+
+@pytest.mark.parametrize("trained", [True, False])
+async def test_like_questions_are_one_need(
+    graph: Graph, trained: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By meaning, and by their characters where no encoder was trained; the most asked need first."""
+    if not trained:
+        monkeypatch.setenv("MODELS_DIR", str(tmp_path))
+    elif encoder.load(settings.answering_dir() / "encoder") is None:
+        pytest.skip("no encoder was trained")
+    for minute, text in enumerate(
+        ["有没有样品", "有没有样品", "能送火星吗", "火星能送吗", "火星，能送吗？", "能送到火星吗", "支持刷脸吗"]
+    ):
+        await gaps.record(graph, text, "delivery" if "送" in text else None, NOON + timedelta(minutes=minute))
+    found = await gaps.clusters(graph)
+    assert [(one.texts[0], set(one.texts), one.topic, one.count, one.last_asked) for one in found] == [
+        (
+            *("火星能送吗", {"能送火星吗", "火星能送吗", "能送到火星吗"}, "delivery", 4),
+            NOON + timedelta(minutes=5),
+        ),
+        ("有没有样品", {"有没有样品"}, None, 2, NOON + timedelta(minutes=1)),
+        ("支持刷脸吗", {"支持刷脸吗"}, None, 1, NOON + timedelta(minutes=6)),
+    ]
+    assert await gaps.clusters(graph, limit=1) == found[:1]
+
+
+async def test_no_gaps_no_clusters(graph: Graph) -> None:
+    assert await gaps.clusters(graph) == []
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [("Wi-Fi 密码", "ｗｉｆｉ密码", True), ("？", "！", False)])
+async def test_what_is_the_same_question(graph: Graph, one: str, other: str, same: bool) -> None:
+    await gaps.record(graph, one, None)
+    await gaps.record(graph, other, None)
+    assert [gap.count for gap in await gaps.most_asked(graph)] == ([2] if same else [1, 1])
+
+
+async def test_a_customers_words_cannot_be_read_in_the_graph(graph: Graph) -> None:
+    await gaps.record(graph, "我是欧阳梨花13977776543", None)
+    (row,) = await graph.read("MATCH (n:Gap) RETURN n.id + n.text AS stored")
+    assert not any(word in row["stored"] for word in ("欧阳", "梨花", "1397777"))
+
+
+async def test_no_question_is_lost_when_many_ask_it_at_once(graph: Graph) -> None:
+    await asyncio.gather(*(gaps.record(graph, "能送火星吗", "delivery") for _ in range(20)))
+    assert [gap.count for gap in await gaps.most_asked(graph)] == [20]
+
+
+async def test_thumbs_are_counted_for_their_source(graph: Graph) -> None:
+    for source, helpful in (("cod", True), ("cod", False), ("cod", False), ("invoice", True), ("coupon", False)):
+        await feedback.record(graph, source, helpful)
+    assert await feedback.worst(graph) == [
+        Feedback("cod", up=1, down=2),
+        Feedback("coupon", up=0, down=1),
+        Feedback("invoice", up=1, down=0),
+    ]
+    assert await feedback.worst(graph, limit=1) == [Feedback("cod", up=1, down=2)]
+
+
+@pytest.mark.parametrize(
+    ("thumbs", "up", "down"),
+    [
+        (["A👍"], 1, 0),
+        (["A👍", "A👍", "A👍"], 1, 0),
+        (["A👍", "A👎"], 0, 1),
+        (["A👎", "A👍", "A👍"], 1, 0),
+        (["A👎", "A👍", "A👎"], 0, 1),
+        (["A👍", "B👍", "C👎", "A👎"], 1, 2),
+    ],
+)
+async def test_a_voter_has_one_thumb(graph: Graph, thumbs: list[str], up: int, down: int) -> None:
+    await feedback.record(graph, "other", True, "A")
+    for thumb in thumbs:
+        await feedback.record(graph, "cod", thumb[1] == "👍", voter=thumb[0])
+    assert await feedback.of(graph, "cod") == Feedback("cod", up, down)
+    assert await feedback.of(graph, "other") == Feedback("other", 1, 0)
+    assert await feedback.of(graph, "never judged") == Feedback("never judged", 0, 0)
+
+
+async def test_many_taps_at_once_are_one_thumb(graph: Graph) -> None:
+    await asyncio.gather(*(feedback.record(graph, "cod", True, "A") for _ in range(10)))
+    assert await feedback.of(graph, "cod") == Feedback("cod", 1, 0)
+    await asyncio.gather(*(feedback.record(graph, "cod", False, "A") for _ in range(10)))
+    assert await feedback.of(graph, "cod") == Feedback("cod", 0, 1)
