@@ -7,10 +7,10 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat interactive train test evaluate lint format bench lock migrate seed clean
+.PHONY: help environments run chat interactive train test evaluate lint format bench lock migrate seed graph-sync clean
 
 help: ## this list / 列出所有命令
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 environments: ## make .venvs/app and .venvs/rasa, if they are not there / 准备运行环境
 	@test -n "$(PYTHON)" || { echo "No Python 3.8 or newer was found / 没有找到 Python 3.8 以上版本"; exit 1; }
@@ -25,8 +25,9 @@ chat: environments ## talk to the running assistant in a terminal / 在终端里
 interactive: train ## correct the bot by talking to it; asks before bot/ changes / 边聊边教机器人
 	@exec $(APP) -m ops.interactive
 
-train: environments ## train the bot if its data changed; FORCE=1 trains anyway / 训练机器人
+train: environments ## train the bot and its search for answers if their data changed; FORCE=1 trains anyway / 训练机器人
 	@$(APP) -m ops.training $(if $(FORCE),--force)
+	@$(APP) -m ops.answers $(if $(FORCE),--force)
 
 test: train ## lint, types, contracts, tests, conversations / 全部检查
 	@exec $(APP) -m ops.checks
@@ -52,6 +53,9 @@ migrate: environments ## bring the database's tables up to date / 更新数据�
 
 seed: migrate ## fill the demo mall, if it is empty / 填充演示商城
 	@$(APP) -m mall_adapter seed
+
+graph-sync: environments ## bring goods and answers into the running graph; FILES= adds some / 同步图谱
+	@$(APP) -m ops.graph_sync $(FILES)
 
 clean: ## remove environments and models; var/ (data, keys) stays / 删除环境与模型，保留 var/
 	rm -rf .venvs models .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .rasa

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import settings
@@ -24,17 +24,17 @@ SOURCES = ("bot/data", "bot/domain.yml", "bot/config.yml", "bot/topics.yml", "bo
 """Files and folders that a model depends on, relative to the root; with the lock, because models are pickles."""
 
 
-def files(root: Path) -> Iterator[Path]:
-    for source in SOURCES:
+def files(root: Path, sources: Sequence[str] = SOURCES) -> Iterator[Path]:
+    for source in sources:
         path = root / source
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
 
 
-def fingerprint(root: Path = settings.ROOT) -> str:
+def fingerprint(root: Path = settings.ROOT, sources: Sequence[str] = SOURCES) -> str:
     """16 hexadecimal digits that change when the name or the content of a source changes, and not with its date."""
     digest = hashlib.sha256()
-    for file in files(root):
+    for file in files(root, sources):
         digest.update(str(file.relative_to(root)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 

@@ -1,0 +1,84 @@
+"""When the search for answers is trained. What it learns from is small here, the training is the real one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import settings
+from knowledge_graph import learning
+from knowledge_graph.retrieval import Question
+from ops import answers, graph_sync
+
+FILE = """\
+topic: delivery
+entries:
+  - id: sundays
+    kind: faq
+    title: 周日送不送
+    answer: 周日也送。
+    ask: [星期天送货吗, 周日派件不, 礼拜天快递来吗, 周末配送吗]
+  - id: gifts
+    kind: faq
+    title: 礼品包装
+    answer: 没有礼品包装。
+    ask: [能包成礼物吗, 有礼盒吗, 包装漂亮点行不, 送人的能包一下吗]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The operator's own answers, the only ones here."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setattr(graph_sync, "CONTENT", tmp_path / "content")
+    monkeypatch.setattr(answers, "spoken", lambda: {name: [] for name in SPOKEN} | {"out_of_scope": ["讲个笑话"] * 8})
+    file = settings.knowledge_dir() / "own.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text(FILE, "utf-8")
+    return file
+
+
+SPOKEN = answers.spoken()
+
+
+def train() -> dict[str, object]:
+    """What the stamp says afterwards."""
+    answers.train()
+    stamp: dict[str, object] = json.loads((settings.answering_dir() / "stamp").read_text("utf-8"))
+    return stamp
+
+
+def trained_at() -> int:
+    return (settings.answering_dir() / "trained.json").stat().st_mtime_ns
+
+
+def test_it_is_trained_when_an_answer_has_changed(own: Path) -> None:
+    first, at = train(), trained_at()
+    retriever = learning.stored(str(first["retriever"]))
+    assert retriever
+    assert retriever.find([Question("礼拜天送吗")])[0][0].id == "sundays"
+    assert (train(), trained_at()) == (first, at)  # nothing to do
+    own.write_text(FILE.replace("礼拜天快递来吗", "礼拜日快递来不来"), "utf-8")
+    assert train() != first
+    assert trained_at() > at
+
+
+def test_a_retriever_that_is_gone_is_made_again_without_training(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, at = train(), trained_at()
+    retriever = settings.retrievers_dir() / str(first["retriever"])
+    for file in retriever.iterdir():
+        file.unlink()
+    retriever.rmdir()
+    assert (train(), trained_at()) == (first, at)
+    assert retriever.exists()
+    answers.train(force=True)
+    assert trained_at() > at
+    assert capsys.readouterr().out.count("Learned in") == 3
+
+
+def test_lines_are_read_as_customers_type_them() -> None:
+    assert len(SPOKEN) > 40
+    assert not [line for lines in SPOKEN.values() for line in lines if "](" in line or "]{" in line]
