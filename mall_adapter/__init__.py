@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
+from mall_adapter.catalogue import Listing, read_catalogue
 from mall_adapter.database import WRITES, create_engine, migrate
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
@@ -85,6 +86,7 @@ __all__ = [
     "InvoiceRequest",
     "InvoiceStatus",
     "Line",
+    "Listing",
     "Mall",
     "MallError",
     "Misunderstood",
@@ -118,6 +120,7 @@ __all__ = [
     "open_desk",
     "open_mall",
     "open_to",
+    "read_catalogue",
     "watch_names",
     "write_names",
 ]

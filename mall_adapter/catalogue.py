@@ -7,12 +7,12 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
 from mall_adapter import models
@@ -35,6 +35,49 @@ _QUESTION = re.compile(
     "多少钱|什么价格?|价格|价钱|几块钱?|怎么卖|怎么样|好不好|有没有|有货|还有|库存|我想|想要|想买|请问|问一下|看一下|看看|"
     "推荐|介绍|一下|哪[款个种]|[这那][款个种双件台盒瓶]|一[款个种双件台盒瓶]|你们|什么|可以|现在|[的吗呢啊吧么了是有买要]"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A product as the whole catalogue shows it: its kinds only by what the cheapest and the dearest cost."""
+
+    id: str
+    name: str
+    brand: str
+    category: str
+    supplier_id: str
+    supplier: str
+    price_min_cents: int
+    price_max_cents: int
+    in_stock: bool
+    image: str | None
+    attributes: Mapping[str, str]
+
+
+async def read_catalogue(engine: AsyncEngine) -> list[Listing]:
+    """Every product that is sold in at least one kind, by id."""
+    product, sku = models.Product, models.Sku
+    kinds = (
+        select(
+            sku.product_id,
+            func.min(sku.price_cents).label("cheapest"),
+            func.max(sku.price_cents).label("dearest"),
+            func.max(sku.quantity - sku.allocated - sku.reserved).label("free"),
+        )
+        .group_by(sku.product_id)
+        .subquery()
+    )
+    query = (
+        select(
+            *(product.id, product.name, product.brand, product.category, product.supplier_id, models.Supplier.name),
+            *(kinds.c.cheapest, kinds.c.dearest, kinds.c.free > 0, product.image_path, product.attributes),
+        )
+        .join(models.Supplier)
+        .join(kinds, kinds.c.product_id == product.id)
+        .order_by(product.id)
+    )
+    async with engine.connect() as connection:
+        return [Listing(*row) for row in await connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +157,13 @@ class Catalogue:
             names = [name for name in names_of(goods)[0] if len(name) >= FORGIVING_FROM]
             if any(name in letters or slipped(name, letters) for name in names):
                 scores[product_id] = score + 2
-        return sorted(scores, key=lambda product_id: (-scores[product_id], product_id))[:limit]
+        # of the C9 and the C9 Pro, "C9" is the one that is called nothing more
+        more = {
+            entry.product_id: sum(map(str.isascii, entry.terms - asked))
+            for entry in self._entries
+            if entry.product_id in scores
+        }
+        return sorted(scores, key=lambda product_id: (-scores[product_id], more[product_id], product_id))[:limit]
 
 
 def _terms(text: str) -> frozenset[str]:

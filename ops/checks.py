@@ -51,9 +51,12 @@ QUICK = (
     Step("types", (APP, "-m", "mypy", ".", "--exclude", f"^({'|'.join(RASA_SIDE)})")),
     Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
 )
+ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph")
+"""Tests that have a step of their own."""
+
 APP_LANE = (
     *QUICK,
-    Step("tests", (APP, "-m", "pytest", "tests", "--ignore=tests/bot/components", "--ignore=tests/e2e")),
+    Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
 )
 VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
 STORIES = (
@@ -71,6 +74,8 @@ RASA_LANE = (
     Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
     Step("stories", (RASA, "-m", "rasa", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
+    # they would be the longest part of the other lane, and mostly wait for two graphs
+    Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )
 CONVERSATIONS = (Step("conversations", (APP, "-m", "pytest", "tests/e2e")),)
 

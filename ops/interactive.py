@@ -8,6 +8,7 @@ if the operator says so; until then `bot/` is as it was, whatever happens. See `
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import datetime
 import os
@@ -26,13 +27,23 @@ import httpx
 import yaml
 
 import settings
+from connectors.health import bolt_answers
 from ops import lessons, reaper
-from ops.stack import STEPS, StackError, free_ports, house, say
+from ops.stack import STEPS, Part, StackError, free_ports, graph, house, say, sync
 from ops.training import fingerprint
 
 RASA = str(settings.ROOT / ".venvs/rasa/bin/python")
 READY_SECONDS = 120
-OURS = ("DATABASE_URL", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "PUBLIC_URL")
+OURS = (
+    "DATABASE_URL",
+    "GRAPH_URI",
+    "GRAPH_USER",
+    "GRAPH_PASSWORD",
+    "KEYRING_FILE",
+    "RASA_URL",
+    "ACTIONS_URL",
+    "PUBLIC_URL",
+)
 """Settings that would lead to the real mall."""
 
 WELCOME = """
@@ -151,22 +162,25 @@ def start_parts(jobs: Jobs) -> None:
         say(f"{step.title} …")
         if jobs.once(step.name, step.command) != 0:
             raise StackError(f"{step.title} failed / 失败:\n{jobs.log(step.name)}")
-    for part in house():
-        if part.name in ("bot", "gateway"):  # Rasa itself will be the one, and the terminal the other
-            continue
+    # Rasa itself will be the bot, and the terminal the gateway; the graph is one of its own, whatever GRAPH_URI says
+    jobs.start("sync", sync().command)  # waits for the graph, and nobody for it
+    for part in (graph(), *(part for part in house() if part.name == "actions")):
         say(f"Starting {part.name} / 正在启动 …")
         process = jobs.start(part.name, part.command)
-        address = f"http://{settings.HOST}:{jobs.env[part.setting]}/health"
+        port = int(jobs.env[part.setting])
         deadline = time.monotonic() + READY_SECONDS
-        while not _answers(address):
+        while not _answers(part, port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise StackError(f"{part.name} does not start / 无法启动:\n{jobs.log(part.name)}")
             time.sleep(0.1)
 
 
-def _answers(address: str) -> bool:
+def _answers(part: Part, port: int) -> bool:
+    if part.name == "graph":
+        return asyncio.run(bolt_answers(f"bolt://{settings.HOST}:{port}"))
     try:
-        return httpx.get(address, timeout=3, trust_env=False).status_code == httpx.codes.OK
+        health = f"http://{settings.HOST}:{port}/health"
+        return httpx.get(health, timeout=3, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

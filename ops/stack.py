@@ -46,9 +46,9 @@ class StackError(Exception):
 class Part:
     name: str
     command: tuple[str, ...]
-    host: str
-    port: int
-    setting: str  # that names the port
+    host: str = ""
+    port: int = 0  # none
+    setting: str = ""  # that names the port
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,23 @@ def house() -> tuple[Part, ...]:
     """The parts, as the settings say. Raises ValueError for a setting that cannot be."""
     app, rasa = (str(settings.ROOT / ".venvs" / name / "bin" / "python") for name in ("app", "rasa"))
     return (
+        *((graph(),) if settings.graph_is_embedded() else ()),
+        sync(),
         Part("actions", (app, "-m", "bot.actions"), settings.HOST, settings.actions_port(), "ACTIONS_PORT"),
         Part("bot", (rasa, "-m", "bot", "serve"), settings.HOST, settings.bot_port(), "BOT_PORT"),
         Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT"),
     )
+
+
+def graph() -> Part:
+    """The embedded graph. Its port speaks Bolt, not HTTP: :func:`connectors.health.bolt_answers` asks it."""
+    app = str(settings.ROOT / ".venvs/app/bin/python")
+    return Part("graph", (app, "-m", "knowledge_graph", "serve"), settings.HOST, settings.graph_port(), "GRAPH_PORT")
+
+
+def sync() -> Part:
+    """Keeps the graph in step with the mall and with the files of answers; nobody waits for it."""
+    return Part("sync", (str(settings.ROOT / ".venvs/app/bin/python"), "-m", "ops.graph_sync", "--keep"))
 
 
 STEPS = (
@@ -104,6 +117,7 @@ def only_one(data_dir: Path) -> Iterator[int]:
 
 def check_ports(parts: Sequence[Part]) -> None:
     """Raises StackError for the first port that a part could not listen on."""
+    parts = [part for part in parts if part.port]
     for part in parts:
         family = socket.AF_INET6 if ":" in part.host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -302,7 +316,7 @@ class Supervisor:
             parts: dict[str, str] = answer.json()["parts"]
             return sorted(name for name, state in parts.items() if state not in ("ok", "off"))
         except (httpx.HTTPError, ValueError, LookupError, AttributeError):
-            return [part.name for part in self.parts]
+            return [part.name for part in self.parts if part.port]
 
     def _announce(self) -> None:
         address = self.health_url.removesuffix("/healthz")
@@ -352,6 +366,7 @@ def main() -> int:
     try:
         parts = house()
         settings.database_url()
+        settings.graph_password()
     except ValueError as error:
         print(f"{error}\n设置有误，请修改后重试。", file=sys.stderr)
         return 2

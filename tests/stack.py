@@ -9,6 +9,7 @@ with Stack(tmp_path) as stack:
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from ops.stack import house
 OURS = (
     *("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL"),
     *("ADMIN_TOKEN", "DESK_HOURS"),
+    *("GRAPH_URI", "GRAPH_USER", "GRAPH_PASSWORD"),
 )
 """Settings of the developer's shell that must not reach a private stack."""
 
@@ -34,9 +36,9 @@ class Stack:
     """What `make run` starts, in `data_dir` (kept afterwards; logs in `data_dir/logs`); more settings by keyword."""
 
     def __init__(self, data_dir: Path, **more: str) -> None:
-        gateway, bot, actions = map(str, free_ports(3))
+        gateway, bot, actions, graph = map(str, free_ports(4))
         inherited = {name: value for name, value in os.environ.items() if name not in OURS}
-        ports = {"GATEWAY_PORT": gateway, "BOT_PORT": bot, "ACTIONS_PORT": actions}
+        ports = {"GATEWAY_PORT": gateway, "BOT_PORT": bot, "ACTIONS_PORT": actions, "GRAPH_PORT": graph}
         self.data_dir = data_dir
         self.env = inherited | ports | {"DATA_DIR": str(data_dir)} | more
         self.url = f"http://{settings.HOST}:{gateway}"
@@ -99,6 +101,17 @@ class Stack:
                     pass
                 time.sleep(0.1)
         raise TimeoutError(f"not green after {seconds:g} s:\n{self.said()}")
+
+    def wait_for_answers(self, seconds: float = 120) -> None:
+        """Until questions about the rules are answered from the graph: finding answers may have to be learned first."""
+        deadline = time.monotonic() + seconds
+        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                question = {"sender": secrets.token_hex(8), "text": "退货运费谁出"}
+                if client.post("/api/chat", json=question).raise_for_status().json()["understood"].get("source"):
+                    return
+                time.sleep(0.5)
+        raise TimeoutError(f"no answers after {seconds:g} s")
 
     def pids(self) -> dict[str, int]:
         """Process of each part that is running."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete, insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import Product, Sku, SqlMall
+from mall_adapter import Listing, Product, Sku, SqlMall, models, read_catalogue
+from mall_adapter.database import WRITES
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,20 @@ async def test_a_product_comes_with_price_and_free_stock(mall: SqlMall) -> None:
             skus=(Sku("P1-1", "黑色 42码", 39900, 8),),
         )
     ]
+
+
+async def test_the_whole_catalogue(engine: AsyncEngine) -> None:
+    async with engine.execution_options(**WRITES).begin() as connection:
+        red = {"id": "P1-2", "product_id": "P1", "spec": "红色 42码", "price_cents": 41900, "quantity": 0}
+        await connection.execute(insert(models.Sku).values(red))
+        await connection.execute(delete(models.Sku).where(models.Sku.id == "P4-1"))  # sold in no kind
+    shoes, _, cakes = await read_catalogue(engine)
+    assert shoes == Listing(
+        *("P1", "云跑缓震跑步鞋", "云跑", "跑步鞋", "S1", "百货一号"),
+        price_min_cents=39900,
+        price_max_cents=41900,
+        in_stock=True,
+        image=None,
+        attributes={"鞋面": "透气网布"},
+    )
+    assert (cakes.id, cakes.in_stock) == ("P3", False)

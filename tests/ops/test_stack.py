@@ -201,7 +201,11 @@ def test_a_second_stack_in_the_same_folder_is_refused(house: House) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("GATEWAY_PORT", "http", "GATEWAY_PORT must be a port"), ("DATABASE_URL", "mysql://", "DATABASE_URL must begin")],
+    [
+        ("GATEWAY_PORT", "http", "GATEWAY_PORT must be a port"),
+        ("DATABASE_URL", "mysql://", "DATABASE_URL must begin"),
+        ("GRAPH_URI", "bolt://there", "GRAPH_URI is set, so GRAPH_PASSWORD has to be"),
+    ],
 )
 def test_a_setting_that_cannot_be_is_a_sentence(name: str, value: str, words: str) -> None:
     answer = subprocess.run(

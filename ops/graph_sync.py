@@ -1,0 +1,215 @@
+"""Brings the mall's goods and the shop's answers into the graph: `python -m ops.graph_sync`, or `make graph-sync`.
+
+Answers are read from `knowledge_graph/content` and from the operator's own folder, `DATA_DIR/knowledge`; files named on
+the command line are checked and loaded besides, until the next sync. With `--keep`, a part of the house, it goes on:
+what changes in the mall or in a file is in the graph some seconds later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import time
+from pathlib import Path
+
+from neo4j.exceptions import Neo4jError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import settings
+from knowledge_graph import (
+    READERS,
+    Fact,
+    Graph,
+    GraphDown,
+    Product,
+    catalogue,
+    content,
+    files_in,
+    migrate,
+    pairs_that_fit,
+    read_files,
+)
+from mall_adapter import create_engine, read_catalogue
+from mall_adapter.policy import AfterSalesPolicy, BrokenRules
+
+log = logging.getLogger("graph_sync")
+
+CONTENT = settings.ROOT / "knowledge_graph" / "content"
+
+KEEP_SECONDS = 4.0
+"""A file is taken when it has not changed from one look to the next, so what is saved is in the graph within ten."""
+
+AWAY_SECONDS = 1.0
+"""While the graph does not answer: when the house starts, it takes a moment until it does."""
+
+PRODUCTS_A_SECOND = 1000
+"""A large catalogue is looked at less often, as by `mall_adapter.names`."""
+
+
+def facts() -> dict[str, Fact]:
+    """What answers may mention and is written elsewhere: the limits of the after-sales rules, and the desk's hours."""
+    limits = AfterSalesPolicy.load().limits
+    sums = {name: cents for name, cents in limits.items() if name.endswith("_cents")}
+    yuan: dict[str, Fact] = {
+        f"{name.removesuffix('_cents')}_yuan": f"{cents / 100:.2f}" if cents % 100 else cents // 100
+        for name, cents in sums.items()
+    }
+    opens, closes = settings.desk_hours()
+    days_and_pieces = {name: value for name, value in limits.items() if name not in sums}
+    return days_and_pieces | yuan | {"desk_hours": f"{_clock(opens)}–{_clock(closes)}"}
+
+
+def _clock(at: time) -> str:
+    return "24:00" if at == time.max else f"{at.hour}:{at:%M}"
+
+
+def files() -> list[Path]:
+    return files_in(CONTENT) + own_files()
+
+
+def own_files() -> list[Path]:
+    """The operator's."""
+    return files_in(settings.knowledge_dir())
+
+
+async def goods(engine: AsyncEngine) -> list[Product]:
+    names = [field.name for field in fields(Product)]
+    return [Product(**{name: getattr(one, name) for name in names}) for one in await read_catalogue(engine)]
+
+
+async def sync_goods(graph: Graph, products: Sequence[Product]) -> None:
+    if not products:  # more likely a mall that is not there yet than one that sells nothing
+        log.warning("the mall has no products: the graph keeps its own / 商城没有商品，图谱保持不变")
+        return
+    done = await catalogue.sync(graph, products, pairs_that_fit(products))
+    log.info(
+        "products / 商品: %d written, %d unchanged, %d deleted, %d linked",
+        *(done.written, done.unchanged, done.deleted, done.linked),
+    )
+
+
+async def load_answers(graph: Graph, paths: Sequence[Path], known: Mapping[str, Fact]) -> bool:
+    """Is everything in the files as it should be?"""
+    found = await asyncio.to_thread(read_files, paths, known)
+    done = await content.load(graph, found)
+    log.info("answers / 答案: %d written, %d unchanged, %d deleted", done.written, done.unchanged, done.deleted)
+    for problem in found.problems:
+        log.warning("left out / 未导入: %s", problem)
+    if found.problems:
+        log.warning("nothing is deleted until this is mended / 修正之前不会删除任何答案")
+    for link in done.unlinked:
+        log.warning("no such goods / 目录里没有: %s", link)
+    return not found.problems
+
+
+async def sync(graph: Graph, engine: AsyncEngine, more: Sequence[Path] = ()) -> bool:
+    """Everything once. Is everything in the files as it should be? Raises GraphDown."""
+    await migrate(graph)
+    await sync_goods(graph, await goods(engine))
+    return await load_answers(graph, [*files(), *more], facts())
+
+
+class Keeper:
+    """Looks at the mall and the files, and brings what has changed since the last look into the graph."""
+
+    def __init__(self, graph: Graph, engine: AsyncEngine) -> None:
+        self._graph = graph
+        self._engine = engine
+        self._facts = facts()
+        self._seen: object = None
+        self._size = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """The graph that comes back may be another one."""
+        self._migrated = False
+        self._goods: object = None
+        self._files: object = None
+
+    async def keep(self, seconds: float = KEEP_SECONDS) -> None:
+        """Until it is cancelled. What goes wrong is told once, and tried again."""
+        told = ""
+        while True:
+            trouble = ""
+            try:
+                await self.look()
+            except GraphDown as error:
+                trouble = f"the graph is away / 图数据库暂时不可用: {error}"
+            except (Neo4jError, SQLAlchemyError, OSError) as error:  # their words may quote what is stored
+                trouble = f"not synced / 同步失败: {type(error).__name__}"
+            if trouble:
+                self._forget()
+            if trouble != told:
+                log.warning(trouble) if trouble else log.info("the graph is in step again / 图谱已恢复同步")
+                told = trouble
+            await asyncio.sleep(AWAY_SECONDS if trouble else max(seconds, self._size / PRODUCTS_A_SECOND))
+
+    async def look(self) -> None:
+        if not self._migrated:
+            await migrate(self._graph)
+            self._migrated = True
+        products = await goods(self._engine)
+        self._size = len(products)
+        now = hash(tuple(product.version for product in products))
+        changed = now != self._goods
+        if changed:
+            await sync_goods(self._graph, products)
+            self._goods = now
+        paths = await asyncio.to_thread(files)
+        seen = await asyncio.to_thread(_signature, paths)
+        settled = seen == self._seen or self._files is None  # else somebody may be in the middle of saving it
+        self._seen = seen
+        if settled and (changed or seen != self._files):  # new goods are linked to what is said about them
+            await load_answers(self._graph, paths, self._facts)
+            self._files = seen
+
+
+def _signature(paths: Sequence[Path]) -> tuple[tuple[Path, int, int], ...]:
+    stats = [(path, path.stat()) for path in paths]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+
+
+async def _run(keep: bool, more: Sequence[Path]) -> bool:
+    engine = create_engine(settings.database_url())
+    try:
+        async with Graph.from_settings() as graph:
+            if keep:
+                await Keeper(graph, engine).keep()
+            return await sync(graph, engine, more)
+    finally:
+        await engine.dispose()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m ops.graph_sync", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=f"also these: {', '.join(READERS)}")
+    parser.add_argument("--keep", action="store_true", help="go on, and bring over what changes")
+    arguments = parser.parse_args()
+    for path in arguments.files:
+        if path.suffix not in READERS or not path.is_file():
+            parser.error(f"{path}: not a file of {', '.join(READERS)}")
+    if arguments.keep:
+        os.nice(10)  # the bot starts at the same time, and customers wait for it
+        style = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    else:
+        style = "%(message)s"
+    logging.basicConfig(level=logging.INFO, format=style, stream=sys.stdout)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            return 0 if asyncio.run(_run(arguments.keep, arguments.files)) else 1
+    except (GraphDown, BrokenRules, ValueError, OSError) as error:
+        sys.exit(str(error))
+    except SQLAlchemyError as error:
+        sys.exit(f"The database does not answer, or `make seed` was not run: {type(error).__name__}")
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+"""The mall and the files of answers on one side, a real graph on the other, and what keeps it in step."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import settings
+from knowledge_graph import Graph, content, migrate, products
+from mall_adapter import create_engine, models
+from mall_adapter import migrate as migrate_mall
+from mall_adapter.database import WRITES
+from mall_adapter.demo import rows
+from mall_adapter.demo.goods import load_articles
+from ops import graph_sync
+from ops.graph_sync import Keeper, facts, sync
+from tests.knowledge_graph.servers import PASSWORD, Embedded, start
+
+ARTICLES = load_articles()
+ALL = len(ARTICLES)
+CAMERA = next(article for article in ARTICLES if article.name.startswith("拓光年 T7"))
+
+ANSWERS = """\
+topic: delivery
+entries:
+  - id: night_delivery
+    kind: faq
+    title: 夜里送不送
+    answer: {}
+    ask: [夜里送货吗]
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    server = start(Embedded, tmp_path_factory.mktemp("graph"))
+    assert isinstance(server, Embedded)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def house(server: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of its own, whose settings lead to the graph; the shop's answers are few."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GRAPH_PORT", str(server.port))
+    monkeypatch.setenv("GRAPH_PASSWORD", PASSWORD)
+    for name in ("DATABASE_URL", "GRAPH_URI", "GRAPH_USER", "DESK_HOURS"):
+        monkeypatch.delenv(name, raising=False)
+    settings.knowledge_dir().mkdir()
+    (settings.knowledge_dir() / "delivery.yml").write_text(ANSWERS.format("夜里不送。"))
+    return tmp_path
+
+
+@pytest.fixture
+async def mall(house: Path) -> AsyncIterator[AsyncEngine]:
+    """The goods of the demo mall."""
+    await migrate_mall(settings.database_url())
+    engine = create_engine(settings.database_url())
+    rng = Random(1)  # noqa: S311 (what is in stock)
+    async with engine.execution_options(**WRITES).begin() as connection:
+        for model, values in rows.of_articles(rng, ARTICLES, [], frozenset()).items():
+            await connection.execute(insert(model), values)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def graph(server: Embedded) -> AsyncIterator[Graph]:
+    async with server.graph() as graph:
+        await migrate(graph)
+        await graph.write("MATCH (n) WHERE NOT n:Migration DETACH DELETE n")
+        yield graph
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was told since it was last asked."""
+    caplog.set_level("INFO", "graph_sync")
+
+    def told() -> list[str]:
+        messages = caplog.messages[:]
+        caplog.clear()
+        return messages
+
+    return told
+
+
+Said = Callable[[], list[str]]
+
+
+async def write(mall: AsyncEngine, *statements: object) -> None:
+    async with mall.execution_options(**WRITES).begin() as connection:
+        for statement in statements:
+            await connection.execute(statement)  # type: ignore[call-overload]
+
+
+async def until(true: Callable[[], Awaitable[object]], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not await true():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        await asyncio.sleep(0.02)
+
+
+async def told_by(graph: Graph, entry_id: str) -> str | None:
+    found = await content.answer(graph, entry_id)
+    return found.text if found else None
+
+
+@contextlib.asynccontextmanager
+async def kept(graph: Graph, mall: AsyncEngine) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(Keeper(graph, mall).keep(0.05))
+    try:
+        yield
+        assert not keeping.done(), keeping.exception()
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def test_everything_comes_in_once(graph: Graph, mall: AsyncEngine, said: Said) -> None:
+    assert await sync(graph, mall)
+    first = said()
+    assert f"products / 商品: {ALL} written, 0 unchanged, 0 deleted, {ALL} linked" in first
+    assert not [line for line in first if "left out" in line or "no such goods" in line]
+    assert await sync(graph, mall)
+    again = said()
+    assert f"products / 商品: 0 written, {ALL} unchanged, 0 deleted, 0 linked" in again
+    assert any(line.startswith("answers / 答案: 0 written") and "0 deleted" in line for line in again)
+
+
+async def test_goods_and_answers_are_told_as_the_mall_has_them(graph: Graph, mall: AsyncEngine) -> None:
+    await sync(graph, mall)
+    camera = await products.product(graph, CAMERA.id)
+    assert camera
+    assert (camera.name, camera.supplier, dict(camera.attributes)) == (
+        *(CAMERA.name, CAMERA.supplier.name),
+        CAMERA.attributes,
+    )
+    prices = [sku.price_cents for sku in CAMERA.skus]
+    assert (camera.price_min_cents, camera.price_max_cents) == (min(prices), max(prices))
+    fitting = {one.name for one in await products.compatible(graph, CAMERA.id)}
+    assert fitting == {"拓光年 TB-70 原装锂电池", "岩羚 相机双充座充 附两块兼容电池"}
+    assert await told_by(graph, "night_delivery") == "夜里不送。"
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        pytest.param({"price_cents": 100}, {"price_min_cents": 100, "price_max_cents": 100}, id="another price"),
+        pytest.param({"quantity": 0, "allocated": 0, "reserved": 0}, {"in_stock": False}, id="sold out"),
+    ],
+)
+async def test_of_a_changed_product_only_that_is_written(
+    graph: Graph, mall: AsyncEngine, said: Said, values: dict[str, int], seen: dict[str, object]
+) -> None:
+    await sync(graph, mall)
+    said()
+    await write(mall, update(models.Sku).where(models.Sku.product_id == CAMERA.id).values(**values))
+    await sync(graph, mall)
+    assert any(line.startswith(f"products / 商品: 1 written, {ALL - 1} unchanged, 0 deleted") for line in said())
+    camera = await products.product(graph, CAMERA.id)
+    assert {name: getattr(camera, name) for name in seen} == seen
+
+
+async def test_a_deleted_product_is_gone(graph: Graph, mall: AsyncEngine, said: Said) -> None:
+    await sync(graph, mall)
+    said()
+    await write(
+        mall,
+        delete(models.Sku).where(models.Sku.product_id == CAMERA.id),
+        delete(models.Product).where(models.Product.id == CAMERA.id),
+    )
+    await sync(graph, mall)
+    assert any(line.startswith(f"products / 商品: 0 written, {ALL - 1} unchanged, 1 deleted") for line in said())
+    assert await products.product(graph, CAMERA.id) is None
+
+
+async def test_an_empty_mall_empties_no_graph(graph: Graph, mall: AsyncEngine, said: Said) -> None:
+    await sync(graph, mall)
+    await write(mall, delete(models.Sku), delete(models.Product))
+    await sync(graph, mall)
+    assert any("the mall has no products" in line for line in said())
+    assert await products.product(graph, CAMERA.id)
+
+
+@pytest.mark.parametrize(
+    ("text", "reported"),
+    [
+        pytest.param("topic: delivery\nentries: [\n", "delivery.yml：文件读不懂", id="no YAML"),
+        pytest.param(ANSWERS.format("“{nobody_knows}”"), "delivery.yml 第 1 行 answer", id="an unknown fact"),
+    ],
+)
+async def test_a_broken_file_is_told_and_deletes_nothing(
+    graph: Graph, mall: AsyncEngine, said: Said, text: str, reported: str
+) -> None:
+    await sync(graph, mall)
+    (settings.knowledge_dir() / "delivery.yml").write_text(text)
+    assert not await sync(graph, mall)
+    assert any(line.startswith(f"left out / 未导入: {reported}") for line in said())
+    assert await told_by(graph, "night_delivery") == "夜里不送。"
+
+
+async def test_the_operators_numbers_go_before_the_shops(graph: Graph, mall: AsyncEngine) -> None:
+    (settings.knowledge_dir() / "delivery.yml").write_text(ANSWERS.format("满 {free_shipping_yuan} 元送。"))
+    await sync(graph, mall)
+    assert await told_by(graph, "night_delivery") == "满 59 元送。"
+    (settings.knowledge_dir() / "shop.yml").write_text("free_shipping_yuan: 79\n")
+    await sync(graph, mall)
+    assert await told_by(graph, "night_delivery") == "满 79 元送。"
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [(None, "9:00–21:00"), ("08:30-18:05", "8:30–18:05"), ("00:00-24:00", "0:00–24:00")]
+)
+def test_facts(house: Path, monkeypatch: pytest.MonkeyPatch, hours: str | None, told: str) -> None:
+    if hours:
+        monkeypatch.setenv("DESK_HOURS", hours)
+    known = facts()
+    assert (known["desk_hours"], known["auto_approve_yuan"], known["no_reason_days"]) == (told, 2000, 7)
+
+
+async def test_what_changes_while_the_house_runs_is_in_the_graph(graph: Graph, mall: AsyncEngine) -> None:
+    file = settings.knowledge_dir() / "delivery.yml"
+
+    async def answer_is(text: str | None) -> None:
+        async def told() -> bool:
+            return await told_by(graph, "night_delivery") == text
+
+        await until(told, f"{text!r} in the graph")
+
+    async def price_is(cents: int) -> bool:
+        camera = await products.product(graph, CAMERA.id)
+        return camera is not None and camera.price_max_cents == cents
+
+    async with kept(graph, mall):
+        await answer_is("夜里不送。")
+        file.write_text(ANSWERS.format("夜里也送。"))
+        await answer_is("夜里也送。")
+        await write(mall, update(models.Sku).where(models.Sku.product_id == CAMERA.id).values(price_cents=100))
+        await until(lambda: price_is(100), "the new price")
+        file.unlink()
+        await answer_is(None)
+
+
+async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
+    mall: AsyncEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before its start, and after a crash."""
+    monkeypatch.setattr(graph_sync, "AWAY_SECONDS", 0.05)
+    caplog.set_level("INFO", "graph_sync")
+    server = Embedded(tmp_path / "graph")
+
+    def times(words: str) -> int:
+        return sum(words in message for message in caplog.messages)
+
+    async def away_for_some_looks(before: int) -> None:
+        looks = 0
+        real = Keeper.look
+
+        async def counted(keeper: Keeper) -> None:
+            nonlocal looks
+            looks += 1
+            await real(keeper)
+
+        async def enough() -> bool:
+            return looks > 3
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "look", counted)
+            await until(enough, "some looks")
+        assert times("the graph is away") == before
+
+    async def well(before: int) -> None:
+        async def again() -> bool:
+            return times("in step again") == before
+
+        await until(again, "in step again")
+
+    try:
+        async with server.graph() as graph, kept(graph, mall):
+            await away_for_some_looks(1)
+            await asyncio.to_thread(server.start)
+            await well(1)
+            assert await told_by(graph, "night_delivery") == "夜里不送。"
+            server.kill()
+            (settings.knowledge_dir() / "delivery.yml").write_text(ANSWERS.format("夜里也送。"))
+            await write(mall, delete(models.Sku).where(models.Sku.product_id == CAMERA.id))
+            await away_for_some_looks(2)
+            await asyncio.to_thread(server.start)
+            await well(2)
+            assert await told_by(graph, "night_delivery") == "夜里也送。"
+            assert await products.product(graph, CAMERA.id) is None
+    finally:
+        if server.process and server.process.poll() is None:
+            server.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "words"),
+    [
+        (
+            "more.csv",
+            "id,kind,topic,title,answer,ask\ncod,faq,payment,货到付款,不支持。,能货到付款吗\n",
+            0,
+            "1 written",
+        ),
+        (
+            "more.csv",
+            "id,kind,topic,title,answer,ask\ncod,faq,money,货到付款,不支持。,能货到付款吗\n",
+            1,
+            "没有 money 这个主题",
+        ),
+        ("more.doc", "", 2, "not a file of .yml, .csv, .xlsx"),
+    ],
+)
+async def test_a_file_of_the_command_line(
+    graph: Graph, mall: AsyncEngine, tmp_path: Path, name: str, text: str, status: int, words: str
+) -> None:
+    await sync(graph, mall)
+    (tmp_path / name).write_text(text)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "ops.graph_sync", str(tmp_path / name)],
+        cwd=settings.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, words in done.stdout + done.stderr) == (status, True), done.stdout + done.stderr
+    assert await told_by(graph, "cod") == ("不支持。" if status == 0 else None)
