@@ -31,12 +31,13 @@ from connectors.bot_client import BotClient, BotUnavailable
 from connectors.dashboard.operators import Refused
 from connectors.hardening import Hardening
 from connectors.health import health
-from connectors.messages import BotMessage, ChatRequest, InboundMessage, Reply, caller
+from connectors.messages import PICTURE, BotMessage, ChatRequest, InboundMessage, Reply, Thumb, caller
 from connectors.outbox import Outbox
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
+from knowledge_graph import Graph, GraphDown, content, feedback, products
 from mall_adapter import Desk, watch_names
-from privacy import KeyRing
+from privacy import KeyRing, blind_index
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,10 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     )
     bot = BotClient(http, settings.rasa_url())
     turns = Turns()
+    thumbs = Turns(per_sender=3)  # a queue of their own: nobody waits with a thumb for the bot
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
+    graph = Graph.from_settings()  # connects when it is first asked
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     callers = ring.derive("api_sender")
 
@@ -88,6 +91,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             task.cancel()
         await asyncio.wait(tasks)
         await http.aclose()
+        await graph.close()
         await engine.dispose()
 
     app = FastAPI(
@@ -119,7 +123,18 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         message = InboundMessage(sender, body.message_id or token_hex(16), body.text)
         async with turns.turn(sender):
             reply = await _answer(bot, message)
+        if not sender.startswith("web:"):  # the web chat draws tables itself
+            for each in reply.messages:
+                each.show_picture(settings.public_url())
         return {"id": message.message_id, **reply.model_dump(exclude_unset=True)}
+
+    @app.get("/pictures/{name}", include_in_schema=False)
+    async def picture(name: str) -> Response:
+        """A comparison that the bot has drawn; its name is a hash of what it shows."""
+        path = settings.pictures_dir() / name
+        if not PICTURE.fullmatch(name) or not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
     @app.get("/api/chat/updates")
     async def updates(
@@ -135,8 +150,24 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         last = news[-1].position if news else after
         return {"more": more, "after": last, "messages": [message for each in news for message in each.messages]}
 
-    app.include_router(dashboard.router(ring, desk, outbox))
-    app.mount("/dashboard/static", StaticFiles(directory=dashboard.STATIC))
+    @app.post("/api/feedback", status_code=204)
+    async def judge(body: Thumb, request: Request) -> None:
+        """Whether an answer helped: one thumb of a visitor for each answer, however often it comes."""
+        if (visitor := visitors.identify(request)) is None:
+            raise Refused(401, "no_visitor", "请先打开聊天页面，再来点评。")
+        voter = blind_index(f"{visitor} {body.source}", "feedback.voter")  # another one for each answer
+        async with thumbs.turn(visitor):
+            try:
+                known = await content.answer(graph, body.source) or await products.product(graph, body.source)
+                if known is None:
+                    raise Refused(404, "not_found", "这条答案已经更新了，谢谢您的反馈。")
+                await feedback.record(graph, body.source, body.helpful, voter)
+            except GraphDown as error:  # of which a customer need not know
+                log.warning("a thumb is lost: %s", error)
+                raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
+
+    app.include_router(dashboard.router(ring, desk, outbox, graph))
+    app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, Any]:
@@ -190,6 +221,11 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(BotUnavailable)
     async def bot_away(_: Request, error: BotUnavailable) -> JSONResponse:
         return _error(503, "bot_unavailable", "掌柜暂时走开了，马上回来。您的消息没有丢，请稍后重发。", 5)
+
+    @app.exception_handler(GraphDown)
+    async def graph_away(_: Request, error: GraphDown) -> JSONResponse:
+        log.warning("%s", error)
+        return _error(503, "graph_unavailable", "知识图谱暂时连不上，请稍后再试。", 5)
 
     @app.exception_handler(Refused)
     async def refused_operator(_: Request, error: Refused) -> JSONResponse:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
+
+PICTURE = re.compile(r"[0-9a-f]{32}\.png")
+"""The name of a picture that the bot has drawn."""
 
 MAX_TEXT = 2000
 """Characters of one message."""
@@ -48,16 +52,34 @@ class ChatRequest(BaseModel):
     message_id: MessageId | None = None
 
 
+class Thumb(BaseModel):
+    """Body of ``POST /api/feedback``: whether the answer with this id helped the visitor of the signed cookie."""
+
+    source: Annotated[str, Field(min_length=1, max_length=128)]
+    helpful: StrictBool
+
+
 class Button(BaseModel):
     title: str
     payload: str
 
 
 class BotMessage(BaseModel):
+    """``custom`` is shown where a channel knows how: ``source``, where an answer comes from (its ``id``, ``title`` and
+    ``valid_until``); ``cards``, each with ``title``, ``text``, ``image`` and ``button``; ``table`` with ``columns`` and
+    ``rows``, and ``picture``, the name of the same drawn under ``/pictures``; ``by`` and ``desk``, when a person is at
+    the service desk."""
+
     text: str | None = None
     buttons: list[Button] | None = None
     image: str | None = None
     custom: dict[str, Any] | None = None
+
+    def show_picture(self, url: str) -> None:
+        """For channels without tables: ``custom.picture``, a comparison that was drawn, becomes the ``image``."""
+        match self.custom:
+            case {"picture": str(name)} if PICTURE.fullmatch(name) and self.image is None:
+                self.image = f"{url}/pictures/{name}"
 
 
 class Understood(BaseModel):
@@ -67,6 +89,7 @@ class Understood(BaseModel):
     intent: str | None
     confidence: float
     worry: float
+    source: str | None = None  # id of the answer that was given, if one was
 
 
 class Reply(BaseModel):
@@ -74,6 +97,15 @@ class Reply(BaseModel):
 
     messages: list[BotMessage]
     understood: Understood
+
+    @model_validator(mode="after")
+    def _name_source(self) -> Self:
+        for message in self.messages:
+            match message.custom:
+                case {"source": {"id": str(source)}}:
+                    self.understood.source = source
+                    break
+        return self
 
 
 class Recorded(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import readline  # noqa: F401  # gives input() line editing that knows how wide a Chinese character is
 import sys
 import time
+import unicodedata
 from secrets import token_hex
 from typing import Any
 
@@ -78,10 +79,37 @@ def _show(answer: dict[str, Any]) -> list[dict[str, str]]:
     for message in answer["messages"]:
         if text := message.get("text"):
             print(f"掌柜: {text}")
-        if image := message.get("image"):
+        custom = message.get("custom") or {}
+        if (image := message.get("image")) and not custom.get("table"):
             print(f"掌柜: [图片] {image}")
+        if table := custom.get("table"):
+            print(_lined_up([table["columns"], *table["rows"]]))
+        for card in custom.get("cards") or []:
+            print(f"  〔{card['title']}〕{card.get('text') or ''}")
+            if button := card.get("button"):
+                _offer(button, buttons)
+        if source := custom.get("source"):
+            until = source.get("valid_until")
+            print(f"  （来源：{source['title']}{f'，有效期至 {until}' if until else ''}）")
         for button in message.get("buttons") or []:
-            buttons.append(button)
-            print(f"  {len(buttons)}. {button['title']}")
+            _offer(button, buttons)
     sys.stdout.flush()
     return buttons
+
+
+def _offer(button: dict[str, str], buttons: list[dict[str, str]]) -> None:
+    buttons.append(button)
+    print(f"  {len(buttons)}. {button['title']}")
+
+
+def _lined_up(rows: list[list[str]]) -> str:
+    """The rows of a table; a Chinese character takes the room of two letters."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
+    return "\n".join(f"  {line.rstrip()}" for line in lines)
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,4 +1,5 @@
-"""The operators' pages under ``/dashboard``: who waits for a person, the live transcript, and the trainers' queue."""
+"""The operators' pages under ``/dashboard``: who waits for a person with the live transcript, the trainers'
+queue, the picture of the graph, and the questions that had no answer."""
 
 from connectors.dashboard.pages import STATIC, router
 

@@ -29,7 +29,7 @@ REMEMBERED = 10_000
 
 
 class Refused(Exception):
-    """What an operator's page is told: an HTTP status, a stable code, and words."""
+    """What a page is told: an HTTP status, a stable code, and words."""
 
     def __init__(self, status: int, code: str, words: str, retry_after: int | None = None) -> None:
         super().__init__(code)

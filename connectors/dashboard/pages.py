@@ -1,4 +1,4 @@
-"""The pages and their data: JSON but for the two pages. Without a sign-in there is the sign-in page, or 401."""
+"""The pages and their data: JSON but for the pages themselves. Without a sign-in there is the sign-in page, or 401."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 import settings
+from connectors.dashboard import knowledge
 from connectors.dashboard.operators import Operators, Refused
 from connectors.messages import MessageId, Words
 from connectors.outbox import Outbox
+from knowledge_graph import Graph
 from mall_adapter import Desk, Handoff, InvalidTransition, NotFound
 from privacy import KeyRing
 
@@ -42,7 +44,7 @@ class Settle(BaseModel):
     intent: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
 
 
-def router(ring: KeyRing, desk: Desk, outbox: Outbox) -> APIRouter:
+def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter:
     operators = Operators(
         ring.derive("operator_cookie"),
         settings.admin_token(),
@@ -50,10 +52,21 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox) -> APIRouter:
     )
     router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
+    def page(request: Request, name: str) -> Response:
+        shown = name if operators.identify(request) else "sign_in.html"
+        return FileResponse(HERE / shown, headers={"Cache-Control": "no-store"})
+
     @router.get("")
-    async def page(request: Request) -> Response:
-        name = "desk.html" if operators.identify(request) else "sign_in.html"
-        return FileResponse(HERE / name, headers={"Cache-Control": "no-store"})
+    async def desk_page(request: Request) -> Response:
+        return page(request, "desk.html")
+
+    @router.get("/graph")
+    async def graph_page(request: Request) -> Response:
+        return page(request, "graph.html")
+
+    @router.get("/gaps")
+    async def gaps_page(request: Request) -> Response:
+        return page(request, "gaps.html")
 
     @router.post("/api/session", status_code=204)
     async def sign_in(body: SignIn, request: Request, response: Response) -> None:
@@ -131,6 +144,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox) -> APIRouter:
         except NotFound:
             raise Refused(404, "not_found", "没有这条消息。") from None
 
+    router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router
 
 

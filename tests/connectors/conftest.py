@@ -6,18 +6,30 @@ import asyncio
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
 
+from knowledge_graph import Content, Entry, Product, catalogue, content, feedback, gaps
+from knowledge_graph import migrate as migrate_graph
 from mall_adapter.database import migrate
 from settings import ROOT
 from tests.connectors.fake_rasa import FakeRasa, serve
+from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -26,11 +38,32 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def aside(work: Callable[[], T]) -> T:
+    """In a thread of its own: playwright leaves a running loop in ours."""
+    with ThreadPoolExecutor() as pool:
+        return pool.submit(work).result()
+
+
+@contextmanager
+def fake_graph(port: int) -> Iterator[None]:
+    """Shakes hands in Bolt 4.4, which is all that the gateway's health asks of a graph."""
+
+    class Handshake(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            if self.request.recv(20).startswith(bytes.fromhex("6060b017")):
+                self.request.sendall(bytes([0, 0, 4, 4]))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Handshake) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
 class Gateway:
     """``python -m connectors`` as a process that can be killed and started again."""
 
     def __init__(self, folder: Path, rasa_url: str, **environment: str) -> None:
-        self.port = free_port()
+        self.port, self.graph_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.log = folder / "gateway.log"
@@ -43,6 +76,8 @@ class Gateway:
             "RASA_URL": rasa_url,
             "ACTIONS_URL": rasa_url,
             "PUBLIC_URL": self.url,
+            "GRAPH_URI": f"bolt://127.0.0.1:{self.graph_port}",
+            "GRAPH_PASSWORD": "never asked for",
             **environment,
         }
         asyncio.run(migrate(f"sqlite+aiosqlite:///{self.database}"))
@@ -116,3 +151,81 @@ def mortal_gateway(rasa: FakeRasa, tmp_path: Path) -> Iterator[Gateway]:
     gateway.start()
     yield gateway
     gateway.kill()
+
+
+# ---- a house that knows something ------------------------------------------------------------------------------------
+
+KETTLE = Product(
+    *("K1", "禾炊 电水壶 1.5 L", "禾炊", "电水壶", "S1", "宁波禾炊小家电有限公司", 9900, 12900, True, None),
+    {"容量": "1.5 L", "材质": "不锈钢", "功率": "1800 W"},
+)
+SHELF = [
+    KETTLE,
+    replace(KETTLE, id="K2", name="禾炊 电水壶 1.7 L", price_max_cents=9900, attributes={"容量": "1.7 L"}),
+    replace(KETTLE, id="K3", name="厨小满 电水壶", brand="厨小满", in_stock=False, attributes={"材质": "不锈钢"}),
+    Product("C1", "净谷 水壶除垢剂", "净谷", "清洁用品", "S2", "净谷水业", 1500, 1500, True),
+]
+RETURNS = Entry(
+    id="no_reason_return",
+    kind="policy",
+    topic="return_exchange",
+    title="无理由退货的条件",
+    answer="签收后 {days} 天内可以无理由退。",
+    ask=("不喜欢能退吗", "七天无理由退货"),
+    facts={"days": 7},
+    valid_from=date(2026, 1, 1),
+    valid_until=date(2099, 12, 31),
+)
+DESCALING = Entry(
+    *("descaling", "faq", "product_question", "水壶怎么除垢", "放一勺除垢剂，烧开后倒掉。", ("壶底有水垢怎么办",), {}),
+    valid_until=date(2020, 1, 1),
+    categories=("电水壶",),
+    products=("净谷 水壶除垢剂",),
+)
+JUDGED = replace(
+    DESCALING, id="filter", title="滤芯多久换", answer="半年换一次。", ask=("滤芯",), categories=(), products=()
+)
+"""For tests that give thumbs."""
+
+
+@pytest.fixture(scope="session")
+def graph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("graph")
+    server = aside(lambda: start(Embedded, folder))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def house(graph_server: Server, rasa_server: FakeRasa, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose graph knows a small shelf, two answers, what customers asked in vain and what did not help."""
+    access = {"GRAPH_URI": graph_server.uri, "GRAPH_USER": "root", "GRAPH_PASSWORD": PASSWORD}
+    folder = tmp_path_factory.mktemp("house")
+    gateway = aside(lambda: Gateway(folder, rasa_server.url, **access))
+    gateway.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEYRING_FILE", gateway.environment["KEYRING_FILE"])
+        aside(lambda: asyncio.run(fill(graph_server)))
+    yield gateway
+    gateway.stop()
+
+
+async def fill(server: Server) -> None:
+    async with server.graph() as graph:
+        await migrate_graph(graph)
+        await catalogue.sync(graph, SHELF, [("K1", "C1")])
+        await content.load(graph, Content((RETURNS, DESCALING, JUDGED), ()))
+        for text, topic, minute in (
+            ("能送火星吗", "delivery", 0),
+            ("支持刷脸支付吗", None, 1),
+            ("能送 火星 吗？", "delivery", 2),
+            ("火星能送吗", "delivery", 3),
+        ):
+            await gaps.record(graph, text, topic, datetime(2026, 3, 11, 4, minute, tzinfo=UTC))
+        for source, helpful in (
+            ("descaling", False),
+            ("descaling", False),
+            ("no_reason_return", True),
+            ("gone", False),
+        ):
+            await feedback.record(graph, source, helpful)

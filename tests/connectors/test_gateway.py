@@ -15,7 +15,7 @@ import pytest
 from fastapi import Response
 
 from connectors.web.visitor import COOKIE, Visitors
-from tests.connectors.conftest import Gateway
+from tests.connectors.conftest import Gateway, fake_graph
 from tests.connectors.fake_rasa import UNDERSTOOD, FakeRasa
 
 
@@ -301,13 +301,14 @@ async def test_a_repeat_waits_for_the_answer_in_flight(gateway: Gateway, rasa: F
 
 
 def test_health_names_every_part(gateway: Gateway, rasa: FakeRasa) -> None:
-    parts = {"bot": "ok", "actions": "ok", "database": "ok", "graph": "off", "wechat": "off", "telegram": "off"}
-    response = httpx.get(f"{gateway.url}/healthz", trust_env=False)
+    parts = {"bot": "ok", "actions": "ok", "database": "ok", "graph": "ok", "wechat": "off", "telegram": "off"}
+    with fake_graph(gateway.graph_port):
+        response = httpx.get(f"{gateway.url}/healthz", trust_env=False)
     assert (response.status_code, response.json()) == (200, {"status": "ok", "parts": parts})
 
     rasa.healthy = False
     response = httpx.get(f"{gateway.url}/healthz", trust_env=False)
-    down = parts | {"bot": "down", "actions": "down"}
+    down = parts | {"bot": "down", "actions": "down", "graph": "down"}
     assert (response.status_code, response.json()) == (503, {"status": "degraded", "parts": down})
 
 
@@ -318,3 +319,28 @@ def test_every_response_is_hardened(gateway: Gateway, path: str) -> None:
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert "server" not in headers
+
+
+def test_a_drawn_comparison_is_shown_where_there_are_no_tables(gateway: Gateway, rasa: FakeRasa) -> None:
+    name, drawn = f"{uuid4().hex}.png", b"\x89PNG\r\n\x1a\n..."
+    (gateway.folder / "pictures").mkdir(exist_ok=True)
+    (gateway.folder / "pictures" / name).write_bytes(drawn)
+    custom = {"table": {"columns": ["", "A", "B"], "rows": [["重量", "1 kg", "2 kg"]]}, "picture": name}
+    rasa.answers["A和B"] = [{"text": "给您放一起看：", "custom": custom}]
+
+    (message,) = gateway.say("A和B", someone()).json()["messages"]
+    picture = httpx.get(message["image"], trust_env=False)
+
+    assert (picture.status_code, picture.content, picture.headers["content-type"]) == (200, drawn, "image/png")
+    assert picture.headers["cache-control"] == "public, max-age=31536000, immutable"
+    (of_the_web_chat,) = gateway.say("A和B", sender=None).json()["messages"]  # which draws the table itself
+    assert "image" not in of_the_web_chat
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 32 + ".png", "../keyring.json", "%2e%2e%2fkeyring.json", "x.png", ".png", "%00"]
+)
+def test_no_other_file_is_a_picture(gateway: Gateway, name: str) -> None:
+    (gateway.folder / "pictures").mkdir(exist_ok=True)
+    (gateway.folder / "pictures" / "x.png").write_bytes(b"of somebody else")
+    assert httpx.get(f"{gateway.url}/pictures/{name}", trust_env=False).status_code == 404

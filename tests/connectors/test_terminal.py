@@ -43,6 +43,36 @@ def test_a_conversation_with_a_numbered_button(gateway: Gateway, rasa: FakeRasa)
     assert len({call.sender for call in rasa.calls}) == 1
 
 
+def test_goods_a_table_and_a_source_are_told_as_text(gateway: Gateway, rasa: FakeRasa) -> None:
+    goods = [
+        {"title": "禾炊 电水壶", "text": "¥99 起", "button": {"title": "看看它", "payload": "/look_1"}},
+        {"title": "净谷 水壶", "text": "¥120", "image": "/k2.png", "button": {"title": "就它了", "payload": "/look_2"}},
+        {"title": "没有按钮的"},
+    ]
+    table = {"columns": ["", "禾炊 电水壶", "B"], "rows": [["续航", "8 h", "6 h"], ["IP", "67", "六八"]]}
+    source = {"id": "no_reason_return", "title": "无理由退货的条件", "valid_until": "2027-12-31"}
+    rasa.answers["比一比"] = [
+        {"text": "差别在这里", "custom": {"table": table, "source": source}},
+        {"custom": {"cards": goods}},
+    ]
+    rasa.answers["长期"] = [{"text": "一直有效", "custom": {"source": {"id": "x", "title": "一直这样"}}}]
+    _, output = typed(gateway, "比一比", "2", "长期")
+    assert (
+        "掌柜: 差别在这里\n"
+        "        禾炊 电水壶  B\n"
+        "  续航  8 h          6 h\n"
+        "  IP    67           六八\n"
+        "  （来源：无理由退货的条件，有效期至 2027-12-31）\n"
+        "  〔禾炊 电水壶〕¥99 起\n"
+        "  1. 看看它\n"
+        "  〔净谷 水壶〕¥120\n"
+        "  2. 就它了\n"
+        "  〔没有按钮的〕\n"
+    ) in output
+    assert "收到：/look_2" in output
+    assert "（来源：一直这样）" in output
+
+
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
     """A shell's background job ignores Ctrl-C, and so would whatever it starts."""

@@ -23,7 +23,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.connectors.conftest import Gateway
+from tests.connectors.conftest import JUDGED, Gateway
 from tests.connectors.fake_rasa import FakeRasa
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -252,3 +252,93 @@ def test_the_page_speaks_to_screen_readers(chat: Chat) -> None:
     expect(chat.box).to_have_attribute("aria-label", re.compile("写在这里"))
     expect(chat.page.get_by_role("heading", name="掌柜 · 在线客服")).to_be_visible()
     expect(chat.button("发送")).to_be_visible()
+
+
+def test_goods_and_a_comparison(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> None:
+    goods: list[dict[str, Any]] = [
+        {
+            "title": f"禾炊 电水壶 1.{number} L",
+            "text": f"¥{99 + number} 起 · 不锈钢",
+            "image": "/static/avatar.svg",
+            "button": {"title": f"看 {number} 号", "payload": f"/look_{number}"},
+        }
+        for number in range(5)
+    ]
+    columns = ["", *(one["title"] for one in goods[:3])]
+    rows = [["续航", "8 h", "6 h", "7 h"], ["<b>重</b>", "1.2 kg", "0.9 kg", "一公斤多一点点，带底座称的"]]
+    rasa.answers["推荐电水壶"] = [{"text": "这几款您看看：", "custom": {"cards": goods}}]
+    rasa.answers["/look_4"] = [{"text": "它们的差别：", "custom": {"table": {"columns": columns, "rows": rows}}}]
+    chat.say("推荐电水壶")
+    chat.hears("这几款您看看：")
+    expect(chat.log.get_by_role("article")).to_have_count(5)
+    chat.page.screenshot(path=tmp_path / "5-goods.png")
+    chat.button("看 4 号").click()  # scrolled to
+    expect(chat.log.get_by_role("columnheader")).to_have_text(columns)
+    expect(chat.log.get_by_role("rowheader")).to_have_text(["续航", "<b>重</b>"])
+    expect(chat.log.get_by_role("cell", name="0.9 kg")).to_have_count(1)
+    expect(chat.button("看 0 号")).to_be_disabled()
+    chat.page.screenshot(path=tmp_path / "6-table.png")
+    assert rasa.texts() == ["推荐电水壶", "/look_4"]
+    chat.page.reload()
+    expect(chat.log.get_by_role("article")).to_have_count(5)
+    expect(chat.log.get_by_role("table")).to_have_count(1)
+    assert chat.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert (chat.outside, chat.faults) == ([], [])
+
+
+def test_where_an_answer_comes_from(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> None:
+    source = {"id": "no_reason_return", "title": "无理由退货的条件", "valid_until": "2027-12-31", "score": 0.87}
+    buttons = [{"title": "申请退货", "payload": "/request_return"}]
+    rasa.answers["能退吗"] = [
+        {"text": "签收后 7 天内、不影响二次销售，可以无理由退。", "custom": {"source": source}, "buttons": buttons}
+    ]
+    chat.say("能退吗")
+    chat.page.screenshot(path=tmp_path / "7-source.png")
+    expect(chat.log.get_by_text("有效期至 2027-12-31")).to_be_hidden()
+    chat.log.get_by_text("来源", exact=True).click()
+    expect(chat.log.get_by_text("有效期至 2027-12-31")).to_be_visible()
+    expect(chat.log.get_by_text("无理由退货的条件")).to_be_visible()
+    chat.page.screenshot(path=tmp_path / "8-source-open.png")
+    assert (chat.outside, chat.faults) == ([], [])
+
+
+@pytest.fixture(params=list(WIDTHS))
+def reader(request: pytest.FixtureRequest, browser: Browser, house: Gateway, rasa: FakeRasa) -> Iterator[Chat]:
+    """A visitor of the house that knows something, with an answer before them."""
+    rasa.answers["能退吗"] = [{"text": "可以", "custom": {"source": {"id": JUDGED.id, "title": JUDGED.title}}}]
+    context = browser.new_context(viewport=WIDTHS[request.param], locale="zh-CN")
+    chat = Chat(context.new_page(), house)
+    chat.say("能退吗")
+    yield chat
+    context.close()
+
+
+def test_a_thumb_is_kept_and_can_be_changed(reader: Chat, tmp_path: Path) -> None:
+    up, down = reader.button("有用"), reader.button("没用")
+    for tapped, other in ((up, down), (down, up)):
+        with reader.page.expect_response("**/api/feedback") as response:
+            tapped.click()
+        assert response.value.status == 204
+        expect(tapped).to_have_attribute("aria-pressed", "true")
+        expect(other).to_have_attribute("aria-pressed", "false")
+        expect(other).to_be_enabled()
+    reader.page.screenshot(path=tmp_path / "9-thumb.png")
+    reader.page.reload()
+    expect(down).to_have_attribute("aria-pressed", "true")
+    reader.say("能退吗")  # the same answer once more: the thumb is there already
+    expect(down).to_have_count(2)
+    expect(down.last).to_have_attribute("aria-pressed", "true")
+    assert (reader.outside, reader.faults) == ([], [])
+
+
+def test_a_thumb_that_does_not_arrive_is_taken_back(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> None:
+    """This gateway's graph is down."""
+    rasa.answers["能退吗"] = [{"text": "可以", "custom": {"source": {"id": "no_reason_return", "title": "条件"}}}]
+    chat.say("能退吗")
+    chat.button("有用").click()
+    expect(chat.banner).to_contain_text("暂时")
+    chat.page.screenshot(path=tmp_path / "10-thumb-lost.png")
+    expect(chat.button("有用")).to_have_attribute("aria-pressed", "false")
+    chat.say("在吗")
+    chat.hears("收到：在吗")
+    expect(chat.banner).to_be_hidden()

@@ -1,63 +1,18 @@
 // The service desk: the queue, one open conversation, the trainers' queue. Everything is asked for again every POLL ms;
 // an answer keeps its id until the server has it, so that a broken network neither loses nor doubles it.
 
+import { $, OFFLINE, Refusal, act, call, element, showBanner } from "./common.js";
+
 const POLL = 1_500;
 const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉" };
 const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram" };
 const SPEAKERS = { customer: "顾客", bot: "掌柜", operator: "人工" };
-const OFFLINE = "连接断开，正在重连…";
-
-const $ = (id) => document.getElementById(id);
-const { csrf, name } = await (await fetch("/dashboard/api/session")).json();
-$("operator").textContent = name;
-
-function element(tag, properties, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
 
 const clock = (at) => new Date(at).toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
 
 function waited(at) {
   const minutes = Math.floor((Date.now() - new Date(at)) / 60_000);
   return minutes < 1 ? "刚来" : minutes < 60 ? `等了 ${minutes} 分钟` : `等了 ${Math.floor(minutes / 60)} 小时 ${minutes % 60} 分`;
-}
-
-function showBanner(text) {
-  $("banner").textContent = text;
-  $("banner").hidden = !text;
-}
-
-// ---- talking to the server ----
-
-class Refusal extends Error {}
-
-/** The answer's JSON. Throws a Refusal with the server's words, or a TypeError when there was no answer. */
-async function call(path, method = "GET", body = undefined) {
-  const response = await fetch(`/dashboard/api/${path}`, {
-    method,
-    headers: method === "GET" ? {} : { "Content-Type": "application/json", "X-CSRF-Token": csrf },
-    body: body && JSON.stringify(body),
-    signal: AbortSignal.timeout(15_000),
-  });
-  if (response.status === 401) location.reload();
-  if (response.status >= 500) throw new TypeError("not now");
-  const answer = response.status === 204 ? null : await response.json();
-  if (!response.ok) throw new Refusal(answer.error.message);
-  return answer;
-}
-
-/** Do something once for a tap; a refusal is shown. */
-async function act(button, work) {
-  button.disabled = true;
-  try {
-    await work();
-    showBanner("");
-  } catch (error) {
-    showBanner(error instanceof Refusal ? error.message : OFFLINE);
-  }
-  button.disabled = false;
 }
 
 // ---- the queue ----
@@ -257,10 +212,4 @@ async function keepLooking() {
 }
 
 addEventListener("hashchange", refresh);
-$("sign-out").addEventListener("click", ({ currentTarget }) =>
-  act(currentTarget, async () => {
-    await call("session", "DELETE");
-    location.reload();
-  }),
-);
 keepLooking();

@@ -16,9 +16,10 @@ const OFFLINE = "网络断开，正在重连…";
 
 const KEY = "zhanggui";
 // lines: {customer: text} or {bot: message}; outbox: what has no answer yet, in order; spent: buttons of lines before this one are used up;
-// after: place of the last thing that came by itself; expecting: more may come, because a person talks or is asked for
-const state = { lines: [], outbox: [], spent: 0, after: null, expecting: true, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
-const { lines, outbox, spent } = state;
+// after: place of the last thing that came by itself; expecting: more may come, because a person talks or is asked for;
+// thumbs: by source, whether it helped
+const state = { lines: [], outbox: [], spent: 0, after: null, expecting: true, thumbs: {}, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
+const { lines, outbox, spent, thumbs } = state;
 const save = () => sessionStorage.setItem(KEY, JSON.stringify(state));
 
 // ---- words and elements ----
@@ -34,13 +35,43 @@ const asText = (text) => element("p", {}, text).outerHTML;
 // deep-chat's own hook for its Markdown renderer: plain text takes its place
 window.remarkable_plugins = [{ plugin: (markdown) => (markdown.render = asText) }];
 
-function choices(buttons, disabled) {
-  const nodes = buttons.map(({ title, payload }) => {
-    const node = element("button", { type: "button", className: "choice", disabled }, title);
-    node.dataset.payload = payload;
-    return node;
-  });
-  return element("div", { className: "choices" }, ...nodes).outerHTML;
+// deep-chat takes elements as HTML: what is set on them has to be an attribute
+
+function choice({ title, payload }, disabled) {
+  const node = element("button", { type: "button", className: "choice", disabled }, title);
+  node.dataset.payload = payload;
+  return node;
+}
+
+const choices = (buttons, disabled) => element("div", { className: "choices" }, ...buttons.map((button) => choice(button, disabled))).outerHTML;
+
+function card({ title, text, image, button }, used) {
+  const node = element("article", { className: "goods" }, image ? element("img", { src: image, alt: "" }) : "", element("h2", {}, title), element("p", {}, text ?? ""));
+  if (button) node.append(choice(button, used));
+  return node;
+}
+
+const cards = (goods, used) =>
+  element("div", { className: "shelf", role: "group", ariaLabel: "商品，可左右滑动", tabIndex: 0 }, ...goods.map((each) => card(each, used))).outerHTML;
+
+function table({ columns, rows }) {
+  const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)));
+  const body = rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, name), ...values.map((value) => element("td", {}, value))));
+  const whole = element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
+  return element("div", { className: "sheet", role: "group", ariaLabel: "对比表，可左右滑动", tabIndex: 0 }, whole).outerHTML;
+}
+
+function thumb(source, helpful) {
+  const node = element("button", { type: "button", className: "thumb", ariaLabel: helpful ? "有用" : "没用", ariaPressed: String(thumbs[source] === helpful) });
+  Object.assign(node.dataset, { source, helpful });
+  return node;
+}
+
+/** Where an answer comes from, quietly, and whether it helped. */
+function origin({ id, title, valid_until }) {
+  const words = element("p", {}, title, valid_until ? element("small", {}, `有效期至 ${valid_until}`) : "");
+  const line = element("details", {}, element("summary", {}, "来源"), words);
+  return element("div", { className: "origin" }, line, thumb(id, true), thumb(id, false)).outerHTML;
 }
 
 /** One line of the transcript as deep-chat's messages. */
@@ -50,7 +81,11 @@ function bubbles({ customer, bot }, used) {
   const role = bot.custom?.by === "operator" ? "operator" : "ai";
   if (bot.text) messages.push({ role, text: bot.text });
   if (bot.image) messages.push({ role: "ai", html: element("img", { className: "picture", src: bot.image, alt: "图片" }).outerHTML });
-  if (bot.buttons?.length) messages.push({ role: "ai", html: choices(bot.buttons, used) });
+  const { cards: goods, table: rows, source } = bot.custom ?? {};
+  if (goods?.length) messages.push({ role: "ai", html: cards(goods, used) });
+  if (rows) messages.push({ role: "ai", html: table(rows) });
+  if (source) messages.push({ role: "ai", html: origin(source) });
+  if (bot.buttons?.length && !goods?.length) messages.push({ role: "ai", html: choices(bot.buttons, used) }); // cards have their own
   return messages;
 }
 
@@ -91,6 +126,7 @@ const chat = Object.assign(document.createElement("deep-chat"), {
           chat.submitUserMessage({ text: textContent, custom: { payload: dataset.payload } }),
       },
     },
+    thumb: { events: { click: ({ currentTarget: { dataset } }) => judge(dataset.source, dataset.helpful === "true") } },
   },
   onMessage: ({ message, isHistory }) => {
     if (isHistory || message.role !== "user") return;
@@ -129,6 +165,38 @@ function hear(bot) {
   if (bot.custom?.desk === "claimed") return;
   lines.push({ bot });
   bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
+}
+
+// ---- thumbs: shown at once, taken back if they did not arrive; one at a time for each source, so that none overtakes another ----
+
+function showThumbs(source, busy) {
+  for (const button of chat.shadowRoot.querySelectorAll(".thumb")) {
+    if (button.dataset.source !== source) continue;
+    button.ariaPressed = String(String(thumbs[source]) === button.dataset.helpful);
+    button.disabled = busy;
+  }
+}
+
+async function judge(source, helpful) {
+  const before = thumbs[source];
+  thumbs[source] = helpful;
+  showThumbs(source, true);
+  let problem = "";
+  try {
+    const response = await fetch("/api/feedback", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ source, helpful }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    if (!response.ok) problem = (await response.json()).error.message;
+  } catch {
+    problem = OFFLINE;
+  }
+  if (problem) thumbs[source] = before;
+  showThumbs(source, false);
+  showBanner(problem);
+  save();
 }
 
 // ---- what comes by itself while a person talks ----
