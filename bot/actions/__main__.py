@@ -22,6 +22,7 @@ async def check_mall() -> None:
 
 def main() -> None:
     os.environ["SANIC_HOST"] = settings.HOST
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one question is too small to be shared
     executor = ActionExecutor()
     executor.register_package("bot.actions")
     run(executor, port=settings.actions_port())

@@ -15,10 +15,13 @@ from rasa_sdk.events import (
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import agenda
+from bot.actions.answers import note_gap
 from bot.actions.forms import all_forms, finish, forget, form_opened_by
 from bot.actions.handoff import AskForPerson, note_misunderstood, stop_waiting
+from bot.actions.knowledge import AnswerFromGraph, answer_if_sure
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import PROVED
+from bot.actions.product_reference import goes_on
 from bot.actions.shopping import ProductInfo
 from bot.actions.turn import Turn, asked_before
 from bot.actions.wording import Domain, has_response, title, word
@@ -27,7 +30,23 @@ GUESSES = 3
 """Intents that are offered when a message was not understood."""
 
 NOT_UNDERSTOOD = ("utter_did_you_mean", "utter_default", "utter_not_understood_again", "utter_offer_human")
-_NO_GUESS = frozenset({"nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat"})
+_QUESTIONS = frozenset({"ask_policy", "ask_promotion"})
+"""Intents that a button cannot stand for: what is asked is in the words."""
+
+_NO_GUESS = _QUESTIONS | {"nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat"}
+
+
+class OutOfScope(Action):
+    """What is no business of the shop's, or sounds like it."""
+
+    def name(self) -> str:
+        return "action_out_of_scope"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        if (events := await answer_if_sure(dispatcher, tracker, domain)) is not None:
+            return events
+        dispatcher.utter_message(response="utter_out_of_scope")
+        return []
 
 
 class Stop(Action):
@@ -80,10 +99,30 @@ class Inform(Action):
             return [SlotSet("order_id", order_id)]
         if turn.first("reason"):
             dispatcher.utter_message(response="utter_what_about_problem")
+        elif turn.names_goods or await goes_on(tracker, turn):  # "手机", "第二个", "白色呢"
+            return await ProductInfo().run(dispatcher, tracker, domain)
+        elif (events := await answer_if_sure(dispatcher, tracker, domain)) is not None:
+            return events
         elif in_hand := tracker.get_slot("order_id"):
             dispatcher.utter_message(response="utter_what_about_order", order_id=in_hand)
         else:
             dispatcher.utter_message(response="utter_inform_what")
+        return []
+
+
+class Correct(Action):
+    """A correction with nothing to correct: "刚才那款多重" sounds like one."""
+
+    def name(self) -> str:
+        return "action_correct"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn = Turn.of(tracker)
+        if turn.names_goods or await goes_on(tracker, turn):
+            return await ProductInfo().run(dispatcher, tracker, domain)
+        if (events := await answer_if_sure(dispatcher, tracker, domain)) is not None:  # "刻错字了"
+            return events
+        dispatcher.utter_message(response="utter_correct")
         return []
 
 
@@ -99,6 +138,8 @@ class YesOrNo(Action):
             return agenda.start(wish)
         if yes and asked_before(tracker, "utter_offer_human"):
             return await AskForPerson().run(dispatcher, tracker, domain)
+        if not yes and asked_before(tracker, "utter_answer_which"):  # "都不是", typed
+            return await AnswerFromGraph.unknown(dispatcher, tracker, next(Turn.earlier(tracker), None))
         dispatcher.utter_message(response="utter_affirm" if yes else "utter_deny")
         return [SlotSet("offer", None)]
 
@@ -116,8 +157,15 @@ class NotUnderstood(Action):
         if order_id := turn.first("order_id"):
             dispatcher.utter_message(response="utter_what_about_order", order_id=order_id)
             return [SlotSet("order_id", order_id)]
-        if turn.entities.keys() & {"product", "category", "brand"}:  # "加湿器": whatever was meant, it is about that
+        if turn.names_goods or await goes_on(tracker, turn):  # "加湿器": whatever was meant, it is about that
             return await ProductInfo().run(dispatcher, tracker, domain)
+        if (events := await answer_if_sure(dispatcher, tracker, domain)) is not None:
+            return events
+        if turn.asks:
+            await note_gap(tracker, turn)
+            if max(turn.ranking, key=lambda name: turn.ranking[name], default="") in _QUESTIONS:
+                dispatcher.utter_message(response="utter_policy_unknown")
+                return []
         if asked_before(tracker, "utter_not_understood_again", "utter_offer_human"):
             dispatcher.utter_message(response="utter_offer_human", buttons=[human])
         elif asked_before(tracker, "utter_did_you_mean", "utter_default"):

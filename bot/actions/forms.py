@@ -22,9 +22,11 @@ from rasa_sdk.events import ActiveLoop, EventType, FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import agenda
+from bot.actions.answers import find_answers
 from bot.actions.handoff import note_misunderstood
 from bot.actions.turn import ANSWERS, Turn, went_elsewhere
 from bot.actions.wording import Domain, has_response, title, word
+from knowledge_graph import sure
 
 Slots: TypeAlias = dict[str, Any]
 T = TypeVar("T")
@@ -93,7 +95,7 @@ class Form(Action, ABC):
             return self._events(slots, tracker)
         asked = slots["requested_slot"]
         if went_elsewhere(tracker, self.form):
-            return [SlotSet("requested_slot", asked)]
+            return self._back_again(slots, dispatcher, tracker, domain)
         if turn.pauses:
             dispatcher.utter_message(response="utter_take_your_time")
             return self._events(slots, tracker)
@@ -112,6 +114,17 @@ class Form(Action, ABC):
         slots["failures"] = 0
         await self._settle(found, slots, turn, tracker)
         return self._events(slots, tracker)
+
+    def _back_again(
+        self, slots: Slots, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain
+    ) -> list[EventType]:
+        """After a digression the form asks its question again; a mere question is let go the second time."""
+        if not self.only_asks:
+            return [SlotSet("requested_slot", slots["requested_slot"])]
+        if not slots["failures"]:
+            return [SlotSet("requested_slot", slots["requested_slot"]), SlotSet("failures", 1)]
+        ended = [ActiveLoop(None), SlotSet("requested_slot", None), SlotSet("order_id", None)]
+        return [*ended, *finish(self, dispatcher, tracker, domain)]
 
     async def _open(self, turn: Turn, slots: Slots, tracker: Tracker) -> None:
         wish = slots.get("starting")
@@ -186,6 +199,8 @@ class Form(Action, ABC):
             slots["confirm"] = False
             return self._events(slots, tracker)
         if turn.intent not in ANSWERS and not other:
+            return []
+        if turn.intent in ("nlu_fallback", "inform") and sure(await find_answers(tracker, turn)):
             return []
         if turn.intent == "nlu_fallback":
             await note_misunderstood(tracker, turn)

@@ -57,7 +57,7 @@ def why(tracker: Tracker) -> HandoffReason:
     """What had happened before the customer wanted a person."""
     if asked_before(tracker, "utter_offer_human", "utter_not_understood_again", "utter_did_you_mean", "utter_default"):
         return HandoffReason.NOT_UNDERSTOOD
-    if asked_before(tracker, "utter_complain"):
+    if asked_before(tracker, "utter_complain", "utter_sorry"):
         return HandoffReason.COMPLAINT
     return HandoffReason.STUCK if tracker.active_loop_name else HandoffReason.ASKED
 

@@ -10,6 +10,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import agenda
+from bot.actions.answers import say_if_plain
 from bot.actions.forms import Slots, concrete, finish
 from bot.actions.order_choice import OrderForm, problem
 from bot.actions.turn import Turn
@@ -23,11 +24,16 @@ class OrderLookupForm(OrderForm):
     form = "order_form"
     submit = "action_answer_about_order"
     starts: ClassVar[dict[str, Slots]] = {}  # the questions enter themselves
-    holds = (*OrderForm.holds, "order_task")
+    holds = (*OrderForm.holds, "order_task", "order_answer")
     only_asks = True
 
     def needs(self, slots: Slots) -> list[str]:
         return ["order_id", "phone_tail"]
+
+    def _hear(self, asked: str | None, turn: Turn, slots: Slots) -> Slots:
+        """Another question goes to its own action, which may have an answer, or else opens this form for itself."""
+        found = super()._hear(asked, turn, slots)
+        return {} if found.keys() <= {"order_task", "failures"} else found
 
 
 class OrderQuestion(Action, ABC):
@@ -62,7 +68,10 @@ class OrderQuestion(Action, ABC):
                 return events
         except (OrderNotFound, OwnershipRequired, OrderLocked) as error:
             why = error
-        return self._ask_which_order(dispatcher, tracker, domain, order_id, why)
+        asking = tracker.active_loop_name in (None, OrderLookupForm.form)
+        if asking and why is None and await say_if_plain(dispatcher, tracker):
+            return []  # "钱退到哪": no order is known, and none is needed
+        return self.ask_which_order(dispatcher, tracker, domain, order_id, why)
 
     def order_in_question(self, tracker: Tracker) -> str | None:
         """The order named in this message, or listed at the place that it names, else the one that is talked of."""
@@ -73,16 +82,18 @@ class OrderQuestion(Action, ABC):
         current: str | None = next(iter(turn.pointed_at(orders)), tracker.get_slot("order_id"))
         return current
 
-    def _ask_which_order(
+    def ask_which_order(
         self,
         dispatcher: CollectingDispatcher,
         tracker: Tracker,
         domain: Domain,
         order_id: str | None,
         why: MallError | None,
+        more: Slots | None = None,
     ) -> list[EventType]:
         """Opens the order form; an open request is not thrown away for a question, which then comes next."""
         known = {"order_task": self.task, "order_id": order_id, "phone_tail": Turn.of(tracker).first("phone_tail")}
+        known |= more or {}
         if isinstance(why, OrderNotFound):
             known |= {"order_id": None} | problem("order_not_found", order_id)
         wish = agenda.item(OrderLookupForm.form, self.task, known, asked=True)

@@ -113,8 +113,3 @@ class TrackParcel(AboutOrders):
 class UrgeShipment(AboutOrders):
     task = "urge_shipment"
     preface = "utter_urged"
-
-
-class WorryDelivery(AboutOrders):
-    task = "worry_delivery"
-    preface = "utter_worry"

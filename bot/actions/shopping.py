@@ -1,91 +1,36 @@
-"""What the shop sells, as far as the mall itself can say, and the customer's coupons."""
+"""What the shop sells, as the graph knows it and the mall has it now, and the customer's coupons."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Literal
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.knowledge import answer_if_sure
 from bot.actions.malls import get_mall
+from bot.actions.product_answers import say_comparison, say_list, say_product, source
+from bot.actions.product_reference import (
+    Beside,
+    before,
+    carried_on,
+    companions_in_question,
+    fits_in_question,
+    in_question,
+    listed,
+    similar_in_question,
+    talked_of,
+    to_compare,
+)
+from bot.actions.shop_product import aspects_in
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, day, word, yuan
-from mall_adapter import NotFound, Product
+from bot.actions.wording import Domain, day, word
 
-PRODUCTS_SHOWN = 3
-ATTRIBUTES_SHOWN = 4
-FEW = 5
-
-
-def price_range(product: Product) -> str:
-    prices = sorted({sku.price_cents for sku in product.skus})
-    return yuan(prices[0]) if len(prices) == 1 else f"{yuan(prices[0])}–{yuan(prices[-1])}"
-
-
-def stock_word(tracker: Tracker, domain: Domain, product: Product) -> str:
-    available = sum(sku.available for sku in product.skus)
-    if available <= 0:
-        return word(tracker, domain, "out_of_stock")
-    return word(tracker, domain, "few_left" if available <= FEW else "in_stock")
-
-
-def attributes_for(product: Product, question: str) -> str:
-    """The attributes that the question names; the first few where it names none."""
-    asked = {name: value for name, value in product.attributes.items() if name in question}
-    shown = list((asked or product.attributes).items())[:ATTRIBUTES_SHOWN]
-    return "，".join(f"{name}：{value}" for name, value in shown)
-
-
-async def products_in_question(tracker: Tracker, turn: Turn, limit: int = PRODUCTS_SHOWN) -> Sequence[Product]:
-    """The products that the message names, points at ("第二个", "刚才那款"), or leaves out: those talked of."""
-    mall = await get_mall()
-    if pointed := turn.pointed_at(listed(tracker)):
-        return await _known(pointed[:1])
-    if named := turn.entities.get("product"):
-        found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
-        return found[:limit]
-    if turn.first("mention") is None and (found_by_words := await mall.find_products(turn.text, limit=limit)):
-        return found_by_words
-    return await _known([tracker.get_slot("product_id")] if tracker.get_slot("product_id") else [])
-
-
-def listed(tracker: Tracker) -> list[str]:
-    """The products shown last, by their ids."""
-    return [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
-
-
-async def _known(ids: Sequence[str]) -> Sequence[Product]:
-    mall, found = await get_mall(), []
-    for product_id in ids:
-        try:
-            found.append(await mall.product(product_id))
-        except NotFound:
-            continue
-    return found
-
-
-def say_product(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, product: Product, question: str
-) -> None:
-    dispatcher.utter_message(
-        response="utter_product",
-        name=product.name,
-        brand=product.brand,
-        price=price_range(product),
-        stock=stock_word(tracker, domain, product),
-        attributes=attributes_for(product, question),
-    )
-
-
-def talked_of(tracker: Tracker, products: Sequence[Product]) -> list[EventType]:
-    """Events that remember what was shown, so that "第二个" and "刚才那款" are understood. A list stays while one talks
-    of what is in it."""
-    in_hand = SlotSet("product_id", products[0].id if len(products) == 1 else None)
-    if {product.id for product in products} <= set(listed(tracker)):
-        return [in_hand]
-    shown = [{"kind": "product", "id": product.id, "title": product.name} for product in products]
-    return [SlotSet("listed", shown), in_hand]
+_MOST = re.compile("最|[a-z]est\\b", re.IGNORECASE)
+_WHICH = re.compile(f"{_MOST.pattern}|哪|which", re.IGNORECASE)
 
 
 class ProductInfo(Action):
@@ -93,38 +38,8 @@ class ProductInfo(Action):
         return "action_product_info"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
-        products = await products_in_question(tracker, turn)
-        if not products:
-            dispatcher.utter_message(response="utter_product_unknown")
-            return []
-        for product in products:
-            say_product(dispatcher, tracker, domain, product, turn.text)
-        return talked_of(tracker, products)
-
-
-class CompareProducts(Action):
-    """Side by side: what is named or pointed at, with what was talked of; "这两款" are the first two of the list."""
-
-    def name(self) -> str:
-        return "action_compare_products"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn, mall = Turn.of(tracker), await get_mall()
-        named = [*turn.entities.get("product", ()), *turn.entities.get("category", ())]
-        found = [product for name in named for product in await mall.find_products(str(name), limit=1)]
-        meant = [*(product.id for product in found), *turn.pointed_at(listed(tracker))]
-        if len(meant) == 1 and (in_hand := tracker.get_slot("product_id")):
-            meant.insert(0, in_hand)
-        if not meant:
-            meant = listed(tracker)[:2]
-        products = await _known(list(dict.fromkeys(meant))[:2])
-        if len(products) < 2:
-            dispatcher.utter_message(response="utter_compare_what")
-            return talked_of(tracker, products) if products else []
-        for product in products:
-            say_product(dispatcher, tracker, domain, product, turn.text)
-        return talked_of(tracker, products)
+        turn = carried_on(tracker, Turn.of(tracker))
+        return await _answer(dispatcher, tracker, domain, turn, "utter_products")
 
 
 class Recommend(Action):
@@ -134,16 +49,97 @@ class Recommend(Action):
         return "action_recommend"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
-        found = await (await get_mall()).find_products(turn.text, limit=PRODUCTS_SHOWN * 2)
-        products = [product for product in found if any(sku.available > 0 for sku in product.skus)][:PRODUCTS_SHOWN]
-        if not products:
+        return await _answer(dispatcher, tracker, domain, Turn.of(tracker), "utter_recommended")
+
+
+async def _answer(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    turn: Turn,
+    several: Literal["utter_products", "utter_recommended"],
+) -> list[EventType]:
+    if fits := await fits_in_question(tracker, turn):
+        main, other, instead = fits
+        response = "utter_product_fits" if instead is None else "utter_product_fits_unknown"
+        custom = {"source": source(other)}
+        dispatcher.utter_message(response=response, json_message=custom, name=main.name, other=other.name)
+        if instead and instead.products:
+            return _say_beside(dispatcher, tracker, domain, "utter_companions", instead, turn)
+        return [SlotSet("product_id", main.id)]
+    if companions := await companions_in_question(tracker, turn):
+        return _say_beside(dispatcher, tracker, domain, "utter_companions", companions, turn)
+    if similar := await similar_in_question(tracker, turn):
+        return _say_beside(dispatcher, tracker, domain, "utter_product_similar", similar, turn)
+    if _asks_for_the_best(turn, listed(tracker)):
+        return await CompareProducts().run(dispatcher, tracker, domain)
+    recommends = several == "utter_recommended"
+    meant = await in_question(tracker, turn, in_stock=recommends)
+    if meant.nothing == "there":
+        count = len(listed(tracker))
+        say_list(dispatcher, tracker, domain, "utter_product_no_such_place", meant.products, turn, count=count)
+        return []
+    if meant.nothing:
+        cheapest = min(meant.products, key=lambda product: product.price_cents)
+        custom = {"source": source(cheapest)}
+        response = f"utter_product_nothing_{meant.nothing}"
+        dispatcher.utter_message(response=response, json_message=custom, name=cheapest.name)
+        return []
+    if not meant.products:
+        if (events := await answer_if_sure(dispatcher, tracker, domain)) is not None:
+            return events
+        if recommends:
             dispatcher.utter_message(response="utter_recommend_what")
-            return []
-        dispatcher.utter_message(response="utter_recommended")
-        for product in products:
-            say_product(dispatcher, tracker, domain, product, turn.text)
-        return talked_of(tracker, products)
+        elif turn.intent == "ask_product" and len(await before(tracker)) > 1:
+            dispatcher.utter_message(response="utter_products_attribute_unknown")
+        else:
+            dispatcher.utter_message(response="utter_product_unknown")
+        return []
+    if len(meant.products) == 1 and (meant.named or not recommends):
+        events = talked_of(tracker, meant.products)
+        return events + await say_product(dispatcher, tracker, domain, meant.products[0], turn)
+    say_list(dispatcher, tracker, domain, several if meant.exact else "utter_products_nearest", meant.products, turn)
+    return talked_of(tracker, meant.products)
+
+
+def _asks_for_the_best(turn: Turn, shown: Sequence[str]) -> bool:
+    """Of what was listed ("哪个便宜"), or of a shelf ("最安静的洗衣机"); shelves are shown by price anyway."""
+    aspects = aspects_in(turn.text)
+    if turn.names_goods:
+        return bool(turn.first("category") and _MOST.search(turn.text) and any(one.attributes for one in aspects))
+    return bool(aspects and _WHICH.search(turn.text) and len(shown) > 1)
+
+
+def _say_beside(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, response: str, beside: Beside, turn: Turn
+) -> list[EventType]:
+    main, found = beside.of, beside.products
+    in_hand = SlotSet("product_id", main.id)  # one goes on talking of the camera, not of its battery
+    if not found:
+        custom = {"source": source(main)}
+        dispatcher.utter_message(response=f"{response}_unknown", json_message=custom, name=main.name)
+        return [in_hand]
+    say_list(dispatcher, tracker, domain, response, found, turn, name=main.name)
+    return [*talked_of(tracker, found), in_hand]
+
+
+class CompareProducts(Action):
+    def name(self) -> str:
+        return "action_compare_products"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn = Turn.of(tracker)
+        products = await to_compare(tracker, turn)
+        if len(products) > 1:
+            await say_comparison(dispatcher, tracker, domain, products, turn)
+        elif (events := await answer_if_sure(dispatcher, tracker, domain)) is not None:  # "烤箱和空气炸锅有啥区别"
+            return events
+        elif products:
+            custom = {"source": source(products[0])}
+            dispatcher.utter_message(response="utter_compare_with", json_message=custom, name=products[0].name)
+        else:
+            dispatcher.utter_message(response="utter_compare_what")
+        return talked_of(tracker, products) if products else []
 
 
 class MyCoupons(Action):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,6 +19,10 @@ CLEAR = 0.4
 
 LIKELY = 0.15
 """Confidence from which a yes or no counts as the answer to a yes-or-no question."""
+
+GOODS = frozenset({"product", "brand", "category"})
+_NUMBERS = frozenset({"order_id", "phone_tail", "ticket_id"})
+_NAMED = re.compile(r"(?:订单编?号?|[工单]单号?|[尾单]号|\border(?: number)?)(?:是|为)?[ :：#]*$", re.IGNORECASE)
 
 MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d)")
 
@@ -61,19 +65,35 @@ class Turn:
     rest: str  # the words without the entities: empty when the message is nothing but values
     part: int  # 1, 2, … for the later requests of one message, else 0
     message_id: str
+    question: str = ""  # the words without the names of goods: empty for a button
+    words: str = ""  # the words without the numbers of orders, tickets and phones: empty for a button
 
     @classmethod
     def of(cls, tracker: Tracker) -> Turn:
-        message = tracker.latest_message
         event: dict[str, Any] = next((event for event in reversed(tracker.events) if event["event"] == "user"), {})
+        return cls._read(tracker.latest_message, event)
+
+    @classmethod
+    def earlier(cls, tracker: Tracker) -> Iterator[Turn]:
+        """The customer's messages before this one, the last first."""
+        for event in [event for event in reversed(tracker.events) if event["event"] == "user"][1:]:
+            yield cls._read({**event["parse_data"], "text": event["text"]}, event)
+
+    @classmethod
+    def _read(cls, message: dict[str, Any], event: dict[str, Any]) -> Turn:
         text: str = message.get("text") or ""
         intent = message.get("intent") or {}
         entities: dict[str, list[Any]] = {}
-        rest = "" if text.startswith("/") else text
+        rest = question = words = "" if text.startswith("/") else text
         for entity in message.get("entities") or []:
             entities.setdefault(entity["entity"], []).append(entity["value"])
             if rest and entity["entity"] != "language":
-                rest = rest[: entity["start"]] + " " * (entity["end"] - entity["start"]) + rest[entity["end"] :]
+                rest = _without(rest, entity)
+            if question and entity["entity"] in GOODS:
+                question = _without(question, entity)
+            if words and entity["entity"] in _NUMBERS:
+                named = _NAMED.search(words, 0, int(entity["start"]))
+                words = _without(words, {**entity, "start": named.start() if named else entity["start"]})
         return cls(
             text=text,
             intent=intent.get("name") or "nlu_fallback",
@@ -83,6 +103,8 @@ class Turn:
             rest=_SAYS_NOTHING.sub("", rest),
             part=int((event.get("metadata") or {}).get("part") or 0),
             message_id=event.get("message_id") or "",
+            question=question,
+            words=words,
         )
 
     def first(self, entity: str) -> Any:
@@ -92,6 +114,10 @@ class Turn:
         """Those of what was listed that "第二个", "最后一个" and their like mean, in the order of the words."""
         places = [len(listed) if place == -1 else int(place) for place in self.entities.get("ordinal", ())]
         return [listed[place - 1] for place in places if 0 < place <= len(listed)]
+
+    @property
+    def names_goods(self) -> bool:
+        return not GOODS.isdisjoint(self.entities)
 
     @property
     def clear(self) -> bool:
@@ -134,6 +160,11 @@ class Turn:
         return None
 
 
+def _without(text: str, entity: dict[str, Any]) -> str:
+    start, end = int(entity["start"]), int(entity["end"])
+    return text[:start] + " " * (end - start) + text[end:]
+
+
 def went_elsewhere(tracker: Tracker, form: str) -> bool:
     """Whether ``form`` has already passed this message on, and now only asks its question again."""
     for event in reversed(tracker.events):
@@ -149,14 +180,19 @@ def messages_so_far(tracker: Tracker) -> int:
     return sum(event["event"] == "user" for event in tracker.events)
 
 
-def asked_before(tracker: Tracker, *responses: str) -> bool:
-    """Whether one of ``responses`` was said in answer to the customer's last message but this one."""
-    users = 0
+def answered_before(tracker: Tracker) -> set[str]:
+    """The responses that were said in answer to the customer's last message but this one."""
+    users, responses = 0, set[str]()
     for event in reversed(tracker.events):
         if event["event"] == "user":
             users += 1
             if users == 2:
-                return False
-        elif event["event"] == "bot" and users == 1 and event["metadata"].get("utter_action") in responses:
-            return True
-    return False
+                break
+        elif event["event"] == "bot" and users == 1 and (name := event["metadata"].get("utter_action")):
+            responses.add(name)
+    return responses
+
+
+def asked_before(tracker: Tracker, *responses: str) -> bool:
+    """Whether one of ``responses`` was said in answer to the customer's last message but this one."""
+    return not answered_before(tracker).isdisjoint(responses)

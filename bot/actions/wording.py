@@ -25,6 +25,11 @@ def language_of(tracker: Tracker) -> str:
     return tracker.get_slot("language") or "zh"
 
 
+def draws_itself(tracker: Tracker) -> bool:
+    """Whether the customer's channel draws cards and tables: the web chat. Elsewhere they are said in words."""
+    return str(tracker.sender_id).startswith("web:")
+
+
 def has_response(domain: Domain, name: str) -> bool:
     return name in domain["responses"]
 

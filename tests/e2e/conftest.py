@@ -22,4 +22,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory, actions: HeldActions) -> Ite
     actions.forward_to(int(stack.env["ACTIONS_PORT"]))
     with pytest.MonkeyPatch.context() as patch, stack:
         patch.setenv("DATA_DIR", str(stack.data_dir))  # the tests read the same mall, with the same keys
+        stack.wait_for_answers()
         yield stack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rasa_sdk import Tracker
 
 from bot.actions.turn import Turn
 
@@ -61,3 +62,22 @@ def test_pointing_at_what_was_listed(places: list[int], expected: list[str]) -> 
     turn = Turn("", "inform", 1.0, {}, {"ordinal": places}, "", 0, "m1")
     assert turn.pointed_at(["a", "b", "c"]) == expected
     assert turn.pointed_at([]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "words"),
+    [
+        ("订单 ORD12345 还能退吗", "ORD12345", "还能退吗"),
+        ("ORD12345还能价保吗", "ORD12345", "还能价保吗"),
+        ("我的订单号是ORD12345，能退吗", "ORD12345", "我的 ，能退吗"),
+        ("can I return order ORD12345", "ORD12345", "can I return"),
+        ("ORD12345", "ORD12345", ""),
+        ("这个订单还能退吗", None, "这个订单还能退吗"),
+        ('/ask_policy{"answer": "x"}', None, ""),
+    ],
+)
+def test_the_words_of_a_question_without_its_numbers(text: str, number: str | None, words: str) -> None:
+    start = text.find(number) if number else 0
+    found = [{"entity": "order_id", "value": number, "start": start, "end": start + len(number)}] if number else []
+    tracker = Tracker("a", {}, {"text": text, "entities": found}, [], False, None, {}, "action_listen")
+    assert " ".join(Turn.of(tracker).words.split()) == words

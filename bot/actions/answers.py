@@ -1,0 +1,63 @@
+"""Which answers of the graph fit what a customer has just said, and where an answer comes from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot.actions.graphs import ask, get_answering
+from bot.actions.turn import Turn
+from knowledge_graph import Answer, Found, Question, content, gaps, sure
+
+
+async def find_answers(tracker: Tracker, turn: Turn) -> list[Found]:
+    """The likeliest, with what is being talked of in mind; none for a button or a bare number."""
+    if not turn.words.strip():
+        return []
+    near = frozenset[str]()
+    if product_id := tracker.get_slot("product_id"):
+        belonging: list[Answer] = await ask(lambda graph: content.applying_to(graph, product_id), [])
+        near = frozenset(answer.id for answer in belonging)
+    answering = await get_answering()
+    return answering.find([Question(turn.words, topic_of(tracker), near)])[0]
+
+
+async def say_if_plain(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
+    """Says the answer to a question if it is sure, and the same whatever the customer has ordered: of parcels, the
+    order says more than a rule."""
+    turn = Turn.of(tracker)
+    found = await find_answers(tracker, turn) if turn.asks else []
+    if not sure(found) or found[0].answer.context or found[0].answer.topic == "delivery":
+        return False
+    dispatcher.utter_message(response="utter_answer", answer=found[0].answer.text)
+    cite(dispatcher, found[0])
+    return True
+
+
+async def note_gap(tracker: Tracker, turn: Turn) -> None:
+    """Counts a question that has no answer yet, for the trainers: without the customer's own numbers."""
+    if turn.words.strip():
+        await ask(lambda graph: gaps.record(graph, turn.words.strip(), topic_of(tracker)), None)
+
+
+def topic_of(tracker: Tracker) -> str | None:
+    """What the message is about, as bot/topics.yml says it."""
+    topic: str | None = tracker.latest_message.get("topic")
+    return topic
+
+
+def button(answer: Answer) -> dict[str, str]:
+    return {"title": answer.title, "payload": f"/ask_policy{json.dumps({'answer': answer.id})}"}
+
+
+def cite(dispatcher: CollectingDispatcher, found: Found) -> None:
+    """Names the source with what was said last."""
+    answer = found.answer
+    source = {"id": answer.id, "title": answer.title, "topic": answer.topic, "score": found.score}
+    if answer.valid_until:
+        source["valid_until"] = answer.valid_until.isoformat()
+    message: dict[str, Any] = dispatcher.messages[-1]
+    message["custom"] = {"source": source}

@@ -1,0 +1,357 @@
+"""Questions about products, as tables: what was talked of, what is asked, what the answer holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+from rasa_sdk import Action, Tracker
+from rasa_sdk.executor import CollectingDispatcher
+
+import settings
+from bot.actions import graphs, pictures
+from bot.actions.comparison import Table, ahead, quantities
+from bot.actions.knowledge_base import GraphKnowledgeBase
+from bot.actions.product_search import Budget, read_budget
+from bot.actions.shopping import CompareProducts, ProductInfo, Recommend
+from bot.actions.wording import response_text
+from knowledge_graph import Graph
+from mall_adapter.demo.goods import Article
+from mall_adapter.names import calls
+from tests.knowledge_graph.servers import Server
+
+DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot" / "domain.yml").read_text("utf-8"))
+ACTIONS: dict[str, type[Action]] = {"compare_products": CompareProducts, "recommend_product": Recommend}
+_ORDINAL = re.compile("第([一二三四])[个款]")
+_MENTION = re.compile("[这那]款|它|刚才那款")
+
+
+@dataclass
+class Talk:
+    """A conversation about products, as the bot would keep it between the turns."""
+
+    articles: list[Article]
+    slots: dict[str, Any] = field(default_factory=lambda: {"language": "zh"})
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    sender: str = "api:ann"
+
+    async def say(self, text: str, intent: str = "ask_product") -> str:
+        """Everything that the bot answers, as a customer reads it."""
+        message = {"text": text, "intent": {"name": intent, "confidence": 0.9}, "entities": self._entities(text)}
+        tracker = Tracker(self.sender, dict(self.slots), message, [], False, None, {}, "action_listen")
+        dispatcher = CollectingDispatcher()
+        for event in await ACTIONS.get(intent, ProductInfo)().run(dispatcher, tracker, DOMAIN):
+            if event["event"] == "slot":
+                self.slots[event["name"]] = event["value"]
+        self.messages = dispatcher.messages
+        return "\n".join(
+            response_text(tracker, DOMAIN, said["response"]).format_map(said) for said in dispatcher.messages
+        )
+
+    @property
+    def custom(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.messages[0]["custom"]
+        return found
+
+    def _entities(self, text: str) -> list[dict[str, Any]]:
+        """What the components of the bot would find, slips aside."""
+        if text.startswith("/"):
+            values: dict[str, Any] = json.loads(text[text.index("{") :])
+            return [{"entity": name, "value": value, "start": 0, "end": 0} for name, value in values.items()]
+        found: list[tuple[str, int, int, Any]] = [
+            ("mention", *match.span(), "last") for match in _MENTION.finditer(text)
+        ]
+        found += [("ordinal", *match.span(), "一二三四".index(match[1]) + 1) for match in _ORDINAL.finditer(text)]
+        forms: dict[str, tuple[str, str]] = {}
+        for entity, entries in calls([(one.name, one.brand, one.category) for one in self.articles]).items():
+            for entry in entries:
+                names: list[str] = [*entry["names"], *entry["short"]]  # type: ignore[misc]
+                for name in names:
+                    forms.setdefault(name, (entity, str(entry["value"])))
+        written = text.lower()
+        for form in sorted(forms, key=len, reverse=True):
+            loose = r"\s*".join(map(re.escape, form))
+            for match in re.finditer(rf"(?<![a-z0-9]){loose}(?![a-z0-9])" if form.isascii() else loose, written):
+                entity, value = forms[form]
+                found.append((entity, *match.span(), value))
+                written = written[: match.start()] + "\0" * len(match.group()) + written[match.end() :]
+        return [
+            {"entity": name, "start": start, "end": end, "value": value}
+            for name, start, end, value in sorted(found, key=lambda find: find[1])
+        ]
+
+
+@pytest.fixture
+def talk(articles: list[Article], graph: Graph) -> Talk:
+    return Talk(articles)
+
+
+SHOES = "疾风 3 轻量缓震跑鞋"
+A5, MIAO = "净谷 A5 除甲醛空气净化器", "净谷 喵净 宠物家庭空气净化器"
+
+# each conversation: (what is said, the intent, what the answer holds); a word behind "-" must not be in it
+CONVERSATIONS: dict[str, list[tuple[str, str, list[str]]]] = {
+    "an attribute by name": [("棠溪里丝绒雾面口红的持妆时长是多久", "ask_product", ["持妆时长：8 小时。", "-¥"])],
+    "an attribute by another word": [(f"{SHOES}多重", "ask_product", ["单只重量：218 g"])],
+    "its own name is no question": [(f"介绍一下{SHOES}", "ask_product", ["¥399，有货", "适用人群", "-的单只重量"])],
+    "what the page does not say": [(f"{SHOES}防水吗", "ask_product", ["没有写这一点", "鞋面材质：工程网布"])],
+    "a follow-up about a kind": [
+        (SHOES, "nlu_fallback", ["¥399"]),
+        ("那白色的呢", "ask_product", ["白色 42码", "有货", "-黑色"]),
+        ("42码有货吗", "ask_stock", ["黑色 42码", "-43码"]),
+        ("那红色的呢", "ask_product", ["没有您说的这种", "黑色"]),
+        ("45码呢", "ask_stock", ["没有您说的这种"]),
+        ("有什么颜色", "ask_product", ["可选", "黑色 41码", "白色 41码"]),
+    ],
+    "constraints": [
+        ("200以内适合敏感肌的面霜", "recommend_product", ["1. 素映 B5 修护霜", "敏感肌", "-2."]),
+        ("第一个多少钱", "ask_price", ["30 g ¥79、60 g ¥139、100 g ¥199，有货"]),
+    ],
+    "from and to": [("100到200的口红", "recommend_product", ["绯禾 小方管", "-¥69", "-¥89"])],
+    "a category by one end of its name": [("预算两千买个平板", "recommend_product", ["墨卷 10", "Pad 11"])],
+    "round about": [("一千左右的耳机", "recommend_product", ["¥1099", "-2."])],
+    "an express no": [("不含香精的面霜", "recommend_product", ["B5 修护霜", "清透啫喱", "-男士"])],
+    "nothing fits exactly": [("50以内的空气净化器", "recommend_product", ["没有完全符合的", "¥259"])],
+    "nothing was said": [("送妈妈什么好", "recommend_product", ["大概预算"])],
+    "a list, its places and its prices": [
+        ("有加湿器吗", "ask_stock", ["1. 净谷", "2. 净谷", "3. 净谷"]),
+        ("第二个多少钱", "ask_price", ["婴儿房", "¥359"]),
+        ("跟第一个比哪个好", "compare_products", ["① 净谷 上加水", "② 净谷 婴儿房", "价格：① ¥129–¥169；② ¥359"]),
+        ("第三个有货没", "ask_stock", ["无雾蒸发式"]),
+        ("它噪音大吗", "ask_product", ["噪音：28 至 46 dB。"]),
+    ],
+    "a list is narrowed": [
+        ("空气炸锅多少钱", "ask_price", ["1. 厨小满", "3. 厨小满"]),
+        ("噪音大吗", "ask_product", ["噪音：60 dB", "噪音：58 dB"]),
+        ("200以内的呢", "ask_price", ["宿舍小功率", "-¥469"]),
+    ],
+    "three at once": [
+        ("空气炸锅多少钱", "ask_price", ["3. 厨小满"]),
+        ("这三款哪个轻", "compare_products", ["最轻的是厨小满 宿舍小功率空气炸锅 2 L（2.2 kg）", "③"]),
+    ],
+    "what goes with it": [
+        ("拓光年 T3 入门微单多少钱", "ask_price", ["¥3799"]),
+        ("能给这台相机用的电池有吗", "ask_stock", ["TB-35", "双充座充", "-TB-70"]),
+        ("它的像素多少", "ask_product", ["像素：2600 万"]),
+    ],
+    "a pair that the graph knows": [(f"有能和{A5}搭配的吗", "ask_product", ["能和净谷 A5", "喵净"])],
+    "nothing goes with it": [
+        ("口袋云台相机 P2 像素多少", "ask_product", ["2000 万"]),
+        ("能给它用的相机电池有吗", "ask_stock", ["没查到能和", "-TB-"]),
+    ],
+    "which is quieter": [
+        (f"{A5}和{MIAO}哪个安静", "compare_products", ["更安静的是净谷 喵净", "噪音：① 32 至 64 dB；② 30 至 61 dB"])
+    ],
+    "which is cheaper": [(f"{A5}和{MIAO}哪个便宜", "compare_products", ["更便宜的是净谷 喵净", "¥899"])],
+    "no number, no verdict": [(f"{A5}和{MIAO}哪个好看", "compare_products", ["给您放一起看", "-更"])],
+    "nothing to compare": [("帮我比一比", "compare_products", ["想比较哪几款"])],
+    "out of stock": [("青岚序面膜有吗", "ask_stock", ["暂时缺货", "现在有货", "泠云草 玻尿酸补水面膜"])],
+    "a button": [(f'/ask_product{{"product": "{A5}"}}', "ask_product", [A5, "¥1299–¥1499"])],
+    "nothing at all": [("多少钱", "ask_price", ["您说的是哪一款"])],
+    "a list that was shown anew counts anew": [
+        ("最便宜的洗衣机", "recommend_product", ["2. 洁翎 3 kg", "3. 洁翎 10 kg"]),
+        ("10公斤的有吗", "ask_stock", ["1. 洁翎 波轮", "2. 洁翎 10 kg"]),
+        ("第二个多少钱", "ask_price", ["10 kg 直驱"]),
+        ("第三个多少钱", "ask_price", ["一共列了2款", "2. 洁翎 10 kg"]),
+        ("这俩哪个便宜", "compare_products", ["更便宜的是洁翎 波轮"]),
+    ],
+    "the same model, nearly": [
+        (
+            "澄野C9Pro、C9和M5哪个轻",
+            "compare_products",
+            ["最轻的是澄野 C9 小屏", "① 澄野 C9 Pro", "② 澄野 C9 小屏", "③ 澄野 M5"],
+        )
+    ],
+    "a piece of a name": [
+        (f"{A5}多少瓦", "ask_product", ["功率：48 W"]),
+        ("和喵净比呢", "compare_products", ["① 净谷 A5", "② 净谷 喵净"]),
+        ("滤芯多少钱", "ask_price", ["滤芯价格：299 元", "滤芯价格：199 元", "-滤芯寿命"]),
+    ],
+    "the best of a shelf": [("最轻的手机", "recommend_product", ["最轻的是澄野 C9 小屏旗舰 5G 手机（172 g）"])],
+    "nothing is cheaper": [
+        ("空气炸锅多少钱", "ask_price", ["2. 厨小满"]),
+        ("第二个", "inform", ["可视窗"]),
+        ("便宜点的呢", "ask_price", ["宿舍小功率", "-可视窗"]),
+        ("太贵了", "ask_price", ["没有比厨小满 宿舍小功率空气炸锅 2 L更便宜的了"]),
+        ("还有别的吗", "ask_stock", ["25 L 风炉", "-宿舍", "-可视窗"]),
+    ],
+    "does it fit": [
+        ("拓光年 T3 入门微单多少钱", "ask_price", ["单机身 ¥3799、"]),
+        ("能用TB-35吗", "ask_product", ["可以，拓光年 TB-35 原装锂电池能和拓光年 T3"]),
+        ("能用TB-70吗", "ask_product", ["没有写", "TB-35", "-可以，"]),
+        ("它几斤", "ask_product", ["重量：343 g"]),
+    ],
+    "what is asked is only touched": [
+        (f"{SHOES}适合胖子穿吗", "ask_product", ["没有写这一点", "适合路面：公路"]),
+        ("适合跑马拉松的有吗", "recommend_product", ["页面都没有写这一点", "-1."]),
+    ],
+    "something like it": [(f"有没有和{A5}类似的", "recommend_product", ["和净谷 A5 除甲醛空气净化器相近", "1. "])],
+    "an attribute of none": [
+        ("空气炸锅多少钱", "ask_price", ["3. 厨小满"]),
+        ("能连蓝牙吗", "ask_product", ["这几款的商品页都没有写"]),
+    ],
+}
+
+
+def check(answer: str, holds: list[str]) -> None:
+    for piece in holds:
+        if piece.startswith("-"):
+            assert piece[1:] not in answer, answer
+        else:
+            assert piece in answer, answer
+
+
+@pytest.mark.parametrize("turns", CONVERSATIONS.values(), ids=CONVERSATIONS.keys())
+async def test_conversation(talk: Talk, turns: list[tuple[str, str, list[str]]]) -> None:
+    for text, intent, holds in turns:
+        check(await talk.say(text, intent), holds)
+
+
+async def test_english(talk: Talk) -> None:
+    talk.slots["language"] = "en"
+    check(await talk.say(f"{A5} or {MIAO}, which one is quieter?", "compare_products"), ["is quieter", "Price："])
+
+
+async def test_every_answer_names_its_source(talk: Talk) -> None:
+    await talk.say(f"{SHOES}多少钱", "ask_price")
+    source = {"id": "P081", "title": "林间步 疾风 3 轻量缓震跑鞋", "topic": "product_question", "score": 1.0}
+    assert talk.custom["source"] == source
+    await talk.say(f"{A5}和{MIAO}哪个好", "compare_products")
+    assert talk.custom["source"]["topic"] == "feature_comparison"
+
+
+async def test_cards_and_buttons(talk: Talk) -> None:
+    await talk.say("有加湿器吗", "ask_stock")
+    card = talk.custom["cards"][0]
+    assert (card["title"], card["image"]) == ("1. 净谷 上加水大雾量加湿器", "/pictures/P029.jpg")
+    assert card["text"] == "¥129–¥169，有货"
+    numbered = [f"{place}. {button['title']}" for place, button in enumerate(talk.messages[0]["buttons"], 1)]
+    assert numbered == [one["title"] for one in talk.custom["cards"]]
+    check(await talk.say(card["button"]["payload"]), ["净谷 上加水大雾量加湿器", "¥129–¥169"])
+
+
+async def test_the_web_chat_draws_cards_and_tables_itself(talk: Talk) -> None:
+    talk.sender = "web:ann"
+    assert await talk.say("有加湿器吗", "ask_stock") == "您看看是不是这几款："
+    assert [card["title"][:2] for card in talk.custom["cards"]] == ["1.", "2.", "3."]
+    verdict = await talk.say("第一个和第二个哪个便宜", "compare_products")
+    assert verdict == "更便宜的是净谷 上加水大雾量加湿器（¥129）。"
+    assert talk.custom["table"]["rows"]
+
+
+async def test_a_comparison_is_a_table_and_a_picture(talk: Talk) -> None:
+    await talk.say(f"{A5}和{MIAO}哪个安静", "compare_products")
+    table = talk.custom["table"]
+    assert table["columns"] == ["", A5, MIAO]
+    assert table["rows"][:2] == [["噪音", "32 至 64 dB", "30 至 61 dB"], ["价格", "¥1299–¥1499", "¥899"]]
+    assert len(table["rows"]) <= 8 and "质保" not in [row[0] for row in table["rows"]]  # the same of both
+    if name := talk.custom.get("picture"):
+        assert (settings.pictures_dir() / name).read_bytes().startswith(b"\x89PNG")
+
+
+# --- the graph is down -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("text", "intent", "holds"),
+    [
+        ("棠溪里丝绒雾面口红的持妆时长是多久", "ask_product", ["持妆时长：8 小时。"]),
+        ("有加湿器吗", "ask_stock", ["1. 净谷", "有货"]),
+        ("200以内的面霜", "recommend_product", ["面霜", "¥"]),
+        (f"{A5}和{MIAO}哪个安静", "compare_products", ["更安静的是净谷 喵净"]),
+        ("青岚序白泥清洁面膜有货吗", "ask_stock", ["暂时缺货", "玻尿酸补水面膜"]),
+        ("200以内适合敏感肌的面霜", "recommend_product", ["1. 素映 B5 修护霜", "-2."]),
+        ("能给拓光年T3入门微单用的电池", "ask_product", ["TB-35", "-TB-70"]),
+    ],
+)
+async def test_without_the_graph_the_mall_answers(
+    articles: list[Article], text: str, intent: str, holds: list[str]
+) -> None:
+    check(await Talk(articles).say(text, intent), holds)
+
+
+@pytest.mark.usefixtures("shop")
+async def test_without_the_graph_a_list_is_narrowed(articles: list[Article]) -> None:
+    talk = Talk(articles)
+    check(await talk.say("空气炸锅多少钱", "ask_price"), ["1. 厨小满 宿舍小功率", "2. 厨小满 可视窗"])
+    check(await talk.say("推荐200以内的", "recommend_product"), ["宿舍小功率", "-¥469"])
+    check(await talk.say("第一个噪音大吗"), ["噪音：60 dB"])
+
+
+async def test_the_graph_comes_back(
+    articles: list[Article], shop: object, graph_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Talk(articles)
+    check(await talk.say("适合敏感肌的面霜", "recommend_product"), ["¥"])
+    async with graph_server.graph() as back:
+        monkeypatch.setattr(graphs, "_graph", back)
+        monkeypatch.setattr(graphs, "_rests_until", 0.0)  # the rest is over
+        check(await talk.say("适合敏感肌的面霜", "recommend_product"), ["1. 素映 B5 修护霜", "-2."])
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "budget", "rest"),
+    [
+        ("200以内适合敏感肌的面霜", (None, 200), "适合敏感肌的面霜"),
+        ("两百块以下的", (None, 200), "的"),
+        ("两百五以内", (None, 250), ""),
+        ("100到200的口红", (100, 200), "的口红"),
+        ("一两百的", (100, 200), "的"),
+        ("一千左右的耳机", (750, 1250), "的耳机"),
+        ("under 300", (None, 300), ""),
+        ("不超过500", (None, 500), ""),
+        ("预算两千买个平板", (None, 2000), "买个平板"),
+        ("1.5k左右", (1125, 1875), ""),
+        ("300元以上", (300, None), ""),
+        ("自学吉他 五百块", (None, 500), "自学吉他"),
+        *(
+            (text, None, text)
+            for text in ("40码以内", "3公里以上", "512G以内", "三十到四十码", "二十分钟内", "第二个多少钱")
+        ),
+    ],
+)
+def test_budget(text: str, budget: tuple[int | None, int | None] | None, rest: str) -> None:
+    found, left = read_budget(text)
+    expected = budget and Budget(*(yuan and yuan * 100 for yuan in budget))
+    assert (found, left.strip()) == (expected, rest)
+
+
+@pytest.mark.parametrize(
+    ("values", "lower", "best"),
+    [
+        (["8 小时", "约 400 分钟"], False, 0),
+        (["1.29 kg", "998 g"], True, 1),
+        (["30 至 61 dB", "32 至 64 dB"], True, 0),
+        (["28 至 46 dB", "32 dB"], True, None),  # quieter at its best, louder at its worst
+        (["洗 48 dB、甩 68 dB", "洗 47 dB、甩 69 dB"], True, None),
+        (["7000 mAh", "70 Wh"], False, None),
+        (["8 小时", "8 小时"], False, None),
+        (["8 小时", "看使用情况"], False, None),
+    ],
+)
+def test_ahead(values: list[str], lower: bool, best: int | None) -> None:
+    assert ahead([quantities(value) for value in values], lower) == best
+
+
+async def test_knowledge_base(graph: Graph) -> None:
+    base = GraphKnowledgeBase(graph)
+    wanted = [{"name": "category", "value": "面霜"}, {"name": "word", "value": "敏感肌"}]
+    (cream,) = await base.get_objects("product", wanted)
+    assert cream["name"] == "素映 B5 修护霜 晒后泛红"
+    assert await base.get_object("product", cream["id"]) == cream == await base.get_object("product", cream["name"])
+    assert await base.get_object("product", "没有这个") is None
+    assert {"id": "面霜", "name": "面霜"} in await base.get_objects("category", [], limit=1000)
+    assert "brand" in await base.get_attributes_of_object("product")
+
+
+def test_the_same_table_is_drawn_once(house: object) -> None:
+    table = Table(["", "甲", "乙"], [["重量", "1 kg", "2 kg"]])
+    assert pictures.draw(table) == pictures.draw(table)
