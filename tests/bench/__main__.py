@@ -130,8 +130,9 @@ def wait_for_answer(say: Say, process: subprocess.Popen[bytes], log: Path) -> No
 
 def start_again(data_dir: Path) -> float:
     """Seconds from ``make run`` to green, with everything set up."""
-    gateway, bot, actions = map(str, free_ports(3))
-    ports = {"GATEWAY_PORT": gateway, "BOT_PORT": bot, "ACTIONS_PORT": actions, "DATA_DIR": str(data_dir)}
+    gateway, bot, actions, graph = map(str, free_ports(4))
+    ports = {"GATEWAY_PORT": gateway, "BOT_PORT": bot, "ACTIONS_PORT": actions, "GRAPH_PORT": graph}
+    ports["DATA_DIR"] = str(data_dir)
     start = time.monotonic()
     with subprocess.Popen(
         ["make", "run"], cwd=settings.ROOT, env=os.environ | ports, stdout=subprocess.DEVNULL, start_new_session=True
@@ -183,6 +184,29 @@ def turns(ours: Say, stock: Say) -> list[tuple[str, float, float]]:
     return [(title, measure("ours"), measure("stock")) for title, measure in rows]
 
 
+def inside_the_action(url: str) -> list[float]:
+    """Milliseconds of each call that answers a question about the rules."""
+    domain = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
+    slots = dict.fromkeys(domain["slots"])
+    lines = yaml.safe_load((settings.ROOT / "tests/knowledge_graph/heldout.yml").read_text("utf-8"))["answerable"]
+    spent = []
+    with httpx.Client(timeout=SECONDS) as client:
+        for line in lines:
+            message = {"text": line["ask"], "intent": {"name": "ask_policy", "confidence": 1.0}, "entities": []}
+            tracker = {"sender_id": "bench", "slots": slots, "latest_message": message, "events": [], "paused": False}
+            call = {
+                "next_action": "action_answer_from_graph",
+                "sender_id": "bench",
+                "tracker": tracker | {"followup_action": None, "active_loop": {}, "latest_action_name": None},
+                "domain": domain,
+                "version": "3.6.21",
+            }
+            start = time.perf_counter()
+            client.post(url, json=call).raise_for_status()
+            spent.append((time.perf_counter() - start) * 1000)
+    return spent[20:]  # warm by then
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -192,10 +216,14 @@ def main() -> None:
             with stock_rasa(stack, folder) as (url, process):
                 rows = turns(ours, say_to_stock(url))
                 resident = process.memory_info().rss + sum(child.memory_info().rss for child in process.children(True))
+                answering = inside_the_action(f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook")
                 rows.append(("resident, all parts; stock: Rasa alone (MiB)", stack.memory() / 2**20, resident / 2**20))
         print(f"\n{'':48}{'ours':>10}{'stock':>10}{'ratio':>8}")
         for title, mine, theirs in rows:
             print(f"{title:48}{mine:10.1f}{theirs:10.1f}{mine / theirs:8.2f}")
+        for percent in (50, 95):
+            title = f"a question about rules, inside the action, p{percent} (ms)"
+            print(f"{title:48}{percentile(answering, percent):10.1f}")
         print(f"{'second `make run` to green (s)':48}{start_again(folder / 'data'):10.1f}")
         print(f"{'training from nothing (s)':48}{train(folder):10.1f}")
 
