@@ -51,8 +51,8 @@ QUICK = (
     Step("types", (APP, "-m", "mypy", ".", "--exclude", f"^({'|'.join(RASA_SIDE)})")),
     Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
 )
-ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph")
-"""Tests that have a step of their own."""
+ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph", "tests/ops")
+"""Tests that have a step of their own, most of them in another lane: they wait for processes more than they compute."""
 
 APP_LANE = (
     *QUICK,
@@ -74,9 +74,9 @@ RASA_LANE = (
     Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
     Step("stories", (RASA, "-m", "rasa", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
-    # they would be the longest part of the other lane, and mostly wait for two graphs
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )
+HOUSE_LANE = (Step("tests of the house", (APP, "-m", "pytest", "tests/ops")),)
 CONVERSATIONS = (Step("conversations", (APP, "-m", "pytest", "tests/e2e")),)
 
 STEP_SECONDS = 1500
@@ -137,7 +137,7 @@ async def check(*rounds: Sequence[Sequence[Step]]) -> bool:
 
 
 def main() -> int:
-    rounds = ((QUICK,),) if "--quick" in sys.argv[1:] else ((APP_LANE, RASA_LANE), (CONVERSATIONS,))
+    rounds = ((QUICK,),) if "--quick" in sys.argv[1:] else ((APP_LANE, RASA_LANE, HOUSE_LANE), (CONVERSATIONS,))
     try:
         return 0 if asyncio.run(check(*rounds)) else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
