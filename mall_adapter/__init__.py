@@ -59,7 +59,7 @@ from mall_adapter.mall import (
     WrongPhoneTail,
     WrongProof,
 )
-from mall_adapter.names import watch_names, write_names
+from mall_adapter.names import names_of, spelt, watch_names, write_names
 from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
 
@@ -117,10 +117,12 @@ __all__ = [
     "WrongProof",
     "create_engine",
     "migrate",
+    "names_of",
     "open_desk",
     "open_mall",
     "open_to",
     "read_catalogue",
+    "spelt",
     "watch_names",
     "write_names",
 ]

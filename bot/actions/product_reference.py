@@ -36,8 +36,7 @@ from bot.actions.shop_product import ASKS_KINDS, ShopProduct, attributes_in, kin
 from bot.actions.turn import Turn, answered_before
 from knowledge_graph import Graph
 from knowledge_graph import products as graph_products
-from mall_adapter import Product
-from mall_adapter.names import names_of, spelt
+from mall_adapter import Product, names_of, spelt
 
 PRODUCTS_SHOWN = 3
 COMPARED_AT_MOST = 4
