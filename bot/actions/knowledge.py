@@ -18,7 +18,7 @@ from bot.actions.order_lookup import OrderLookupForm, OrderQuestion
 from bot.actions.orders import say_order
 from bot.actions.product_search import ASKS_CHEAPER
 from bot.actions.tickets import say_ticket
-from bot.actions.turn import GOODS, Turn
+from bot.actions.turn import Turn
 from bot.actions.wording import SHANGHAI, Domain, day, goods, line_title, rule_text, word
 from knowledge_graph import Answer, Found, close, sure
 from mall_adapter import (
@@ -162,7 +162,7 @@ def _about_goods(tracker: Tracker, turn: Turn) -> bool:
     """ "空气炸锅" alone, and "再便宜点的" while goods are talked of: no rule, whatever the intent."""
     shown = any(thing["kind"] == "product" for thing in tracker.get_slot("listed") or [])
     talked_of = bool(tracker.get_slot("product_id")) or shown
-    named = bool(turn.entities.keys() & GOODS) and not turn.rest
+    named = turn.names_goods and not turn.rest
     return named or (talked_of and bool(ASKS_CHEAPER.search(turn.text)))
 
 

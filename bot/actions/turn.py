@@ -20,7 +20,7 @@ CLEAR = 0.4
 LIKELY = 0.15
 """Confidence from which a yes or no counts as the answer to a yes-or-no question."""
 
-GOODS = frozenset({"product", "brand", "category"})
+_GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset({"order_id", "phone_tail", "ticket_id"})
 _NAMED = re.compile(r"(?:订单编?号?|[工单]单号?|[尾单]号|\border(?: number)?)(?:是|为)?[ :：#]*$", re.IGNORECASE)
 
@@ -89,7 +89,7 @@ class Turn:
             entities.setdefault(entity["entity"], []).append(entity["value"])
             if rest and entity["entity"] != "language":
                 rest = _without(rest, entity)
-            if question and entity["entity"] in GOODS:
+            if question and entity["entity"] in _GOODS:
                 question = _without(question, entity)
             if words and entity["entity"] in _NUMBERS:
                 named = _NAMED.search(words, 0, int(entity["start"]))
@@ -117,7 +117,7 @@ class Turn:
 
     @property
     def names_goods(self) -> bool:
-        return not GOODS.isdisjoint(self.entities)
+        return not _GOODS.isdisjoint(self.entities)
 
     @property
     def clear(self) -> bool:
