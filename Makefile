@@ -7,10 +7,10 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat interactive train test evaluate lint format bench lock migrate seed graph-sync clean
+.PHONY: help environments run chat interactive train test evaluate lint format bench lock migrate seed graph-sync stack-picture clean
 
 help: ## this list / 列出所有命令
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 environments: ## make .venvs/app and .venvs/rasa, if they are not there / 准备运行环境
 	@test -n "$(PYTHON)" || { echo "No Python 3.8 or newer was found / 没有找到 Python 3.8 以上版本"; exit 1; }
@@ -56,6 +56,9 @@ seed: migrate ## fill the demo mall, if it is empty / 填充演示商城
 
 graph-sync: environments ## bring goods and answers into the running graph; FILES= adds some / 同步图谱
 	@$(APP) -m ops.graph_sync $(FILES)
+
+stack-picture: environments ## draw docs/images/stack.svg from the running demo; ARGS="--conversation ID" another / 画出流程栈
+	@$(APP) -m ops.stack_picture $(ARGS)
 
 clean: ## remove environments and models; var/ (data, keys) stays / 删除环境与模型，保留 var/
 	rm -rf .venvs models .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .rasa

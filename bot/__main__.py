@@ -87,41 +87,11 @@ def interactive(model: Path) -> None:
     """Writes, when told to, ``lessons/*.yml`` and ``bot/domain.yml`` of the working folder."""
     from rasa.__main__ import main as rasa_command
     from rasa.core.training.interactive import PATHS
-    from rasa.shared.core.events import ActionExecuted, ActionReverted, Event, UserUtteranceReverted, UserUttered
-    from rasa.shared.core.trackers import DialogueStateTracker
-    from rasa.shared.core.training_data.structures import Story
-    from rasa.shared.nlu.training_data.formats.readerwriter import TrainingDataWriter
     from sanic import Sanic
 
-    from bot.components.language import LanguageExtractor
+    from bot.components import interactive as patches
 
-    def as_story(tracker: DialogueStateTracker, include_source: bool = False) -> Story:
-        """Stock keeps in a story what the operator has corrected or undone."""
-        kept: list[Event] = []
-        for event in tracker.events:
-            if isinstance(event, UserUtteranceReverted):
-                tracker._undo_till_previous(UserUttered, kept)
-                tracker._undo_till_previous(ActionExecuted, kept)
-            elif isinstance(event, ActionReverted):
-                tracker._undo_till_previous(ActionExecuted, kept)
-            else:
-                kept.append(event)
-        return Story.from_events(kept, tracker.sender_id)
-
-    stock_message = TrainingDataWriter.generate_message
-
-    def generate_message(message: Any) -> str:
-        """Stock repeats the words of an entity within another one, and stops at two that begin together."""
-        marked: list[dict[str, Any]] = []
-        entities = [one for one in message.get("entities", []) if one.get("extractor") != LanguageExtractor.__name__]
-        for new in sorted(entities, key=lambda one: int(one["end"] - one["start"])):
-            if all(new["end"] <= old["start"] or old["end"] <= new["start"] for old in marked):
-                marked.append(new)
-        return str(stock_message({"text": message.get("text"), "entities": marked}))
-
-    DialogueStateTracker.as_story = as_story
-    TrainingDataWriter.generate_message = staticmethod(generate_message)
-
+    patches.apply(Path("bot"))
     warnings.showwarning = lambda *about, **more: None  # of libraries about each other, between the lines of the chat
     run = Sanic.run
     # It opens Rasa's whole HTTP API, to the network too if left alone

@@ -17,6 +17,7 @@ from mall_adapter.database import WRITES, create_engine, migrate
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
 from mall_adapter.handoff import DeskEvent, Dispatch, Handoff, HandoffReason, HandoffStatus, Line, Misunderstood, Update
+from mall_adapter.invoices import is_tax_number
 from mall_adapter.mall import (
     BindingLocked,
     Coupon,
@@ -116,6 +117,7 @@ __all__ = [
     "WrongPhoneTail",
     "WrongProof",
     "create_engine",
+    "is_tax_number",
     "migrate",
     "names_of",
     "open_desk",

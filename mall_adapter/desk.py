@@ -14,6 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import takewhile
 
 from sqlalchemy import Select, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mall_adapter import models, transcripts
@@ -21,16 +22,20 @@ from mall_adapter.database import SHOP_TIME, WRITES, insert
 from mall_adapter.handoff import (
     DeskEvent,
     Dispatch,
+    Excerpt,
     Handoff,
     HandoffReason,
     HandoffStatus,
     Line,
     Misunderstood,
+    NotOnRecord,
     Update,
 )
 from mall_adapter.idempotency import claim
 from mall_adapter.mall import InvalidTransition, NotFound
 from privacy import blind_index
+from privacy.conversations import conversation_of
+from privacy.keyring import current_ring
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 RATED_WITHIN = timedelta(days=7)
@@ -195,6 +200,20 @@ class Desk:
         async with self._reading() as session:
             return await transcripts.read(session, sender, after)
 
+    async def look_into(self, conversation: str, operator: str, before: int | None = None) -> Excerpt:
+        """The last turns of a conversation (``privacy.conversations.conversation_of``) before event ``before``.
+
+        Raises NotFound. That ``operator`` looks is on record before anything is read; else it raises NotOnRecord.
+        """
+        try:
+            async with self._writing.begin() as session:
+                viewings = await transcripts.note_view(session, conversation, operator, self._clock())
+        except (SQLAlchemyError, OSError) as error:
+            raise NotOnRecord(f"a look into a conversation was refused: {type(error).__name__}") from error
+        async with self._reading() as session:
+            first, events = await transcripts.excerpt(session, conversation, before)
+        return Excerpt(first, events, viewings)
+
     # ---- on the way to the customer ----
 
     async def undelivered(self, sender: str | None = None) -> Sequence[Dispatch]:
@@ -222,6 +241,7 @@ class Desk:
         """Notes a message that the bot could not place, once; ``guesses`` are the likeliest intents."""
         row = {
             "message_index": _index(f"{sender} {message_id}", "misunderstood.message"),
+            "conversation": conversation_of(current_ring(), sender),
             "text": text,
             "guesses": json.dumps([[name, round(float(confidence), 3)] for name, confidence in guesses]),
             "noted_at": self._clock(),
@@ -243,6 +263,7 @@ class Desk:
                 each.noted_at,
                 each.settled_at,
                 each.intent,
+                each.conversation,
             )
             for each in rows
         ]

@@ -1,4 +1,5 @@
-"""Plain values of the service desk: hand-offs to people, what goes back to customers, what was not understood."""
+"""Plain values of the service desk: hand-offs to people, what goes back to customers, what was not understood, and what
+was looked at."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class HandoffReason(StrEnum):
@@ -84,3 +86,25 @@ class Misunderstood:
     noted_at: datetime
     settled_at: datetime | None
     intent: str | None  # what the trainer found it to mean; None also for a message that teaches nothing
+    conversation: str | None  # its keyed hash; None for a message from before it was kept
+
+
+@dataclass(frozen=True, slots=True)
+class Viewing:
+    """Somebody looked into a conversation."""
+
+    operator: str
+    at: datetime
+
+
+class NotOnRecord(Exception):
+    """A look into a conversation could not be put on record, so it is not to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Neighbouring events of a conversation, as the bot stored them."""
+
+    first: int  # position of the first of them; 0: the conversation begins with it
+    events: Sequence[dict[str, Any]]
+    viewings: Sequence[Viewing]  # those before this one, the latest first

@@ -434,11 +434,24 @@ class Misunderstood(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     message_index: Mapped[str] = mapped_column(String(64), unique=True)  # keyed hash of sender and message id
+    conversation: Mapped[str | None] = mapped_column(String(64))  # None for those from before it was kept
     text: Mapped[str] = mapped_column(EncryptedText("misunderstood.text"))
     guesses: Mapped[str] = mapped_column(EncryptedText("misunderstood.guesses"))  # JSON: [[intent, confidence], …]
     noted_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     intent: Mapped[str | None] = mapped_column(EncryptedText("misunderstood.intent"))
+
+
+class ConversationView(Base):
+    """An operator looked into a conversation, whether or not they could read it. Written before they are shown it."""
+
+    __tablename__ = "conversation_view"
+    __table_args__ = (Index(None, "conversation", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(64))
+    operator: Mapped[str] = mapped_column(EncryptedText("conversation_view.operator"))
+    viewed_at: Mapped[datetime]
 
 
 class IdempotencyRecord(Base):

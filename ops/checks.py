@@ -49,6 +49,7 @@ QUICK = (
     Step("format", (APP, "-m", "ruff", "format", "--check", "--quiet", ".")),
     Step("import contracts", (".venvs/app/bin/lint-imports",)),
     Step("types", (APP, "-m", "mypy", ".", "--exclude", f"^({'|'.join(RASA_SIDE)})")),
+    Step("flows", (RASA, "-m", "bot.components.dialogue")),
     Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
 )
 ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph", "tests/ops")
@@ -59,20 +60,9 @@ APP_LANE = (
     Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
 )
 VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
-STORIES = (
-    "test",
-    "core",
-    "--model",
-    "models",
-    "--stories",
-    "tests/stories",
-    "--fail-on-prediction-errors",
-    "--no-plot",
-)
 RASA_LANE = (
     Step("training data", (RASA, "-m", "rasa", *VALIDATE)),
     Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
-    Step("stories", (RASA, "-m", "rasa", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )

@@ -185,27 +185,27 @@ def _answers(part: Part, port: int) -> bool:
         return False
 
 
-def contradictions(bot: Path, plan: lessons.Plan, folder: Path, jobs: Jobs) -> str:
-    """What Rasa has against the dialogues of the plan; empty if it can be trained with them."""
-    say("Checking the new stories against the rules / 正在检查新对话与规则是否矛盾 …")
+def objections(bot: Path, plan: lessons.Plan, folder: Path, jobs: Jobs) -> str:
+    """What the policies have against the stories of the plan; empty if they can be trained with them."""
+    say("Training with the new stories, to see whether they can be learned / 正在用新故事试训练 …")
     shutil.copytree(bot, folder / "check/bot", ignore=shutil.ignore_patterns("__pycache__"))
     lessons.write(folder / "check/bot", plan.files)
     paths = ("--domain", "bot/domain.yml", "--config", "bot/config.yml", "--stories", "bot/data")
     if jobs.once("check", (RASA, "-m", "rasa", "train", "core", *paths, "--out", "models"), cwd=folder / "check") == 0:
         return ""
     said = jobs.log("check")
-    return "\n".join(line for line in said.splitlines() if line.startswith("- the prediction")) or said[-2000:]
+    return next((line for line in said.splitlines() if "contradict each other" in line), said[-2000:])
 
 
 def propose(bot: Path, new: lessons.Knowledge, folder: Path, jobs: Jobs) -> lessons.Plan:
-    """The plan that can be trained: without the stories, if they contradict the rules."""
+    """The plan that can be trained: without the stories, if they cannot be learned."""
     plan = lessons.plan(bot, new)
-    if new.stories and (against := contradictions(bot, plan, folder, jobs)):
+    if lessons.NEW_STORIES in plan.files and (against := objections(bot, plan, folder, jobs)):
         new.stories = []
         plan = lessons.plan(bot, new)
         plan.notes.append(
-            "The new stories contradict the rules and are left out; change bot/data/rules/ if the rule is wrong.\n"
-            f"新对话与规则矛盾，没有带回；如果是规则不对，请修改 bot/data/rules/。\n{against}"
+            "The new stories cannot be learned and are left out; the stories that are there are in bot/data/stories/.\n"
+            f"新故事无法学习，没有带回；已有的故事在 bot/data/stories/。\n{against}"
         )
     return plan
 

@@ -27,6 +27,14 @@ NEW_STORIES = Path("data/stories/interactive.yml")
 RASAS_OWN = {"nlu_fallback", "restart", "back", "session_start"}
 """Intents that Rasa predicts by itself and nobody teaches."""
 
+INSTEAD_OF = "instead_of"
+"""Slot of stories alone: what the flows would have done, before the action that the operator wanted."""
+
+MARK = (
+    f"{INSTEAD_OF}: {{ type: text, mappings: [{{ type: custom }}] }} # only in stories: what the flows would have done"
+)
+"""How a domain declares it; the first story brings it along."""
+
 ANNOTATION = re.compile(r"\[(?P<words>[^\]]+?)\](?:\((?P<entity>[^:)]+)[^)]*\)|(?P<details>\{[^}]+\}|\[.*?\]))")
 """An entity in an example: `[red](color)`, `[red]{"entity": "color", "value": "…"}` or `[red][{…}, {…}]`."""
 
@@ -63,7 +71,7 @@ class Knowledge:
     actions: dict[str, None] = field(default_factory=dict)
     responses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     forms: dict[str, None] = field(default_factory=dict)
-    silent: set[str] = field(default_factory=set)  # slots that do not influence the conversation
+    weighing: set[str] = field(default_factory=set)  # slots that stories depend on, and that no code sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +99,9 @@ def read(folder: Path) -> Knowledge:
             known.responses |= content.get("responses") or {}
             known.forms |= dict.fromkeys(content.get("forms") or {})
             for name, slot in (content.get("slots") or {}).items():
-                if slot.get("type") == "any" or slot.get("influence_conversation") is False:
-                    known.silent.add(name)
+                custom = any(mapping.get("type") == "custom" for mapping in slot.get("mappings") or [])
+                if not custom and slot.get("type") != "any" and slot.get("influence_conversation") is not False:
+                    known.weighing.add(name)
     return known
 
 
@@ -198,10 +207,7 @@ def plan(bot: Path, new: Knowledge) -> Plan:
     known, files, notes = read(bot), dict[Path, str](), list[str]()
     _plan_examples(bot, known, new, files, notes)
     _plan_domain(bot, new, files, notes)
-    if new.stories:
-        path = bot / NEW_STORIES
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        files[NEW_STORIES] = add_to(text, "stories", map(_story, _numbered(known, new.stories)))
+    _plan_stories(bot, known, new, files, notes)
     return Plan(files, notes)
 
 
@@ -266,11 +272,59 @@ def _plan_domain(bot: Path, new: Knowledge, files: dict[Path, str], notes: list[
         files[DOMAIN] = text
     for name in new.intents:
         notes.append(
-            f"{name} is a new intent: it needs a rule in bot/data/rules/, a paragraph in docs/nlu.md, more examples\n"
-            f"{name} 是新意图：还需要 bot/data/rules/ 里的规则、docs/nlu.md 里的说明和更多例句"
+            f"{name} is a new intent: it needs a flow in bot/data/flows/, a paragraph in docs/nlu.md, more examples\n"
+            f"{name} 是新意图：还需要 bot/data/flows/ 里的流程、docs/nlu.md 里的说明和更多例句"
         )
     for name in new.actions:
         notes.append(f"{name} has no code yet (bot/actions/)\n{name} 还没有代码（bot/actions/）")
+
+
+def _plan_stories(bot: Path, known: Knowledge, new: Knowledge, files: dict[Path, str], notes: list[str]) -> None:
+    told = [{**story, "steps": list(_told(story["steps"], known.weighing))} for story in new.stories]
+    taught = [{**story, "steps": steps} for story in told if (steps := _to_the_last_lesson(story["steps"]))]
+    if any(_validates(_corrected(step)) for story in new.stories for step in story["steps"]):
+        notes.append(
+            "A validation comes first, whatever a story says: what you wanted instead of one is not kept\n"
+            "校验总是最先执行：您用来代替校验的动作没有保留"
+        )
+    elif len(taught) < len(told):
+        notes.append(
+            "What the bot did was right, and the flows do it already: there is no story to write\n"
+            "机器人的做法您都认可，流程本来就会这样做：不需要写成故事"
+        )
+    if taught:
+        path = bot / NEW_STORIES
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        files[NEW_STORIES] = add_to(text, "stories", map(_story, _numbered(known, taught)))
+        domain = files.get(DOMAIN) or (bot / DOMAIN).read_text(encoding="utf-8")
+        if INSTEAD_OF not in (yaml.load(domain, yaml.CSafeLoader).get("slots") or {}):
+            files[DOMAIN] = add_to(domain, "slots", [MARK])
+
+
+def _told(steps: Iterable[dict[str, Any]], weighing: set[str]) -> Iterator[dict[str, Any]]:
+    """The steps without anything that the customer said or that the bot noted of it: a story is found again by intents
+    and actions alone. Validations need not be told either."""
+    for step in steps:
+        slots = {name for slot in step.get("slot_was_set", []) for name in (slot if isinstance(slot, dict) else [slot])}
+        if not slots <= weighing | {INSTEAD_OF} or _validates(step.get("action")) or _validates(_corrected(step)):
+            continue
+        yield {**step, "entities": list(dict.fromkeys(map(_name, step["entities"])))} if "entities" in step else step
+
+
+def _validates(action: str | None) -> bool:
+    return action is not None and action.startswith("validate_")
+
+
+def _corrected(step: dict[str, Any]) -> str | None:
+    """What the flows would have done, if that is what the step says."""
+    return next((slot[INSTEAD_OF] for slot in step.get("slot_was_set", []) if INSTEAD_OF in slot), None)
+
+
+def _to_the_last_lesson(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Up to the end of the last answer in which the operator wanted something else. Empty if there is none."""
+    taught = max((at for at, step in enumerate(steps) if _corrected(step)), default=-1)
+    end = next((at for at, step in enumerate(steps) if at > taught and "intent" in step), len(steps))
+    return steps[:end] if taught >= 0 else []
 
 
 def _numbered(known: Knowledge, stories: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -281,15 +335,7 @@ def _numbered(known: Knowledge, stories: list[dict[str, Any]]) -> Iterator[dict[
         while f"interactive {number}" in taken or not number:
             number += 1
         taken.add(f"interactive {number}")
-        yield {**story, "story": f"interactive {number}", "steps": list(_told(story["steps"], known.silent))}
-
-
-def _told(steps: list[dict[str, Any]], silent: set[str]) -> Iterator[dict[str, Any]]:
-    """The steps without the values of slots that no prediction looks at."""
-    for step in steps:
-        slots = step.get("slot_was_set", [])
-        if not slots or not all(isinstance(slot, dict) and set(slot) <= silent for slot in slots):
-            yield step
+        yield {**story, "story": f"interactive {number}"}
 
 
 def _story(story: dict[str, Any]) -> str:

@@ -3,41 +3,110 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType, SlotSet
+from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.forms import Form, Slots, finish
+from bot.actions.conversation import Conversation, ask, confirmed, problem
+from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.turn import MOBILE, Turn
+from bot.actions.summaries import sum_up
+from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, minute
 from mall_adapter import BindingLocked, WrongProof
 
+_DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
+_A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A-Za-z])")
 
-class BindAccountForm(Form):
-    form = "account_form"
-    submit = "action_bind_account"
-    starts = {"bind_account": {}}  # noqa: RUF012
-    holds = ("account_phone", "account_order", "bound")
-    changeable = ("account_phone", "account_order")
 
-    def needs(self, slots: Slots) -> list[str]:
-        return [] if slots.get("bound") else ["account_phone", "account_order", "confirm"]
+class BindAccountValidation(Validation):
+    flow = "bind_account"
 
-    def mentions(self, turn: Turn, slots: Slots) -> Slots:
-        found: Slots = {}
-        if phone := MOBILE.search(turn.text):
-            found["account_phone"] = re.sub(r"\D", "", phone[1])
-        if order_id := turn.first("order_id"):
-            found["account_order"] = order_id
-        return found
+    async def validate_account_phone(self, value: Any, request: Request) -> None:
+        if not isinstance(value, dict):
+            request.set(account_phone=str(value))
+        elif number := _DIGITS.search(request.turn.text):
+            digits = re.sub(r"\D", "", number[0])
+            request.set(**problem("account_phone", "account_phone_wrong", len(digits)))
+        else:
+            request.set(**problem("account_phone", "unusable"))
 
-    def answer(self, asked: str, turn: Turn, slots: Slots) -> Slots:
-        return {name: value for name, value in self.mentions(turn, slots).items() if name == asked}
+    async def validate_account_order(self, value: Any, request: Request) -> None:
+        if not isinstance(value, dict):
+            request.set(account_order=str(value).strip().upper())
+        elif number := _A_NUMBER.search(request.turn.without("phone", "phone_tail")):
+            request.set(**problem("account_order", "account_order_wrong", number[0].strip()))
+        else:
+            request.set(**problem("account_order", "unusable"))
 
-    async def begin(self, slots: Slots, turn: Turn, tracker: Tracker) -> None:
-        slots["bound"] = True if await (await get_mall()).customer_of(tracker.sender_id) else None
+    async def complete(self, request: Request) -> None:
+        """What the message says besides, asked for or not; an order that another flow was told is known, too."""
+        if await (await get_mall()).customer_of(request.sender) is not None:
+            request.set(bound=True)
+            return
+        if phone := request.turn.first("phone"):
+            request.set(account_phone=str(phone))
+        order_id = request.turn.first("order_id")
+        if order_id and not isinstance(request.heard.get("account_phone"), dict):  # "12345678" as a phone is no order
+            request.set(account_order=str(order_id))
+        elif not request.get("account_order") and not self._asked_for_order(request):
+            request.set(account_order=request.get("order_id"))
+
+    @staticmethod
+    def _asked_for_order(request: Request) -> bool:
+        """Also when it is to be changed: then the order of the other flow was not the right one."""
+        heard = request.tracker.get_slot("heard") or {}
+        return "change" in heard or "account_order" in (Conversation.of(request.tracker).top.get("asks") or {})
+
+
+class AccountBoundAlready(Action):
+    def name(self) -> str:
+        return "action_account_bound_already"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        dispatcher.utter_message(response="utter_account_bound_already")
+        return []
+
+
+class AskAccountPhone(Action):
+    def name(self) -> str:
+        return "action_ask_account_phone"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ask(dispatcher, tracker, domain, "account_phone")
+        return []
+
+
+class AskAccountOrder(Action):
+    def name(self) -> str:
+        return "action_ask_account_order"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ask(dispatcher, tracker, domain, "account_order")
+        return []
+
+
+def _values(tracker: Tracker) -> dict[str, Any]:
+    return {name: tracker.get_slot(name) for name in ("account_phone", "account_order")}
+
+
+class AskConfirmAccount(Action):
+    def name(self) -> str:
+        return "action_ask_confirm_account"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        values = _values(tracker)
+        phone = str(values["account_phone"])
+        return sum_up(
+            dispatcher,
+            tracker,
+            "utter_ask_confirm_account",
+            values,
+            phone=f"{phone[:3]}****{phone[-4:]}",
+            order_id=values["account_order"],
+        )
 
 
 class BindAccount(Action):
@@ -45,32 +114,18 @@ class BindAccount(Action):
         return "action_bind_account"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        if tracker.get_slot("bound"):
-            dispatcher.utter_message(response="utter_account_bound_already")
-            return finish(BindAccountForm(), dispatcher, tracker, domain)
+        values = _values(tracker)
+        if not confirmed(tracker, values):
+            return []
         try:
             await (await get_mall()).bind_with_proof(
-                tracker.sender_id, tracker.slots["account_phone"], tracker.slots["account_order"]
+                tracker.sender_id, values["account_phone"], values["account_order"]
             )
         except WrongProof as error:
             dispatcher.utter_message(response="utter_account_wrong_proof", tries=error.tries_left)
+            return []
         except BindingLocked as error:
             dispatcher.utter_message(response="utter_account_locked", until=minute(tracker, error.until))
-        else:
-            dispatcher.utter_message(response="utter_account_bound")
-        # the order of the proof is not what the conversation is about
-        return [SlotSet("order_id", None), *finish(BindAccountForm(), dispatcher, tracker, domain)]
-
-
-class AskConfirmAccount(Action):
-    def name(self) -> str:
-        return "action_ask_account_form_confirm"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        phone: str = tracker.slots["account_phone"]
-        dispatcher.utter_message(
-            response="utter_ask_confirm_account",
-            phone=f"{phone[:3]}****{phone[-4:]}",
-            order_id=tracker.slots["account_order"],
-        )
-        return []
+            return []
+        dispatcher.utter_message(response="utter_account_bound")
+        return Focus(tracker).wrote("bind_account", None).events()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.focus import Focus
 from bot.actions.graphs import ask, get_answering
 from bot.actions.turn import Turn
 from knowledge_graph import Answer, Found, Question, content, gaps, sure
@@ -18,11 +20,12 @@ async def find_answers(tracker: Tracker, turn: Turn) -> list[Found]:
     if not turn.words.strip():
         return []
     near = frozenset[str]()
-    if product_id := tracker.get_slot("product_id"):
+    if product_id := Focus(tracker).at_hand("product"):
         belonging: list[Answer] = await ask(lambda graph: content.applying_to(graph, product_id), [])
         near = frozenset(answer.id for answer in belonging)
     answering = await get_answering()
-    return answering.find([Question(turn.words, topic_of(tracker), near)])[0]
+    asked = [Question(turn.words, turn.topic, near)]
+    return (await asyncio.to_thread(answering.find, asked))[0]
 
 
 async def say_if_plain(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
@@ -32,21 +35,24 @@ async def say_if_plain(dispatcher: CollectingDispatcher, tracker: Tracker) -> bo
     found = await find_answers(tracker, turn) if turn.asks else []
     if not sure(found) or found[0].answer.context or found[0].answer.topic == "delivery":
         return False
-    dispatcher.utter_message(response="utter_answer", answer=found[0].answer.text)
-    cite(dispatcher, found[0])
+    say_plainly(dispatcher, found[0])
     return True
 
 
-async def note_gap(tracker: Tracker, turn: Turn) -> None:
+def say_plainly(dispatcher: CollectingDispatcher, found: Found) -> None:
+    """The rule itself, without an order."""
+    say_text(dispatcher, found.answer)
+    cite(dispatcher, found)
+
+
+def say_text(dispatcher: CollectingDispatcher, answer: Answer) -> None:
+    dispatcher.utter_message(response="utter_answer", answer=answer.text, title=answer.title)
+
+
+async def note_gap(turn: Turn) -> None:
     """Counts a question that has no answer yet, for the trainers: without the customer's own numbers."""
     if turn.words.strip():
-        await ask(lambda graph: gaps.record(graph, turn.words.strip(), topic_of(tracker)), None)
-
-
-def topic_of(tracker: Tracker) -> str | None:
-    """What the message is about, as bot/topics.yml says it."""
-    topic: str | None = tracker.latest_message.get("topic")
-    return topic
+        await ask(lambda graph: gaps.record(graph, turn.words.strip(), turn.topic), None)
 
 
 def button(answer: Answer) -> dict[str, str]:

@@ -3,134 +3,261 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.forms import Slots, finish
+from bot.actions import patterns
+from bot.actions.conversation import ask, confirmed, key, problem
+from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import OrderForm
-from bot.actions.turn import MOBILE, Turn
+from bot.actions.order_choice import OrderValidation, other_orders
+from bot.actions.orders import facts
+from bot.actions.summaries import sum_up
+from bot.actions.turn import Turn
+from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word
-from mall_adapter import DeliveryChange, InvalidDelivery, InvalidTransition, Order, OrderStatus, Wish, open_to
+from mall_adapter import (
+    DeliveryChange,
+    InvalidDelivery,
+    InvalidTransition,
+    MallError,
+    Order,
+    OrderStatus,
+    Wish,
+    open_to,
+)
 
-_PLACE = re.compile(
-    r"[省市区县镇乡村路街道巷弄号栋幢楼室苑园庄寨屯湾里座层]|road|street|rd\b|st\b|room|building|apt", re.IGNORECASE
-)
-_NAME = re.compile(
-    r"(?:收[件货]人|姓名|名字|联系人|name)(?:改成|改为|换成|是|叫|为|写|[:： ])*\s*"
-    r"(?P<name>[\u4e00-\u9fff·]{2,8}?(?=[,，。;；\s\d电手地]|$)|[A-Za-z][A-Za-z .]{1,30})"
-)
-_LEAD = re.compile(
-    r"^.*?(?:地址(?:帮我|给我)?(?:改成|改为|改到|换成|换到|是|为|写|[:：])|(?:改|换|送|寄|发)(?:成|到|去|至)"
-    r"|新地址(?:是|[:： ])?|address(?: is| to|:)?)\s*",
-    re.IGNORECASE,
-)
-_LABEL = re.compile(
-    r"(?:收[件货]人|姓名|联系人|联系电话|收货电话|手机号?码?|电话|收货地址|地址|改成|改为|换成)[:： 是为]*"
-)
+LEVELS = ("region", "street", "number")
+"""What an address must have to be delivered to, from the widest to the narrowest."""
+
 SHORTEST_ADDRESS = 6
+SHORTEST_BEGINNING = 4
+"""Characters from which half an address is one: "公司" and "家里" are none."""
+
+LOOKED_BACK = 3
+"""Messages among which the beginning of an address may stand."""
+
+_SAID = patterns.load(
+    "delivery",
+    *(*LEVELS, "lead", "label", "trail", "place", "name", "no_name", "bare_name", "new_phone"),
+)
+_SEPARATORS = re.compile(r"[,，。;；\s]+")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_NO_MOBILE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){6,13}(?![0-9])")
 
 
-def read_delivery(text: str) -> Slots:
-    """Phone, name and address of a message, as ``{"phone"?, "recipient_name"?, "address"?}``."""
-    found: Slots = {}
-    rest = text.strip()
-    if phone := MOBILE.search(rest):
-        found["phone"] = re.sub(r"\D", "", phone[1])
-        rest = rest.replace(phone[0], " ")
-    if name := _NAME.search(rest):
-        found["recipient_name"] = name["name"].strip()
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a message says of a delivery."""
+
+    values: dict[str, str] = field(default_factory=dict)  # phone, recipient_name, address: what can be taken
+    begun: str = ""  # an address that lacks something
+    lacking: tuple[str, ...] = ()  # of LEVELS
+    led: bool = False  # words say that an address follows
+    new_phone: bool = False  # the phone is the new one, and no proof whose order it is
+
+
+def read_delivery(turn: Turn) -> Delivery:
+    rest = " ".join(turn.without("order_id", "ticket_id", "phone", "phone_tail", "email").split())
+    values: dict[str, str] = {}
+    if phone := turn.first("phone"):
+        values["phone"] = str(phone)
+    if (name := _SAID["name"].search(rest)) and not _SAID["no_name"].search(name["name"]):
+        values["recipient_name"] = name["name"].strip()
         rest = rest.replace(name[0], " ")
-    rest = re.sub(r"(?i)ord\s*\d+", " ", _LEAD.sub("", rest, count=1))
-    parts = [part for part in re.split(r"[,，。;；\s]+", _LABEL.sub(" ", rest)) if part]
-    places = [number for number, part in enumerate(parts) if _PLACE.search(part)]
-    # from the first place to the last, with the numbers between them ("漕溪路 250 号 5 楼")
-    address = " ".join(parts[places[0] : places[-1] + 1]) if places else ""
-    if len(address) >= SHORTEST_ADDRESS and len(set(_PLACE.findall(address.lower()))) >= 2:
-        found["address"] = address
-        if "recipient_name" not in found and "phone" in found:
-            outside = parts[: places[0]] + parts[places[-1] + 1 :]
-            others = [part for part in outside if re.fullmatch(r"[\u4e00-\u9fff·]{2,4}", part)]
-            if len(others) == 1:
-                found["recipient_name"] = others[0]
-    return found
+    led = _SAID["lead"].search(rest)
+    rest = _SAID["trail"].sub("", _SAID["lead"].sub("", rest, count=1).strip())
+    address, outside = _address(_SAID["label"].sub(" ", rest))
+    if address and "phone" in values and "recipient_name" not in values:
+        others = [part for part in outside if _SAID["bare_name"].fullmatch(part)]
+        if len(others) == 1:
+            values["recipient_name"] = others[0]
+    lacking = lacks(address)
+    if address and not lacking:
+        values["address"] = address
+    new = "address" in values or bool(_SAID["new_phone"].search(turn.text))
+    return Delivery(
+        values, address if lacking else "", lacking if address else (), bool(led), "phone" in values and new
+    )
 
 
-class ChangeAddressForm(OrderForm):
-    form = "address_form"
-    submit = "action_change_address"
-    starts = {"change_address": {}}  # noqa: RUF012
-    wish = Wish.CHANGE_DELIVERY
-    of_order = ("too_late",)
-    holds = (*OrderForm.holds, *of_order, "delivery")
-    changeable = ("delivery", "order_id")
-
-    def needs(self, slots: Slots) -> list[str]:
-        known = ["order_id", "phone_tail"]
-        return known if slots.get("too_late") else [*known, "delivery", "confirm"]
-
-    def mentions(self, turn: Turn, slots: Slots) -> Slots:
-        found = super().mentions(turn, slots)
-        if delivery := read_delivery(turn.text):
-            found["delivery"] = (slots.get("delivery") or {}) | delivery
-            if "phone" in delivery:
-                found.pop("phone_tail", None)
-        return found
-
-    def answer(self, asked: str, turn: Turn, slots: Slots) -> Slots:
-        if asked == "delivery" and (delivery := read_delivery(turn.text)):
-            return {"delivery": delivery}
-        return super().answer(asked, turn, slots)
-
-    async def accept(self, order: Order, slots: Slots, tracker: Tracker) -> None:
-        slots["too_late"] = not open_to(order, Wish.CHANGE_DELIVERY)
+def _address(text: str) -> tuple[str, list[str]]:
+    """What of ``text`` is an address, from the first place to the last with the numbers between them ("漕溪路 250 号 5
+    楼"), and the parts around it."""
+    if not _CHINESE.search(text):
+        return (text.strip(" ,.;"), []) if _SAID["street"].search(text) else ("", [])
+    parts = [part for part in _SEPARATORS.split(text) if part]
+    places = [number for number, part in enumerate(parts) if _SAID["place"].search(part)]
+    if not places:
+        return "", parts
+    return " ".join(parts[places[0] : places[-1] + 1]), parts[: places[0]] + parts[places[-1] + 1 :]
 
 
-class AskConfirmAddress(Action):
+def lacks(address: str) -> tuple[str, ...]:
+    missing = tuple(level for level in LEVELS if not _SAID[level].search(address))
+    return missing or (("number",) if len(address) < SHORTEST_ADDRESS else ())
+
+
+class ChangeAddressValidation(OrderValidation):
+    flow = "change_address"
+
+    async def validate_delivery(self, value: Any, request: Request) -> None:
+        """In the customer's own words, like everything that the message says of it: see ``complete``."""
+        if not (isinstance(value, dict) and "words" in value):
+            request.set(delivery=value)
+
+    async def accept(self, order: Order, request: Request) -> None:
+        if open_to(order, Wish.CHANGE_DELIVERY):
+            return
+        arrived = order.status in (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
+        cancelled = order.status is OrderStatus.CANCELLED
+        request.set(refusal={"name": "cancelled" if cancelled else "delivered" if arrived else "too_late"})
+
+    async def complete(self, request: Request) -> None:
+        said = read_delivery(request.turn)
+        phone, proved_before = said.values.get("phone"), bool(request.tracker.get_slot("proved"))
+        if said.new_phone and phone and request.get("phone_tail") == phone[-4:]:
+            request.clear("phone_tail")  # where the parcel is to go proves nothing
+        await super().complete(request)
+        if request.get("refusal"):
+            return
+        if phone and not said.new_phone and not proved_before and not await self._bound(request):
+            said.values.pop("phone")
+        self._take_over(said, request)
+
+    @staticmethod
+    async def _bound(request: Request) -> bool:
+        return await (await get_mall()).customer_of(request.sender) is not None
+
+    @staticmethod
+    def _take_over(said: Delivery, request: Request) -> None:
+        asked = isinstance(request.heard.get("delivery"), dict)
+        if asked and not request.get("delivery"):
+            said = _with_what_was_begun(said, request)
+        if len(said.begun) >= SHORTEST_BEGINNING and (asked or said.led):
+            detail = f"{said.begun}|{','.join(said.lacking)}"
+            request.set(**problem("delivery", "delivery_incomplete", detail))
+        elif said.values:
+            request.set(delivery={**(request.get("delivery") or {}), **said.values})
+        elif asked:
+            a_number = _NO_MOBILE.search(request.turn.text)
+            request.set(**problem("delivery", "delivery_phone" if a_number else "unusable"))
+
+
+def _with_what_was_begun(said: Delivery, request: Request) -> Delivery:
+    """The message together with those before it that gave a part: "杭州市西湖区", then "湖滨路18号"."""
+    if "address" in said.values:
+        return said
+    address, values = said.begun, dict(said.values)
+    for turn in islice(Turn.earlier(request.tracker), LOOKED_BACK):
+        before = read_delivery(turn)
+        if not before.begun or before.begun in address:
+            continue
+        address = f"{before.begun}{address}"
+        kept = {name: value for name, value in before.values.items() if name != "phone" or before.new_phone}
+        values = {**kept, **values}
+        if not lacks(address):
+            return Delivery({**values, "address": address})
+    return Delivery(values, address, lacks(address) if address else (), said.led)
+
+
+class AskDelivery(Action):
     def name(self) -> str:
-        return "action_ask_address_form_confirm"
+        return "action_ask_delivery"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
-        lines = [
-            f"{word(tracker, domain, f'delivery_{field}')} {value}"
-            for field, value in tracker.slots["delivery"].items()
-        ]
-        dispatcher.utter_message(
-            response="utter_ask_confirm_address", order_id=order.id, goods=goods(order.lines), delivery="\n".join(lines)
+        trouble = tracker.get_slot("problem") or {}
+        begun, _, lacking = str(trouble.get("detail") or "").partition("|")
+        words = [word(tracker, domain, f"place_{level}") for level in lacking.split(",") if level]
+        ask(
+            dispatcher,
+            tracker,
+            domain,
+            "delivery",
+            begun=begun,
+            lacking=word(tracker, domain, "and").join(words),
         )
         return []
 
 
+def _values(tracker: Tracker) -> dict[str, Any]:
+    return {"order_id": tracker.get_slot("order_id"), "delivery": tracker.get_slot("delivery")}
+
+
+def _lines(tracker: Tracker, domain: Domain) -> list[str]:
+    delivery: dict[str, str] = tracker.get_slot("delivery") or {}
+    return [f"{word(tracker, domain, f'delivery_{name}')} {value}" for name, value in delivery.items()]
+
+
+def _short(tracker: Tracker) -> str:
+    return " ".join((tracker.get_slot("delivery") or {}).values())
+
+
+class AskConfirmAddress(Action):
+    def name(self) -> str:
+        return "action_ask_confirm_address"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
+        return sum_up(
+            dispatcher,
+            tracker,
+            "utter_ask_confirm_address",
+            _values(tracker),
+            order_id=order.id,
+            goods=goods(order.lines),
+            delivery="\n".join(_lines(tracker, domain)),
+            short=_short(tracker),
+        )
+
+
+class RefuseChangeAddress(Action):
+    def name(self) -> str:
+        return "action_refuse_change_address"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        refusal: dict[str, str] = tracker.get_slot("refusal") or {}
+        return await _refuse(dispatcher, tracker, domain, refusal.get("name") or "too_late")
+
+
+async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, name: str) -> list[EventType]:
+    order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
+    buttons = await other_orders(tracker, domain, "change_address", order.id)
+    dispatcher.utter_message(response=f"utter_address_{name}", buttons=buttons, **facts(tracker, domain, order))
+    return Focus(tracker).on("order", order.id).events()
+
+
 class ChangeAddress(Action):
+    refused: ClassVar[dict[str, str]] = {"phone": "utter_delivery_invalid_phone"}
+
     def name(self) -> str:
         return "action_change_address"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        mall, order_id = await get_mall(), tracker.slots["order_id"]
-        too_late = bool(tracker.get_slot("too_late"))
-        if not too_late:
-            try:
-                await mall.change_delivery(
-                    tracker.sender_id,
-                    order_id,
-                    DeliveryChange(**tracker.slots["delivery"]),
-                    idempotency_key=tracker.slots["request_key"],
-                )
-            except InvalidTransition:
-                too_late = True
-            except InvalidDelivery:
-                dispatcher.utter_message(response="utter_delivery_invalid")
-            else:
-                dispatcher.utter_message(response="utter_address_changed", order_id=order_id)
-        if too_late:
-            order = await mall.order(tracker.sender_id, order_id)
-            on_its_way = order.status in (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.COMPLETED)
-            dispatcher.utter_message(
-                response="utter_address_too_late" if on_its_way else "utter_address_not_now",
-                order_id=order_id,
-                status=word(tracker, domain, f"status_{order.status}"),
+        values = _values(tracker)
+        if not confirmed(tracker, values):
+            return []
+        order_id = str(values["order_id"])
+        try:
+            await (await get_mall()).change_delivery(
+                tracker.sender_id,
+                order_id,
+                DeliveryChange(**values["delivery"]),
+                idempotency_key=key(tracker, values),
             )
-        return finish(ChangeAddressForm(), dispatcher, tracker, domain)
+        except InvalidTransition:  # it was shipped meanwhile
+            return await _refuse(dispatcher, tracker, domain, "too_late")
+        except InvalidDelivery as error:
+            response = self.refused.get(error.field, "utter_delivery_invalid")
+            dispatcher.utter_message(response=response, order_id=order_id)
+            return []
+        except MallError:
+            dispatcher.utter_message(response="utter_write_failed")
+            return []
+        dispatcher.utter_message(response="utter_address_changed", order_id=order_id, short=_short(tracker))
+        return Focus(tracker).wrote("change_address", None, order_id).on("order", order_id).events()

@@ -1,4 +1,4 @@
-"""Worry and anger: kind words first, and the answer where there is a question in them."""
+"""Anger: it is heard first, then come the facts, then what can be done."""
 
 from __future__ import annotations
 
@@ -6,43 +6,68 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.answers import find_answers
-from bot.actions.knowledge import AnswerFromGraph
-from bot.actions.orders import AboutOrders
+from bot.actions.conversation import Conversation
+from bot.actions.focus import Focus
+from bot.actions.handoff import waits_for_person
+from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
+from bot.actions.orders import say_order
+from bot.actions.questions import answer_question
+from bot.actions.tickets import Button, say_ticket
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain
-from knowledge_graph import Found, sure
+from mall_adapter import Order, OrderStatus, Ticket
 
+RUNNING = 3
+"""Turns within which the next complaint goes on about the same thing."""
 
-class WorryDelivery(AboutOrders):
-    task = "worry_delivery"
-    preface = "utter_worry"
-
-    async def tell(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order_id: str | None
-    ) -> list[EventType] | None:
-        found = await _asked(tracker)
-        if found is None or found.answer.topic == "delivery":
-            return await super().tell(dispatcher, tracker, domain, order_id)
-        # "我担心买贵了，能补差价吗": no parcel calms that
-        dispatcher.utter_message(response="utter_worry")
-        return await AnswerFromGraph().say(dispatcher, tracker, domain, found)
+ARRIVED = (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
 
 
 class Complain(Action):
+    """The first time a sentence of its own, the facts and what can be done; after that a person is offered."""
+
     def name(self) -> str:
         return "action_complain"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        if found := await _asked(tracker):
-            dispatcher.utter_message(response="utter_sorry")
-            return await AnswerFromGraph().say(dispatcher, tracker, domain, found)
-        dispatcher.utter_message(response="utter_complain")
-        return []
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        again = _complained_lately(tracker, focus)
+        focus.on("complaint", "heard")
+        human = way_buttons(tracker, domain, ["human_handoff"])
+        if again and await waits_for_person(tracker.sender_id):
+            dispatcher.utter_message(response="utter_complain_waiting")
+        elif again:
+            dispatcher.utter_message(response="utter_complain_again", buttons=human)
+        else:
+            dispatcher.utter_message(response="utter_complain")
+        answered = (
+            turn.asks and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")).said
+        )
+        if not again:
+            ticket = None if answered else await ticket_at_hand(tracker)
+            order = await order_talked_of(tracker, turn)
+            if ticket:
+                say_ticket(dispatcher, tracker, domain, ticket)
+            elif order and not answered:
+                say_order(dispatcher, tracker, domain, order)
+            buttons = [*_ways_out(tracker, domain, ticket, order), *human]
+            dispatcher.utter_message(response="utter_complain_ways", buttons=buttons)
+            if order:
+                focus.on("order", order.id)
+        return focus.events()
 
 
-async def _asked(tracker: Tracker) -> Found | None:
-    """The answer to the question that the message holds besides the feeling, if there is one and it is sure."""
-    turn = Turn.of(tracker)
-    found = await find_answers(tracker, turn) if turn.asks else []
-    return found[0] if sure(found) else None
+def _complained_lately(tracker: Tracker, focus: Focus) -> bool:
+    heard = focus.value.get("complaint") or {}
+    return bool(heard) and 0 < Conversation.of(tracker).turn - int(heard.get("turn") or 0) <= RUNNING
+
+
+def _ways_out(tracker: Tracker, domain: Domain, ticket: Ticket | None, order: Order | None) -> list[Button]:
+    """What the customer can have done at once; without an order, what is mostly behind a complaint."""
+    if ticket:
+        return way_buttons(tracker, domain, ["ticket_status"])
+    if order is None:
+        return way_buttons(tracker, domain, ["report_problem", "track_parcel"])
+    if order.status in ARRIVED and not any(line.open_ticket_id for line in order.lines):
+        return way_buttons(tracker, domain, ["request_return", "request_exchange"], order_id=order.id, reason="quality")
+    return ways(tracker, domain, order)[:2]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
+from typing import Any
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.conversation import TASKS, Conversation
+from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
-from bot.actions.turn import Turn, asked_before
+from bot.actions.turn import Turn
 from bot.actions.wording import SHANGHAI, Domain, minute, word
 from mall_adapter import HandoffReason, HandoffStatus, InvalidTransition
 
@@ -55,11 +58,29 @@ def stars_in(text: str) -> int | None:
 
 def why(tracker: Tracker) -> HandoffReason:
     """What had happened before the customer wanted a person."""
-    if asked_before(tracker, "utter_offer_human", "utter_not_understood_again", "utter_did_you_mean", "utter_default"):
+    focus = Focus(tracker)
+    if lost_before(tracker) or focus.at_hand("unknown"):
         return HandoffReason.NOT_UNDERSTOOD
-    if asked_before(tracker, "utter_complain", "utter_sorry"):
+    if focus.at_hand("complaint"):
         return HandoffReason.COMPLAINT
-    return HandoffReason.STUCK if tracker.active_loop_name else HandoffReason.ASKED
+    tasks = [frame for frame in Conversation.of(tracker).stack if frame["flow"] in TASKS]
+    return HandoffReason.STUCK if tasks else HandoffReason.ASKED
+
+
+def lost_before(tracker: Tracker) -> int:
+    """How many messages in a row had not been understood when this one came."""
+    events = iter(reversed(tracker.events))
+    for event in events:
+        if event["event"] == "user":
+            break
+    states = (event["value"] for event in events if event["event"] == "slot" and event["name"] == "dialogue")
+    state: dict[str, Any] = next(states, {}) or {}
+    return int(state.get("lost") or 0)
+
+
+async def waits_for_person(sender: str) -> bool:
+    """Whether a person has been called already, or is talking."""
+    return await (await get_desk()).live(sender) is not None
 
 
 async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:

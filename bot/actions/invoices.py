@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.forms import Slots, finish
+from bot.actions import patterns
+from bot.actions.conversation import Conversation, ask, confirmed, key, problem
+from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import OrderForm
+from bot.actions.order_choice import OrderValidation, other_orders
+from bot.actions.summaries import sum_up
 from bot.actions.turn import Turn
+from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word, yuan
 from mall_adapter import (
     InvalidInvoice,
@@ -20,114 +25,249 @@ from mall_adapter import (
     InvoiceExists,
     InvoiceKind,
     InvoiceRequest,
+    MallError,
     Order,
+    OrderStatus,
     Wish,
+    is_tax_number,
     open_to,
 )
 
-_TAX_NUMBER = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Za-z]{20}|[0-9A-Za-z]{18}|[0-9A-Za-z]{15})(?![0-9A-Za-z])")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
-_COMPANY = re.compile(
-    r"[\u4e00-\u9fffA-Za-z0-9()（）·&. ]{2,40}?(?:公司|集团|事务所|工作室|商行|经营部|学校|大学|医院|中心|合作社|委员会"
-    r"|Ltd\.?|Inc\.?|LLC)"
-)
-_TITLE_LEAD = re.compile(
-    r"^.*?(?:抬头|名称|title)(?:帮我|给我)?(?:写|开|改成|改为|是|为|[:： ])*"
-    r"|^(?:帮我|给我|请)?(?:开|写)?(?:个|一张)?(?:公司|企业|单位)?(?:发票)?\s*",
-    re.IGNORECASE,
-)
-_KINDS = {
-    InvoiceKind.PERSONAL: re.compile(r"个人|私人|自己的名字|personal|individual", re.IGNORECASE),
-    InvoiceKind.COMPANY: re.compile(
-        r"公司|企业|单位|专票|增值税|对公|报销|税号|company|business|corporate", re.IGNORECASE
-    ),
-}
 LONGEST_TITLE = 60
+_PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
+_SAID = patterns.load(
+    "invoice",
+    *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
+    *("company_name", "company_end", "no_title", "person"),
+)
+_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
+_STRANGE = re.compile(r"[^0-9A-HJ-NPQRTUWXY]")
+_VALUES = ("order_id", "ticket_id", "tax_number", "email", "phone", "phone_tail", "four_digits")
 
 
-class InvoiceForm(OrderForm):
-    form = "invoice_form"
-    submit = "action_request_invoice"
-    starts = {"request_invoice": {}}  # noqa: RUF012
-    wish = Wish.INVOICE
-    of_order = ("invoice_obstacle",)
-    holds = (*OrderForm.holds, *of_order, "invoice_kind", "invoice_title", "tax_number", "email")
-    changeable = ("invoice_kind", "invoice_title", "tax_number", "order_id")
+def kind_in(text: str) -> str | None:
+    """The kind of invoice that words ask for; None where they ask for none, or for both."""
+    told = _kinds(text)
+    if len(set(told)) > 1 and (wanted := [*_SAID["instead"].finditer(text)]):
+        told = _kinds(text[wanted[-1].end() :])[:1]
+    return told[0] if len(set(told)) == 1 else None
 
-    def needs(self, slots: Slots) -> list[str]:
-        known = ["order_id", "phone_tail"]
-        if slots.get("invoice_obstacle"):
-            return known
-        company = ["invoice_title", "tax_number"] if slots.get("invoice_kind") == InvoiceKind.COMPANY else []
-        return [*known, "invoice_kind", *company, "confirm"]
 
-    def mentions(self, turn: Turn, slots: Slots) -> Slots:
-        found = super().mentions(turn, slots)
-        words = turn.text
-        if email := _EMAIL.search(words):
-            found["email"] = email[0]
-            words = words.replace(email[0], " ")
-        if (number := _TAX_NUMBER.search(words)) and any(c.isdigit() for c in number[0]):
-            found["tax_number"] = number[0].upper()
-            words = words.replace(number[0], " ")
-        company = _COMPANY.search(_TITLE_LEAD.sub("", words, count=1))
-        if company and len(company[0].strip()) > len("某某公司") - 1:
-            found["invoice_title"] = company[0].strip()
-        kind = next((kind.value for kind, pattern in _KINDS.items() if pattern.search(words)), None)
-        if "tax_number" in found or "invoice_title" in found:
-            kind = InvoiceKind.COMPANY.value
-        return found | ({"invoice_kind": kind} if kind else {})
+def _kinds(text: str) -> list[str]:
+    """Those that are named and not refused, in the order of the words."""
+    found = [
+        (match.start(), kind)
+        for kind in (_PERSONAL, _COMPANY)
+        for match in _SAID[kind].finditer(text)
+        if not _SAID["denied_before"].search(text[: match.start()])
+        and not _SAID["denied_behind"].search(text[match.end() :])
+    ]
+    return [kind for _, kind in sorted(found)]
 
-    def answer(self, asked: str, turn: Turn, slots: Slots) -> Slots:
-        if asked == "invoice_kind":
-            kind = turn.first("invoice_kind")
-            return {"invoice_kind": kind} if kind in set(InvoiceKind) else self._only("invoice_kind", turn, slots)
-        if asked == "invoice_title":
-            found = self._only("invoice_title", turn, slots)
-            title = re.sub(r"^(?:抬头|名称)?(?:是|写|叫|[:： ])*", "", turn.text.strip())
-            unclear = turn.intent in ("inform", "nlu_fallback", "out_of_scope", "chitchat") or not turn.clear
-            if not found and unclear and 2 <= len(title) <= LONGEST_TITLE and not turn.text.startswith("/"):
-                return {"invoice_title": title}
-            return found
-        if asked == "tax_number":
-            return self._only("tax_number", turn, slots)
-        return super().answer(asked, turn, slots)
 
-    def _only(self, name: str, turn: Turn, slots: Slots) -> Slots:
-        return {key: value for key, value in self.mentions(turn, slots).items() if key == name}
+def title_in(text: str, asked: bool = False) -> str | None:
+    """The company's full name. Where it was asked for, a name that only ends like a company's will do."""
+    words = _SAID["title_lead"].sub("", text.strip(), count=1)
+    if match := _SAID["company_name"].search(words):
+        return _name(match[0])
+    named = _SAID["trail"].sub("", words).strip()
+    if not (asked or words != text.strip()) or _SAID["no_title"].search(named):
+        return None
+    return _name(named) if len(named) <= LONGEST_TITLE and _SAID["company_end"].search(named) else None
 
-    async def accept(self, order: Order, slots: Slots, tracker: Tracker) -> None:
-        if await (await get_mall()).invoice_of(tracker.sender_id, order.id):
-            slots["invoice_obstacle"] = "exists"
+
+def _name(words: str) -> str | None:
+    name = _SAID["filler"].sub("", words.strip()).strip(" ,.")
+    own = _SAID["company_end"].sub("", name)  # "公司" alone names none
+    return name if len(own.strip()) > 1 else None
+
+
+def tax_number_fault(number: str) -> tuple[str, str] | None:
+    """What is wrong with it, as the problem is called, and the detail of it; None when it is well made."""
+    if is_tax_number(number):
+        return None
+    if len(number) not in (15, 18, 20):
+        return "tax_number_length", str(len(number))
+    if strange := dict.fromkeys(_STRANGE.findall(number)):
+        return "tax_number_characters", " ".join(strange)
+    return "tax_number_check", number
+
+
+class InvoiceValidation(OrderValidation):
+    flow = "request_invoice"
+    order: ClassVar[tuple[str, ...]] = ("phone_tail", "order_id", "invoice_kind", "tax_number")
+    depends: ClassVar[dict[str, tuple[str, ...]]] = {"invoice_kind": ("invoice_title", "tax_number")}
+
+    async def accept(self, order: Order, request: Request) -> None:
+        if await (await get_mall()).invoice_of(request.sender, order.id):
+            request.set(refusal={"name": "exists"})
         elif not open_to(order, Wish.INVOICE):
-            slots["invoice_obstacle"] = "not_now"
+            unpaid = order.status is OrderStatus.PENDING_PAYMENT
+            request.set(refusal={"name": "unpaid" if unpaid else "cancelled"})
 
-    def reopen(self, changed: str, slots: Slots) -> None:
-        super().reopen(changed, slots)
-        if changed == "invoice_kind":
-            slots.update(invoice_title=None, tax_number=None)
+    async def validate_order_id(self, value: Any, request: Request) -> None:
+        """A bare number in answer to the question for a tax number is a wrong tax number, and no order."""
+        turn, asked = request.turn, Conversation.of(request.tracker).top.get("asked")
+        typed = "" if turn.tapped or turn.rest else turn.text.upper().replace(" ", "")
+        if asked == "tax_number" and typed and isinstance(value, str) and value.upper() not in typed:
+            request.set(**problem("tax_number", "tax_number_length", len(value) - len("ORD")))
+            return
+        await super().validate_order_id(value, request)
+
+    async def validate_invoice_kind(self, value: Any, request: Request) -> None:
+        kind = kind_in(_words(request)) if isinstance(value, dict) else value
+        if kind in (_PERSONAL, _COMPANY):
+            request.set(invoice_kind=kind)
+        elif not title_in(_words(request), asked=True):
+            request.set(**problem("invoice_kind", "unusable"))
+
+    async def validate_invoice_title(self, value: Any, request: Request) -> None:
+        title = title_in(_words(request), asked=True) if isinstance(value, dict) else value
+        if title:
+            request.set(invoice_title=title)
+        elif kind_in(_words(request)) != _PERSONAL:
+            request.set(**problem("invoice_title", "unusable"))
+
+    async def validate_tax_number(self, value: Any, request: Request) -> None:
+        written = str(value)
+        if isinstance(value, dict):
+            match = _NUMBER.search(_words(request))
+            written = match[0] if match else ""
+        number = re.sub(r"[^0-9A-Z]", "", written.upper())
+        if not any(character.isdigit() for character in number):
+            if kind_in(_words(request)) != _PERSONAL:
+                request.set(**problem("tax_number", "unusable"))
+        elif fault := tax_number_fault(number):
+            request.clear("tax_number")
+            request.set(**problem("tax_number", *fault))
+        else:
+            request.set(tax_number=number)
+
+    async def complete(self, request: Request) -> None:
+        await super().complete(request)
+        if not request.turn.tapped:
+            self._take_over(_words(request), request)
+        if request.get("tax_number") or request.get("invoice_title"):
+            request.set(invoice_kind=request.get("invoice_kind") or _COMPANY)
+
+    @staticmethod
+    def _take_over(words: str, request: Request) -> None:
+        """What the message says besides, asked for or not, corrections too."""
+        kind, title = kind_in(words), title_in(words)
+        if title:
+            request.set(invoice_kind=_COMPANY, invoice_title=title)
+        elif kind and kind != request.get("invoice_kind") and "invoice_kind" not in request.heard:
+            request.set(invoice_kind=kind, invoice_title=None)
+            if kind == _PERSONAL:
+                request.clear("tax_number")
+        person = _SAID["person"].search(words) if request.get("invoice_kind") == _PERSONAL else None
+        if person and not kind_in(person["name"]):
+            request.set(invoice_title=person["name"])
+
+
+def _words(request: Request) -> str:
+    """Of the request of the message that this flow is about."""
+    return Turn.of(request.tracker).without(*_VALUES)
+
+
+class AskInvoiceKind(Action):
+    def name(self) -> str:
+        return "action_ask_invoice_kind"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ask(dispatcher, tracker, domain, "invoice_kind")
+        return []
+
+
+class AskInvoiceTitle(Action):
+    def name(self) -> str:
+        return "action_ask_invoice_title"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ask(dispatcher, tracker, domain, "invoice_title")
+        return []
+
+
+class AskTaxNumber(Action):
+    def name(self) -> str:
+        return "action_ask_tax_number"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ask(dispatcher, tracker, domain, "tax_number")
+        return []
+
+
+def _values(tracker: Tracker) -> dict[str, Any]:
+    """What would be written. A personal invoice without a title of its own says "个人"."""
+    company = tracker.get_slot("invoice_kind") == _COMPANY
+    return {
+        "order_id": tracker.get_slot("order_id"),
+        "invoice_kind": tracker.get_slot("invoice_kind"),
+        "invoice_title": tracker.get_slot("invoice_title"),
+        "tax_number": tracker.get_slot("tax_number") if company else None,
+        "email": tracker.get_slot("email"),
+    }
+
+
+def _told(tracker: Tracker, domain: Domain) -> dict[str, str]:
+    """The same for people: in lines, and in short."""
+    values = _values(tracker)
+    kind = word(tracker, domain, f"invoice_{values['invoice_kind']}")
+    lines = [
+        f"{word(tracker, domain, f'invoice_line_{name}')}{values[name]}"
+        for name in ("invoice_title", "tax_number", "email")
+        if values[name]
+    ]
+    own = [str(values[name]) for name in ("invoice_title", "tax_number") if values[name]]
+    return {"invoice": "\n".join([kind, *lines]), "short": " ".join([kind, *own])}
 
 
 class AskConfirmInvoice(Action):
     def name(self) -> str:
-        return "action_ask_invoice_form_confirm"
+        return "action_ask_confirm_invoice"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
-        lines = [word(tracker, domain, f"invoice_{tracker.slots['invoice_kind']}")]
-        lines += [
-            f"{word(tracker, domain, f'change_{name}')} {tracker.slots[name]}"
-            for name in ("invoice_title", "tax_number", "email")
-            if tracker.get_slot(name)
-        ]
-        dispatcher.utter_message(
-            response="utter_ask_confirm_invoice",
+        return sum_up(
+            dispatcher,
+            tracker,
+            "utter_ask_confirm_invoice",
+            _values(tracker),
             order_id=order.id,
             goods=goods(order.lines),
             money=yuan(order.total_cents),
-            invoice="\n".join(lines),
+            **_told(tracker, domain),
         )
-        return []
+
+
+class RefuseInvoice(Action):
+    def name(self) -> str:
+        return "action_refuse_invoice"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        refusal: dict[str, str] = tracker.get_slot("refusal") or {}
+        return await _refuse(dispatcher, tracker, domain, refusal.get("name") or "exists")
+
+
+async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, name: str) -> list[EventType]:
+    mall, order_id = await get_mall(), tracker.slots["order_id"]
+    buttons = await other_orders(tracker, domain, "request_invoice", order_id)
+    order = await mall.order(tracker.sender_id, order_id)
+    known = await mall.invoice_of(tracker.sender_id, order_id) if name == "exists" else None
+    shown = _invoice(tracker, domain, known) if known else {"order_id": order_id, "money": yuan(order.total_cents)}
+    dispatcher.utter_message(response=f"utter_invoice_{name}", buttons=buttons, goods=goods(order.lines), **shown)
+    return Focus(tracker).on("order", order_id).events()
+
+
+def _invoice(tracker: Tracker, domain: Domain, invoice: Invoice) -> dict[str, str]:
+    kind = word(tracker, domain, f"invoice_{invoice.kind}")
+    return {
+        "invoice_id": invoice.id,
+        "order_id": invoice.order_id,
+        "money": yuan(invoice.amount_cents),
+        "status": word(tracker, domain, f"invoice_status_{invoice.status}"),
+        "short": " ".join([kind, *([invoice.title] if invoice.title not in kind else [])]),
+    }
 
 
 class RequestInvoice(Action):
@@ -135,47 +275,33 @@ class RequestInvoice(Action):
         return "action_request_invoice"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        mall, order_id = await get_mall(), tracker.slots["order_id"]
-        known = await mall.invoice_of(tracker.sender_id, order_id)
-        if tracker.get_slot("invoice_obstacle") and known:
-            self._tell(dispatcher, tracker, domain, "utter_invoice_exists", known)
-        elif tracker.get_slot("invoice_obstacle"):
-            dispatcher.utter_message(response="utter_invoice_not_now", order_id=order_id)
-        else:
-            try:
-                invoice = await mall.request_invoice(
-                    tracker.sender_id, self._request(tracker, domain), idempotency_key=tracker.slots["request_key"]
-                )
-            except InvoiceExists as error:
-                self._tell(dispatcher, tracker, domain, "utter_invoice_exists", error.invoice)
-            except InvalidTransition:
-                dispatcher.utter_message(response="utter_invoice_not_now", order_id=order_id)
-            except InvalidInvoice:
-                dispatcher.utter_message(response="utter_invoice_invalid")
-            else:
-                self._tell(dispatcher, tracker, domain, "utter_invoice_requested", invoice)
-        return finish(InvoiceForm(), dispatcher, tracker, domain)
+        values = _values(tracker)
+        if not confirmed(tracker, values):
+            return []
+        try:
+            invoice = await (await get_mall()).request_invoice(
+                tracker.sender_id, _request(tracker, domain, values), idempotency_key=key(tracker, values)
+            )
+        except InvoiceExists:  # asked for elsewhere meanwhile
+            return await _refuse(dispatcher, tracker, domain, "exists")
+        except InvalidTransition:  # cancelled meanwhile
+            return await _refuse(dispatcher, tracker, domain, "cancelled")
+        except InvalidInvoice:
+            dispatcher.utter_message(response="utter_invoice_invalid", order_id=values["order_id"])
+            return []
+        except MallError:
+            dispatcher.utter_message(response="utter_write_failed")
+            return []
+        dispatcher.utter_message(response="utter_invoice_requested", **_invoice(tracker, domain, invoice))
+        focus = Focus(tracker).wrote("request_invoice", invoice.id, invoice.order_id)
+        return focus.on("order", invoice.order_id).events()
 
-    @staticmethod
-    def _request(tracker: Tracker, domain: Domain) -> InvoiceRequest:
-        kind = InvoiceKind(tracker.slots["invoice_kind"])
-        company = kind is InvoiceKind.COMPANY
-        return InvoiceRequest(
-            order_id=tracker.slots["order_id"],
-            kind=kind,
-            title=tracker.slots["invoice_title"] if company else word(tracker, domain, "invoice_personal_title"),
-            tax_number=tracker.slots["tax_number"] if company else None,
-            email=tracker.get_slot("email"),
-        )
 
-    @staticmethod
-    def _tell(
-        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, response: str, invoice: Invoice
-    ) -> None:
-        dispatcher.utter_message(
-            response=response,
-            invoice_id=invoice.id,
-            order_id=invoice.order_id,
-            money=yuan(invoice.amount_cents),
-            status=word(tracker, domain, f"invoice_status_{invoice.status}"),
-        )
+def _request(tracker: Tracker, domain: Domain, values: dict[str, Any]) -> InvoiceRequest:
+    return InvoiceRequest(
+        order_id=values["order_id"],
+        kind=InvoiceKind(values["invoice_kind"]),
+        title=values["invoice_title"] or word(tracker, domain, "invoice_personal_title"),
+        tax_number=values["tax_number"],
+        email=values["email"],
+    )

@@ -1,27 +1,30 @@
-"""Questions about the rules of the shop: answered from the graph, in the light of the customer's order or request."""
+"""How an answer about the rules of the shop is said: in the light of the ticket, the request or the order it is about.
+And what can be done with an order: the buttons that stand beside it.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rasa_sdk import Action, Tracker
-from rasa_sdk.events import ActiveLoop, EventType, SlotSet
+from rasa_sdk import Tracker
+from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.answers import button, cite, find_answers, note_gap, topic_of
-from bot.actions.forms import finish
-from bot.actions.graphs import get_answering
+from bot.actions.answers import cite, say_text
+from bot.actions.conversation import Conversation, problem
+from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_lookup import OrderLookupForm, OrderQuestion
+from bot.actions.order_choice import missing, order_by_words, order_meant, prove_if_told
 from bot.actions.orders import say_order
-from bot.actions.product_search import ASKS_CHEAPER
-from bot.actions.tickets import say_ticket
+from bot.actions.tickets import Button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import SHANGHAI, Domain, day, goods, line_title, rule_text, word
-from knowledge_graph import Answer, Found, close, sure
+from knowledge_graph import Answer, Found
 from mall_adapter import (
+    MallError,
     NotFound,
     Order,
     OrderLine,
@@ -34,171 +37,162 @@ from mall_adapter import (
     TicketExists,
     TicketKind,
     TicketRequest,
+    WrongPhoneTail,
 )
 
-OFFERED = 1 / 3
-"""Of the likeliest answer's probability: what an answer must have to be offered beside it."""
+OF_AN_ORDER = frozenset({"order", "paid", "delivered", "return"})
+"""Contexts of answers that say more when an order is known."""
 
-NONE_OF_THESE = '/ask_policy{"answer": "none"}'
+OF_A_TICKET = frozenset({"return_exchange", "refund"})
+"""Topics of answers that, right after a ticket was made, are about that ticket."""
 
-_MINE = re.compile(
-    r"[我这那]的?(?:个|一|张)?(?:订单|单子?)|我[^,，。想要]{0,6}(?:买|拍|下)的"
-    r"|(?:my|this|the) (?:order|parcel|package)",
-    re.IGNORECASE,
-)
+TOLD_LATELY = 2
+"""Turns after which an answer may be told again."""
+
+WAYS: dict[OrderStatus, tuple[str, ...]] = {
+    OrderStatus.PENDING_PAYMENT: ("order_status", "cancel_order"),
+    OrderStatus.PAID: ("urge_shipment", "change_address", "cancel_order"),
+    OrderStatus.PRESALE: ("order_status", "change_address", "cancel_order"),
+    OrderStatus.SHIPPED: ("track_parcel", "urge_shipment", "request_refund"),
+    OrderStatus.DELIVERED: ("request_return", "request_exchange", "request_invoice"),
+    OrderStatus.COMPLETED: ("request_return", "request_invoice"),
+    OrderStatus.CANCELLED: (),
+}
+"""What one mostly wants of an order, by where it stands."""
+
+REPAIRS: dict[bool, tuple[str, ...]] = {  # of goods that came too late, or of any other problem
+    True: ("urge_shipment", "track_parcel", "request_refund"),
+    False: ("request_return", "request_exchange", "request_refund"),
+}
 
 
-class AnswerFromGraph(OrderQuestion):
-    @property
-    def task(self) -> str:
-        return "ask_policy"
+async def say_answer(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    found: Found,
+    focus: Focus,
+    may_ask: bool = False,
+) -> list[EventType]:
+    """The answer, and what it means for what the customer has ordered or asked for. Where ``may_ask``, a question about
+    an order that is not known yet says nothing and returns what is missing."""
+    answer = found.answer
+    focus.on("answer", answer.id)
+    request = tracker.get_slot("decision") if Conversation.of(tracker).open_flow("after_sales") else None
+    ticket = None if request else await ticket_at_hand(tracker)
+    if answer.context == "freight" and (request or ticket):
+        payer = request["freight_payer"] if request else ticket.decision.freight_payer if ticket else ""
+        dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
+    elif answer.context == "ticket" and ticket:
+        say_ticket(dispatcher, tracker, domain, ticket)
+    elif answer.context in OF_AN_ORDER:
+        return await _say_of_order(dispatcher, tracker, domain, found, focus, may_ask)
+    elif ticket and answer.topic in OF_A_TICKET and focus.written.get("id") == ticket.id:
+        about = {"ticket_id": ticket.id, "goods": ticket.summary, "answer": answer.text}
+        dispatcher.utter_message(response="utter_answer_of_ticket", **about)
+    elif _told_lately(tracker, answer):
+        human = way_buttons(tracker, domain, ["human_handoff"])
+        dispatcher.utter_message(response="utter_answer_same", title=answer.title, buttons=human)
+    else:
+        say_text(dispatcher, answer)
+    cite(dispatcher, found)
+    return []
 
-    def name(self) -> str:
-        return "action_answer_from_graph"
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
-        answering = await get_answering()
-        if not answering.ready:
-            dispatcher.utter_message(response="utter_answer_away")
-            return []
-        if key := turn.first("answer"):
-            if chosen := answering.answer(key):
-                return await self.say(dispatcher, tracker, domain, Found(chosen, 1.0))
-            return await self.unknown(dispatcher, tracker, next(Turn.earlier(tracker), None))
-        found = await find_answers(tracker, turn)
-        if sure(found):
-            return await self.say(dispatcher, tracker, domain, found[0])
-        if _about_goods(tracker, turn):
-            from bot.actions.shopping import ProductInfo  # which itself turns here for rules
+def _told_lately(tracker: Tracker, answer: Answer) -> bool:
+    """Whether the very same was said in answer to one of the last messages: it was no help then."""
+    told = Focus(tracker).value.get("answer") or {}
+    since = Conversation.of(tracker).turn - int(told.get("turn") or 0)
+    return told.get("id") == answer.id and 0 < since <= TOLD_LATELY
 
-            return await ProductInfo().run(dispatcher, tracker, domain)
-        if close(found):
-            likely = [button(one.answer) for one in found if one.score >= found[0].score * OFFERED]
-            none = {"title": word(tracker, domain, "none_of_these"), "payload": NONE_OF_THESE}
-            dispatcher.utter_message(response="utter_answer_which", buttons=[*likely, none])
-            return []
-        return await self.unknown(dispatcher, tracker, turn)
 
-    @staticmethod
-    async def unknown(dispatcher: CollectingDispatcher, tracker: Tracker, asked: Turn | None) -> list[EventType]:
-        """Nothing fits what was asked: it is counted, and a person is offered."""
-        if asked:
-            await note_gap(tracker, asked)
-        dispatcher.utter_message(response="utter_policy_unknown")
-        return []
+async def ticket_at_hand(tracker: Tracker) -> Ticket | None:
+    """The ticket that has just been made, or that is talked of."""
+    focus = Focus(tracker)
+    written = focus.written.get("id") if focus.written.get("flow") == "after_sales" else None
+    if not (ticket_id := focus.at_hand("ticket") or written):
+        return None
+    try:
+        return await (await get_mall()).ticket(tracker.sender_id, ticket_id)
+    except NotFound:
+        return None
 
-    async def say(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, found: Found
-    ) -> list[EventType]:
-        """The answer, and what it means for what the customer has ordered or asked for."""
-        answer = found.answer
-        decision = tracker.get_slot("decision") if tracker.active_loop_name == "after_sales_form" else None
-        ticket = await self._last_ticket(tracker)
-        if answer.context == "freight" and (decision or ticket):
-            payer = decision["freight_payer"] if decision else ticket.decision.freight_payer if ticket else ""
-            dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
-        elif answer.context == "ticket" and ticket and not decision:
-            say_ticket(dispatcher, tracker, domain, ticket)
-        elif answer.context in ("order", "paid", "delivered", "return"):
-            return await self._say_of_order(dispatcher, tracker, domain, found)
-        else:
-            dispatcher.utter_message(response="utter_answer", answer=answer.text)
-        cite(dispatcher, found)
-        return []
 
-    async def _say_of_order(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, found: Found
-    ) -> list[EventType]:
-        turn, order_id = Turn.of(tracker), self.order_in_question(tracker)
-        mine = bool(turn.first("order_id") or _MINE.search(turn.text))
-        if order_id is None and mine:
-            orders = await (await get_mall()).orders_of(tracker.sender_id, limit=2)
-            order_id = orders[0].id if len(orders) == 1 else None
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The order that a question is about."""
+
+    order: Order | None = None
+    order_id: str | None = None
+    error: MallError | None = None
+    named: bool = False  # or pointed at: the question is about this order, not about a rule
+
+
+async def _order_in_question(tracker: Tracker) -> Meant:
+    """The order that is named or pointed at, else the one talked of, else the only one there is."""
+    turn, mall, sender = Turn.of(tracker), await get_mall(), tracker.sender_id
+    told = turn.first("order_id") or tracker.get_slot("order_id")
+    of_goods = bool(Focus(tracker).at_hand("product"))
+    named = bool(told) or (turn.first("mention") is not None and not of_goods)
+    if (order_id := order_meant(tracker, turn)) is None:
+        by_words = turn.names_goods or turn.first("day") is not None
+        if by_words and (described := await order_by_words(tracker, turn)):
+            return Meant(described, described.id, named=True)
+        orders = await mall.orders_of(sender, limit=2)
+        if len(orders) == 1:
+            return Meant(orders[0], orders[0].id, named=named)
+        bound = bool(orders) or await mall.customer_of(sender) is not None
+        return Meant(named=named and not bound)
+    try:
         try:
-            order = await (await get_mall()).order(tracker.sender_id, order_id) if order_id else None
-        except (OrderNotFound, OwnershipRequired, OrderLocked) as why:
-            if mine:
-                more = {"order_answer": found.answer.id}
-                return self.ask_which_order(dispatcher, tracker, domain, order_id, why, more)
-            order = None
-        if order is None and mine:
-            return self.ask_which_order(dispatcher, tracker, domain, None, None, {"order_answer": found.answer.id})
-        await say_with_order(dispatcher, tracker, domain, found.answer, order)
-        cite(dispatcher, found)
-        if order is None or tracker.active_loop_name not in (None, OrderLookupForm.form):
-            return []  # an open request keeps its own order
-        talked_of = [SlotSet("order_id", order.id)]
-        if tracker.get_slot("order_task") != self.task:
-            return talked_of
-        ended = [ActiveLoop(None), SlotSet("requested_slot", None)]  # the form asked for what has just been named
-        return [*ended, *talked_of, *finish(OrderLookupForm(), dispatcher, tracker, domain)]
-
-    async def tell(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order_id: str | None
-    ) -> list[EventType] | None:
-        """What was asked before ``order_form`` found the order."""
-        answer = (await get_answering()).answer(str(tracker.get_slot("order_answer")))
-        if answer is None or order_id is None:
-            dispatcher.utter_message(response="utter_answer_away")
-            return []
-        order = await (await get_mall()).order(tracker.sender_id, order_id)
-        await say_with_order(dispatcher, tracker, domain, answer, order)
-        cite(dispatcher, Found(answer, 1.0))
-        return []
-
-    @staticmethod
-    async def _last_ticket(tracker: Tracker) -> Ticket | None:
-        """The ticket that the conversation was about last."""
-        if not (ticket_id := tracker.get_slot("last_ticket")):
-            return None
-        try:
-            return await (await get_mall()).ticket(tracker.sender_id, ticket_id)
-        except NotFound:
-            return None
+            return Meant(await mall.order(sender, order_id), order_id, named=True)
+        except OwnershipRequired:
+            await prove_if_told(tracker, order_id, turn)
+            return Meant(await mall.order(sender, order_id), order_id, named=True)
+    except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
+        return Meant(None, order_id, error, named)
 
 
-def _about_goods(tracker: Tracker, turn: Turn) -> bool:
-    """ "空气炸锅" alone, and "再便宜点的" while goods are talked of: no rule, whatever the intent."""
-    shown = any(thing["kind"] == "product" for thing in tracker.get_slot("listed") or [])
-    talked_of = bool(tracker.get_slot("product_id")) or shown
-    named = turn.names_goods and not turn.rest
-    return named or (talked_of and bool(ASKS_CHEAPER.search(turn.text)))
+async def _say_of_order(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, found: Found, focus: Focus, may_ask: bool
+) -> list[EventType]:
+    meant = await _order_in_question(tracker)
+    if meant.order is None and meant.named and may_ask:
+        return _missing(tracker, meant)
+    await say_with_order(dispatcher, tracker, domain, found.answer, meant.order, meant.named)
+    cite(dispatcher, found)
+    if meant.order:
+        focus.on("order", meant.order.id)
+    return []
 
 
-class NotHereYet(Action):
-    """A wish that the shop cannot fulfil yet; a question about it may have an answer."""
-
-    def name(self) -> str:
-        return "action_not_here_yet"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        dispatcher.utter_message(response="utter_not_here_yet")
-        found = await find_answers(tracker, Turn.of(tracker))
-        if sure(found) and found[0].answer.topic == topic_of(tracker):
-            return await AnswerFromGraph().say(dispatcher, tracker, domain, found[0])
-        return []
-
-
-async def answer_if_sure(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType] | None:
-    """For messages of which nothing else was understood; None when no answer is sure to be right."""
-    found = await find_answers(tracker, Turn.of(tracker))
-    return await AnswerFromGraph().say(dispatcher, tracker, domain, found[0]) if sure(found) else None
+def _missing(tracker: Tracker, meant: Meant) -> list[EventType]:
+    if not isinstance(meant.error, WrongPhoneTail):
+        return missing(tracker, meant.error, meant.order_id)
+    wrong = problem("phone_tail", "wrong_phone_tail", meant.error.tries_left)["problem"]
+    again = [SlotSet("phone_tail", None), SlotSet("problem", wrong)]
+    return [*missing(tracker, OwnershipRequired(), meant.order_id), *again]
 
 
 async def say_with_order(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, answer: Answer, order: Order | None
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    answer: Answer,
+    order: Order | None,
+    named: bool = True,
 ) -> None:
     """How the order stands, or what the rules say to its return; or, of a rule that holds for some days, whether they
-    have passed for this order."""
+    have passed for this order. Where no order is ``named`` the rule comes first."""
     if order is None or order.status in (OrderStatus.CANCELLED, OrderStatus.PENDING_PAYMENT):
-        dispatcher.utter_message(response="utter_answer", answer=answer.text)
+        say_text(dispatcher, answer)
         return
     if answer.reason:
         own = Turn.of(tracker).first("reason")
         reason = Reason(own if own in set(Reason) else answer.reason)
         verdicts = [await _verdict(tracker, domain, order, line, reason) for line in order.lines]
-        dispatcher.utter_message(response="utter_answer_of_return", verdicts="\n".join(verdicts))
+        response = "utter_answer_of_return" if named else "utter_answer_and_return"
+        dispatcher.utter_message(response=response, verdicts="\n".join(verdicts), answer=answer.text)
         return
     if answer.context == "order":
         say_order(dispatcher, tracker, domain, order)
@@ -236,3 +230,44 @@ async def _verdict(tracker: Tracker, domain: Domain, order: Order, line: OrderLi
         else:
             name, values["rule"] = "no_return", await rule_text(tracker, domain, decision.rule)
     return word(tracker, domain, name).format_map(values)
+
+
+# --- what can be done with an order ----------------------------------------------------------------------------------
+
+
+async def order_talked_of(tracker: Tracker, turn: Turn) -> Order | None:
+    """The sender's order that the message names or describes, else the one at hand; None where that cannot be told."""
+    order_id = turn.first("order_id")
+    described = order_id is None and (turn.names_goods or turn.first("day") is not None)
+    if described and (order := await order_by_words(tracker, turn)):
+        return order
+    order_id = order_id or Focus(tracker).at_hand("order")
+    if order_id is None:
+        return None
+    try:
+        return await (await get_mall()).order(tracker.sender_id, str(order_id))
+    except MallError:
+        return None
+
+
+def ways(tracker: Tracker, domain: Domain, order: Order) -> list[Button]:
+    """Buttons for what can be done with the order now."""
+    live = ("ticket_status",) if any(line.open_ticket_id for line in order.lines) else ()
+    return way_buttons(tracker, domain, (*live, *WAYS[order.status])[:3], order_id=order.id)
+
+
+def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told: str | None) -> list[Button]:
+    known = {name: value for name, value in told.items() if value}
+    return [wish_button(tracker, domain, intent, **known) for intent in intents]
+
+
+def say_problem(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, reason: str | None, order: Order | None
+) -> None:
+    """Sorry for what is wrong with the goods, and the ways to put it right."""
+    repairs = REPAIRS[reason == Reason.LATE_DELIVERY]
+    buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
+    if order:
+        dispatcher.utter_message(response="utter_problem_of_order", goods=goods(order.lines), buttons=buttons)
+    else:
+        dispatcher.utter_message(response="utter_problem", buttons=buttons)

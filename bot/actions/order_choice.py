@@ -1,23 +1,25 @@
-"""Which order is meant, and is it the customer's: the part that every form about an order shares."""
+"""Which order is meant, and is it the customer's: the part that every flow about an order shares."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
-from itertools import pairwise
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.forms import Form, Slots, form_opened_by
+from bot.actions import patterns
+from bot.actions.conversation import Conversation, ask, problem
+from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, goods, minute, title
+from bot.actions.validation import Request, Validation
+from bot.actions.wording import SHANGHAI, Domain, day, goods, minute, title, word
 from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
-
-PROVED = "proved"
-"""Kept in ``phone_tail`` instead of the digits once the order is known to be the sender's."""
 
 CHOICES = 4
 """Orders that are offered as buttons."""
@@ -25,148 +27,229 @@ CHOICES = 4
 SEARCHED = 20
 """Newest orders among which the one is looked for that is meant without a number."""
 
-Listed = list[dict[str, str]]
-"""What was last shown to choose from: ``{"kind": "order" | "line" | "product" | "ticket", "id", "title"}``."""
+OTHERS = 2
+"""Other orders that are offered as buttons where the one that was meant is refused."""
+
+DECLINED = "none"
+"""In the slot ``proposal``: the customer meant another order."""
+
+_TALK = patterns.load("orders", "talk")["talk"]
+_LATIN = re.compile(r"[A-Za-z0-9]+")
+
+WISHES: dict[str, Wish] = {
+    "after_sales": Wish.RETURN,
+    "cancel_order": Wish.CANCEL,
+    "change_address": Wish.CHANGE_DELIVERY,
+    "request_invoice": Wish.INVOICE,
+}
+"""What each flow wants done to an order: only orders that are open to it are proposed."""
 
 
-def chosen(turn: Turn, listed: Listed, kind: str) -> str | None:
-    """The id that ``第二个``, ``2`` or a part of a title means among what was listed; None when that is not clear."""
-    choices = [choice for choice in listed if choice["kind"] == kind]
-    if turn.first("ordinal") and choices:
-        return next((choice["id"] for choice in turn.pointed_at(choices)), None)
-    if (digits := turn.text.strip()).isdecimal() and len(digits) == 1 and choices:
-        return choices[int(digits) - 1]["id"] if 0 < int(digits) <= len(choices) else None
-    pairs = {a + b for a, b in pairwise(turn.text) if a.isalnum() and b.isalnum()}
-    scores = sorted(
-        ((sum(pair in choice["title"] for pair in pairs), choice["id"]) for choice in choices), reverse=True
-    )
-    if not scores or scores[0][0] == 0 or (len(scores) > 1 and scores[0][0] == scores[1][0]):
-        return None
-    return scores[0][1]
+def as_choices(orders: Sequence[Order], tracker: Tracker, domain: Domain) -> Listed:
+    """What a person recognises an order by: goods, day, state."""
+    return [{"kind": "order", "id": order.id, "title": order_title(order, tracker, domain)} for order in orders]
 
 
-def problem(name: str, detail: object = None) -> Slots:
-    """Why the last answer could not be taken; the next question says it."""
-    return {"problem": {"name": name, "detail": "" if detail is None else str(detail)}}
+def order_title(order: Order, tracker: Tracker, domain: Domain) -> str:
+    return f"{goods(order.lines)}（{day(tracker, order.placed_at)} {word(tracker, domain, f'status_{order.status}')}）"
 
 
-class OrderForm(Form):
-    """A form about one order of the sender: finds it, proposes it, has its owner proved."""
+def meant_by_words(turn: Turn, orders: Sequence[Order]) -> list[Order]:
+    """Those that "我的加湿器", "昨天买的那个" mean; none when the words name nothing of an order."""
+    choices = [{"kind": "order", "id": order.id, "title": goods(order.lines)} for order in orders]
+    names = [str(value) for kind in ("product", "category", "brand") for value in turn.entities.get(kind, ())]
+    words = _telling(" ".join([*names, turn.without("order_id", "phone_tail", "four_digits")]), choices)
+    ids = {choice["id"] for choice in like(words, choices)} if not turn.tapped else set()
+    found = [order for order in orders if order.id in ids]
+    found += [order for order in orders if order not in found and _of_category(order, turn)]
+    dated = [order for order in found or orders if _day_named(order, turn)]
+    return dated or found
 
-    wish: ClassVar[Wish | None] = None
-    """What is to be done to the order: only orders that are open to it are proposed."""
-    holds: ClassVar[tuple[str, ...]] = ("phone_tail", "proposal")
+
+def _telling(words: str, choices: Listed) -> str:
+    """Without what names no goods though titles hold it: "不用", the digits of a date, a piece of an English word."""
+    known = {word.lower() for choice in choices for word in _LATIN.findall(choice["title"]) if not word.isdecimal()}
+    named = _LATIN.sub(lambda word: word[0] if word[0].lower() in known else " ", words)
+    return _TALK.sub(" ", named)
+
+
+def _of_category(order: Order, turn: Turn) -> bool:
+    named = set(map(str, turn.entities.get("category", ()))) | set(map(str, turn.entities.get("product", ())))
+    return any(line.category in named or line.product_name in named for line in order.lines)
+
+
+def _day_named(order: Order, turn: Turn) -> bool:
+    """Whether the message names the day of the order: entity ``day``, days ago."""
+    ago = turn.first("day")
+    if ago is None:
+        return False
+    placed = order.placed_at.astimezone(SHANGHAI).date()
+    return placed == (datetime.now(SHANGHAI) - timedelta(days=int(ago))).date()
+
+
+class OrderValidation(Validation):
+    """A flow about one order of the sender: finds it, proposes it, has its owner proved."""
+
+    order: ClassVar[tuple[str, ...]] = ("phone_tail", "order_id")
     of_order: ClassVar[tuple[str, ...]] = ()
     """Slots that fall when another order is chosen."""
 
-    async def accept(self, order: Order, slots: Slots, tracker: Tracker) -> None:
-        """Takes over what follows from an order that is known to be the sender's; may refuse it (see ``problem``)."""
+    async def accept(self, order: Order, request: Request) -> None:
+        """Takes over what follows from an order that is known to be the sender's; may refuse it (slot ``refusal``)."""
 
-    def mentions(self, turn: Turn, slots: Slots) -> Slots:
-        found: Slots = {}
-        if order_id := turn.first("order_id"):
-            found["order_id"] = order_id
-        if (tail := turn.first("phone_tail")) and slots.get("phone_tail") != PROVED:
-            found["phone_tail"] = tail
-        return found
+    async def complete(self, request: Request) -> None:
+        if not request.get("order_id") and not request.get("proposal") and not request.get("problem"):
+            await self._propose(request)
+        if request.get("proved") and request.get("proved") != request.get("order_id"):
+            # the flow was left, and taken up again with another order
+            request.clear("proved", "refusal", *self.of_order)
+        if request.get("order_id") and not request.get("proved") and not request.get("refusal"):
+            await self._prove(request)
 
-    def answer(self, asked: str, turn: Turn, slots: Slots) -> Slots:
-        if asked == "order_id":
-            if order_id := turn.first("order_id") or chosen(turn, slots.get("listed") or [], "order"):
-                return {"order_id": order_id}
-            meant = False if turn.intent == "correct" else turn.yes  # "不是这单"
-            if slots.get("proposal") and meant is not None:
-                return {"order_id": slots["proposal"]} if meant else {"proposal": None}
-        if asked == "phone_tail" and (tail := turn.first("phone_tail")):
-            return {"phone_tail": tail}
-        return {}
+    def reopen(self, slot: str, request: Request) -> None:
+        super().reopen(slot, request)
+        if slot == "order_id":
+            request.clear("phone_tail", "proved", "refusal", *self.of_order)
+            request.set(proposal=DECLINED)
 
-    async def begin(self, slots: Slots, turn: Turn, tracker: Tracker) -> None:
-        """Proposes the order when only one of the sender's is open to the wish, or fits the goods that were named."""
-        if slots.get("order_id") or slots.get("problem") or self.wish is None:
+    async def validate_order_id(self, value: Any, request: Request) -> None:
+        order_id = await self._meant(value, request)
+        if order_id is None:
+            known = await (await get_mall()).orders_of(request.sender, limit=1)
+            request.set(**problem("order_id", "order_not_among" if known else "unusable"))
             return
-        orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
-        fitting = [order for order in orders if open_to(order, self.wish)]
-        shown: Listed = [{"kind": "order", "id": order.id, "title": goods(order.lines)} for order in fitting]
-        named = chosen(turn, shown, "order")
-        if named or len(fitting) == 1:
-            slots["proposal"] = named or fitting[0].id
+        if order_id != request.get("order_id"):
+            tail = request.heard.get("phone_tail")
+            request.clear("proved", "proposal", "refusal", "problem", *self.of_order)
+            request.set(order_id=order_id, phone_tail=tail if isinstance(tail, str) else None)
+        elif request.get("refusal"):
+            request.clear("refusal", "proved")
 
-    async def settle(self, found: Slots, slots: Slots, turn: Turn, tracker: Tracker) -> None:
-        order_id, tail = found.pop("order_id", None), found.pop("phone_tail", None)
-        slots.update(found)
-        another = order_id is not None and order_id != slots.get("order_id")
-        if another:
-            slots.update(dict.fromkeys(("phone_tail", "proposal", "confirm", "change", *self.of_order)))
-        order_id = order_id or slots.get("order_id")
-        if order_id and (another or slots.get("phone_tail") != PROVED):
-            await self._choose(str(order_id).strip().upper(), tail, slots, tracker)
+    async def validate_phone_tail(self, value: Any, request: Request) -> None:
+        request.set(phone_tail=str(value))
 
-    async def _choose(self, order_id: str, tail: str | None, slots: Slots, tracker: Tracker) -> None:
+    async def validate_proposal(self, value: Any, request: Request) -> None:
+        request.set(proposal=value)
+
+    @staticmethod
+    async def _meant(value: Any, request: Request) -> str | None:
+        if isinstance(value, str):
+            return value.strip().upper()
+        if value is True:
+            proposal: str | None = request.get("proposal")
+            return proposal
+        shown = request.focus.listed("order")
+        if pointed := pointed_at(request.turn, shown):
+            return pointed[0]["id"]
+        orders = await (await get_mall()).orders_of(request.sender, limit=SEARCHED)
+        named = meant_by_words(request.turn, orders)
+        if len(named) == 1:
+            return named[0].id
+        among = [order for order in named if order.id in {thing["id"] for thing in shown}]
+        if len(among) == 1:
+            return among[0].id
+        at_hand = request.focus.at_hand("order")
+        return at_hand if at_hand and request.turn.first("mention") and not named else None
+
+    async def _propose(self, request: Request) -> None:
+        """The order that is talked of; else the only one that fits the words, or is open to the wish."""
         mall = await get_mall()
-        slots.update(order_id=None, phone_tail=None, problem=None)
+        orders = await mall.orders_of(request.sender, limit=SEARCHED)
+        wish = WISHES.get(self.flow)
+        fitting = [order for order in orders if wish is None or open_to(order, wish)]
+        named = meant_by_words(request.turn, orders) if request.turn.intent != "inform" else []
+        if pointed := pointed_at(request.turn, request.focus.listed("order")):
+            request.set(order_id=pointed[0]["id"])
+        elif len(named) == 1:
+            request.set(order_id=named[0].id)
+        elif at_hand := request.focus.at_hand("order"):
+            if not named or at_hand in {order.id for order in named}:
+                request.set(order_id=at_hand)
+        elif len(fitting) == 1 and not named:
+            request.set(proposal=fitting[0].id)
+
+    async def _prove(self, request: Request) -> None:
+        mall, order_id, tail = await get_mall(), request.slots["order_id"], request.get("phone_tail")
         try:
             try:
-                order = await mall.order(tracker.sender_id, order_id)
+                order = await mall.order(request.sender, order_id)
             except OwnershipRequired:
                 if not tail:
-                    slots["order_id"] = order_id
                     return
-                order = await mall.prove_ownership(tracker.sender_id, order_id, tail)
+                order = await mall.prove_ownership(request.sender, order_id, tail)
         except OrderNotFound:
-            slots.update(problem("order_not_found", order_id))
+            request.clear("order_id", "phone_tail")
+            request.set(**problem("order_id", "order_not_found", order_id))
         except WrongPhoneTail as error:
-            slots.update(problem("wrong_phone_tail", error.tries_left), order_id=order_id)
+            request.clear("phone_tail")
+            request.set(**problem("phone_tail", "wrong_phone_tail", error.tries_left))
         except OrderLocked as error:
-            slots.update(problem("order_locked", f"{order_id}|{minute(tracker, error.until)}"))
+            request.clear("order_id", "phone_tail")
+            request.set(**problem("order_id", "order_locked", f"{order_id}|{minute(request.tracker, error.until)}"))
         else:
-            slots.update(order_id=order.id, phone_tail=PROVED)
-            await self.accept(order, slots, tracker)
+            request.set(order_id=order.id, proved=order.id, phone_tail=None)
+            request.focus.on("order", order.id)
+            await self.accept(order, request)
 
-    def reopen(self, changed: str, slots: Slots) -> None:
-        super().reopen(changed, slots)
-        if changed == "order_id":
-            slots.update(dict.fromkeys(("phone_tail", "proposal", *self.of_order)))
+
+async def orders_to_choose(tracker: Tracker, flow: str) -> Sequence[Order]:
+    """The sender's newest orders that are open to what the flow wants; all of them when none is."""
+    wish = WISHES.get(flow)
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    named = meant_by_words(Turn.of(tracker), orders)
+    fitting = [order for order in orders if wish is None or open_to(order, wish)]
+    return (([order for order in named if order in fitting] if len(named) > 1 else []) or fitting or orders)[:CHOICES]
+
+
+async def other_orders(tracker: Tracker, domain: Domain, intent: str, but: str) -> list[dict[str, str]]:
+    """Buttons for the sender's newest orders that are open to what ``intent`` wants, when ``but`` is not."""
+    wish = WISHES.get(intent)
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    fitting = [order for order in orders if order.id != but and (wish is None or open_to(order, wish))]
+    return [
+        {"title": order_title(order, tracker, domain), "payload": f"/{intent}{json.dumps({'order_id': order.id})}"}
+        for order in fitting[:OTHERS]
+    ]
 
 
 class AskOrderId(Action):
+    """Proposes the order that is meant, lists those that it may be, or tells how else it can be found."""
+
     def name(self) -> str:
         return "action_ask_order_id"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        mall, frame = await get_mall(), Conversation.of(tracker).top
+        wish = title(tracker, domain, str(frame.get("intent")))
         trouble: dict[str, str] = tracker.get_slot("problem") or {}
-        mall = await get_mall()
-        if proposal := tracker.get_slot("proposal"):
+        proposal = tracker.get_slot("proposal")
+        if proposal and proposal != DECLINED:
             order = await mall.order(tracker.sender_id, proposal)
-            dispatcher.utter_message(
-                response="utter_ask_order_id_propose",
-                wish=title(tracker, domain, tracker.slots["flow_intent"]),
-                order_id=order.id,
-                goods=goods(order.lines),
-            )
-            return []
-        orders = await self._open_orders(tracker)
+            shown = {"wish": wish, "order_id": order.id, "goods": order_title(order, tracker, domain)}
+            ask(dispatcher, tracker, domain, "order_id", "utter_ask_order_id_propose", **shown)
+            return Focus(tracker).on_list(as_choices([order], tracker, domain)).events()
+        orders = await orders_to_choose(tracker, str(frame.get("flow")))
+        if proposal == DECLINED and len(orders) == 1:  # the only one that is open to it is not meant
+            orders = (await mall.orders_of(tracker.sender_id, limit=SEARCHED))[:CHOICES]
+        choices = as_choices(orders, tracker, domain)
         buttons = [
-            {"title": f"{order.id} {goods(order.lines)}", "payload": f'/inform{{"order_id": "{order.id}"}}'}
-            for order in orders
+            {"title": choice["title"], "payload": f'/inform{{"order_id": "{choice["id"]}"}}'} for choice in choices
         ]
-        name, (order_id, _, detail) = trouble.get("name"), trouble.get("detail", "").partition("|")
-        if name == "order_not_found":
-            dispatcher.utter_message(response="utter_order_not_found", detail=order_id, buttons=buttons)
-        elif name:
-            dispatcher.utter_message(response=f"utter_{name}", order_id=order_id, detail=detail, buttons=buttons)
-        else:
-            asking = "utter_ask_order_id_choose" if buttons else "utter_ask_order_id"
-            dispatcher.utter_message(response=asking, buttons=buttons)
-        return [SlotSet("listed", [{"kind": "order", "id": o.id, "title": goods(o.lines)} for o in orders])]
-
-    @staticmethod
-    async def _open_orders(tracker: Tracker) -> Sequence[Order]:
-        """The sender's newest orders, those first that are open to what is wanted."""
-        form = form_opened_by(tracker.get_slot("flow_intent") or "")
-        wish: Any = getattr(form, "wish", None)
-        orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
-        return [order for order in orders if wish is None or open_to(order, wish)][:CHOICES]
+        bound = bool(orders) or await mall.customer_of(tracker.sender_id) is not None
+        locked_order, _, until = str(trouble.get("detail") or "").partition("|")
+        values: dict[str, Any] = {
+            "wish": wish,
+            "orders": "\n".join(f"{place}. {choice['title']}" for place, choice in enumerate(choices, 1)),
+            "order_id": locked_order,
+            "until": until,
+        }
+        if not bound:
+            buttons = [{"title": title(tracker, domain, "bind_account"), "payload": "/bind_account"}]
+        asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
+        if choices:
+            asking = "utter_ask_order_id_choose"
+        ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
+        return Focus(tracker).on_list(choices).events()
 
 
 class AskPhoneTail(Action):
@@ -174,11 +257,65 @@ class AskPhoneTail(Action):
         return "action_ask_phone_tail"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        trouble: dict[str, str] = tracker.get_slot("problem") or {}
-        wrong = trouble.get("name") == "wrong_phone_tail"
-        dispatcher.utter_message(
-            response="utter_wrong_phone_tail" if wrong else "utter_ask_phone_tail",
-            order_id=tracker.get_slot("order_id"),
-            detail=trouble.get("detail"),
-        )
+        ask(dispatcher, tracker, domain, "phone_tail", order_id=tracker.get_slot("order_id"))
         return []
+
+
+def order_meant(tracker: Tracker, turn: Turn) -> str | None:
+    """Of a question: the order it names or points at, one that was told for it, else the one that is talked of."""
+    focus = Focus(tracker)
+    told = tracker.get_slot("order_id")
+    if named := turn.first("order_id"):
+        return str(named)
+    if isinstance(told, str):
+        return told
+    if pointed := pointed_at(turn, focus.listed("order")):
+        return pointed[0]["id"]
+    return focus.at_hand("order")
+
+
+async def order_by_words(tracker: Tracker, turn: Turn) -> Order | None:
+    """The one order of the sender that the words describe ("我的加湿器到哪了")."""
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    named = meant_by_words(turn, orders)
+    return named[0] if len(named) == 1 else None
+
+
+def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> list[EventType]:
+    """For an action that cannot answer yet: what it lacks, and why what was told does not do."""
+    if isinstance(error, OwnershipRequired):
+        return [SlotSet("missing", "phone_tail"), SlotSet("order_id", order_id)]
+    if isinstance(error, WrongPhoneTail):
+        wrong = problem("phone_tail", "wrong_phone_tail", error.tries_left)["problem"]
+        asked = [SlotSet("missing", "phone_tail"), SlotSet("order_id", order_id)]
+        return [*asked, SlotSet("phone_tail", None), SlotSet("problem", wrong)]
+    events: list[EventType] = [SlotSet("missing", "order_id"), SlotSet("order_id", None), SlotSet("phone_tail", None)]
+    if isinstance(error, OrderNotFound):
+        events.append(SlotSet("problem", problem("order_id", "order_not_found", order_id)["problem"]))
+    if isinstance(error, OrderLocked):
+        detail = f"{order_id}|{minute(tracker, error.until)}"
+        events.append(SlotSet("problem", problem("order_id", "order_locked", detail)["problem"]))
+    return events
+
+
+async def prove_if_told(tracker: Tracker, order_id: str, turn: Turn) -> None:
+    """A tail that stands in the message, or was told for this question, proves the order. Raises WrongPhoneTail."""
+    tail = turn.first("phone_tail") or tracker.get_slot("phone_tail")
+    if tail:
+        await (await get_mall()).prove_ownership(tracker.sender_id, order_id, str(tail))
+
+
+__all__ = [
+    "AskOrderId",
+    "AskPhoneTail",
+    "OrderValidation",
+    "as_choices",
+    "chosen",
+    "meant_by_words",
+    "missing",
+    "order_by_words",
+    "order_meant",
+    "order_title",
+    "other_orders",
+    "prove_if_told",
+]

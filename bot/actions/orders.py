@@ -1,42 +1,115 @@
-"""Where an order stands, and where its parcel is."""
+"""Where an order stands, where its parcel is, and what can be done when it takes too long.
+
+A bound customer's orders are found by themselves: the one that is named, described or talked of, else those that the
+question is about. One is told in full, several in one list.
+"""
 
 from __future__ import annotations
 
-from abc import ABC
-from collections.abc import Sequence
-from typing import ClassVar
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
-from rasa_sdk import Tracker
-from rasa_sdk.events import EventType, SlotSet
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_lookup import OrderQuestion
-from bot.actions.wording import Domain, day, goods, minute, word
-from mall_adapter import Order, OrderStatus, Shipment
+from bot.actions.order_choice import (
+    CHOICES,
+    SEARCHED,
+    as_choices,
+    meant_by_words,
+    missing,
+    order_meant,
+    prove_if_told,
+)
+from bot.actions.turn import Turn
+from bot.actions.wording import Domain, day, goods, has_response, minute, word, yuan
+from mall_adapter import (
+    Order,
+    OrderLocked,
+    OrderNotFound,
+    OrderStatus,
+    OwnershipRequired,
+    Shipment,
+    WrongPhoneTail,
+)
 
-SHOWN_AT_ONCE = 3
-FINISHED = (OrderStatus.COMPLETED, OrderStatus.CANCELLED)
-TO_BE_SHIPPED = (OrderStatus.PAID, OrderStatus.PRESALE)
+TO_BE_SHIPPED = frozenset({OrderStatus.PAID, OrderStatus.PRESALE})
+FINISHED = frozenset({OrderStatus.DELIVERED, OrderStatus.COMPLETED, OrderStatus.CANCELLED})
 TRACK_EVENTS_SHOWN = 4
 
+PRESSING = ("lost", "late", "overdue", "out_for_delivery", "shipped", "paid", "presale", "pending_payment")
+"""States of an order, those first that a customer has most reason to ask about."""
 
-def say_order(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order) -> None:
-    parcel = order.shipments[-1] if order.shipments else None
-    name = order.status.value
+
+def state_of(order: Order, now: datetime) -> str:
+    """Where an order stands, as the responses are called (``utter_order_<state>``): its status, but for what waits too
+    long, is on its last way, or came without a parcel."""
+    if order.status in TO_BE_SHIPPED and order.ships_by and order.ships_by < now:
+        return "overdue"
+    parcel = parcel_of(order, now)
     if order.status is OrderStatus.SHIPPED and parcel:
-        name = {"delayed": "late", "lost": "lost"}.get(parcel.status, name)
-    dispatcher.utter_message(
-        response=f"utter_order_{name}",
-        order_id=order.id,
-        goods=goods(order.lines),
-        ships_by=day(tracker, order.ships_by) or word(tracker, domain, "soon"),
-        delivered_at=day(tracker, order.delivered_at),
-        carrier=parcel.carrier if parcel else "",
-        tracking_number=parcel.tracking_number if parcel else "",
-        latest=latest_event(tracker, domain, parcel),
-        promised_by=day(tracker, parcel.promised_by) if parcel else None,
+        return parcel_state(parcel, now)
+    if order.status in (OrderStatus.DELIVERED, OrderStatus.COMPLETED) and parcel is None:
+        return "handed_over"
+    return order.status.value
+
+
+def parcel_state(parcel: Shipment, now: datetime) -> str:
+    """A parcel counts as late when the rules for refunds say so: after the promised time."""
+    if parcel.status == "lost":
+        return "lost"
+    if parcel.status == "delayed" or (parcel.status != "delivered" and parcel.promised_by and parcel.promised_by < now):
+        return "late"
+    return "out_for_delivery" if parcel.status == "out_for_delivery" else "shipped"
+
+
+def parcel_of(order: Order, now: datetime) -> Shipment | None:
+    """The parcel that is worth telling of: a lost one before a late one, one on its way before one that arrived."""
+    ranked = sorted(
+        order.shipments,
+        key=lambda parcel: (parcel.status == "delivered", PRESSING.index(parcel_state(parcel, now))),
     )
+    return ranked[0] if ranked else None
+
+
+def say_order(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order, topic: str = "order"
+) -> None:
+    """Everything about one order in one message, as seen from ``topic``: order, parcel, urge or worry. Asked again, the
+    next variant of the response has other facts."""
+    state = state_of(order, datetime.now(UTC))
+    topics = (topic, "parcel", "order") if topic in ("urge", "worry") else (topic, "order")
+    names = [f"utter_{one}_{state}" for one in topics]
+    response = next(name for name in names if has_response(domain, name))
+    dispatcher.utter_message(response=response, **facts(tracker, domain, order))
+
+
+def facts(tracker: Tracker, domain: Domain, order: Order) -> dict[str, Any]:
+    """What the responses about an order may tell."""
+    now = datetime.now(UTC)
+    parcel, soon = parcel_of(order, now), word(tracker, domain, "soon")
+    late = now - parcel.promised_by if parcel and parcel.promised_by else None
+    return {
+        "order_id": order.id,
+        "goods": goods(order.lines),
+        "money": yuan(order.total_cents),
+        "placed_at": day(tracker, order.placed_at),
+        "ships_by": day(tracker, order.ships_by) or soon,
+        "delivered_at": day(tracker, order.delivered_at) or soon,
+        "carrier": parcel.carrier if parcel else "",
+        "tracking_number": parcel.tracking_number if parcel else "",
+        "shipped_at": (day(tracker, parcel.shipped_at) if parcel else None) or soon,
+        "promised_by": (day(tracker, parcel.promised_by) if parcel else None) or soon,
+        "late_days": max(1, late.days) if late else 1,
+        "latest": latest_event(tracker, domain, parcel),
+        "track": track(tracker, domain, order),
+    }
 
 
 def latest_event(tracker: Tracker, domain: Domain, parcel: Shipment | None) -> str:
@@ -45,71 +118,130 @@ def latest_event(tracker: Tracker, domain: Domain, parcel: Shipment | None) -> s
     return f"{minute(tracker, parcel.events[-1].time)} {parcel.events[-1].text}"
 
 
-def say_parcel(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order) -> None:
-    """The last events of every parcel, newest first; an order that is not on its way gets its status."""
-    if order.status in TO_BE_SHIPPED:
-        dispatcher.utter_message(
-            response="utter_order_not_shipped_yet",
-            order_id=order.id,
-            goods=goods(order.lines),
-            ships_by=day(tracker, order.ships_by) or word(tracker, domain, "soon"),
-        )
-        return
-    if not order.shipments or any(parcel.status in ("delayed", "lost") for parcel in order.shipments):
-        say_order(dispatcher, tracker, domain, order)
+def track(tracker: Tracker, domain: Domain, order: Order) -> str:
+    """The last events of every parcel, newest first."""
+    lines: list[str] = []
     for parcel in order.shipments:
+        if len(order.shipments) > 1:
+            lines.append(f"{parcel.carrier} {parcel.tracking_number}")
         shown = reversed(parcel.events[-TRACK_EVENTS_SHOWN:])
-        events = [f"{minute(tracker, event.time)} {event.text}" for event in shown]
-        dispatcher.utter_message(
-            response="utter_parcel",
-            order_id=order.id,
-            carrier=parcel.carrier,
-            tracking_number=parcel.tracking_number,
-            track="\n".join(events) or word(tracker, domain, "no_tracking"),
-        )
+        lines += [f"{minute(tracker, event.time)} {event.text}" for event in shown]
+    return "\n".join(lines) or word(tracker, domain, "no_tracking")
 
 
-class AboutOrders(OrderQuestion, ABC):
-    """A question about one order or, where none is named, about the sender's newest ones."""
+class AboutOrders(Action, ABC):
+    """A question about one order or several; runs again when it lacked an order and the customer has named it."""
 
-    preface: ClassVar[str | None] = None
+    intent: ClassVar[str]
+    topic: ClassVar[str]
 
-    def say(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order) -> None:
-        say_order(dispatcher, tracker, domain, order)
+    def name(self) -> str:
+        return f"action_{self.intent}"
 
-    async def tell(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order_id: str | None
-    ) -> list[EventType] | None:
-        mall = await get_mall()
-        orders: Sequence[Order]
-        if order_id:
-            orders = [await mall.order(tracker.sender_id, order_id)]
-        else:
-            known = await mall.orders_of(tracker.sender_id, limit=SHOWN_AT_ONCE)
-            orders = [order for order in known if order.status not in FINISHED] or known[:1]
-        if not orders:
-            return None
-        if self.preface:
-            dispatcher.utter_message(response=self.preface)
-        for order in orders:
-            self.say(dispatcher, tracker, domain, order)
-        if tracker.active_loop_name not in (None, "order_form"):  # on the way: the open request keeps its own order
+    @abstractmethod
+    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
+        """Those of the customer's orders, newest first, that the question is about when none is named."""
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        mall, turn = await get_mall(), Turn.of(tracker)
+        known = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
+        named = [] if turn.first("order_id") else meant_by_words(turn, known)
+        order_id = named[0].id if len(named) == 1 else order_meant(tracker, turn)
+        if order_id and len(named) < 2:
+            try:
+                await prove_if_told(tracker, order_id, turn)
+                order = await mall.order(tracker.sender_id, order_id)
+            except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
+                return missing(tracker, error, order_id)
+            return self._tell_one(dispatcher, tracker, domain, order)
+        if not known:
+            if await mall.customer_of(tracker.sender_id) is None:
+                return missing(tracker, None, None)
+            dispatcher.utter_message(response="utter_no_orders")
             return []
-        listed = [{"kind": "order", "id": order.id, "title": goods(order.lines)} for order in orders]
-        return [SlotSet("listed", listed), SlotSet("order_id", orders[0].id if len(orders) == 1 else None)]
+        now = datetime.now(UTC)
+        meant = self.concerns(named, now) or named or self.concerns(known, now) or known[:1]
+        return self._tell(dispatcher, tracker, domain, meant, now)
+
+    def _tell(
+        self,
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: Domain,
+        orders: Sequence[Order],
+        now: datetime,
+    ) -> list[EventType]:
+        """Several as a list, unless the list stands there already: then the one that presses most."""
+        listed = {thing["id"] for thing in Focus(tracker).listed("order")}
+        if len(orders) == 1 or listed == {order.id for order in orders[:CHOICES]}:
+            return self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
+        shown = orders[:CHOICES]
+        lines = [self._line(tracker, domain, order, place, now) for place, order in enumerate(shown, 1)]
+        if more := len(orders) - len(shown):
+            lines.append(word(tracker, domain, "more_orders").format(count=more))
+        dispatcher.utter_message(
+            response=f"utter_{self.topic}_listed",
+            orders="\n".join(lines),
+            count=len(orders),
+            buttons=[
+                {"title": f"{place}. {order.lines[0].product_name}", "payload": self._payload(order)}
+                for place, order in enumerate(shown, 1)
+            ],
+        )
+        return Focus(tracker).on("order", None).on_list(as_choices(shown, tracker, domain)).events()
+
+    def _tell_one(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order
+    ) -> list[EventType]:
+        say_order(dispatcher, tracker, domain, order, self.topic)
+        return Focus(tracker).on("order", order.id).events()
+
+    @staticmethod
+    def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime) -> str:
+        what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
+        return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
+
+    def _payload(self, order: Order) -> str:
+        return f"/{self.intent}{json.dumps({'order_id': order.id})}"
+
+
+def most_pressing(orders: Sequence[Order], now: datetime) -> Order:
+    """Of orders that come newest first; of two that press alike, the newer."""
+    return min(orders, key=lambda order: _pressure(order, now))
+
+
+def _pressure(order: Order, now: datetime) -> int:
+    state = state_of(order, now)
+    return PRESSING.index(state) if state in PRESSING else len(PRESSING)
+
+
+def _in(statuses: Collection[OrderStatus], orders: Sequence[Order]) -> list[Order]:
+    return [order for order in orders if order.status in statuses]
+
+
+def on_their_way(orders: Sequence[Order], now: datetime) -> list[Order]:
+    """Late and lost parcels first; where nothing travels, what is still to be shipped."""
+    shipped = _in({OrderStatus.SHIPPED}, orders)
+    late = [order for order in shipped if state_of(order, now) in ("late", "lost")]
+    return [*late, *(order for order in shipped if order not in late)] or _in(TO_BE_SHIPPED, orders)
 
 
 class OrderStatusAction(AboutOrders):
-    task = "order_status"
+    intent, topic = "order_status", "order"
+
+    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
+        return [order for order in orders if order.status not in FINISHED]
 
 
 class TrackParcel(AboutOrders):
-    task = "track_parcel"
+    intent, topic = "track_parcel", "parcel"
 
-    def say(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order) -> None:
-        say_parcel(dispatcher, tracker, domain, order)
+    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
+        return on_their_way(orders, now)
 
 
 class UrgeShipment(AboutOrders):
-    task = "urge_shipment"
-    preface = "utter_urged"
+    intent, topic = "urge_shipment", "urge"
+
+    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
+        return _in({*TO_BE_SHIPPED, OrderStatus.SHIPPED}, orders)

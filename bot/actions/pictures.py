@@ -104,6 +104,13 @@ def _keep(image: Any, path: Path) -> None:
     with NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as draft:
         image.save(draft, "PNG")
     os.replace(draft.name, path)  # noqa: PTH105 (a reader has the whole picture or none)
-    dated = sorted(path.parent.glob("*.png"), key=lambda one: one.stat().st_mtime, reverse=True)
-    for old in dated[KEPT:]:
+    for old in sorted(path.parent.glob("*.png"), key=_drawn_at, reverse=True)[KEPT:]:
         old.unlink(missing_ok=True)
+
+
+def _drawn_at(picture: Path) -> float:
+    """0 for one that has just given way to another thread's."""
+    try:
+        return picture.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from itertools import islice
 from typing import Literal
 
 from rasa_sdk import Tracker
-from rasa_sdk.events import EventType, SlotSet
 
 from bot.actions.comparison import ranked
+from bot.actions.conversation import Conversation
+from bot.actions.focus import AT_HAND, Focus, pointed_at
 from bot.actions.graphs import ask
 from bot.actions.knowledge_base import GraphKnowledgeBase, Object
 from bot.actions.malls import get_mall
@@ -33,18 +36,18 @@ from bot.actions.product_search import (
     words_of,
 )
 from bot.actions.shop_product import ASKS_KINDS, ShopProduct, attributes_in, kinds_in, shop_products, with_knowledge
-from bot.actions.turn import Turn, answered_before
+from bot.actions.turn import Turn
 from knowledge_graph import Graph
 from knowledge_graph import products as graph_products
-from mall_adapter import Product, names_of, spelt
+from mall_adapter import MallError, Product, names_of, spelt
 
 PRODUCTS_SHOWN = 3
 COMPARED_AT_MOST = 4
 CARRIED_AT_MOST = 4
 """Messages after which a question is not carried on any more."""
 
-_ABOUT_GOODS = ("utter_product", "utter_recommend", "utter_compare", "utter_companions")
-"""How the names of the responses begin that speak of products."""
+SPOKEN_OF, WHICH_ONE = "spoken of", "which one"
+"""What the last answer did about goods (kind ``goods`` of the focus): it spoke of some, or asked which is meant."""
 
 _GOES_WITH = re.compile(
     "[给配跟和与].{0,20}[用配搭装]|[能可]用的|[配用](?:什么|啥|哪)"
@@ -69,12 +72,27 @@ _POINTERS = frozenset({"product", "ordinal", "mention"})
 _NARROWS = re.compile(f"{ASKS_CHEAPER.pattern}|{_OTHERS.pattern}|{_SIMILAR.pattern}", re.IGNORECASE)
 
 
+class Sign(IntEnum):
+    """How a message says which goods it is about, the faintest first."""
+
+    NONE = 0
+    IN_HAND = 1  # it does not say so, but these were talked of
+    WORDS = 2  # words of its own that could describe goods
+    SHELF = 3  # a category, a brand, or a budget within what was shown
+    AGAIN = 4  # it goes on about what the last answer showed
+    NAMED = 5  # by name, or pointed at
+
+
 @dataclass(frozen=True, slots=True)
 class Meant:
     products: Sequence[ShopProduct]
     exact: bool = True  # else the nearest to what was asked for
-    named: bool = False  # or pointed at
+    sign: Sign = Sign.NONE
     nothing: Literal["", "cheaper", "else", "told", "there"] = ""  # there is: these are what was talked of
+
+    @property
+    def named(self) -> bool:
+        return self.sign is Sign.NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +105,41 @@ class Beside:
 
 def listed(tracker: Tracker) -> list[str]:
     """The products shown last, by their ids."""
-    return [thing["id"] for thing in tracker.get_slot("listed") or [] if thing["kind"] == "product"]
+    return [thing["id"] for thing in Focus(tracker).listed("product")]
 
 
-def talked_of(tracker: Tracker, products: Sequence[ShopProduct]) -> list[EventType]:
-    """Events that remember what was shown, so that "第二个" and "刚才那款" are understood. A list stays while one talks
-    of a product in it, or of the first ones in its order."""
-    in_hand = SlotSet("product_id", products[0].id if len(products) == 1 else None)
-    ids, shown = [product.id for product in products], listed(tracker)
-    if ids == shown[: len(ids)] or (len(ids) == 1 and ids[0] in shown):
-        return [in_hand]
-    return [remembered(products), in_hand]
+def shown_lately(tracker: Tracker) -> list[str]:
+    """The same, while words without a name may still go on about them."""
+    return listed(tracker) if _turns_since(tracker, "listed") <= AT_HAND else []
 
 
-def remembered(products: Sequence[ShopProduct]) -> EventType:
-    return SlotSet("listed", [{"kind": "product", "id": product.id, "title": product.name} for product in products])
+def last_said_of_goods(tracker: Tracker) -> str | None:
+    """SPOKEN_OF or WHICH_ONE where the answer to the last message was about goods."""
+    if _turns_since(tracker, "goods") > 1:
+        return None
+    said: str | None = Focus(tracker).at_hand("goods")
+    return said
+
+
+def _turns_since(tracker: Tracker, what: str) -> int:
+    thing = Focus(tracker).value.get(what) or {}
+    return Conversation.of(tracker).turn - int(thing.get("turn") or 0) if thing else AT_HAND + 1
+
+
+def talked_of(focus: Focus, products: Sequence[ShopProduct]) -> None:
+    """Remembers what was shown, so that "第二个" and "刚才那款" are understood. A list stays while one talks of a
+    product in it, or of the first ones in its order."""
+    ids, shown = [product.id for product in products], focus.listed("product")
+    places = [thing["id"] for thing in shown]
+    if ids == places[: len(ids)] or (len(ids) == 1 and ids[0] in places):
+        focus.on_list(shown)
+    else:
+        remember(focus, products)
+    focus.on("product", ids[0] if len(ids) == 1 else None)
+
+
+def remember(focus: Focus, products: Sequence[ShopProduct]) -> None:
+    focus.on_list([{"kind": "product", "id": product.id, "title": product.name} for product in products])
 
 
 async def named(turn: Turn) -> list[ShopProduct]:
@@ -113,18 +151,31 @@ async def named(turn: Turn) -> list[ShopProduct]:
 
 async def before(tracker: Tracker) -> list[ShopProduct]:
     """The product in hand; where there is none, those shown last."""
-    in_hand = tracker.get_slot("product_id")
-    return await shop_products([in_hand] if in_hand else listed(tracker))
+    in_hand = Focus(tracker).at_hand("product")
+    return await shop_products([in_hand] if in_hand else shown_lately(tracker))
+
+
+async def of_the_order(tracker: Tracker, turn: Turn) -> list[ShopProduct]:
+    """What was bought, where the message names the order, or a shelf of which the order at hand holds one thing."""
+    named_order = turn.first("order_id")
+    order_id = named_order or Focus(tracker).at_hand("order")
+    shelves = turn.entities.get("category", ())
+    if not order_id or not (named_order or shelves):
+        return []
+    try:
+        order = await (await get_mall()).order(tracker.sender_id, str(order_id))
+    except MallError:
+        return []
+    bought = dict.fromkeys(line.product_id for line in order.lines if not shelves or line.category in shelves)
+    return await shop_products(list(bought)) if len(bought) == 1 else []
 
 
 def carried_on(tracker: Tracker, turn: Turn) -> Turn:
     """ "那T3的呢" asks of the T3 what was asked before, and so does a name that we have asked for."""
-    if turn.rest or turn.text.startswith("/") or not turn.entities.keys() & {"product", "ordinal", "mention"}:
+    if turn.rest or turn.tapped or not turn.entities.keys() & _POINTERS:
         return turn
-    asked = answered_before(tracker)
-    if not any(name.startswith(_ABOUT_GOODS) for name in asked):
-        return turn
-    if "呢" not in turn.text and "utter_product_unknown" not in asked:
+    said = last_said_of_goods(tracker)
+    if said is None or not (turn.asks or said == WHICH_ONE):
         return turn
     earlier = next((one for one in islice(Turn.earlier(tracker), CARRIED_AT_MOST) if one.rest), None)
     if earlier is None:
@@ -135,9 +186,9 @@ def carried_on(tracker: Tracker, turn: Turn) -> Turn:
 
 async def goes_on(tracker: Tracker, turn: Turn) -> bool:
     """Whether words that could mean anything go on about the products of the last answer: "第二个", "白色呢"."""
-    if turn.text.startswith("/") or turn.entities.keys() & {"order_id", "phone_tail", "reason"}:
+    if turn.tapped or turn.entities.keys() & {"order_id", "ticket_id", "phone_tail", "reason"}:
         return False
-    if not any(name.startswith(_ABOUT_GOODS) for name in answered_before(tracker)):
+    if last_said_of_goods(tracker) is None:
         return False
     if turn.entities.keys() & {"ordinal", "mention"} or read_budget(turn.text)[0] or _NARROWS.search(turn.text):
         return True
@@ -147,45 +198,48 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
 
 async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> Meant:
     """What the message is about, the surest sign first. ``in_stock``: only what can be had now."""
-    if pointed := turn.pointed_at(listed(tracker)):
-        return Meant(await shop_products(pointed[:1]), named=True)
+    if pointed := pointed_at(turn, Focus(tracker).listed("product")):
+        return Meant(await shop_products([pointed[0]["id"]]), sign=Sign.NAMED)
     if found := await named(turn):
-        return Meant(found[:PRODUCTS_SHOWN], named=True)
-    talked = await before(tracker)
+        return Meant(found[:PRODUCTS_SHOWN], sign=Sign.NAMED)
+    if turn.intent == "ask_product" and not in_stock and (bought := await of_the_order(tracker, turn)):
+        return Meant(bought, sign=Sign.NAMED)
+    talked, again = await before(tracker), Sign.AGAIN if last_said_of_goods(tracker) else Sign.IN_HAND
     if turn.first("ordinal") and (shown := await shop_products(listed(tracker)[:PRODUCTS_SHOWN])):
-        return Meant(shown, nothing="there")
-    in_hand = talked[0] if tracker.get_slot("product_id") and talked else None
-    shelves, text = turn.entities.get("category", ()), "" if turn.text.startswith("/") else turn.text
+        return Meant(shown, nothing="there", sign=again)
+    in_hand = talked[0] if Focus(tracker).at_hand("product") and talked else None
+    shelves, text = turn.entities.get("category", ()), "" if turn.tapped else turn.text
     others = bool(talked and not shelves and _OTHERS.search(text)) and not ASKS_KINDS.search(text)
     asks_more = bool(read_budget(text)[0] or ASKS_CHEAPER.search(text) or others)
     if in_hand and turn.first("mention") and not asks_more and (not shelves or in_hand.live.category in shelves):
-        return Meant([in_hand], named=True)
+        return Meant([in_hand], sign=Sign.NAMED)
     if not (shelves or turn.first("brand") or asks_more) and (those := asked_again(talked, text, in_stock)):
-        return Meant(those)
+        return Meant(those, sign=Sign.AGAIN)
     cheaper = bool(talked and ASKS_CHEAPER.search(text))
     seen = (
         {in_hand.id} if in_hand and cheaper else {one.id for one in talked} | set(listed(tracker)) if others else set()
     )
     wanted = await _wanted(turn, talked, others)
+    told = Sign.SHELF if turn.names_goods or asks_more else Sign.WORDS
     if (
         wanted
         and (described := await _described(wanted, in_stock, seen))
         and (described.exact or not (cheaper or others))
     ):
-        return described
+        return replace(described, sign=told)
     if talked and not shelves and (cheaper or others):
-        return Meant(talked[:PRODUCTS_SHOWN], nothing="cheaper" if cheaper else "else")
+        return Meant(talked[:PRODUCTS_SHOWN], nothing="cheaper" if cheaper else "else", sign=again)
     about_it = in_hand and turn.intent == "ask_product"
     if talked and wanted is None and not about_it and (narrower := await _narrower(turn, talked[0], in_stock)):
-        return narrower
+        return replace(narrower, sign=again)
     says_something = turn.first("mention") is None and bool(telling(text).strip())
     if says_something and (recognised := await _recognised(turn, talked, in_stock)):
-        return recognised
+        return replace(recognised, sign=told)
     if talked and turn.intent in ("ask_price", "ask_stock") and not telling(text).strip(" ?？"):
-        return Meant(talked[:PRODUCTS_SHOWN])
+        return Meant(talked[:PRODUCTS_SHOWN], sign=again)
     if talked and in_stock and _FRAGMENT.search(text):
-        return Meant(talked[:PRODUCTS_SHOWN], nothing="told")
-    return Meant([in_hand] if in_hand and not in_stock else [])
+        return Meant(talked[:PRODUCTS_SHOWN], nothing="told", sign=again)
+    return Meant([in_hand], sign=Sign.IN_HAND) if in_hand and not in_stock else Meant([])
 
 
 async def _narrower(turn: Turn, talked: ShopProduct, in_stock: bool) -> Meant | None:
@@ -228,7 +282,7 @@ async def _recognised(turn: Turn, talked: Sequence[ShopProduct], in_stock: bool)
         rest = rest.replace(name, " ")
     shelf = [one for one in live if one.category in shelves]
     pages: list[Object] = [{"id": one.id, "name": one.name, "attributes": one.attributes} for one in shelf]
-    kept, exact = narrowed(pages, rest)
+    kept, exact = await asyncio.to_thread(narrowed, pages, rest)
     for price in dict.fromkeys([budget, None]):
         products = [ShopProduct(one, one.attributes) for one in shelf if one.id in {page["id"] for page in kept}]
         products.sort(key=lambda one: (one.available <= 0, one.price_cents))
@@ -279,13 +333,13 @@ async def to_compare(tracker: Tracker, turn: Turn) -> list[ShopProduct]:
     found = await named_in_order(turn)
     if not found and len(set(turn.entities.get("category", ()))) == 1 and not turn.first("ordinal"):
         return ranked(await _shelf(str(turn.first("category"))), turn.question)[:COMPARED_AT_MOST]
-    if len(found) < 2 and not turn.text.startswith("/"):
+    if len(found) < 2 and not turn.tapped:
         found += [one for one in await _best_of_each(turn) if one.id not in {product.id for product in found}]
     shown = listed(tracker)
-    pointed = turn.pointed_at(shown)
+    pointed = [thing["id"] for thing in pointed_at(turn, Focus(tracker).listed("product"))]
     meant = [*(product.id for product in found if not pointed or product.name in turn.entities.get("product", ()))]
     meant += pointed
-    if len(meant) == 1 and (in_hand := tracker.get_slot("product_id")):
+    if len(meant) == 1 and (in_hand := Focus(tracker).at_hand("product")):
         meant.insert(0, in_hand)
     these = _THESE.search(turn.text)
     if len(set(meant)) < 2 and shown and (these or not meant):
@@ -319,7 +373,7 @@ async def named_in_order(turn: Turn) -> list[ShopProduct]:
 
 
 def _parts(turn: Turn) -> list[str]:
-    return [] if turn.text.startswith("/") else [part for part in _AND.split(turn.text) if telling(part).strip()]
+    return [] if turn.tapped else [part for part in _AND.split(turn.text) if telling(part).strip()]
 
 
 def _called(part: str, product: Product) -> int:
@@ -344,9 +398,9 @@ async def _best_of_each(turn: Turn) -> list[ShopProduct]:
 
 async def fits_in_question(tracker: Tracker, turn: Turn) -> tuple[ShopProduct, ShopProduct, Beside | None] | None:
     """ "它能用TB-35吗": what is spoken of, the other thing, and what goes with the former where that does not."""
-    if turn.text.startswith("/") or not _FITS.search(turn.text):
+    if turn.tapped or not _FITS.search(turn.text):
         return None
-    in_hand = tracker.get_slot("product_id")
+    in_hand = Focus(tracker).at_hand("product")
     pair = [*(await shop_products([in_hand]) if in_hand else []), *await named_in_order(turn)]
     pair = list({one.id: one for one in pair}.values())[-2:]
     if len(pair) < 2 or pair[0].live.category == pair[1].live.category:
@@ -376,18 +430,18 @@ async def _companions_on(main: ShopProduct, shelves: Sequence[str]) -> list[str]
 
 async def similar_in_question(tracker: Tracker, turn: Turn) -> Beside | None:
     """ "有没有类似的": None where the message asks for nothing of the kind."""
-    if turn.text.startswith("/") or not _SIMILAR.search(turn.text):
+    if turn.tapped or not _SIMILAR.search(turn.text):
         return None
-    talked = await named(turn) or (await before(tracker) if tracker.get_slot("product_id") else [])
+    talked = await named(turn) or (await before(tracker) if Focus(tracker).at_hand("product") else [])
     return Beside(talked[0], await substitutes(talked[0])) if talked else None
 
 
 async def companions_in_question(tracker: Tracker, turn: Turn) -> Beside | None:
     """ "能给这台相机用的电池": None where the message asks for nothing of the kind."""
-    if turn.text.startswith("/") or not _GOES_WITH.search(turn.text):
+    if turn.tapped or not _GOES_WITH.search(turn.text):
         return None
     shelves = list(map(str, turn.entities.get("category", ())))
-    mains = await named(turn) or [one for one in await before(tracker) if tracker.get_slot("product_id")]
+    mains = await named(turn) or (await before(tracker) if Focus(tracker).at_hand("product") else [])
     main = next((one for one in mains if turn.first("product") or not shelves or turn.first("mention")), None)
     main = main or next((one for one in mains if one.live.category in shelves), None)
     if main is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -212,7 +213,7 @@ class Found:
 
 
 async def read_wanted(base: GraphKnowledgeBase, turn: Turn) -> Wanted:
-    text = "" if turn.text.startswith("/") else turn.text
+    text = "" if turn.tapped else turn.text
     budget, rest = read_budget(text)
     brand = turn.first("brand")
     categories = tuple(dict.fromkeys(map(str, turn.entities.get("category", ()))))
@@ -226,6 +227,10 @@ async def read_wanted(base: GraphKnowledgeBase, turn: Turn) -> Wanted:
 async def categories_called(base: GraphKnowledgeBase, text: str) -> list[str]:
     """A category may be called by one end of its name: 平板 for 平板电脑."""
     names = [category["name"] for category in await base.get_objects("category", [], CATEGORIES)]
+    return await asyncio.to_thread(_called, names, text)
+
+
+def _called(names: Sequence[str], text: str) -> list[str]:
     ends = {name: {end for size in range(2, len(name) + 1) for end in (name[:size], name[-size:])} for name in names}
     said = telling(text)
     longest = max((len(end) for some in ends.values() for end in some if end in said), default=0)
@@ -235,7 +240,7 @@ async def categories_called(base: GraphKnowledgeBase, text: str) -> list[str]:
 async def search(base: GraphKnowledgeBase, wanted: Wanted, limit: int) -> Found:
     """What is wanted; where nothing is, as many of the words as can be had, and last of all another price."""
     shelf = await _find(base, wanted, None, (), SHELF)
-    words = telling_apart(wanted.text, shelf)
+    words = await asyncio.to_thread(telling_apart, wanted.text, shelf)
     for budget in dict.fromkeys([wanted.budget, None]):
         for kept in range(len(words), -1, -1):
             some = words[:kept]

@@ -1,185 +1,379 @@
-"""Return, exchange and refund: the after-sales form and the ticket that it ends in."""
+"""Return, exchange and refund: what must be known before a ticket is written, the ticket, and why there can be none."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
+from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType, SlotSet
+from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.forms import Slots, finish
+from bot.actions.conversation import Conversation, ask, confirmed, digest, key, problem
+from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import Listed, OrderForm, chosen, problem
-from bot.actions.tickets import goods_come_back
+from bot.actions.order_choice import OrderValidation
+from bot.actions.tickets import (
+    CANCELLABLE,
+    Button,
+    ask_to_confirm,
+    button,
+    goods_come_back,
+    ticket_values,
+    wish_button,
+)
 from bot.actions.turn import Turn
+from bot.actions.validation import Request
 from bot.actions.wording import Domain, day, line_title, rule_text, word, yuan
 from mall_adapter import (
     Decision,
+    MallError,
     NotAllowed,
+    NotFound,
     Order,
+    OrderStatus,
     Reason,
     Ticket,
     TicketExists,
     TicketKind,
     TicketRequest,
     Wish,
+    open_to,
 )
 
-BASICS = ("order_id", "phone_tail", "order_line", "ticket_kind", "reason")
-"""What every request needs; the decision table may ask for more."""
+INTENTS = {
+    TicketKind.RETURN: "request_return",
+    TicketKind.EXCHANGE: "request_exchange",
+    TicketKind.REFUND: "request_refund",
+}
+FAULTS = (Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.NOT_AS_DESCRIBED)
+"""Reasons that the shop answers for. One of them wins over what is said beside it ("不喜欢，还开胶了")."""
 
-FREE_TEXT = frozenset({"inform", "nlu_fallback", "complain", "report_problem", "out_of_scope", "chitchat"})
-"""Messages that may be a reason in the customer's own words; any other clear intent is a digression."""
+UNSENT = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, OrderStatus.SHIPPED)
+REASONS_UNSENT = (Reason.CHANGED_MIND, Reason.DISLIKE, Reason.WRONG_SIZE, Reason.LATE_DELIVERY)
+"""Reasons that are offered while nothing has arrived."""
 
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
-_KINDS = {
-    TicketKind.RETURN.value: re.compile(r"退货|return", re.IGNORECASE),
-    TicketKind.EXCHANGE.value: re.compile(r"换货|换一|换个|换新|exchange", re.IGNORECASE),
-    TicketKind.REFUND.value: re.compile(r"退款|退钱|refund", re.IGNORECASE),
-}
-_ALL = re.compile(r"全部|都(要|退|换)|所有|整单|一起|[两俩]个?都|both|all of")
+SAYS_SOMETHING = 2
+"""Characters, beside what is recognised, from which the customer's own words are worth keeping."""
+
+A_REASON = 4
+"""The same for words that are a reason by themselves though a value was recognised in them."""
+
+_NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
+_CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
 
-def request_of(slots: Slots) -> TicketRequest:
-    """The request that the slots describe. Raises KeyError or ValueError when the basics are not all there."""
-    line, opened = slots["order_line"], slots.get("opened")
-    choices = slots.get("order_lines") or []
+# ---- what the slots say
+
+
+def lines_of(slots: Mapping[str, Any]) -> list[str]:
+    """Ids of the lines that are meant; empty while they are not known."""
+    known: list[str] = [line["id"] for line in slots.get("order_lines") or []]
+    meant: Any = slots.get("order_line")
+    if meant == ALL_LINES:
+        return known
+    chosen: list[str] = meant if isinstance(meant, list) else [meant]
+    return chosen if set(chosen) <= set(known) else []
+
+
+def goods_in_request(slots: Mapping[str, Any]) -> str:
+    return "、".join(line["title"] for line in _chosen(slots))
+
+
+def _chosen(slots: Mapping[str, Any]) -> Listed:
+    meant = lines_of(slots)
+    return [line for line in slots.get("order_lines") or [] if line["id"] in meant]
+
+
+def size_wanted(slots: Mapping[str, Any]) -> str:
+    """Of the sizes that were named, the last that is not the one of the goods; of an exchange only."""
+    if slots.get("ticket_kind") != TicketKind.EXCHANGE:
+        return ""
+    own = set(re.findall(r"[a-z]+|[0-9.]+", goods_in_request(slots).lower()))
+    other = [size for size in slots.get("size") or [] if str(size).lower() not in own]
+    return str(other[-1]) if other else ""
+
+
+def pieces_wanted(slots: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many pieces of how many, where fewer are to go back than the one line has that the mall takes as a whole."""
+    chosen, wanted = _chosen(slots), slots.get("quantity")
+    if len(chosen) != 1 or not isinstance(wanted, int):
+        return None
+    bought = int(chosen[0]["pieces"])
+    return (wanted, bought) if 0 < wanted < bought else None
+
+
+def values_of(slots: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Exactly what would be written; None while something of it is unknown or the rules do not allow it."""
+    if not slots.get("decision") or not lines_of(slots):
+        return None
+    return {
+        "order_id": slots["order_id"],
+        "kind": slots["ticket_kind"],
+        "reason": slots["reason"],
+        "lines": lines_of(slots),
+        "opened": slots.get("opened"),
+        "note": slots.get("note") or "",
+        "size": size_wanted(slots),
+    }
+
+
+def request_of(slots: Mapping[str, Any], kind: str, reason: str, note: str = "") -> TicketRequest:
+    opened = slots.get("opened")
     return TicketRequest(
         order_id=slots["order_id"],
-        kind=TicketKind(slots["ticket_kind"]),
-        reason=Reason(slots["reason"]),
-        line_ids=tuple(choice["id"] for choice in choices) if line == ALL_LINES else (line,),
+        kind=TicketKind(kind),
+        reason=Reason(reason),
+        line_ids=tuple(lines_of(slots)),
         opened=None if opened is None else opened == "yes",
-        note=slots.get("note") or "",
+        note=note,
     )
-
-
-def goods_in_request(slots: Slots) -> str:
-    line, choices = slots.get("order_line"), slots.get("order_lines") or []
-    return "、".join(choice["title"] for choice in choices if line in (ALL_LINES, choice["id"]))
-
-
-class AfterSalesForm(OrderForm):
-    """The missing ones of ``BASICS`` first, then what the mall's rules still have to know, then the confirmation."""
-
-    form = "after_sales_form"
-    submit = "action_create_return_ticket"
-    starts = {  # noqa: RUF012
-        "request_return": {"ticket_kind": TicketKind.RETURN.value},
-        "request_exchange": {"ticket_kind": TicketKind.EXCHANGE.value},
-        "request_refund": {"ticket_kind": TicketKind.REFUND.value},
-        "report_problem": {},
-    }
-    wish = Wish.RETURN
-    of_order = ("order_line", "order_lines", "opened", "decision")
-    holds = (*OrderForm.holds, *of_order, "ticket_kind", "reason", "note")
-    changeable = ("reason", "order_id", "ticket_kind", "order_line")
-
-    def needs(self, slots: Slots) -> list[str]:
-        decision = slots.get("decision") or {"allowed": True, "missing_facts": ()}
-        if not decision["allowed"] and not decision["missing_facts"]:
-            return list(BASICS)  # nothing more to ask: the action that follows says why
-        return [*BASICS, *decision["missing_facts"], "confirm"]
-
-    def mentions(self, turn: Turn, slots: Slots) -> Slots:
-        found = super().mentions(turn, slots)
-        for name in ("reason", "opened"):
-            if value := turn.first(name):
-                found[name] = value
-        if turn.intent == "correct" and not found:  # "不对，我是要退款": another kind than before
-            kinds = [kind for kind, words in _KINDS.items() if words.search(turn.text)]
-            found.update({"ticket_kind": kinds[-1]} if kinds else {})
-        known = slots.get("order_lines") or []
-        if (line := turn.first("order_line")) in {ALL_LINES, *(choice["id"] for choice in known)}:
-            found["order_line"] = line
-        return found
-
-    def answer(self, asked: str, turn: Turn, slots: Slots) -> Slots:
-        if asked == "order_line":
-            return self._line(turn, slots)
-        if asked == "reason":
-            return self._reason(turn)
-        if asked == "opened":
-            if value := turn.first("opened"):
-                return {"opened": value}
-            return {} if turn.yes is None else {"opened": "yes" if turn.yes else "no"}
-        return super().answer(asked, turn, slots)
-
-    @staticmethod
-    def _line(turn: Turn, slots: Slots) -> Slots:
-        choices: Listed = slots.get("order_lines") or []
-        if _ALL.search(turn.text.lower()):
-            return {"order_line": ALL_LINES}
-        named = turn.first("order_line") or chosen(turn, choices, "line")
-        return {"order_line": named} if named in {ALL_LINES, *(choice["id"] for choice in choices)} else {}
-
-    @staticmethod
-    def _reason(turn: Turn) -> Slots:
-        if (value := turn.first("reason")) in set(Reason):
-            return {"reason": value}
-        values = turn.entities.keys() - {"language", "product", "brand", "category", "mention"}
-        own_words = turn.text.strip()[:NOTE_CHARACTERS]
-        unclear = turn.intent in FREE_TEXT or not turn.clear
-        if not values and unclear and len(own_words) > 1 and re.search(r"\w", own_words):
-            return {"reason": Reason.OTHER.value, "note": own_words}
-        return {}
-
-    async def accept(self, order: Order, slots: Slots, tracker: Tracker) -> None:
-        free = [line for line in order.lines if line.open_ticket_id is None]
-        if not free:
-            taken = problem("order_has_ticket", f"{order.id}|{order.lines[0].open_ticket_id}")
-            slots.update(taken, order_id=None, phone_tail=None)
-            return
-        slots["order_lines"] = [{"kind": "line", "id": line.id, "title": line_title(line)} for line in free]
-        if len(free) == 1:
-            slots["order_line"] = free[0].id
-
-    async def settle(self, found: Slots, slots: Slots, turn: Turn, tracker: Tracker) -> None:
-        if "reason" in found and found["reason"] not in set(Reason):
-            del found["reason"]
-        if found.get("reason") and "note" not in found:
-            slots["note"] = None
-        if found.keys() & {"order_line", "ticket_kind", "reason", "opened"}:
-            slots["decision"] = None
-        await super().settle(found, slots, turn, tracker)
-        if slots.get("order_line") is None and slots.get("order_lines") and slots.get("phone_tail"):
-            named = (
-                chosen(turn, slots["order_lines"], "line") if turn.first("ordinal") or turn.first("product") else None
-            )
-            slots["order_line"] = named
-        await self._decide(slots, tracker)
-
-    async def _decide(self, slots: Slots, tracker: Tracker) -> None:
-        """Asks the mall's rules as soon as the basics are known."""
-        if slots.get("decision") or any(slots.get(name) is None for name in BASICS):
-            return
-        try:
-            decision = await (await get_mall()).assess(tracker.sender_id, request_of(slots))
-        except TicketExists as error:
-            taken = problem("order_has_ticket", f"{error.ticket.order_id}|{error.ticket.id}")
-            slots.update(dict.fromkeys(self.of_order), order_id=None, phone_tail=None, **taken)
-            return
-        slots["decision"] = decision_slot(decision)
-
-    def reopen(self, changed: str, slots: Slots) -> None:
-        super().reopen(changed, slots)
-        slots.update(decision=None)
-        if changed == "reason":
-            slots["note"] = None
 
 
 def decision_slot(decision: Decision) -> dict[str, Any]:
     return {
-        "allowed": decision.allowed,
         "rule": decision.rule,
         "freight_payer": decision.freight_payer.value,
         "handling_days": decision.handling_days,
         "refund_cents": decision.refund_cents,
-        "missing_facts": list(decision.missing_facts),
     }
+
+
+# ---- what the customer says
+
+
+def lines_meant(turn: Turn, lines: Sequence[Mapping[str, str]]) -> list[str]:
+    """Ids of the lines that the message names: by product or shelf, else by brand, or all of them."""
+    for kinds in (("product", "category"), ("brand",)):
+        names = [str(value).lower() for kind in kinds for value in turn.entities.get(kind, ())]
+        titles = {line["id"]: (line["title"].lower(), line["category"].lower()) for line in lines}
+        if named := [one for one, (name, shelf) in titles.items() if any(n in name or n == shelf for n in names)]:
+            return named
+    everything = "all" in turn.acts and "negation" not in turn.acts
+    return [line["id"] for line in lines] if everything else []
+
+
+def own_words(turn: Turn) -> str:
+    return " ".join(turn.without(*_NUMBERS).split())[:NOTE_CHARACTERS]
+
+
+def words_of_reason(turn: Turn) -> str:
+    """The clauses in which a recognised reason stands, where they say more than it."""
+    reasons = [span for span in turn.spans if span["entity"] == "reason"]
+    clauses = [
+        clause
+        for clause in _CLAUSE.finditer(turn.text)
+        if any(clause.start() < span["end"] and span["start"] < clause.end() for span in reasons)
+    ]
+    if not clauses:
+        return ""
+    start, end = clauses[0].start(), clauses[-1].end()
+    covered = {place for span in turn.spans for place in range(span["start"], span["end"])}
+    more = [c for place, c in enumerate(turn.text[start:end], start) if place not in covered and c.isalnum()]
+    return turn.text[start:end][:NOTE_CHARACTERS] if len(more) >= SAYS_SOMETHING else ""
+
+
+def asked_last(request: Request, slot: str) -> bool:
+    """Whether the message follows the question for ``slot``."""
+    conversation = Conversation.of(request.tracker)
+    return conversation.top.get("asked") == slot and conversation.top.get("asked_in", 0) >= conversation.turn - 1
+
+
+def turns_of(request: Request) -> Iterator[Turn]:
+    """The customer's messages of this request, the last first: goods may be named before their order is known."""
+    yield request.turn
+    conversation = Conversation.of(request.tracker)
+    began = int(conversation.top.get("began") or conversation.turn)
+    yield from islice(Turn.earlier(request.tracker), max(0, conversation.turn - began))
+
+
+class ValidateAfterSales(OrderValidation):
+    flow = "after_sales"
+    of_order = ("order_line", "order_lines", "several_lines", "opened", "quantity", "decision", "needs_opened")
+    depends: ClassVar[dict[str, tuple[str, ...]]] = {"reason": ("note",)}
+
+    async def accept(self, order: Order, request: Request) -> None:
+        lines: Listed = [
+            {
+                "kind": "line",
+                "id": line.id,
+                "title": line_title(line),
+                "category": line.category,
+                "pieces": str(line.quantity),
+            }
+            for line in order.lines
+        ]
+        taken = {line.id: line.open_ticket_id for line in order.lines if line.open_ticket_id}
+        named = next((meant for turn in turns_of(request) if (meant := lines_meant(turn, lines))), [])
+        if len(taken) == len(lines) or (named and set(named) <= set(taken)):
+            ticket = max(ticket for line, ticket in taken.items() if line in (named or taken))
+            request.set(refusal={"name": "order_has_ticket", "ticket": ticket, "order": order.id})
+            return
+        free = [line for line in lines if line["id"] not in taken]
+        request.set(order_lines=free, several_lines=len(free) > 1)
+
+    # ---- values, one by one
+
+    async def validate_ticket_kind(self, value: Any, request: Request) -> None:
+        request.set(ticket_kind=_known(value, TicketKind) or request.get("ticket_kind"))
+
+    async def validate_reason(self, value: Any, request: Request) -> None:
+        if isinstance(value, dict):
+            value = Reason.OTHER.value if len(request.turn.rest) >= SAYS_SOMETHING else None
+        if reason := _known(value, Reason):
+            request.set(reason=reason)
+        else:
+            request.set(**problem("reason", "unusable"))
+
+    async def validate_opened(self, value: Any, request: Request) -> None:
+        told = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+        request.set(opened=_known(told, ("yes", "no")) or request.get("opened"))
+
+    async def validate_size(self, value: Any, request: Request) -> None:
+        request.set(size=[str(size) for size in request.turn.entities.get("size", [value])])
+
+    async def validate_quantity(self, value: Any, request: Request) -> None:
+        """The smallest number that is named: "买了 3 件退 1 件" is about one."""
+        told = [int(count) for count in request.turn.entities.get("quantity", [value]) if str(count).isdecimal()]
+        request.set(quantity=min(told, default=None))
+
+    async def validate_order_line(self, value: Any, request: Request) -> None:
+        lines: Listed = request.get("order_lines") or []
+        turn, known = request.turn, {line["id"] for line in lines}
+        if isinstance(value, str):
+            meant = list(known) if value == ALL_LINES else [value]
+        else:
+            pointed = [line["id"] for line in pointed_at(turn, lines)]
+            meant = pointed or lines_meant(turn, lines)
+            if not meant and len(alike := like(turn.without(*_NUMBERS), lines)) == 1:
+                meant = [alike[0]["id"]]
+        if meant and set(meant) <= known:
+            self._choose(meant, request)
+        elif lines:
+            request.set(**problem("order_line", "line_not_among", own_words(turn)))
+
+    # ---- what follows from them
+
+    async def complete(self, request: Request) -> None:
+        self._tidy(request)
+        request.clear("refusal")
+        await super().complete(request)
+        self._keep_words(request)
+        request.set(decision=None, needs_opened=False)
+        if request.get("proved") and not request.get("refusal"):
+            await self._as_before(request)
+            self._find_lines(request)
+            await self._decide(request)
+
+    @staticmethod
+    def _tidy(request: Request) -> None:
+        """What an intent or a button told at the start has not been looked at yet."""
+        for slot, known in (("ticket_kind", TicketKind), ("reason", Reason), ("opened", ("yes", "no"))):
+            request.set(**{slot: _known(request.get(slot), known)})
+
+    @staticmethod
+    def _keep_words(request: Request) -> None:
+        """The reason in the customer's own words, beside a recognised one too where they say more."""
+        turn, asked = request.turn, asked_last(request, "reason")
+        named = [reason for reason in turn.entities.get("reason", ()) if _known(reason, Reason)]
+        if turn.tapped:
+            return
+        if request.get("reason") in named:
+            request.set(reason=next((reason for reason in named if reason in FAULTS), named[0]))
+            more = len(turn.rest) >= SAYS_SOMETHING
+            if note := (own_words(turn) if more else "") if asked else words_of_reason(turn):
+                request.set(note=note)
+        elif isinstance(request.heard.get("reason"), dict) and request.get("reason") == Reason.OTHER:
+            request.set(note=own_words(turn))
+        elif asked and request.get("reason") is None and "question" not in turn.acts:
+            # "买了 2 个，老婆也买了": the number was heard, and the words around it are the answer
+            beside = request.heard.keys() and request.heard.keys() <= {"quantity", "size", "opened"}
+            if beside and len(turn.rest) >= A_REASON:
+                request.set(reason=Reason.OTHER.value, note=own_words(turn))
+
+    @staticmethod
+    def _choose(meant: Sequence[str], request: Request) -> None:
+        known = [line["id"] for line in request.get("order_lines") or []]
+        chosen = [line for line in known if line in meant]
+        several = ALL_LINES if chosen == known else chosen
+        request.set(order_line=chosen[0] if len(chosen) == 1 else several)
+
+    async def _as_before(self, request: Request) -> None:
+        """What was taken back a moment ago to be asked for otherwise: the goods and the reason are the same."""
+        written, conversation = request.focus.written, Conversation.of(request.tracker)
+        same = written.get("flow") == "cancel_ticket" and written.get("order") == request.get("order_id")
+        if not same or conversation.top.get("began") != conversation.turn:
+            return
+        try:
+            ticket = await (await get_mall()).ticket(request.sender, written["id"])
+        except NotFound:  # the account is another's now
+            return
+        if request.get("reason") is None:
+            request.set(reason=ticket.reason.value)
+        if request.get("order_line") is None and not lines_meant(request.turn, request.get("order_lines") or []):
+            self._choose(ticket.line_ids, request)
+
+    def _find_lines(self, request: Request) -> None:
+        """The lines that need not be asked for: the only one, those named at any time, as many as were counted."""
+        lines: Listed = request.get("order_lines") or []
+        if not lines_of(request.slots):
+            request.clear("order_line")
+        if request.get("order_line") is not None or (request.get("problem") or {}).get("slot") == "order_line":
+            return
+        changing = "change" in (request.tracker.get_slot("heard") or {})
+        turns: Iterable[Turn] = (request.turn,) if changing else turns_of(request)
+        named = next((meant for turn in turns if (meant := lines_meant(turn, lines))), [])
+        everything = request.get("quantity") == sum(int(line["pieces"]) for line in lines)
+        if len(lines) == 1 or (everything and not named):
+            named = [line["id"] for line in lines]
+        if named:
+            self._choose(named, request)
+
+    async def _decide(self, request: Request) -> None:
+        """Asks the mall's rules, and again whenever something has changed."""
+        if not lines_of(request.slots):
+            return
+        kind, reason = request.get("ticket_kind"), request.get("reason")
+        try:
+            if not (kind and reason):
+                decision = await self._refused_anyway(request)
+            else:
+                decision = await (await get_mall()).assess(request.sender, request_of(request.slots, kind, reason))
+        except TicketExists as error:
+            request.set(refusal={"name": "order_has_ticket", "ticket": error.ticket.id, "order": error.ticket.order_id})
+            return
+        if decision is None:
+            return
+        if decision.allowed:
+            request.set(decision=decision_slot(decision))
+        elif "opened" in decision.missing_facts and request.get("opened") is None:
+            request.set(needs_opened=True)
+        else:
+            request.set(refusal={"name": "not_allowed", "rule": decision.rule, "order": request.get("order_id")})
+
+    @staticmethod
+    async def _refused_anyway(request: Request) -> Decision | None:
+        """The refusal that no answer to what is still open could change: one rule says no to all of them."""
+        kinds = [request.get("ticket_kind")] if request.get("ticket_kind") else list(TicketKind)
+        reasons = [request.get("reason")] if request.get("reason") else sorted(Reason, key=lambda r: r not in FAULTS)
+        mall, first = await get_mall(), None
+        for kind, reason in product(kinds, reasons):
+            decision = await mall.assess(request.sender, request_of(request.slots, kind, reason))
+            if decision.allowed or decision.missing_facts or (first and decision.rule != first.rule):
+                return None
+            first = decision
+        return first
+
+
+def _known(value: Any, values: Iterable[str]) -> str | None:
+    return str(value) if isinstance(value, str) and value in tuple(values) else None
+
+
+# ---- questions
 
 
 class AskOrderLine(Action):
@@ -187,69 +381,133 @@ class AskOrderLine(Action):
         return "action_ask_order_line"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        everything = {"id": ALL_LINES, "title": word(tracker, domain, "whole_order")}
-        choices = [*(tracker.get_slot("order_lines") or []), everything]
-        buttons = [{"title": c["title"], "payload": f'/inform{{"order_line": "{c["id"]}"}}'} for c in choices]
-        dispatcher.utter_message(response="utter_ask_order_line", buttons=buttons)
+        lines: Listed = tracker.get_slot("order_lines") or []
+        buttons = [button(line["title"], "inform", order_line=line["id"]) for line in lines]
+        buttons.append(button(word(tracker, domain, "whole_order"), "inform", order_line=ALL_LINES))
+        shown = "\n".join(f"{place}. {line['title']}" for place, line in enumerate(lines, 1))
+        ask(dispatcher, tracker, domain, "order_line", lines=shown, buttons=[*buttons, *_person(tracker, domain)])
+        return Focus(tracker).on_list(lines).events()
+
+
+class AskReason(Action):
+    def name(self) -> str:
+        return "action_ask_reason"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        reasons: list[Reason] = [reason for reason in Reason if reason is not Reason.OTHER]
+        order_id = tracker.get_slot("order_id")
+        try:
+            order = await (await get_mall()).order(tracker.sender_id, str(order_id))
+            if order.status in UNSENT and not any(parcel.status == "lost" for parcel in order.shipments):
+                reasons = list(REASONS_UNSENT)
+        except MallError:
+            pass  # the question can be asked all the same
+        if Conversation.of(tracker).attempt > 1:
+            reasons.append(Reason.OTHER)
+        buttons = [button(word(tracker, domain, reason), "inform", reason=reason.value) for reason in reasons]
+        ask(dispatcher, tracker, domain, "reason", buttons=[*buttons, *_person(tracker, domain)])
         return []
+
+
+def _person(tracker: Tracker, domain: Domain) -> list[Button]:
+    """At the last time of asking."""
+    return [wish_button(tracker, domain, "human_handoff")] if Conversation.of(tracker).attempt > 2 else []
 
 
 class AskConfirmTicket(Action):
     def name(self) -> str:
-        return "action_ask_after_sales_form_confirm"
+        return "action_ask_confirm_ticket"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        decision, reason = tracker.slots["decision"], tracker.slots["reason"]
-        cents = decision["refund_cents"]
-        dispatcher.utter_message(
-            response="utter_ask_confirm_ticket",
-            kind=word(tracker, domain, tracker.slots["ticket_kind"]),
-            goods=goods_in_request(tracker.slots),
-            order_id=tracker.slots["order_id"],
-            reason=tracker.get_slot("note") or word(tracker, domain, reason),
+        slots = tracker.slots
+        if (values := values_of(slots)) is None:
+            return []
+        decision, part = slots["decision"], pieces_wanted(slots)
+        cents, size = decision["refund_cents"], size_words(tracker, domain, values)
+        reason = word(tracker, domain, values["reason"])
+        buttons = [
+            button(word(tracker, domain, "submit"), "affirm", summary=digest(values)),
+            button(word(tracker, domain, "change"), "deny"),
+            button(word(tracker, domain, "give_up"), "stop"),
+        ]
+        if part:
+            buttons.append(wish_button(tracker, domain, "human_handoff"))
+        return ask_to_confirm(
+            dispatcher,
+            tracker,
+            domain,
+            "utter_ask_confirm_ticket",
+            values,
+            kind=word(tracker, domain, values["kind"]),
+            goods=goods_in_request(slots),
+            order_id=values["order_id"],
+            size=word(tracker, domain, "beside").format(text=size) if size else "",
+            reason=_reason_words(tracker, domain, values["note"], values["reason"], reason),
             money=word(tracker, domain, "refund_amount").format(amount=yuan(cents)) if cents else "",
+            amount=word(tracker, domain, "refund_beside").format(amount=yuan(cents)) if cents else "",
             freight=word(tracker, domain, f"freight_{decision['freight_payer']}"),
+            hints="".join(f"{hint}\n" for hint in _hints(tracker, domain, values, part)),
             days=decision["handling_days"],
+            buttons=buttons,
         )
-        return []
+
+
+def _reason_words(tracker: Tracker, domain: Domain, note: str, reason: str, named: str) -> str:
+    if not note or reason == Reason.OTHER:
+        return note or named
+    return named + word(tracker, domain, "beside").format(text=note)
+
+
+def _hints(tracker: Tracker, domain: Domain, values: dict[str, Any], part: tuple[int, int] | None) -> Iterator[str]:
+    """What must be said before a yes: that more goes back than is wanted; that the size wanted is not known."""
+    if part:
+        wanted, bought = part
+        yield word(tracker, domain, f"whole_line_{values['kind']}").format(wanted=wanted, bought=bought)
+    if values["kind"] == TicketKind.EXCHANGE and values["reason"] == Reason.WRONG_SIZE and not values["size"]:
+        yield word(tracker, domain, "size_unknown")
+
+
+def size_words(tracker: Tracker, domain: Domain, values: Mapping[str, Any]) -> str:
+    """ "想换 43码"; empty where the note says it already."""
+    size = values["size"]
+    if not size or size in values["note"]:
+        return ""
+    return word(tracker, domain, f"wants_{size}" if size in ("larger", "smaller") else "wants_size").format(size=size)
+
+
+# ---- the write
 
 
 class CreateReturnTicket(Action):
-    """Writes the ticket that was confirmed, or says why there will be none."""
-
     def name(self) -> str:
         return "action_create_return_ticket"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        form = AfterSalesForm()
-        if tracker.get_slot("confirm") is not True:
-            await refuse(dispatcher, tracker, domain, tracker.slots["decision"]["rule"])
-            return finish(form, dispatcher, tracker, domain)
+        values = values_of(tracker.slots)
+        if values is None or not confirmed(tracker, values):
+            return []
+        note = " ".join(filter(None, (values["note"], size_words(tracker, domain, values))))
+        request = request_of(tracker.slots, values["kind"], values["reason"], note)
         try:
             ticket = await (await get_mall()).create_ticket(
-                tracker.sender_id, request_of(tracker.slots), idempotency_key=tracker.slots["request_key"]
+                tracker.sender_id, request, idempotency_key=key(tracker, values)
             )
         except NotAllowed as error:  # the rules or the clock moved on between the summary and the yes
-            await refuse(dispatcher, tracker, domain, error.decision.rule)
-            return finish(form, dispatcher, tracker, domain)
+            return await say_refused(dispatcher, tracker, domain, error.decision.rule)
         except TicketExists as error:
-            dispatcher.utter_message(response="utter_ticket_exists", ticket_id=error.ticket.id)
-            return [SlotSet("order_id", None), *finish(form, dispatcher, tracker, domain)]
+            return say_has_ticket(dispatcher, tracker, domain, error.ticket)
+        except MallError:
+            dispatcher.utter_message(
+                response="utter_ticket_not_written",
+                buttons=[
+                    wish_button(tracker, domain, "ticket_status", order_id=values["order_id"]),
+                    wish_button(tracker, domain, "human_handoff"),
+                ],
+            )
+            return []
         say_created(dispatcher, tracker, domain, ticket)
-        return [
-            SlotSet("order_id", None),
-            SlotSet("last_ticket", ticket.id),
-            *finish(form, dispatcher, tracker, domain),
-        ]
-
-
-async def refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> None:
-    dispatcher.utter_message(
-        response="utter_ticket_refused",
-        goods=goods_in_request(tracker.slots),
-        kind=word(tracker, domain, tracker.slots["ticket_kind"]),
-        rule=await rule_text(tracker, domain, rule),
-    )
+        focus = Focus(tracker).wrote("after_sales", ticket.id, ticket.order_id)
+        return focus.on("ticket", ticket.id).on("order", ticket.order_id).events()
 
 
 def say_created(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket) -> None:
@@ -262,3 +520,90 @@ def say_created(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Doma
         due=day(tracker, ticket.due_on),
         next_step=word(tracker, domain, f"next_step_{step}"),
     )
+
+
+# ---- why there is none
+
+
+class RefuseAfterSales(Action):
+    def name(self) -> str:
+        return "action_refuse_after_sales"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        refusal: Mapping[str, str] = tracker.get_slot("refusal") or {}
+        if ticket_id := refusal.get("ticket"):
+            ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
+            return say_has_ticket(dispatcher, tracker, domain, ticket)
+        return await say_refused(dispatcher, tracker, domain, str(refusal.get("rule")))
+
+
+def say_has_ticket(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket
+) -> list[EventType]:
+    """Which ticket, where it stands, and what can be done. Another kind needs the ticket to be taken back first."""
+    wanted = tracker.get_slot("ticket_kind")
+    open_to_change = ticket.status in CANCELLABLE
+    response = "order_has_ticket" if open_to_change else "order_ticket_done"
+    if open_to_change and wanted and wanted != ticket.kind:
+        response = "order_has_other_ticket"
+    buttons = [button(word(tracker, domain, "see_progress"), "ticket_status", ticket_id=ticket.id)]
+    if open_to_change:
+        buttons.append(button(word(tracker, domain, "withdraw_it"), "cancel_ticket", ticket_id=ticket.id))
+    dispatcher.utter_message(
+        response=f"utter_{response}",
+        wish=word(tracker, domain, wanted or "after_sales"),
+        buttons=[*buttons, *_ways_out(tracker, domain)],
+        **ticket_values(tracker, domain, ticket),
+    )
+    return Focus(tracker).on("ticket", ticket.id).on("order", ticket.order_id).events()
+
+
+async def say_refused(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> list[EventType]:
+    """The reason of the rules, and the steps that they would allow."""
+    slots = tracker.slots
+    dispatcher.utter_message(
+        response="utter_ticket_refused",
+        goods=goods_in_request(slots),
+        kind=word(tracker, domain, slots.get("ticket_kind") or "after_sales"),
+        rule=await rule_text(tracker, domain, rule),
+        buttons=[*await _allowed_steps(tracker, domain), *_ways_out(tracker, domain)],
+    )
+    return Focus(tracker).on("order", slots["order_id"]).events()
+
+
+async def _allowed_steps(tracker: Tracker, domain: Domain) -> list[Button]:
+    """What can be had for these goods instead: the order cancelled, another kind, or this one for a fault."""
+    mall, slots = await get_mall(), tracker.slots
+    order = await mall.order(tracker.sender_id, slots["order_id"])
+    same: dict[str, str] = {"order_id": order.id}
+    if open_to(order, Wish.CANCEL):
+        return [wish_button(tracker, domain, "cancel_order", **same)]
+    if isinstance(line := slots.get("order_line"), str):
+        same["order_line"] = line
+    kind, reason = slots.get("ticket_kind"), slots.get("reason")
+
+    async def allowed(other_kind: str, other_reason: str) -> bool:
+        try:
+            decision = await mall.assess(tracker.sender_id, request_of(slots, other_kind, other_reason))
+        except MallError:
+            return False
+        return decision.allowed or bool(decision.missing_facts)
+
+    steps: list[Button] = []
+    told = {"reason": reason} if reason else {}
+    for other, intent in INTENTS.items():
+        if other != kind and await allowed(other, reason or Reason.CHANGED_MIND):
+            steps.append(wish_button(tracker, domain, intent, **same, **told))
+    if reason not in FAULTS and await allowed(kind or TicketKind.RETURN, Reason.QUALITY):
+        name, fault = word(tracker, domain, "has_a_fault"), {"reason": Reason.QUALITY.value}
+        steps.append(button(name, "report_problem", **fault, **same, **({"ticket_kind": kind} if kind else {})))
+    return steps
+
+
+def _ways_out(tracker: Tracker, domain: Domain) -> list[Button]:
+    """Another order of the same wish, and a person. The order stays at hand: "还是换货" is about it."""
+    intent = INTENTS.get(tracker.get_slot("ticket_kind"), INTENTS[TicketKind.RETURN])
+    return [
+        button(word(tracker, domain, "change_order_id"), intent, change="order_id"),
+        wish_button(tracker, domain, "human_handoff"),
+    ]

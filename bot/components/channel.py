@@ -2,7 +2,8 @@
 
 ``POST /webhooks/gateway/webhook`` ``{"sender", "text", "message_id"}`` →
 200 ``{"messages": [{"text"?, "buttons"?: [{"title", "payload"}], "image"?, "custom"?}],
-"understood": {"intent", "confidence", "worry"}}`` · 400 bad request · 503 the turn was not completed and not saved.
+"understood": {"intent", "confidence", "worry", "topic"?, "also"?}}`` · 400 bad request · 503 the turn was not completed
+and not saved.
 ``GET /webhooks/gateway/health`` → 200 when a model is loaded and the tracker store answers, else 503.
 
 The same ``message_id`` may be sent again: a turn that had been saved is not run a second time, its answer is read back.
@@ -11,10 +12,11 @@ The same ``message_id`` may be sent again: a turn that had been saved is not run
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +31,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.components.action_server import TurnAbandoned
-from bot.components.clauses import requests_of
+from bot.components.clauses import in_words, readable, requests_of
 from bot.components.text import visible
 
 logger = logging.getLogger(__name__)
@@ -38,8 +40,6 @@ TURN_SECONDS = 45.0
 """Longest turn; shorter than the 60 s after which Rasa gives a conversation's lock to the next message."""
 
 WORRIES = frozenset({"worry_delivery", "complain"})
-PART = "#"
-"""Stands before the number of a further request in its message id."""
 
 _ID = re.compile(r"[!-~]{1,200}")
 
@@ -141,51 +141,69 @@ async def _answer(agent: Agent, inbound: Inbound) -> HTTPResponse:
 
 
 async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
-    """What ``MessageProcessor.handle_message`` does, with the tracker fetched once and the message parsed once."""
+    """What ``MessageProcessor.handle_message`` does, with the tracker fetched once and no words parsed twice."""
     answer = Answer(inbound.sender)
     tracker = await processor.fetch_tracker_and_update_session(inbound.sender, answer)
     if recorded := _recorded(tracker, inbound.message_id):
         return recorded
-    words = await _words_or_payload(processor, tracker, inbound)
-    understood: list[dict[str, Any]] = []
-    for part, text in enumerate(await _requests(processor, tracker, words) or [words]):
-        message = UserMessage(
-            text,
-            answer,
-            inbound.sender,
-            input_channel=GatewayInput.name(),
-            message_id=f"{inbound.message_id}{PART}{part}" if part else inbound.message_id,
-            metadata={"part": part} if part else None,
-        )
-        message.parse_data = await processor.parse_message(message, tracker)
-        understood.append(message.parse_data)
-        await processor._handle_message_with_tracker(message, tracker)
-        tracker = await processor.run_action_extract_slots(answer, tracker)
-        await processor._run_prediction_loop(answer, tracker)
+    message = UserMessage(
+        await _words_or_payload(processor, tracker, inbound),
+        answer,
+        inbound.sender,
+        input_channel=GatewayInput.name(),
+        message_id=inbound.message_id,
+    )
+    message.parse_data = await _understand(processor, tracker, message)
+    await processor._handle_message_with_tracker(message, tracker)
+    tracker = await processor.run_action_extract_slots(answer, tracker)
+    await processor._run_prediction_loop(answer, tracker)
+    if processor.is_action_limit_reached(tracker, processor.should_predict_another_action(tracker.latest_action_name)):
+        # Rasa has broken off without an action_listen: saved, the conversation would be silent for good
+        raise TurnAbandoned("it took more actions than a turn may have")
     if not answer.said and not tracker.is_paused():
         raise TurnAbandoned("the bot had nothing to say")
     await processor.save_tracker(tracker)
-    return {"messages": public(answer.said), "understood": _understood(*understood)}
+    return {"messages": public(answer.said), "understood": _understood(message.parse_data)}
 
 
-async def _requests(processor: MessageProcessor, tracker: DialogueStateTracker, text: str) -> Sequence[str]:
-    """The different requests of one message, if it holds several; a payload holds one."""
-    if text.startswith("/"):
-        return ()
+async def _understand(
+    processor: MessageProcessor, tracker: DialogueStateTracker, message: UserMessage
+) -> dict[str, Any]:
+    """The parse of the whole message, as the policy and the actions find it in ``latest_message``, and beside it
 
-    async def read(clause: str) -> tuple[str, float]:
-        intent = (await processor.parse_message(UserMessage(clause), tracker))["intent"]
+    ``parts``: the parses of its requests, each with its own text, when there are several. The intent is the first's.
+    ``worry``: the probability that the customer worries or complains, the highest of the message and its clauses.
+    ``acts``: none for a payload, which no component has read.
+    """
+    whole: dict[str, Any] = await processor.parse_message(message, tracker)
+    parsed = {message.text: whole}
+
+    async def read(text: str) -> dict[str, Any]:
+        if text not in parsed:
+            parsed[text] = await processor.parse_message(UserMessage(text), tracker)
+        return parsed[text]
+
+    async def intent_of(text: str) -> tuple[str, float]:
+        intent = (await read(text))["intent"]
         return intent["name"], intent["confidence"]
 
-    return await requests_of(text, read)
+    parts: list[dict[str, Any]] = []
+    if not message.text.startswith("/"):
+        for clause in readable(message.text):
+            await read(clause)
+        parts = [await read(text) for text in await requests_of(message.text, intent_of)]
+    intent = parts[0]["intent"] if parts else whole["intent"]
+    return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": max(map(_worry, parsed.values()))}
+
+
+def _worry(parse_data: dict[str, Any]) -> float:
+    ranking = parse_data.get("intent_ranking") or []
+    return min(1.0, sum(_probability(guess.get("confidence")) for guess in ranking if guess.get("name") in WORRIES))
 
 
 async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateTracker, inbound: Inbound) -> str:
-    """The text for Rasa, which takes what begins with "/" for an intent with entities.
-
-    Only the payload of a button that was shown in this conversation, in an earlier session too, may be one. In words
-    the slash becomes a full-width one, after invisible marks as well, which Rasa would not look behind today.
-    """
+    """The text for Rasa: a payload only if a button with it was shown in this conversation, in an earlier session too,
+    else words."""
     if not visible(inbound.text).startswith("/"):
         return inbound.text
     payload = inbound.text.strip()
@@ -194,70 +212,88 @@ async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateT
     everything = await processor.tracker_store.retrieve_full_tracker(inbound.sender)
     if everything is not None and payload in _offered(everything.events):
         return payload
-    return inbound.text.replace("/", "／", 1)
+    return in_words(inbound.text)
 
 
 def _offered(events: Iterable[Event]) -> set[str]:
     shown = (event.data.get("buttons") or [] for event in events if isinstance(event, BotUttered))
-    return {button["payload"] for buttons in shown for button in buttons if button.get("payload")}
+    return {button["payload"] for buttons in shown for button in buttons if _well_made(button.get("payload"))}
+
+
+def _well_made(payload: object) -> bool:
+    """Whether its values are strings, as the actions expect; Rasa would hand them anything that JSON can say."""
+    if not isinstance(payload, str):
+        return False
+    _, brace, rest = payload.partition("{")
+    try:
+        values = json.loads(brace + rest) if brace else {}
+    except ValueError:
+        return False
+    return isinstance(values, dict) and all(isinstance(value, str) for value in values.values())
 
 
 def _recorded(tracker: DialogueStateTracker, message_id: str) -> dict[str, Any] | None:
     """The reply of a turn that has been saved, read back from the conversation; None if there was no such turn."""
     said: list[dict[str, Any]] = []
-    understood: list[dict[str, Any]] = []
     for event in reversed(tracker.events):
         if isinstance(event, BotUttered):
             said.insert(0, event.message())
         elif isinstance(event, UserUttered):
-            understood.insert(0, event.parse_data)
             if event.message_id == message_id:
-                return {"messages": public(said), "understood": _understood(*understood)}
-            if not str(event.message_id).startswith(f"{message_id}{PART}"):
-                said.clear()
-                understood.clear()
+                return {"messages": public(said), "understood": _understood(event.parse_data)}
+            said.clear()
     return None
 
 
 def public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the gateway may know of the bot's messages: one each, without Rasa's own fields, empty ones left out.
+    """What the gateway may know of the bot's messages: without Rasa's own fields, empty ones left out.
 
-    A question that stands twice in a turn of several requests is put once, at the end.
+    Of two equal buttons of one answer the first is shown.
     """
     public = []
-    everything = list(messages)
-    for place, message in enumerate(everything):
-        if (asked := _question(message)) and asked in map(_question, everything[place + 1 :]):
-            continue
+    titles: set[str] = set()
+    for message in messages:
         shown = {name: message[name] for name in ("text", "image", "custom") if message.get(name)}
-        if buttons := message.get("buttons"):
+        buttons = {button["title"]: button for button in reversed(message.get("buttons") or [])}
+        fresh = [button for title, button in reversed(buttons.items()) if title not in titles]
+        titles.update(buttons)
+        if fresh:
             shown["buttons"] = [
-                {"title": button["title"], "payload": button.get("payload") or button["title"]} for button in buttons
+                {"title": button["title"], "payload": button.get("payload") or button["title"]} for button in fresh
             ]
         if shown:
             public.append(shown)
     return public
 
 
-def _question(message: dict[str, Any]) -> str | None:
-    """The name of the response, if it is a question of a form."""
-    name = message.get("utter_action") or (message.get("metadata") or {}).get("utter_action") or ""
-    return name if name.startswith("utter_ask_") else None
-
-
-def _understood(parse_data: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
-    """Intent, its confidence, and ``worry``: the probability (0 to 1) that the customer worries or complains;
-    ``also`` are the intents of further requests in the same message."""
-    intent = parse_data.get("intent") or {}
-    ranking = parse_data.get("intent_ranking") or []
-    worry = sum(guess["confidence"] for guess in ranking if guess["name"] in WORRIES)
-    understood = {
-        "intent": intent.get("name"),
-        "confidence": round(float(intent.get("confidence") or 0.0), 3),
-        "worry": round(min(1.0, float(worry)), 3),
+def _understood(parse_data: dict[str, Any]) -> dict[str, Any]:
+    """The intent and its confidence, ``worry`` (:func:`_understand`), the ``topic``; ``also`` are the intents of
+    further requests in the same message. What is odd in a parse is left out: the turn is over, it must not fail now."""
+    name, confidence = _intent(parse_data)
+    understood: dict[str, Any] = {
+        "intent": name,
+        "confidence": confidence,
+        "worry": _probability(parse_data.get("worry")),
     }
-    if topic := parse_data.get("topic"):
+    if isinstance(topic := parse_data.get("topic"), str) and topic:
         understood["topic"] = topic
-    if others:
-        understood["also"] = [other["intent"]["name"] for other in others]
+    parts = parse_data.get("parts")
+    if also := [name for name, _ in map(_intent, parts[1:] if isinstance(parts, list) else ()) if name]:
+        understood["also"] = also
     return understood
+
+
+def _intent(parse_data: object) -> tuple[str | None, float]:
+    intent = parse_data.get("intent") if isinstance(parse_data, dict) else None
+    if not isinstance(intent, dict):
+        return None, 0.0
+    name = intent.get("name")
+    return name if isinstance(name, str) else None, _probability(intent.get("confidence"))
+
+
+def _probability(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return round(min(1.0, max(0.0, number)), 3)  # of NaN, which JSON cannot say, max makes 0

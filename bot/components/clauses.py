@@ -1,4 +1,4 @@
-"""Two requests in one message ("退货运费谁出 另外我那个快递到哪了"): found, so that each gets its answer.
+"""Two requests in one message ("退货运费谁出 另外我那个快递到哪了"): found, so that the dialogue knows of each.
 
 A message is cut into clauses; each is read by the bot itself. Clauses that ask for nothing of their own (a number, a
 reason, a greeting) belong to their neighbour. What is left are different requests only when they are of different
@@ -89,24 +89,45 @@ Read = Callable[[str], Awaitable[tuple[str, float]]]
 """Intent and confidence of a text."""
 
 
+def in_words(text: str) -> str:
+    """``text`` as Rasa shall read it: what begins with "/" is an intent with entities to it, so the slash becomes a
+    full-width one, after invisible marks as well, which Rasa would not look behind today."""
+    return text.replace("/", "／", 1) if visible(text).startswith("/") else text
+
+
 def clauses_of(text: str) -> list[Clause]:
+    """The pieces of a message, none of them a payload."""
     found: list[Clause] = []
     start, connected = 0, False
     for cut in _CUT.finditer(text):
         if piece := text[start : cut.start()].strip():
-            found.append(Clause(piece, connected))
+            found.append(Clause(in_words(piece), connected))
             connected = False
         start, connected = cut.end(), connected or bool(cut["connector"])
     if piece := text[start:].strip():
-        found.append(Clause(piece, connected))
+        found.append(Clause(in_words(piece), connected))
     return [clause for clause in found if visible(clause.text)]
+
+
+def readable(text: str) -> list[str]:
+    """Clauses that say something of their own, the first ``MOST_CLAUSES`` of them; none when the message is one."""
+    clauses = clauses_of(text)
+    return [clause.text for clause in clauses if _speaks(clause.text)][:MOST_CLAUSES] if _several(clauses) else []
+
+
+def _several(clauses: Sequence[Clause]) -> bool:
+    return sum(len(visible(clause.text)) >= SHORTEST for clause in clauses) >= 2
+
+
+def _speaks(clause: str) -> bool:
+    """A number does not."""
+    return len(_VALUES.sub("", visible(clause))) >= SHORTEST
 
 
 async def requests_of(text: str, read: Read) -> Sequence[str]:
     """The texts of two or three different requests; empty when the message is one request, or none."""
     clauses = clauses_of(text)
-    long_ones = sum(len(visible(clause.text)) >= SHORTEST for clause in clauses)
-    if long_ones < 2 or len(clauses) > MOST_CLAUSES:
+    if not _several(clauses) or len(clauses) > MOST_CLAUSES:
         return ()
     requests: list[Request] = []
     for place, clause in enumerate(clauses):
@@ -137,7 +158,7 @@ def _differ(one: str, other: str, connected: bool) -> bool:
 
 async def _request(clause: str, beside_connector: bool, read: Read) -> str | None:
     """The intent of a clause that asks for something of its own."""
-    if len(_VALUES.sub("", visible(clause))) < SHORTEST:
+    if not _speaks(clause):
         return None
     intent, confidence = await read(clause)
     if intent not in FAMILY or confidence < (SURE_BESIDE_CONNECTOR if beside_connector else SURE):

@@ -5,6 +5,7 @@ Reasons and the state of goods come in a few hundred short phrases; a list is qu
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         return {"folder": "bot/data/lookups"}
+
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
+        """A changed list is read again; Rasa's cache looks at the training data alone."""
+        folder = Path(config.get("folder") or cls.get_default_config()["folder"])
+        content = b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.yml")))
+        return hashlib.sha256(content).hexdigest()
 
     @classmethod
     def create(

@@ -6,6 +6,7 @@ else one speaks of it. A message is about the topic for which its known words an
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,12 @@ class TopicFinder(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         return {"file": "bot/topics.yml"}
+
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
+        """Changed words teach anew; Rasa's cache looks at the training data alone."""
+        path = Path(config.get("file") or cls.get_default_config()["file"])
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
     @classmethod
     def create(

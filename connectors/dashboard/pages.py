@@ -12,13 +12,14 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 import settings
-from connectors.dashboard import knowledge
+from connectors.dashboard import conversations, knowledge
 from connectors.dashboard.operators import Operators, Refused
 from connectors.messages import MessageId, Words
 from connectors.outbox import Outbox
 from knowledge_graph import Graph
 from mall_adapter import Desk, Handoff, InvalidTransition, NotFound
 from privacy import KeyRing
+from privacy.conversations import conversation_of
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -53,8 +54,14 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
     router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
     def page(request: Request, name: str) -> Response:
-        shown = name if operators.identify(request) else "sign_in.html"
-        return FileResponse(HERE / shown, headers={"Cache-Control": "no-store"})
+        file = name if operators.identify(request) else "sign_in.html"
+        return FileResponse(HERE / file, headers={"Cache-Control": "no-store"})
+
+    def shown(handoff: Handoff) -> dict[str, Any]:
+        """The channel is told, the account on it is not."""
+        told = asdict(handoff)
+        sender = told.pop("sender")
+        return told | {"channel": sender.partition(":")[0], "conversation": conversation_of(ring, sender)}
 
     @router.get("")
     async def desk_page(request: Request) -> Response:
@@ -67,6 +74,12 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
     @router.get("/gaps")
     async def gaps_page(request: Request) -> Response:
         return page(request, "gaps.html")
+
+    @router.get("/conversations/{conversation}")
+    async def conversation_page(conversation: str, request: Request) -> Response:
+        """The frame only: what was said comes, and is put on record, when its script asks for it."""
+        conversations.require_hash(conversation)
+        return page(request, "conversation.html")
 
     @router.post("/api/session", status_code=204)
     async def sign_in(body: SignIn, request: Request, response: Response) -> None:
@@ -86,7 +99,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
     async def handoffs(request: Request, response: Response) -> dict[str, Any]:
         operators.reader(request)
         response.headers["Cache-Control"] = "no-store"
-        return {"open": desk.opens_at() is None, "handoffs": [_shown(each) for each in await desk.open_handoffs()]}
+        return {"open": desk.opens_at() is None, "handoffs": [shown(each) for each in await desk.open_handoffs()]}
 
     @router.get("/api/handoffs/{handoff_id}")
     async def conversation(
@@ -101,7 +114,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
             raise Refused(404, "not_found", NO_HANDOFF) from None
         unsent = [each.text for each in await desk.undelivered(handoff.sender) if each.event == "said"]
         lines, after = await desk.transcript(handoff.sender, after)
-        return {"handoff": _shown(handoff), "lines": [asdict(line) for line in lines], "after": after, "unsent": unsent}
+        return {"handoff": shown(handoff), "lines": [asdict(line) for line in lines], "after": after, "unsent": unsent}
 
     async def done(doing: Awaitable[Handoff], code: str, words: str) -> dict[str, Any]:
         """What an operator did, on its way to the customer; refused with ``code`` and ``words`` if it came too late."""
@@ -112,7 +125,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
         except InvalidTransition:
             raise Refused(409, code, words) from None
         await outbox.send_soon(handoff.sender)
-        return _shown(handoff)
+        return shown(handoff)
 
     @router.post("/api/handoffs/{handoff_id}/claim")
     async def claim(handoff_id: int, request: Request) -> dict[str, Any]:
@@ -144,12 +157,6 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
         except NotFound:
             raise Refused(404, "not_found", "没有这条消息。") from None
 
+    router.include_router(conversations.router(operators, desk), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router
-
-
-def _shown(handoff: Handoff) -> dict[str, Any]:
-    """The channel is told, the account on it is not."""
-    shown = asdict(handoff)
-    shown["channel"] = shown.pop("sender").partition(":")[0]
-    return shown

@@ -11,13 +11,20 @@ A file is a list of conversations::
         - "5678": {says: [原因], buttons: [质量问题], not: 工单, intent: inform}
         - "[质量问题]": 确认提交            # in brackets: a tap on the last answer's button of that title
         - "{phone of shoes}": 订单号       # the whole phone number of the order's owner
-        - qwertyu: {understood: no}      # elsewhere, "I did not understand" is a failure
+        - qwertyu: {understood: no}      # the answer owns up to it, or asks; elsewhere owning up to it is a failure
+        - 谢谢: {asks: no}                # no question in the answer, in words or as buttons; "asks: yes" is one
+        - 呃呃: {new: yes}                # nothing of the answer was said before in this conversation
+        - "{tax number}": 确认申请吗       # a company's, with its check character; {wrong tax number} has another one
         - operator takes over: 小王来了     # what an operator does at the desk: what then reaches the customer
         - "operator: 您好": 您好
         - operator hands back: [结束, 打个星]   # or "operator gives up", for a matter that is not resolved
       then:
         tickets of shoes: [return approved]
         status of shoes: delivered
+        address of shoes: 浙江省…        # where it goes; "recipient of" and "phone of": to whom
+        invoice of shoes: [company, 青禾文具有限公司, "{tax number}", requested]   # the newest; [] when there is none
+        invoices of shoes: 1
+        bound: yes                      # whether the sender's account is bound now
         hand-offs: [ended resolved 5]    # of the sender: status, resolved or not, stars
 """
 
@@ -25,24 +32,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import mall_adapter
 import settings
 from connectors.messages import caller
 from mall_adapter import OrderStatus, SqlMall, models
-from mall_adapter.database import WRITES
+from mall_adapter.database import SHOP_TIME, WRITES
 from mall_adapter.models import (
     Base,
+    ChannelAccount,
     Customer,
+    Invoice,
     Order,
     OrderLine,
     Shipment,
@@ -57,7 +70,35 @@ from privacy.keyring import current_ring
 FOLDER = Path(__file__).parent
 TURN_SECONDS = 60
 BEFORE_SHIPPING = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE)
-NOT_UNDERSTOOD = "没太明白"
+
+NOT_UNDERSTOOD = ("utter_did_you_mean*", "utter_default", "utter_not_understood*", "utter_offer_human*")
+"""Responses of the domain that own up to not having understood."""
+
+LEFT = ("utter_leave_question*",)
+"""Responses that stop asking and say what can be done instead."""
+
+QUESTIONS = ("utter_ask_[!h]*", "utter_remind*")
+"""Responses that want an answer, whether or not they end in a question mark; "utter_ask_help" is none."""
+
+ANSWERED_BY_BUTTON = re.compile(r"/(?:affirm|deny|inform|stop)\b")
+"""Payloads of buttons that answer a question; a button that begins a wish is no question."""
+
+_QUOTED = re.compile(r"“[^”]*”|「[^」]*」|‘[^’]*’|\"[^\"]*\"")
+_PLACE = re.compile(r"\\\{(\w+)\\\}")
+_RESPONSES: dict[str, list[dict[str, Any]]] = yaml.safe_load((settings.ROOT / "bot" / "domain.yml").read_text("utf-8"))[
+    "responses"
+]
+
+_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+
+
+def tax_number(first: str, wrong: bool = False) -> str:
+    """A unified social credit code (GB 32100-2015): 17 characters and their check character, or another one."""
+    total = sum(_ALPHABET.index(character) * pow(3, place, 31) for place, character in enumerate(first))
+    return first + _ALPHABET[(-total + wrong) % 31]
+
+
+COMPANY = "91320594MA7K4B2P5"
 
 
 @dataclass
@@ -76,7 +117,7 @@ class Conversation:
 
 def _expectation(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
-        unknown = set(value) - {"says", "not", "buttons", "intent", "understood"}
+        unknown = set(value) - {"says", "not", "buttons", "intent", "understood", "asks", "new"}
         assert not unknown, f"unknown expectation {unknown}"
         return value
     return {"says": value}
@@ -121,9 +162,18 @@ async def _allocate(connection: AsyncConnection, order_id: str) -> None:
         await connection.execute(update(Sku).where(Sku.id == sku_id).values(stock))
 
 
+async def _number(connection: AsyncConnection, order_id: str) -> str:
+    """A free number as the mall makes them: the day on which it was placed, and six digits."""
+    placed = (await connection.execute(select(Order.placed_at).where(Order.id == order_id))).scalar_one()
+    while True:
+        number = f"ORD{placed.astimezone(SHOP_TIME):%y%m%d}{secrets.randbelow(10**6):06}"
+        if (await connection.execute(select(Order.id).where(Order.id == number))).first() is None:
+            return number
+
+
 async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> str:
     """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number."""
-    fresh = f"ORD{secrets.randbelow(9 * 10**9) + 10**9}"
+    fresh = order_id
 
     def renamed(row: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -136,6 +186,7 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> st
         return {**renamed(row), "id": fresh, "customer_id": customer_id, "phone_tail_index": tail}
 
     async with engine.execution_options(**WRITES).begin() as connection:
+        fresh = await _number(connection, order_id)
         await _copy(connection, Order, Order.id, order_id, owned)
         await _copy(connection, OrderLine, OrderLine.order_id, order_id, renamed)
         await _allocate(connection, fresh)
@@ -155,12 +206,42 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> st
 async def copy_customer(engine: AsyncEngine, order_id: str) -> str:
     """A customer like the owner of ``order_id``, without any orders; returns the id."""
     fresh = f"C{secrets.token_hex(6)}"
-    phone = f"1990{secrets.randbelow(10**7):07d}"
+    phone = f"199{secrets.randbelow(10**8):08d}"
     async with engine.execution_options(**WRITES).begin() as connection:
         owner = (await connection.execute(select(Order.customer_id).where(Order.id == order_id))).scalar_one()
         change = {"id": fresh, "phone": phone, "phone_index": phone_index(phone)}
         await _copy(connection, Customer, Customer.id, owner, lambda row: {**row, **change})
     return fresh
+
+
+async def look_up(engine: AsyncEngine, what: str, order_id: str) -> Any:
+    """What the mall has of an order: its tickets, status, address, recipient, phone, invoice, or number of invoices."""
+    columns = {
+        "status": Order.status,
+        "address": Order.recipient_address,
+        "recipient": Order.recipient_name,
+        "phone": Order.recipient_phone,
+    }
+    async with engine.connect() as connection:
+        if what == "tickets":
+            tickets = select(Ticket.kind, Ticket.status).where(Ticket.order_id == order_id).order_by(Ticket.id)
+            return [f"{kind} {status}" for kind, status in (await connection.execute(tickets)).all()]
+        if what == "invoice":
+            parts = select(Invoice.kind, Invoice.title, Invoice.tax_number, Invoice.status)
+            newest = parts.where(Invoice.order_id == order_id).order_by(Invoice.created_at.desc())
+            return [str(part) for part in (await connection.execute(newest)).first() or () if part is not None]
+        if what == "invoices":
+            number = select(func.count()).select_from(Invoice).where(Invoice.order_id == order_id)
+            return (await connection.execute(number)).scalar_one()
+        if what not in columns:
+            raise ValueError(f"cannot look up the {what} of an order")
+        return str((await connection.execute(select(columns[what]).where(Order.id == order_id))).scalar_one())
+
+
+async def is_bound(engine: AsyncEngine, sender: str) -> bool:
+    account = select(ChannelAccount.customer_id).where(ChannelAccount.sender_index == models.sender_index(sender))
+    async with engine.connect() as connection:
+        return (await connection.execute(account)).first() is not None
 
 
 async def phone_of(engine: AsyncEngine, customer_id: str) -> str:
@@ -172,6 +253,76 @@ async def phone_of(engine: AsyncEngine, customer_id: str) -> str:
 def api_sender(name: str) -> str:
     """The sender that the gateway makes of a caller's own conversation id."""
     return caller(current_ring().derive("api_sender"), name)
+
+
+@cache
+def _patterns(responses: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """What ``responses`` look like when they are said, each value a group; those of hardly any words left out."""
+    variants = [
+        str(variant["text"])
+        for name, variants in _RESPONSES.items()
+        for variant in variants
+        if any(fnmatchcase(name, wanted) for wanted in responses) and variant.get("text")
+    ]
+    worded = [text for text in variants if len(re.findall(r"\w", re.sub(r"\{\w+\}", "", text))) > 3]
+    return tuple(re.compile(_pattern(text), re.DOTALL) for text in worded)
+
+
+def _pattern(text: str) -> str:
+    seen: set[str] = set()
+
+    def group(match: re.Match[str]) -> str:
+        name = match[1]
+        first = name not in seen
+        seen.add(name)
+        return f"(?P<{name}>.*?)" if first else ".*?"
+
+    return _PLACE.sub(group, re.escape(text))
+
+
+def told(text: str, *responses: str) -> dict[str, str] | None:
+    """The values in ``text`` if it says one of these responses of the domain (with ``*``), else None."""
+    matches = (pattern.search(text) for pattern in _patterns(responses))
+    return next((match.groupdict() for match in matches if match), None)
+
+
+def says(text: str, *responses: str) -> bool:
+    return told(text, *responses) is not None
+
+
+def variants(response: str) -> list[str]:
+    """A response of the domain, in all its wordings."""
+    return [str(variant["text"]) for variant in _RESPONSES[response]]
+
+
+def texts_of(answer: Mapping[str, Any]) -> list[str]:
+    return [message["text"] for message in answer["messages"] if message.get("text")]
+
+
+def buttons_of(answer: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [button for message in answer["messages"] for button in message.get("buttons") or []]
+
+
+def asks(answer: Mapping[str, Any]) -> list[str]:
+    """The questions of an answer: what has a question mark or 吗 outside of quotation marks, what the domain has as a
+    question, and buttons that answer one."""
+    worded = [
+        text for text in texts_of(answer) if re.search("[?？吗]", _QUOTED.sub("", text)) or says(text, *QUESTIONS)
+    ]
+    return worded + [f"[{one['title']}]" for one in buttons_of(answer) if ANSWERED_BY_BUTTON.match(one["payload"])]
+
+
+def oddities(answer: Mapping[str, Any]) -> list[str]:
+    """What no answer may have, whatever was said: nothing at all, the same text twice, two equal buttons."""
+    texts, buttons = texts_of(answer), buttons_of(answer)
+    titles, payloads = ([button[part] for button in buttons] for part in ("title", "payload"))
+    wrong = [] if answer["messages"] else ["an empty answer"]
+    wrong += [f"twice in one answer: {text}" for text in _repeated(texts)]
+    return wrong + [f"two equal buttons: {name}" for name in dict.fromkeys(_repeated(titles) + _repeated(payloads))]
+
+
+def _repeated(values: Sequence[str]) -> list[str]:
+    return [value for value in dict.fromkeys(values) if values.count(value) > 1]
 
 
 class Failed(AssertionError):
@@ -261,27 +412,30 @@ class Desk:
         return [f"{status} {words[resolved]} {stars or ''}".strip() for status, resolved, stars in found]
 
 
-async def _check_mall(engine: AsyncEngine, then: dict[str, Any], orders: dict[str, str], desk: Desk) -> None:
+async def _check_mall(
+    engine: AsyncEngine, then: dict[str, Any], places: dict[str, str], chat: Chat, desk: Desk
+) -> None:
     for question, expected in then.items():
         what, _, name = question.partition(" of ")
-        async with engine.connect() as connection:
-            if what == "hand-offs":
-                found: Any = await desk.handoffs()
-            elif what == "tickets":
-                tickets = select(Ticket.kind, Ticket.status).where(Ticket.order_id == orders[name]).order_by(Ticket.id)
-                found = [f"{kind} {status}" for kind, status in (await connection.execute(tickets)).all()]
-            elif what == "status":
-                status_of = select(Order.status).where(Order.id == orders[name])
-                found = str((await connection.execute(status_of)).scalar_one())
-            else:
-                raise ValueError(f"cannot look up {question!r}")
-        if found != expected:
-            raise Failed(f"{question}: expected {expected}, the mall has {found}")
+        if what == "hand-offs":
+            found: Any = await desk.handoffs()
+        elif what == "bound":
+            found = await is_bound(engine, api_sender(chat.name))
+        else:
+            found = await look_up(engine, what, places[name])
+        if found != (wanted := _filled(expected, places)):
+            raise Failed(f"{question}: expected {wanted}, the mall has {found}")
+
+
+def _filled(value: Any, places: dict[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_filled(one, places) for one in value]
+    return value.format_map(places) if isinstance(value, str) else value
 
 
 async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> None:
     """Raises :class:`Failed` with the transcript at the first answer, or fact of the mall, that is not as written."""
-    orders: dict[str, str] = {}
+    places = {"tax number": tax_number(COMPANY), "wrong tax number": tax_number(COMPANY, wrong=True)}
     customers: dict[str, str] = {}
     for name, model in conversation.given.items():
         async with engine.connect() as connection:
@@ -289,38 +443,47 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
             owner = (await connection.execute(query)).scalar_one()
         if owner not in customers:
             customers[owner] = await copy_customer(engine, model)
-        orders[name] = await copy_order(engine, model, customers[owner])
-        orders[f"phone of {name}"] = await phone_of(engine, customers[owner])
+        places[name] = await copy_order(engine, model, customers[owner])
+        places[f"phone of {name}"] = await phone_of(engine, customers[owner])
     async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
         chat = Chat(client)
         if conversation.known:
             await SqlMall(engine).bind(api_sender(chat.name), next(iter(customers.values())))
         desk = Desk(client, chat, engine)
+        earlier: set[str] = set()
         for said, expected in conversation.talk:
             if said.startswith("operator"):
                 await desk.does(said)
                 answer = await desk.reaches()
             else:
-                answer = await chat.say(said.format_map(orders))
-            _check_answer(chat, answer, expected, orders)
+                answer = await chat.say(said.format_map(places))
+            _check_answer(chat, answer, expected, places, earlier)
+            earlier |= set(texts_of(answer))
         try:
-            await _check_mall(engine, conversation.then, orders, desk)
+            await _check_mall(engine, conversation.then, places, chat, desk)
         except Failed as error:
             raise Failed("\n".join([*chat.transcript, str(error)])) from None
 
 
-def _check_answer(chat: Chat, answer: dict[str, Any], expected: dict[str, Any], orders: dict[str, str]) -> None:
+def _check_answer(
+    chat: Chat, answer: dict[str, Any], expected: dict[str, Any], places: dict[str, str], earlier: set[str]
+) -> None:
     text = "\n".join(message.get("text", "") for message in answer["messages"])
-    wrong = [f"missing: {part}" for part in _listed(expected.get("says")) if part.format_map(orders) not in text]
-    wrong += [f"must not say: {part}" for part in _listed(expected.get("not")) if part.format_map(orders) in text]
+    wrong = [f"missing: {part}" for part in _listed(expected.get("says")) if part.format_map(places) not in text]
+    wrong += [f"must not say: {part}" for part in _listed(expected.get("not")) if part.format_map(places) in text]
     wrong += [f"no button: {title}" for title in _listed(expected.get("buttons")) if title not in chat.buttons]
     if "intent" in expected and answer["understood"]["intent"] != expected["intent"]:
         wrong.append(f"understood {answer['understood']}, expected {expected['intent']}")
-    if NOT_UNDERSTOOD in text and expected.get("understood", True):
-        wrong.append("was not understood")
-    if not answer["messages"]:
-        wrong.append("an empty answer")
-    if wrong:
+    questions, lost = asks(answer), any(says(one, *NOT_UNDERSTOOD) for one in texts_of(answer))
+    if expected.get("understood", True):
+        wrong += ["was not understood"] if lost else []
+    elif not lost and not questions and not any(says(one, *LEFT) for one in texts_of(answer)):
+        wrong.append("neither owns up to not having understood nor asks")
+    if "asks" in expected and bool(questions) != expected["asks"]:
+        wrong.append(f"must not ask: {questions}" if questions else "asks nothing")
+    if expected.get("new"):
+        wrong += [f"was said before: {one}" for one in texts_of(answer) if one in earlier]
+    if wrong := wrong + oddities(answer):
         raise Failed("\n".join([*chat.transcript, *wrong]))
 
 

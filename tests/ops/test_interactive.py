@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 import settings
-from ops import lessons
-from ops.lessons import NEW_INTENTS, NEW_STORIES, Knowledge
+from ops import interactive, lessons
+from ops.lessons import MARK, NEW_INTENTS, NEW_STORIES, Knowledge
 from tests.ops.terminal import CTRL_C, ENTER, Terminal
 from tests.stack import OURS
 
@@ -42,11 +45,12 @@ nlu:
       - 你好
   # the end
 """
-RULES = """\
-version: "3.1"
-rules:
-  - rule: greet
-    steps: [{ intent: greet }, { action: utter_greet }]
+FLOWS = """\
+flows:
+  greet:
+    description: A greeting.
+    nlu_trigger: [{ intent: greet }]
+    steps: [{ action: utter_greet }]
 """
 DOMAIN = """\
 version: "3.1"
@@ -61,7 +65,8 @@ intents:
 entities: [order_id]
 
 slots:
-  order_id: { type: text, influence_conversation: false, mappings: [{ type: custom }] }
+  order_id: { type: any, mappings: [{ type: custom }] }
+  member: { type: bool, mappings: [{ type: from_entity, entity: member }] }
 
 actions:
   - action_order_status # asks the mall
@@ -86,7 +91,7 @@ def bot(tmp_path: Path) -> Path:
         "domain.yml": DOMAIN,
         "data/nlu/orders.yml": ORDERS,
         "data/nlu/dialogue.yml": DIALOGUE,
-        "data/rules/dialogue.yml": RULES,
+        "data/flows/small_talk.yml": FLOWS,
         "data/lookups/colour.yml": "red:\n  - 红\n",
     }
     for name, text in texts.items():
@@ -181,31 +186,57 @@ def test_a_list_on_one_line_is_left_to_a_person(bot: Path) -> None:
         lessons.plan(bot, Knowledge(intents={"praise": None}))
 
 
-STORY = {
+STORY: dict[str, Any] = {
     "story": "interactive_story_1",
     "steps": [
-        {"intent": "greet"},
+        {"intent": "greet", "entities": [{"order_id": "ORD12345"}, {"order_id": "ORD12346"}, {"phone_tail": "5678"}]},
+        {"slot_was_set": [{"heard": {"order_id": "ORD12345"}}]},
+        {"slot_was_set": [{"member": True}]},
+        {"action": "validate_after_sales"},
         {"slot_was_set": [{"order_id": "ORD12345"}]},
+        {"slot_was_set": [{"instead_of": "action_ask_reason"}]},
         {"action": "utter_greet"},
-        {"slot_was_set": [{"requested_slot": "reason"}]},
+        {"slot_was_set": [{"dialogue": {"turn": 1}}]},
+        {"intent": "order_status"},
+        {"action": "action_order_status"},
     ],
 }
 STORY_LINES = """\
 - story: interactive {}
   steps:
   - intent: greet
-  - action: utter_greet
+    entities:
+    - order_id
+    - phone_tail
   - slot_was_set:
-    - requested_slot: reason
+    - member: true
+  - slot_was_set:
+    - instead_of: action_ask_reason
+  - action: utter_greet
 """
 
 
 def test_stories_are_numbered_and_follow_each_other(bot: Path) -> None:
+    """Without anything of the customer's, and up to the answer that was corrected. The first brings its slot along."""
     plan = lessons.plan(bot, Knowledge(stories=[STORY, STORY]))
     first = 'version: "3.1"\n\nstories:\n' + STORY_LINES.format(1) + STORY_LINES.format(2)
-    assert plan.files == {NEW_STORIES: first}
+    assert plan.files[NEW_STORIES] == first
+    assert plan.files[lessons.DOMAIN] == DOMAIN.replace("entity: member }] }\n", f"entity: member }}] }}\n  {MARK}\n")
     lessons.write(bot, plan.files)
     assert lessons.plan(bot, Knowledge(stories=[STORY])).files == {NEW_STORIES: first + STORY_LINES.format(3)}
+
+
+@pytest.mark.parametrize(
+    ("corrected", "note"),
+    [(None, "流程本来就会这样做"), ("validate_after_sales", "校验总是最先执行")],
+)
+def test_what_cannot_be_taught_is_said_instead(bot: Path, corrected: str | None, note: str) -> None:
+    steps: list[dict[str, Any]] = [{"intent": "greet"}, {"action": "utter_greet"}]
+    if corrected:
+        steps.insert(1, {"slot_was_set": [{"instead_of": corrected}]})
+    plan = lessons.plan(bot, Knowledge(stories=[{"story": "interactive_story_1", "steps": steps}]))
+    assert plan.files == {}
+    assert [note in said for said in plan.notes] == [True]
 
 
 def test_what_rasa_wrote_anew_is_nothing_new(bot: Path) -> None:
@@ -244,11 +275,48 @@ def test_a_write_that_fails_changes_nothing(bot: Path, monkeypatch: pytest.Monke
             raise OSError("input/output error")
         return replace(staged, target)
 
-    files = {NEW_INTENTS: "nlu: []\n", lessons.DOMAIN: "intents: []\n", Path("data/rules/dialogue.yml"): "rules: []\n"}
+    files = {
+        NEW_INTENTS: "nlu: []\n",
+        lessons.DOMAIN: "intents: []\n",
+        Path("data/flows/small_talk.yml"): "flows: {}\n",
+    }
     monkeypatch.setattr(Path, "replace", on_a_failing_disk)
     with pytest.raises(OSError, match="input/output error"):
         lessons.write(bot, files)
     assert content(bot.parent) == before
+
+
+TALK = """
+import asyncio, json, sys
+from rasa.core.actions.action import RemoteAction
+from rasa.core.agent import Agent
+from rasa.shared.core.events import ActionExecuted, SessionStarted, SlotSet, UserUttered
+
+async def run(self, channel, nlg, tracker, domain):  # as if every validation took what it heard
+    if self.name() == "action_session_start":
+        return [SessionStarted(), ActionExecuted("action_listen")]
+    heard = tracker.get_slot("heard") if self.name().startswith("validate_") else {}
+    return [SlotSet(name, value) for name, value in (heard or {}).items()]
+
+async def talk(number, texts):
+    for text in texts:
+        await agent.handle_text(text, sender_id=str(number))
+    tracker, answers = await agent.tracker_store.retrieve(str(number)), []
+    for event in tracker.applied_events():
+        if isinstance(event, UserUttered):
+            answers.append([])
+        elif isinstance(event, ActionExecuted) and answers and event.action_name != "action_listen":
+            answers[-1].append(event.action_name)
+    return answers
+
+async def main():
+    return [await talk(number, texts) for number, texts in enumerate(json.loads(sys.argv[2]))]
+
+RemoteAction.run = run
+agent = Agent.load(sys.argv[1])
+print(json.dumps(asyncio.run(main())))
+"""
+THANKS: list[dict[str, Any]] = [{"intent": "thank"}, {"slot_was_set": [{"instead_of": "utter_thank"}]}]
 
 
 class Lesson:
@@ -272,6 +340,53 @@ class Lesson:
         self.terminal.press("y" if right else "n")
         self.terminal.wait_for("Yes" if right else "No")
         return question
+
+    def agree(self, *expected: str, undo: str = "") -> None:
+        """Until the bot listens. The action ``undo`` is undone when it has run, and runs again."""
+        ran: list[str] = []
+        while "action_listen" not in ran:
+            question = self.terminal.wait_for("(Y/n)")
+            (action,) = re.findall(r"wants to run '(\w+)'", question)
+            if undo and undo in ran:
+                self.terminal.press(CTRL_C)
+                self.terminal.choose("Do you want to stop?", "Undo Last")
+                ran, undo = [one for one in ran if one != undo], ""
+                continue
+            self.terminal.press("y")
+            self.terminal.wait_for("Yes")
+            ran.append(action)
+        assert set(expected) <= set(ran)
+
+    def choose_new(self, action: str, text: str) -> None:
+        self.terminal.choose("What is the next action of the bot?", "<create new action>")
+        self.terminal.wait_for("Please type the action name")
+        self.terminal.press(action, ENTER)
+        self.terminal.wait_for("Please type the message for your new bot response")
+        self.terminal.press(text, ENTER)
+        self.confirm(True)  # that it is said only after the training
+
+    def accept(self) -> None:
+        self.terminal.press("y", ENTER)
+        self.terminal.wait_for("已写回")
+        assert self.terminal.end() == 0
+
+    def changed(self) -> set[str]:
+        after = content(self.bot)
+        return {name for name in {**self.before, **after} if self.before.get(name) != after.get(name)}
+
+    def told(self, *conversations: list[str], bot: Path | None = None) -> list[list[list[str]]]:
+        """What a bot, trained, does in conversations: the actions that answer each payload."""
+        folder = (bot or self.bot).parent
+        model = self.bot.parent / ("stock" if bot else "taught")
+        env = os.environ | {"PYTHONPATH": str(settings.ROOT), "RASA_TELEMETRY_ENABLED": "false"}
+        files = ("--domain", "bot/domain.yml", "--config", "bot/config.yml", "--stories", "bot/data")
+        train = [interactive.RASA, "-m", "rasa", "train", "core", *files, "--out", str(model)]
+        if not model.exists():
+            subprocess.run(train, cwd=folder, env=env, check=True, capture_output=True)
+        talk = [interactive.RASA, "-c", TALK, str(model), json.dumps(conversations)]
+        said = subprocess.run(talk, cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
+        answers: list[list[list[str]]] = json.loads(said.splitlines()[-1])
+        return answers
 
     def export(self) -> str:
         """Ends the conversation; returns what is shown before the question."""
@@ -300,49 +415,97 @@ def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     lesson.terminal.choose("What intent is it?", "chitchat")
     lesson.terminal.wait_for("Please mark the entities")
     lesson.terminal.press(ENTER)
-    while "wants to run 'action_listen'" not in lesson.confirm(True):
-        pass
+    lesson.agree()
     shown = lesson.export()
     assert f"+    - {TEXT}" in shown
+    assert "流程本来就会这样做" in shown
     assert content(lesson.bot) == lesson.before, "nothing is written before the yes"
-    lesson.terminal.press("y", ENTER)
-    lesson.terminal.wait_for("已写回")
-    assert lesson.terminal.end() == 0
+    lesson.accept()
 
-    after = content(lesson.bot)
-    changed = {name for name in {**lesson.before, **after} if lesson.before.get(name) != after.get(name)}
     file = "data/nlu/dialogue.yml"
-    assert changed == {file, str(NEW_STORIES)}
-    assert after[file].replace(f"    - {TEXT}\n".encode(), b"") == lesson.before[file]
+    assert lesson.changed() == {file}
+    assert content(lesson.bot)[file].replace(f"    - {TEXT}\n".encode(), b"") == lesson.before[file]
     assert ("chitchat", TEXT) in lessons.read(lesson.bot).examples
-    (story,) = lessons.read(lesson.bot).stories
-    assert [step["intent"] for step in story["steps"] if "intent" in step] == ["chitchat"]
+
+
+FLOWER = "送您一朵小花"
+STORY_OF_A_FLOWER = """\
+- story: interactive 1
+  steps:
+  - intent: request_return
+    entities:
+    - order_id
+  - action: action_ask_phone_tail
+  - intent: thank
+  - slot_was_set:
+    - instead_of: utter_thank_unsent
+  - action: utter_flower
+  - slot_was_set:
+    - instead_of: utter_thank_unsent
+"""
+RETURN = '/request_return{"order_id": "ORD12345"}'
+
+
+def test_a_corrected_action_changes_what_the_bot_does_there_and_nowhere_else(lesson: Lesson) -> None:
+    lesson.say("我要退货 ORD12345")
+    lesson.confirm(True)
+    lesson.agree("action_ask_phone_tail", undo="action_ask_phone_tail")  # which is asked with what was heard
+    lesson.say("谢谢")
+    lesson.confirm(True)
+    assert "wants to run 'utter_thank_unsent'" in lesson.confirm(False)
+    lesson.choose_new("utter_flower", FLOWER)
+    assert "wants to run 'utter_thank_unsent'" in lesson.confirm(False)
+    lesson.terminal.choose("What is the next action of the bot?", "action_listen")
+    lesson.say("你好")
+    lesson.confirm(True)
+    lesson.agree("utter_greet")
+    lesson.export()
+    lesson.accept()
+
+    changed = lesson.changed()
+    assert {str(NEW_STORIES), "domain.yml"} <= changed
+    assert (lesson.bot / NEW_STORIES).read_text() == f'version: "3.1"\n\nstories:\n{STORY_OF_A_FLOWER}'
+
+    asked, thanked = ["validate_after_sales", "action_ask_phone_tail"], ["utter_flower"]
+    assert lesson.told([RETURN, "/thank"], ["/greet", RETURN, "/thank"]) == [
+        [asked, thanked],
+        [["utter_greet"], asked, thanked],
+    ]
+    elsewhere = [["/thank"], ["/request_return", "/thank"], [RETURN, "/greet", "/thank"], [RETURN, "/stop", "/thank"]]
+    assert lesson.told(*elsewhere) == lesson.told(*elsewhere, bot=settings.ROOT / "bot")
 
 
 def test_a_no_keeps_the_changes_as_a_diff(lesson: Lesson) -> None:
-    """The operator wants another action than the rules: told at once, for the bot could not be trained with it."""
     lesson.say("谢谢")
     lesson.confirm(True)
     lesson.confirm(False)
-    lesson.terminal.choose("What is the next action of the bot?", "<create new action>")
-    lesson.terminal.wait_for("Please type the action name")
-    lesson.terminal.press("utter_flower", ENTER)
-    lesson.terminal.wait_for("Please type the message for your new bot response")
-    lesson.terminal.press("送您一朵小花", ENTER)
-    lesson.confirm(True)  # that it is said only after the training
+    lesson.choose_new("utter_flower", FLOWER)
     lesson.confirm(False)
     lesson.terminal.choose("What is the next action of the bot?", "action_listen")
     shown = lesson.export()
-    assert "新对话与规则矛盾" in shown
-    assert "送您一朵小花" in shown
+    assert FLOWER in shown
     lesson.terminal.press("n", ENTER)
     assert lesson.terminal.end() == 0
     assert content(lesson.bot) == lesson.before
 
     (kept,) = (lesson.data / "interactive").glob("*.diff")
     subprocess.run(["git", "apply", kept], cwd=lesson.bot.parent, check=True)
-    added = '  utter_flower:\n    - text: "送您一朵小花"\n'
-    assert (lesson.bot / "domain.yml").read_text().replace(added, "").encode() == lesson.before["domain.yml"]
+    added = f'  utter_flower:\n    - text: "{FLOWER}"\n'
+    domain = (lesson.bot / "domain.yml").read_text().replace(added, "").replace(f"  {MARK}\n", "")
+    assert domain.encode() == lesson.before["domain.yml"]
+    assert "  - action: utter_flower\n" in (lesson.bot / NEW_STORIES).read_text()
+
+
+def test_stories_that_contradict_each_other_are_left_out(tmp_path: Path) -> None:
+    bot = tmp_path / "bot"
+    shutil.copytree(settings.ROOT / "bot", bot, ignore=shutil.ignore_patterns("__pycache__"))
+    other = 'version: "3.1"\nstories:\n- story: other\n  steps: [{ intent: thank }, { action: utter_greet }]\n'
+    (bot / "data/stories/other.yml").write_text(other)
+    new = Knowledge(stories=[{"story": "new", "steps": [*THANKS, {"action": "utter_goodbye"}]}])
+    with interactive.scratch(bot) as (folder, jobs):
+        plan = interactive.propose(bot, new, folder, jobs)
+    assert plan.files == {}
+    assert any("新故事无法学习" in note and "instead of utter_thank" in note for note in plan.notes)
 
 
 def test_a_kill_leaves_no_process_and_no_change(lesson: Lesson) -> None:

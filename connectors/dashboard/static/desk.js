@@ -47,6 +47,9 @@ function drawQueue({ open, handoffs }) {
   if (focused) document.querySelector(`.handoff[data-id="${focused}"]`)?.focus();
 }
 
+/** The page that explains the conversation. It opens beside this one: what is being typed here stays. */
+const trace = ({ conversation }) => `/dashboard/conversations/${conversation}`;
+
 const label = ({ id, channel }) => `${CHANNELS[channel] ?? channel}顾客 #${id}`;
 
 function choose(id) {
@@ -60,7 +63,7 @@ function choose(id) {
   document.body.classList.toggle("talking-now", id !== null);
   for (const button of document.querySelectorAll(".handoff")) button.removeAttribute("aria-current");
   document.querySelector(`.handoff[data-id="${id}"]`)?.setAttribute("aria-current", "true");
-  for (const part of ["claim", "resolved", "unresolved", "answer"]) $(part).hidden = true;
+  for (const part of ["trace", "claim", "resolved", "unresolved", "answer"]) $(part).hidden = true;
   refresh();
 }
 
@@ -71,6 +74,8 @@ function drawTalk({ handoff, lines, after: next, unsent }) {
   const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
   after = next;
   $("who").textContent = label(handoff);
+  $("trace").href = trace(handoff);
+  $("trace").hidden = false;
   const state = {
     waiting: `${REASONS[handoff.reason]}，${waited(handoff.requested_at)}`,
     claimed: `${handoff.operator} 正在服务`,
@@ -159,9 +164,13 @@ $("words").addEventListener("keydown", (event) => {
 function drawReview({ messages }) {
   $("nothing").hidden = messages.length > 0;
   $("messages").replaceChildren(
-    ...messages.map(({ id, text, guesses, noted_at }) => {
+    ...messages.map(({ id, text, guesses, noted_at, conversation }) => {
       const likely = guesses.map(([intent, confidence]) => `${intent} ${Math.round(confidence * 100)}%`).join("，");
       const words = element("div", {}, text, element("small", {}, `${new Date(noted_at).toLocaleString("zh-CN")}　可能是：${likely || "没有线索"}`));
+      if (conversation) {
+        const link = element("a", { href: `${trace({ conversation })}#${noted_at}`, target: "_blank" }, "对话经过");
+        words.lastChild.append("　", link);
+      }
       const done = element("button", { type: "button" }, "完成");
       done.addEventListener("click", () =>
         act(done, async () => {

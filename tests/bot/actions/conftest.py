@@ -1,12 +1,14 @@
 """The goods of the demo mall in a database of the tests' own and in a really started graph.
 
-Stock is known: 9 of everything, and none of what ``SOLD_OUT`` names.
+Stock is known: 9 of everything, and none of what ``SOLD_OUT`` names. Ann (customer A1, phone 154 0000 5678) has orders and
+is bound to ``api:ann``; ``api:guest`` is nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
 from bot.actions import graphs, malls
-from knowledge_graph import Answering, Graph, Product, catalogue
+from knowledge_graph import Answering, Graph, Product, catalogue, content, read_files
 from knowledge_graph import migrate as migrate_graph
-from mall_adapter import SqlMall, create_engine, migrate, models
+from mall_adapter import (
+    Desk,
+    OrderStatus,
+    Reason,
+    SqlMall,
+    TicketKind,
+    TicketRequest,
+    create_engine,
+    migrate,
+    models,
+)
 from mall_adapter.database import WRITES
 from mall_adapter.demo.goods import Article, load_articles
+from mall_adapter.models import phone_index, phone_tail_index
+from ops import graph_sync
 from privacy.keyring import KeyRing
 from tests.knowledge_graph.servers import Embedded, Server, start
 
@@ -26,6 +40,17 @@ SOLD_OUT = "青岚序"
 """A brand of which nothing is left."""
 
 STOCK = 9
+
+PHONE = "15400005678"
+ORDERS: dict[str, tuple[str, OrderStatus, int, int | None]] = {  # goods, status, days since it was placed and delivered
+    "ORD10001": ("疾风 3", OrderStatus.DELIVERED, 5, 3),
+    "ORD10002": ("鲜肉月饼", OrderStatus.DELIVERED, 3, 1),
+    "ORD10003": ("毛圈连帽卫衣", OrderStatus.COMPLETED, 43, 40),
+    "ORD10004": ("可视窗空气炸锅", OrderStatus.PAID, 1, None),
+    "ORD10005": ("雾面口红", OrderStatus.DELIVERED, 5, 3),
+    "ORD10006": ("疾风 3", OrderStatus.CANCELLED, 5, None),
+    "ORD10007": ("疾风 3", OrderStatus.DELIVERED, 6, 4),
+}
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +157,7 @@ async def shop(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     mall = SqlMall(engine)
     async with Graph("bolt://127.0.0.1:9", "nobody", "nothing") as nowhere:
         monkeypatch.setattr(malls, "_mall", mall)
+        monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
         monkeypatch.setattr(graphs, "_graph", nowhere)
         monkeypatch.setattr(graphs, "_rests_until", 0.0)
         monkeypatch.setattr(graphs, "_answering", Answering(nowhere))  # none are at hand, and nobody waits for them
@@ -145,3 +171,82 @@ async def graph(shop: SqlMall, graph_server: Server, monkeypatch: pytest.MonkeyP
     async with graph_server.graph() as graph:
         monkeypatch.setattr(graphs, "_graph", graph)
         yield graph
+
+
+@pytest.fixture(scope="session")
+def bought(database: str, articles: Sequence[Article]) -> None:
+    """Ann's orders, in the database of the goods."""
+    now = datetime.now(UTC)
+
+    def order(key: str, words: str, status: OrderStatus, placed: int, delivered: int | None) -> models.Order:
+        article = next(one for one in articles if words in one.name)
+        sku = article.skus[0]
+        line = models.OrderLine(
+            id=f"{key}-1",
+            sku_id=sku.id,
+            product_name=article.name,
+            spec=sku.spec,
+            quantity=1,
+            unit_price_cents=sku.price_cents,
+        )
+        return models.Order(
+            id=key,
+            customer_id="A1",
+            status=status,
+            placed_at=now - timedelta(days=placed),
+            ships_by=now + timedelta(days=1),
+            delivered_at=None if delivered is None else now - timedelta(days=delivered),
+            total_cents=sku.price_cents,
+            region="浙江",
+            recipient_name="安",
+            recipient_phone=PHONE,
+            recipient_address="湖滨路 18 号",
+            phone_tail_index=phone_tail_index(key, PHONE),
+            lines=[line],
+        )
+
+    async def add() -> None:
+        engine = create_engine(database)
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            ann = models.Customer(
+                id="A1",
+                name="安",
+                phone=PHONE,
+                phone_index=phone_index(PHONE),
+                address="湖滨路 18 号",
+                region="浙江",
+                registered_at=now - timedelta(days=100),
+            )
+            session.add(ann)
+            session.add_all(order(key, *made) for key, made in ORDERS.items())
+        mall = SqlMall(engine)
+        await mall.bind("api:ann", "A1")
+        request = TicketRequest("ORD10007", TicketKind.RETURN, Reason.CHANGED_MIND)
+        await mall.create_ticket("api:ann", request, "ann's return")
+        await engine.dispose()
+
+    asyncio.run(add())
+
+
+@pytest.fixture(scope="session")
+def learned(graph_server: Server) -> Answering:
+    """The shop's real answers, from the graph."""
+
+    async def learn() -> Answering:
+        async with graph_server.graph() as graph:
+            loaded = await content.load(graph, read_files(graph_sync.files(), graph_sync.facts()))
+            assert loaded.written + loaded.unchanged > 200
+            answering = Answering(graph)
+            await answering.look()
+            return answering
+
+    return asyncio.run(learn())
+
+
+@pytest.fixture
+async def answers(
+    graph: Graph, learned: Answering, bought: None, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Graph]:
+    """The mall and its graph, with the answers at hand."""
+    monkeypatch.setattr(graphs, "_answering", learned)
+    yield graph

@@ -1,17 +1,54 @@
-"""What a customer types when the parcel shall go elsewhere."""
+"""Where a parcel shall go instead: what a customer types, what is lacking, and what is written."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
-from bot.actions.delivery import read_delivery
+import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.actions import malls
+from bot.actions.delivery import (
+    AskConfirmAddress,
+    AskDelivery,
+    ChangeAddress,
+    ChangeAddressValidation,
+    RefuseChangeAddress,
+    read_delivery,
+)
+from bot.actions.order_choice import AskPhoneTail
+from bot.actions.turn import Turn
+from mall_adapter import OrderStatus, SqlMall, create_engine, migrate, models
+from mall_adapter.database import WRITES
+from tests.bot.actions.asking import ORDERS, PHONE, Customer, add_orders, entities
+
+DELIVERED, _, _, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
+ADDRESS = "浙江省杭州市西湖区湖滨路18号"
+
+
+def turn(text: str) -> Turn:
+    spans = tuple(entities(text))
+    values: dict[str, list[Any]] = {}
+    for span in spans:
+        values.setdefault(span["entity"], []).append(span["value"])
+    return Turn(text, "inform", 0.9, {}, values, text, "m1", spans=spans)
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
         ("上海市徐汇区漕溪路 250 号 5 楼", {"address": "上海市徐汇区漕溪路 250 号 5 楼"}),
-        ("地址改成浙江省杭州市西湖区湖滨路18号", {"address": "浙江省杭州市西湖区湖滨路18号"}),
+        (f"地址改成{ADDRESS}", {"address": ADDRESS}),
+        (f"地址改成\n{ADDRESS}\n谢谢", {"address": ADDRESS}),
+        (f"能不能改到{ADDRESS}可以吗", {"address": ADDRESS}),
+        (f"{PAID} 地址写错了，应该寄到{ADDRESS}", {"address": ADDRESS}),
+        ("北京海淀中关村大街1号", {"address": "北京海淀中关村大街1号"}),
+        ("东莞市长安镇振安路3号B栋", {"address": "东莞市长安镇振安路3号B栋"}),
+        ("武汉市洪山区华中科技大学", {"address": "武汉市洪山区华中科技大学"}),
         (
             "收件人王小明 13900001111 上海市浦东新区张江路 12 号",
             {"recipient_name": "王小明", "phone": "13900001111", "address": "上海市浦东新区张江路 12 号"},
@@ -21,9 +58,194 @@ from bot.actions.delivery import read_delivery
             {"recipient_name": "李强", "phone": "13900001111", "address": "北京市海淀区中关村大街1号"},
         ),
         ("电话换成 13900001111", {"phone": "13900001111"}),
+        ("收件人改成李强", {"recipient_name": "李强"}),
+        ("名字写错了，应该是李强", {"recipient_name": "李强"}),
+        ("收件人可以改吗", {}),
+        (
+            "Room 5, 250 Caoxi Road, Xuhui District, Shanghai",
+            {"address": "Room 5, 250 Caoxi Road, Xuhui District, Shanghai"},
+        ),
         ("改到公司吧", {}),
         ("嗯", {}),
     ],
 )
 def test_read_delivery(text: str, found: dict[str, str]) -> None:
-    assert read_delivery(text) == found
+    assert read_delivery(turn(text)).values == found
+
+
+@pytest.mark.parametrize(
+    ("text", "begun", "lacking"),
+    [
+        ("改到杭州市西湖区", "杭州市西湖区", ("street", "number")),
+        ("漕溪路250号", "漕溪路250号", ("region",)),
+        ("上海市徐汇区漕溪路", "上海市徐汇区漕溪路", ("number",)),
+        ("18号", "18号", ("region", "street")),
+        (ADDRESS, "", ()),
+        ("今天天气真好", "", ()),
+    ],
+)
+def test_half_an_address(text: str, begun: str, lacking: tuple[str, ...]) -> None:
+    said = read_delivery(turn(text))
+    assert (said.begun, said.lacking) == (begun, lacking)
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("电话换成 13900001111", True),
+        ("新电话 13900001111", True),
+        ("换个手机号13900001111", True),
+        (f"王丽 13900001111 {ADDRESS}", True),
+        ("13900001111", False),
+        ("我的手机号是13900001111", False),
+        ("收货手机13900001111", False),
+    ],
+)
+def test_a_new_phone_and_one_that_proves(text: str, new: bool) -> None:
+    assert read_delivery(turn(text)).new_phone is new
+
+
+# ---- the flow
+
+
+@pytest.fixture(scope="module")
+def address(house: Path) -> str:
+    url = f"sqlite+aiosqlite:///{house}/delivery.db"
+    asyncio.run(migrate(url))
+    return url
+
+
+@pytest.fixture
+async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
+    engine = create_engine(address)
+    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    async with AsyncSession(engine.execution_options(**WRITES)) as session:
+        async with session.begin():
+            for table in reversed(models.Base.metadata.sorted_tables):
+                await session.execute(delete(table))
+            add_orders(session)
+        yield session
+    await engine.dispose()
+
+
+def changing(sender: str = "web:ann", order_id: str | None = PAID, **slots: Any) -> Customer:
+    return Customer("change_address", sender, order_id=order_id, **slots)
+
+
+async def recipient(session: AsyncSession, order_id: str = PAID) -> tuple[str, str, str]:
+    order = await session.get_one(models.Order, order_id, populate_existing=True)
+    await session.refresh(order, ["recipient_name", "recipient_phone", "recipient_address"])
+    found = (order.recipient_name, order.recipient_phone, order.recipient_address)
+    await session.rollback()
+    return found
+
+
+async def test_everything_in_one_message(session: AsyncSession) -> None:
+    customer = changing().says(f"{PAID} 改成王丽 13900001111 {ADDRESS}")
+    slots = await customer.hears(ChangeAddressValidation(), phone_tail="1111")
+    assert slots["delivery"] == {"phone": "13900001111", "recipient_name": "王丽", "address": ADDRESS}
+    assert await customer.meets(AskConfirmAddress()) == ["utter_ask_confirm_address"]
+    assert "确认修改吗" in customer.text()
+    before = await recipient(session)
+    assert await customer.meets(ChangeAddress()) == []
+    assert await recipient(session) == before
+    for _ in range(2):  # the turn is lost and replayed
+        assert await customer.confirms().meets(ChangeAddress()) == ["utter_address_changed"]
+    assert await recipient(session) == ("王丽", "13900001111", ADDRESS)
+    assert customer.focus["written"]["order"] == PAID
+
+
+async def test_the_mobile_that_proves_is_no_new_phone(session: AsyncSession) -> None:
+    customer = changing("web:guest", phone_tail=None).says("改地址")
+    slots = await customer.hears(ChangeAddressValidation())
+    assert slots["proved"] is None
+    slots = await customer.says(f"{PHONE}").hears(ChangeAddressValidation(), phone_tail=PHONE[-4:])
+    assert slots["proved"] == PAID
+    assert slots["delivery"] is None
+
+
+async def test_a_new_phone_proves_nothing(session: AsyncSession) -> None:
+    customer = changing("web:guest", phone_tail="1111").says("电话换成 13900001111")
+    slots = await customer.hears(ChangeAddressValidation())
+    assert (slots["proved"], slots["phone_tail"], slots["problem"]) == (None, None, None)
+    assert slots["delivery"] == {"phone": "13900001111"}
+    slots = await customer.says("5678").hears(ChangeAddressValidation(), phone_tail="5678")
+    assert (slots["proved"], slots["delivery"]) == (PAID, {"phone": "13900001111"})
+
+
+async def test_a_wrong_tail_is_said(session: AsyncSession) -> None:
+    customer = changing("web:guest").says("1234")
+    await customer.hears(ChangeAddressValidation(), phone_tail="1234")
+    assert await customer.meets(AskPhoneTail()) == ["utter_wrong_phone_tail"]
+
+
+async def test_what_is_lacking_is_asked_for_and_put_together(session: AsyncSession) -> None:
+    customer = changing(proved=PAID)
+    customer.attempt = 2
+    for text, lacking in (("王丽收 杭州市西湖区", "路名或小区和门牌号"), ("湖滨路", "门牌号")):
+        slots = await customer.says(text).hears(ChangeAddressValidation(), delivery={"words": text})
+        assert slots["delivery"] is None
+        assert await customer.meets(AskDelivery()) == ["utter_delivery_incomplete"]
+        assert f"还差{lacking}" in customer.text()
+    text = "18号"
+    slots = await customer.says(text).hears(ChangeAddressValidation(), delivery={"words": text})
+    assert slots["delivery"] == {"address": "杭州市西湖区湖滨路18号"}
+
+
+@pytest.mark.parametrize(
+    ("text", "response"),
+    [
+        ("公司", "utter_ask_delivery_again"),
+        ("随便", "utter_ask_delivery_again"),
+        ("电话12345678", "utter_delivery_phone"),
+    ],
+)
+async def test_an_answer_that_is_none(session: AsyncSession, text: str, response: str) -> None:
+    customer = changing(proved=PAID)
+    customer.attempt = 2
+    slots = await customer.says(text).hears(ChangeAddressValidation(), delivery={"words": text})
+    assert slots["delivery"] is None
+    assert await customer.meets(AskDelivery()) == [response]
+
+
+async def test_a_correction_changes_only_what_it_names(session: AsyncSession) -> None:
+    customer = changing(proved=PAID, delivery={"address": ADDRESS, "phone": "13900001111"})
+    slots = await customer.says("电话改成13900002222").hears(ChangeAddressValidation(), phone_tail="2222")
+    assert slots["delivery"] == {"address": ADDRESS, "phone": "13900002222"}
+    assert slots["proved"] == PAID
+
+
+@pytest.mark.parametrize(
+    ("order_id", "status", "name"),
+    [
+        (TRAVELLING, None, "too_late"),
+        (DELIVERED, None, "delivered"),
+        (PAID, OrderStatus.CANCELLED, "cancelled"),
+    ],
+)
+async def test_a_refusal_says_why_and_offers_other_orders(
+    session: AsyncSession, order_id: str, status: OrderStatus | None, name: str
+) -> None:
+    if status:
+        await session.execute(update(models.Order).where(models.Order.id == order_id).values(status=status))
+        await session.commit()
+    customer = changing(order_id=order_id).says("改地址")
+    assert (await customer.hears(ChangeAddressValidation()))["refusal"] == {"name": name}
+    assert await customer.meets(RefuseChangeAddress()) == [f"utter_address_{name}"]
+    assert f'/change_address{{"order_id": "{PRESALE}"}}' in [one["payload"] for one in customer.told[0]["buttons"]]
+
+
+async def test_shipped_meanwhile(session: AsyncSession) -> None:
+    customer = changing(proved=PAID, delivery={"address": ADDRESS}).says("对")
+    await customer.meets(AskConfirmAddress())
+    mall = await malls.get_mall()
+    await mall.ship_order(PAID, "疾鹿速运", "JL1", "elsewhere")
+    before = await recipient(session)
+    assert await customer.confirms().meets(ChangeAddress()) == ["utter_address_too_late"]
+    assert await recipient(session) == before
+
+
+async def test_a_flow_that_is_taken_up_again_for_another_order_asks_whose_it_is(session: AsyncSession) -> None:
+    customer = changing("web:guest", order_id=PRESALE, proved=PAID).says("改地址")
+    slots = await customer.hears(ChangeAddressValidation())
+    assert (slots["order_id"], slots["proved"]) == (PRESALE, None)

@@ -28,6 +28,7 @@ DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot" / "domain.yml").r
 ACTIONS: dict[str, type[Action]] = {"compare_products": CompareProducts, "recommend_product": Recommend}
 _ORDINAL = re.compile("第([一二三四])[个款]")
 _MENTION = re.compile("[这那]款|它|刚才那款")
+_ASKS = re.compile("[吗呢么哪几啥?？]|多[少重大久]|什么|有没有|有货没")
 
 
 @dataclass
@@ -38,11 +39,15 @@ class Talk:
     slots: dict[str, Any] = field(default_factory=lambda: {"language": "zh"})
     messages: list[dict[str, Any]] = field(default_factory=list)
     sender: str = "api:ann"
+    events: list[dict[str, Any]] = field(default_factory=list)
 
-    async def say(self, text: str, intent: str = "ask_product") -> str:
+    async def say(self, text: str, intent: str = "ask_product", *acts: str) -> str:
         """Everything that the bot answers, as a customer reads it."""
         message = {"text": text, "intent": {"name": intent, "confidence": 0.9}, "entities": self._entities(text)}
-        tracker = Tracker(self.sender, dict(self.slots), message, [], False, None, {}, "action_listen")
+        message["acts"] = [*acts, *(["question"] if _ASKS.search(text) else [])]
+        self.events.append({"event": "user", "text": text, "parse_data": message, "message_id": "m", "metadata": {}})
+        self.slots["dialogue"] = {"turn": len(self.events), "stack": []}
+        tracker = Tracker(self.sender, dict(self.slots), message, self.events, False, None, {}, "action_listen")
         dispatcher = CollectingDispatcher()
         for event in await ACTIONS.get(intent, ProductInfo)().run(dispatcher, tracker, DOMAIN):
             if event["event"] == "slot":

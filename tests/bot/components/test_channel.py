@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from typing import Any
 
 import pytest
 from aiohttp import web
+from rasa.core.channels.channel import UserMessage
 from rasa.core.processor import MessageProcessor
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import SessionStarted
+from rasa.shared.core.trackers import DialogueStateTracker
 
 from bot.components import patches
-from bot.components.channel import public
+from bot.components.channel import WORRIES, _understood
+from bot.components.text import visible
 from tests.bot.components.conftest import Actions, Bot, status_of
 
 OFFERED = '/order_status{"order_id": "ORD12345"}'
@@ -98,21 +103,204 @@ async def test_a_message_that_comes_again_gets_its_answer_again(bot: Bot, action
     assert await bot.heard() == ["你好", "我的订单到哪了", "你好"]
 
 
-async def test_two_requests_of_one_message_are_both_answered(bot: Bot, actions: Actions) -> None:
-    words = "我的订单到哪了，另外太差了我要投诉"
+async def test_two_requests_of_one_message_are_one_turn(bot: Bot, actions: Actions) -> None:
+    words = "我的订单到哪了，单号ORD12345，另外太差了我要投诉"
     first = await bot.send(words, message_id="both")
-    assert [message["text"] for message in first[1]["messages"]] == ["订单 ORD12345 已发货", "让您久等了"]
+    assert first[1]["messages"] == [{"text": "订单 ORD12345 已发货"}]
     assert (first[1]["understood"]["intent"], first[1]["understood"]["also"]) == ("order_status", ["complain"])
-    assert await bot.heard() == ["我的订单到哪了", "太差了我要投诉"]
+    assert await bot.heard() == [words]
+    message = actions.calls[0]["tracker"]["latest_message"]
+    assert (message["text"], message["intent"]["name"]) == (words, "order_status")
+    assert [part["text"] for part in message["parts"]] == ["我的订单到哪了 单号ORD12345", "太差了我要投诉"]
+    assert [part["intent"]["name"] for part in message["parts"]] == ["order_status", "complain"]
+    for text, entities in (
+        (words, message["entities"]),
+        (message["parts"][0]["text"], message["parts"][0]["entities"]),
+    ):
+        assert [text[found["start"] : found["end"]] for found in entities] == ["ORD12345"]
     await bot.says("你好")
     assert await bot.send(words, message_id="both") == first
     assert len(actions.calls) == 1
 
 
-def test_a_question_of_two_requests_is_put_once_and_last() -> None:
-    question = {"text": "订单号是多少", "utter_action": "utter_ask_order_id"}
-    said = [question, {"text": "运费店里出", "utter_action": "utter_freight"}, {**question, "text": "还请发订单号"}]
-    assert public(said) == [{"text": "运费店里出"}, {"text": "还请发订单号"}]
+async def test_one_request_has_no_parts(bot: Bot, actions: Actions) -> None:
+    _, reply = await bot.send("我的订单到哪了，谢谢")
+    assert actions.calls[0]["tracker"]["latest_message"]["parts"] == []
+    assert "also" not in reply["understood"]
+
+
+async def test_a_worry_in_a_later_clause_counts(bot: Bot) -> None:
+    whole = "查一下订单，运动鞋那一单，查订单状态，怎么还不发货好着急"
+    parse = await bot.agent.processor.parse_message(UserMessage(whole))
+    alone = sum(guess["confidence"] for guess in parse["intent_ranking"] if guess["name"] in WORRIES)
+    _, reply = await bot.send(whole)
+    assert alone < 0.6 < reply["understood"]["worry"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "parses"),
+    [
+        ("你好", 1),
+        ("我的订单到哪了", 1),
+        ("我的订单，好", 1),
+        (OFFERED, 1),  # nobody was offered it: words
+        ("太差了我要投诉，服务太烂了", 3),
+        ("太差了我要投诉，太差了我要投诉，太差了我要投诉", 2),
+        ("我的订单到哪了，另外太差了我要投诉", 3),
+        ("我的订单到哪了，谢谢你，另外太差了我要投诉", 5),
+        ("好烦啊，" * 1000, 2),
+        ("".join(f"怎么还不发货{letter}，" for letter in "甲乙丙丁戊己庚辛壬癸"), 9),
+    ],
+)
+async def test_no_words_are_parsed_twice(bot: Bot, text: str, parses: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    stock = MessageProcessor.parse_message
+
+    async def parse(self: MessageProcessor, message: UserMessage, *arguments: Any) -> Any:
+        parsed.append(message.text)
+        return await stock(self, message, *arguments)
+
+    monkeypatch.setattr(MessageProcessor, "parse_message", parse)
+    await bot.send(text)
+    assert len(parsed) == len(set(parsed)) == parses
+
+
+async def test_what_was_understood_is_stored_and_reaches_the_actions(
+    bot: Bot, actions: Actions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = MessageProcessor.parse_message
+
+    async def parse(self: MessageProcessor, message: UserMessage, *arguments: Any) -> Any:
+        return {**await stock(self, message, *arguments), "topic": "delivery", "acts": ["question", "urgent"]}
+
+    monkeypatch.setattr(MessageProcessor, "parse_message", parse)
+    _, reply = await bot.send("我的订单到哪了，另外太差了我要投诉")
+    tracker = await bot.tracker()
+    assert tracker
+    stored = json.loads(json.dumps([event.as_dict() for event in tracker.events]))
+    read = DialogueStateTracker.from_dict("web:ann", stored, bot.agent.domain.slots).current_state()["latest_message"]
+    for message in (actions.calls[0]["tracker"]["latest_message"], read):
+        assert message["acts"] == ["question", "urgent"]
+        assert message["topic"] == reply["understood"]["topic"] == "delivery"
+        assert round(message["worry"], 3) == reply["understood"]["worry"] > 0.5
+        assert [part["acts"] for part in message["parts"]] == [["question", "urgent"]] * 2
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "/affirm",
+        '/cancel_ticket{"ticket_id": ["x"]}',
+        '/order_status{"order_id": "ORD66666"}',
+        OFFERED,  # offered, but as a whole message
+        "\u200b/affirm",
+        "／ /affirm",
+        "\n/affirm",
+        "\u2028/affirm",
+        "//affirm",
+        "另外/affirm",
+        " \u202e /affirm",
+        "/affirm /affirm",
+    ],
+)
+@pytest.mark.parametrize("before", ["我的订单到哪了，", "我的订单到哪了 ", "好的\n", ""])
+async def test_no_clause_is_a_payload(
+    bot: Bot, actions: Actions, before: str, clause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    stock = MessageProcessor.parse_message
+
+    async def parse(self: MessageProcessor, message: UserMessage, *arguments: Any) -> Any:
+        parsed.append(message.text)
+        return await stock(self, message, *arguments)
+
+    if not before and clause == OFFERED:
+        return
+    await bot.says("你好")
+    monkeypatch.setattr(MessageProcessor, "parse_message", parse)
+    status, reply = await bot.send(before + clause)
+    assert status == 200
+    assert reply["understood"]["confidence"] < 1
+    assert parsed
+    assert not [text for text in parsed if visible(text).startswith("/")]
+    assert all(isinstance(found["value"], str) for found in (await said(bot))["entities"])
+
+
+async def said(bot: Bot) -> dict[str, Any]:
+    """What is stored of the customer's last message."""
+    tracker = await bot.tracker()
+    assert tracker
+    data: dict[str, Any] = tracker.current_state()["latest_message"]
+    return data
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '/order_status{"order_id": ["ORD12345"]}',
+        '/order_status{"order_id": {"id": "ORD12345"}}',
+        '/order_status{"order_id": 12345}',
+        '/order_status{"order_id": null}',
+        "/order_status[1]",
+        '/order_status{"order_id": "ORD12345"',
+        '/order_status["order_id"]{}}',
+    ],
+)
+async def test_a_payload_has_strings_or_is_words_though_it_was_offered(
+    bot: Bot, actions: Actions, payload: str
+) -> None:
+    async def offer(request: web.Request) -> web.Response:
+        shown = {
+            "text": "哪一单",
+            "buttons": [{"title": "这单", "payload": payload}, {"title": "好", "payload": "/greet"}],
+        }
+        return web.json_response({"events": [], "responses": [shown]})
+
+    actions.handle = offer
+    await bot.says("我的订单到哪了")
+    status, reply = await bot.send(payload)
+    assert status == 200
+    if "{" in payload:
+        assert reply["understood"]["confidence"] < 1
+        assert (await bot.heard())[-1].startswith("／")
+    assert await bot.says("/greet") == [GREETING]
+    assert (await said(bot))["acts"] == (await said(bot))["parts"] == []
+
+
+@pytest.mark.parametrize(
+    ("parse_data", "understood"),
+    [
+        ({}, {"intent": None, "confidence": 0.0, "worry": 0.0}),
+        (
+            {"intent": None, "worry": None, "topic": None, "parts": None},
+            {"intent": None, "confidence": 0.0, "worry": 0.0},
+        ),
+        ({"intent": "greet", "topic": 7, "parts": "ab"}, {"intent": None, "confidence": 0.0, "worry": 0.0}),
+        ({"intent": {"name": 7, "confidence": "x"}, "worry": []}, {"intent": None, "confidence": 0.0, "worry": 0.0}),
+        ({"intent": {"name": "a", "confidence": float("nan")}}, {"intent": "a", "confidence": 0.0, "worry": 0.0}),
+        ({"intent": {"name": "a", "confidence": 7}, "worry": -1}, {"intent": "a", "confidence": 1.0, "worry": 0.0}),
+        (
+            {
+                "intent": {"name": "a", "confidence": 0.5},
+                "parts": [{}, None, {"intent": {"name": "b"}}, {"intent": {}}],
+            },
+            {"intent": "a", "confidence": 0.5, "worry": 0.0, "also": ["b"]},
+        ),
+    ],
+)
+def test_no_parse_is_too_odd_to_be_told(parse_data: dict[str, Any], understood: dict[str, Any]) -> None:
+    assert _understood(parse_data) == understood
+
+
+async def test_a_turn_of_too_many_actions_is_not_saved(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bot.says("你好")
+    with monkeypatch.context() as patch:
+        patch.setattr(bot.agent.processor, "max_number_of_predictions", 1)
+        status, reply = await bot.send("我的订单到哪了", message_id="m")
+        assert (status, list(reply)) == (503, ["error"])
+    assert await bot.heard() == ["你好"]
+    assert (await bot.send("我的订单到哪了", message_id="m"))[1]["messages"] == [{"text": "订单 ORD12345 已发货"}]
+    assert await bot.says("你好") == [GREETING]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.components.clauses import clauses_of, requests_of
+from bot.components.clauses import MOST_CLAUSES, clauses_of, in_words, readable, requests_of
+from bot.components.text import visible
 
 READ = {
     "退货运费谁出": ("ask_policy", 0.97),
@@ -60,3 +61,57 @@ async def test_requests(text: str, requests: list[str]) -> None:
 def test_a_connector_marks_the_clause_after_it() -> None:
     found = [(clause.text, clause.connected) for clause in clauses_of("你好。我要退货，对了运费谁出")]
     assert found == [("你好", False), ("我要退货", False), ("运费谁出", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("我要退货，尾号5678，气死了，好", ["我要退货", "气死了"]),  # a number says nothing, nor does one character
+        ("我要退货，尾号5678，好", ["我要退货"]),
+        ("我要退货，好", []),
+        ("我要退货", []),
+        ("我要退货，/affirm", ["我要退货", "／affirm"]),
+        ("，，，", []),
+    ],
+)
+def test_clauses_that_can_be_read_alone(text: str, clauses: list[str]) -> None:
+    assert readable(text) == clauses
+
+
+def test_of_a_novel_the_beginning_is_read() -> None:
+    assert readable("".join(f"我要退货{number}，" for number in "一二三四五六七八九十")) == [
+        f"我要退货{number}" for number in "一二三四五六七八九十"[:MOST_CLAUSES]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("/affirm", "／affirm"),
+        (" /affirm", " ／affirm"),
+        ("\u200b/affirm", "\u200b／affirm"),
+        ("\u2028/affirm", "\u2028／affirm"),
+        ("//affirm", "／/affirm"),
+        ("／affirm", "／affirm"),
+        ("退货/换货", "退货/换货"),
+        ("", ""),
+    ],
+)
+def test_a_slash_at_the_beginning_is_a_word(text: str, words: str) -> None:
+    assert in_words(text) == words
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["我要退货，/a/b", "我要退货 ／ /affirm", "我要退货\n\u200b/affirm", "另外/affirm另外/deny", "，/affirm", "/x，/y"],
+)
+async def test_no_clause_is_a_payload(text: str) -> None:
+    seen: list[str] = []
+
+    async def sure(clause: str) -> tuple[str, float]:
+        seen.append(clause)
+        return ("request_return", 1.0) if len(seen) % 2 else ("request_invoice", 1.0)
+
+    clauses = [clause.text for clause in clauses_of(text)]
+    for clause in (*clauses, *readable(text), *await requests_of(text, sure), *seen):
+        assert not visible(clause).startswith("/")

@@ -1,0 +1,97 @@
+"""What is at hand: the order, ticket and goods talked of, what was listed, what was written, each with its turn.
+
+"第二个", "那个退货", "它", "这单", "刚提交的" are resolved here, for every capability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import EventType, SlotSet
+
+from bot.actions.conversation import Conversation
+from bot.actions.turn import Turn
+
+Listed = list[dict[str, str]]
+"""What was last shown to choose from: ``{"kind": "order" | "line" | "product" | "ticket", "id", "title"}``."""
+
+AT_HAND = 8
+"""Turns for which what was talked of is still meant without being named."""
+
+
+class Focus:
+    """Of one conversation. Changes are collected; ``event()`` is what an action returns."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._turn = Conversation.of(tracker).turn
+        self._things: dict[str, Any] = dict(tracker.get_slot("focus") or {})
+        self._changed = False
+
+    def at_hand(self, kind: str) -> str | None:
+        """The id of the ``order``, ``ticket``, ``product`` or ``answer`` talked of lately."""
+        thing = self._things.get(kind) or {}
+        return thing.get("id") if self._turn - thing.get("turn", 0) <= AT_HAND else None
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What was written last, ``{"flow", "id", "order", "turn"}``; empty when that is long ago."""
+        written: dict[str, Any] = self._things.get("written") or {}
+        return written if self._turn - written.get("turn", 0) <= AT_HAND else {}
+
+    def listed(self, kind: str | None = None) -> Listed:
+        shown: Listed = (self._things.get("listed") or {}).get("things") or []
+        return [thing for thing in shown if kind in (None, thing["kind"])]
+
+    def on(self, kind: str, thing: str | None) -> Focus:
+        """Turns to ``thing``; None lets go of what was at hand."""
+        self._things = {**self._things, kind: None if thing is None else {"id": thing, "turn": self._turn}}
+        self._changed = True
+        return self
+
+    def on_list(self, things: Sequence[dict[str, str]]) -> Focus:
+        self._things = {**self._things, "listed": {"things": list(things), "turn": self._turn}}
+        self._changed = True
+        return self
+
+    def wrote(self, flow: str, what: str | None, order: str | None = None) -> Focus:
+        """Remembers what was written: follow-ups are about it."""
+        self._things = {**self._things, "written": {"flow": flow, "id": what, "order": order, "turn": self._turn}}
+        self._changed = True
+        return self
+
+    def events(self) -> list[EventType]:
+        return [SlotSet("focus", self._things)] if self._changed else []
+
+    @property
+    def value(self) -> dict[str, Any]:
+        return self._things
+
+
+def pointed_at(turn: Turn, listed: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Those of what was listed that "第二个", "2", "最后一个" mean, in the order of the words."""
+    digits = turn.text.strip()
+    places = [int(place) for place in turn.entities.get("ordinal", ())]
+    if not places and digits.isdecimal() and len(digits) == 1:
+        places = [int(digits)]
+    places = [len(listed) if place == -1 else place for place in places]
+    return [listed[place - 1] for place in places if 0 < place <= len(listed)]
+
+
+def chosen(turn: Turn, listed: Sequence[dict[str, str]], kind: str) -> str | None:
+    """The id that a place in the list or a part of a title means; None when that is not clear."""
+    choices = [choice for choice in listed if choice["kind"] == kind]
+    if turn.first("ordinal") or (turn.text.strip().isdecimal() and len(turn.text.strip()) == 1):
+        return next((choice["id"] for choice in pointed_at(turn, choices)), None)
+    best = like(turn.without("order_id", "phone_tail"), choices)
+    return best[0]["id"] if len(best) == 1 else None
+
+
+def like(text: str, choices: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The choices whose titles share most with the words; none when nothing is shared."""
+    pairs = {a + b for a, b in pairwise(text.lower()) if a.isalnum() and b.isalnum()}
+    scores = [(sum(pair in choice["title"].lower() for pair in pairs), choice) for choice in choices]
+    most = max((score for score, _ in scores), default=0)
+    return [choice for score, choice in scores if score == most] if most else []

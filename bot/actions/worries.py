@@ -1,0 +1,39 @@
+"""A customer worries: kind words, then the facts, then what can be done. Worrying again brings other facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot.actions.focus import Focus
+from bot.actions.malls import get_mall
+from bot.actions.orders import AboutOrders, on_their_way, say_order
+from bot.actions.questions import answer_question
+from bot.actions.turn import Turn
+from bot.actions.wording import Domain
+from mall_adapter import Order
+
+_NAMES_AN_ORDER = frozenset({"order_id", "phone_tail", "ordinal", "mention", "product", "category", "brand"})
+
+
+class WorryDelivery(AboutOrders):
+    intent, topic = "worry_delivery", "worry"
+
+    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
+        return on_their_way(orders, now)
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        if turn.topic in (None, "delivery") or not _NAMES_AN_ORDER.isdisjoint(turn.entities):
+            return await super().run(dispatcher, tracker, domain)
+        # "我担心买贵了，能补差价吗": no parcel calms that, and no order number is asked for
+        dispatcher.utter_message(response="utter_worry_other")
+        if turn.asks and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
+            return focus.events()
+        if order_id := focus.at_hand("order"):
+            say_order(dispatcher, tracker, domain, await (await get_mall()).order(tracker.sender_id, order_id))
+        return focus.events()

@@ -1,0 +1,189 @@
+"""What a message does, whatever it is about: says yes, refuses, waits, gives up, asks (``bot/data/acts.yml``).
+
+Such words are few and the same in every shop, and a yes lets something be written. So they are patterns that a trainer
+can read and correct, not a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file, read_yaml_file
+
+from bot.components.text import normalize, simplified
+
+ACTS = frozenset(
+    {
+        *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
+        *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
+    }
+)
+"""The dialogue reads them, so a file has each of them and no other."""
+
+LONGEST_WHOLE = 40
+"""Characters; nothing longer is only a yes, a thanks or a goodbye, and no pattern is to backtrack over a novel."""
+
+_KINDS = {"whole", "part"}
+_PIECE = re.compile(r"\{([a-z_]+)\}")
+_CAPITAL = re.compile(r"(?<![\\A-Za-z?])[A-Z]")
+_APOSTROPHE = re.compile(r"(?<=[a-z])['’`´](?=[a-z])")
+
+
+class Acts:
+    """The patterns of a file, ready to be asked. Raises ValueError, saying where, when they are not well made."""
+
+    def __init__(self, content: Any) -> None:
+        _expect(isinstance(content, dict) and set(content) == {"signs", "pieces", "acts"}, "signs, pieces and acts")
+        _expect(isinstance(content["signs"], str) and content["signs"], "signs: characters")
+        pieces = self._pieces(content["pieces"])
+        _expect({"before", "after"} <= set(pieces), "pieces: before and after")
+        acts = content["acts"]
+        _expect(isinstance(acts, dict) and set(acts) == ACTS, f"acts: exactly {', '.join(sorted(ACTS))}")
+        self._acts = list(acts)
+        self._whole: dict[str, re.Pattern[str]] = {}
+        self._part: dict[str, list[re.Pattern[str]]] = {}
+        for act, patterns in acts.items():
+            _expect(isinstance(patterns, dict) and patterns and set(patterns) <= _KINDS, f"{act}: whole, part")
+            for key, listed in patterns.items():
+                ready = [_filled(f"{act}.{key}", pattern, pieces) for pattern in _listed(f"{act}.{key}", listed)]
+                if key == "part":
+                    self._part[act] = [re.compile(pattern) for pattern in ready]
+                else:
+                    around = "(?:{before} ?){{0,3}}(?:{0})(?: ?{after}){{0,3}}"
+                    self._whole[act] = re.compile(around.format("|".join(ready), **pieces))
+        signs = re.escape(content["signs"])
+        self._signs = frozenset(content["signs"])
+        self._between_latin = re.compile(rf"(?<=[a-z0-9])(?:[^\w{signs}]|_)+(?=[a-z0-9])")
+        self._mute = re.compile(rf"(?:[^\w {signs}]|_)+|(?<![a-z0-9]) | (?![a-z0-9])")
+
+    @staticmethod
+    def _pieces(listed: Any) -> dict[str, str]:
+        _expect(isinstance(listed, dict), "pieces: names and their patterns")
+        pieces: dict[str, str] = {}
+        for name, patterns in listed.items():  # a piece may use those above it
+            where = f"pieces.{name}"
+            _expect(_PIECE.fullmatch(f"{{{name}}}") is not None, f"{where}: small letters and _")
+            pieces[name] = f"(?:{'|'.join(_filled(where, one, pieces) for one in _listed(where, patterns))})"
+        return pieces
+
+    def of(self, text: str) -> list[str]:
+        """The acts of a message, in the order of the file; what Rasa takes for a button's payload has none."""
+        if text.strip().startswith("/"):
+            return []
+        normal = normalize(text).text
+        plain = self._plain(normal)
+        return [
+            act
+            for act in self._acts
+            if (act in self._whole and len(plain) <= LONGEST_WHOLE and self._whole[act].fullmatch(plain))
+            or any(pattern.search(normal) for pattern in self._part.get(act, ()))
+        ]
+
+    def _plain(self, normal: str) -> str:
+        """Without blanks (but those between Latin words), punctuation and emoji; emoji alone are what is said."""
+        plain = self._mute.sub("", self._between_latin.sub(" ", _APOSTROPHE.sub("", normal)))
+        if any(character not in self._signs for character in plain):
+            return plain
+        return "".join(c for c in normal if c in self._signs or unicodedata.category(c) == "So")
+
+
+def _expect(met: Any, what: str) -> None:
+    if not met:
+        raise ValueError(f"expected {what}")
+
+
+def _listed(where: str, listed: Any) -> list[str]:
+    _expect(isinstance(listed, list) and listed, f"{where}: a list of patterns")
+    _expect(all(isinstance(pattern, str) and pattern for pattern in listed), f"{where}: patterns in quotes")
+    return list(listed)
+
+
+def _filled(where: str, pattern: str, pieces: dict[str, str]) -> str:
+    """The pattern with its pieces, in the spelling that it will meet. It must compile by itself."""
+    unknown = set(_PIECE.findall(pattern)) - set(pieces)
+    _expect(not unknown, f"{where}: no pieces other than those above it, not {', '.join(unknown)}")
+    _expect(not _CAPITAL.search(pattern), f"{where}: small letters in {pattern!r}, messages are compared in them")
+    filled = _PIECE.sub(lambda name: pieces[name[1]], simplified(pattern))
+    try:
+        groups = re.compile(filled).groups
+    except re.error as error:
+        raise ValueError(f"{where}: {pattern!r} is no regular expression, {error}") from None
+    # numbered groups would be counted through all the patterns that stand beside it
+    _expect(not groups or where.endswith(".part"), f"{where}: (?:…) instead of (…) in {pattern!r}")
+    return filled
+
+
+def read_acts(path: Path) -> Any:
+    """The content of the file; raises InvalidConfigException when it is not one."""
+    content = read_yaml_file(path)
+    try:
+        Acts(content)
+    except ValueError as error:
+        raise InvalidConfigException(f"{path}: {error}") from None
+    return content
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
+class ActFinder(GraphComponent):
+    """Adds ``acts`` to what is known of a message; the actions read them as ``tracker.latest_message["acts"]``."""
+
+    def __init__(self, content: Any, model_storage: ModelStorage, resource: Resource, file: Path) -> None:
+        self._acts = Acts(content) if content else None
+        self._model_storage, self._resource, self._file = model_storage, resource, file
+
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        return {"file": "bot/data/acts.yml"}
+
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
+        """A changed file is learned anew. Rasa asks with other nodes' configuration, too."""
+        file = Path(config.get("file") or cls.get_default_config()["file"])
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+
+    @classmethod
+    def create(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> ActFinder:
+        return cls(None, model_storage, resource, Path(config["file"]))
+
+    def train(self, training_data: TrainingData) -> Resource:
+        content = read_acts(self._file)
+        self._acts = Acts(content)
+        with self._model_storage.write_to(self._resource) as folder:
+            dump_obj_as_json_to_file(folder / "acts.json", content)
+        return self._resource
+
+    @classmethod
+    def load(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> ActFinder:
+        with model_storage.read_from(resource) as folder:
+            return cls(read_json_file(folder / "acts.json"), model_storage, resource, Path(config["file"]))
+
+    def process(self, messages: list[Message]) -> list[Message]:
+        for message in messages:
+            if self._acts:
+                message.set("acts", self._acts.of(message.get(TEXT) or ""), add_to_output=True)
+        return messages

@@ -1,0 +1,484 @@
+"""What a message asks of the conversation: ``understand`` (message, state, slots) → commands. Pure; read top down.
+
+The order of the questions is the order of the manners: what stands on the screen is answered first, then what takes
+back or ends, then a new wish, then a value, and only then is it not understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
+from bot.components.dialogue.steps import Ask, wanted
+from bot.components.dialogue.state import OPEN, Frame, Message, Shown, State
+from bot.components.text import normalize
+
+Kind = Literal[
+    "StartFlow", "SetSlot", "Correct", "Confirm", "Deny", "Cancel", "Wait", "Acknowledge", "Leave", "Repeat",
+    "Resume", "Object", "Unusable", "CannotHandle",
+]  # fmt: skip
+
+CLEAR = 0.4
+"""Confidence from which an intent is taken at its word."""
+
+CLEAR_BESIDE_QUESTION = 0.5
+"""The same while an answer is expected: most short messages are answers."""
+
+SURE = 0.7
+"""Confidence from which a message that also answers the question is a wish of its own, too."""
+
+SURE_YES = 0.8
+"""Confidence from which an intent, without a word that says it, is a yes to a summary."""
+
+LONGEST_CHOICE = 20
+"""Characters of a message that may choose from a list in other words than the list has."""
+
+SHORT = 12
+"""Characters of a message that may be a yes, a no or a leave-taking by its intent alone."""
+
+A_WISH = 4
+"""Letters beside the values of an answer from which the message may be a wish, too: "5678 快点" is not."""
+
+LOST_FROM = 0.25
+"""Below this confidence nothing was understood at all."""
+
+WRITTEN_LATELY = 6
+"""Turns for which "先别退了" may take back what was written."""
+
+_AGAINST_YES = frozenset({"question", "negation", "condition", "objection", "no", "stop", "wait", "lost", "repeat"})
+_ANSWERS = frozenset({"inform", "affirm", "deny", "correct", "stop", "nlu_fallback"})
+"""Intents of messages that only mean something as an answer to what was asked."""
+
+_QUIET = frozenset({"thank", "goodbye"})
+_SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_scope"})
+"""Intents that are no reason, no title, and no wish."""
+
+_POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "four_digits", "yes_no"})
+"""Entities that answer a question only where it has just been asked."""
+
+
+@dataclass(frozen=True)
+class Command:
+    kind: Kind
+    name: str = ""  # of a flow, a slot, or the way of leaving
+    value: Any = None
+    why: str = ""
+    part: int = 0
+    later: bool = False  # StartFlow: when the one before it is done
+    flow: str = ""  # SetSlot: of which flow
+
+    def describe(self) -> list[str]:
+        """For people: what, and why."""
+        value = "" if self.value in (None, {}) else f"={self.value}"
+        return [f"{self.kind} {self.name}{value}".strip(), self.why]
+
+
+def understand(
+    message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown
+) -> list[Command]:
+    """At least one command."""
+    if not message.tapped and (payload := shown.payload(message.text)) and (tapped := message.tap(payload)):
+        message = tapped
+    reading = _Reading(message, state, slots, flows, shown)
+    if message.tapped:
+        return reading.tapped()
+    if message.parts:
+        return reading.several()
+    return reading.one()
+
+
+class _Reading:
+    """One message, or one part of it, in the light of the state."""
+
+    def __init__(
+        self, message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown, part: int = 0
+    ) -> None:
+        self.message, self.state, self.slots, self.flows, self.shown = message, state, slots, flows, shown
+        self.part = part
+        self.acts = message.acts
+        self.frame: Frame | None = state.open
+        self.flow: Flow | None = flows[self.frame.flow] if self.frame else None
+        want = wanted(self.frame, self.flow, slots) if self.frame and self.flow else None
+        self.asked: str | None = want.slot if isinstance(want, Ask) else None
+        # what was asked for stays on the screen while the customer only nods or looks for something
+        self.on_screen = bool(self.frame and self.frame.asked == self.asked and self.frame.asked_in >= state.turn)
+
+    # ---- a tap
+
+    def tapped(self) -> list[Command]:
+        message, why = self.message, "button"
+        told = {one["entity"]: one["value"] for one in message.entities}
+        if message.intent == "affirm":
+            if "summary" in told:
+                if self.asked == CONFIRMED and told["summary"] == self.slots.get("summary"):
+                    return [Command("Confirm", why="the button of the summary")]
+                return [self._ask_again("a button of an earlier summary")]
+            return self._yes(why) or [Command("Acknowledge", why=why)]
+        if message.intent == "deny":
+            return self._no(why) or [Command("Leave", "deny", why=why)]
+        if message.intent == "stop":
+            return [Command("Cancel", why=why)]
+        if message.intent in _QUIET:
+            return [Command("Leave", message.intent, why=why)]
+        flow = self.flows.of_intent(message.intent)
+        if message.intent == "inform":
+            for frame in reversed(self.state.stack):
+                taken = {name: value for name, value in told.items() if name in self.flows[frame.flow].slots}
+                if taken:
+                    found = [self._set(name, value, why, frame.flow) for name, value in taken.items()]
+                    return found if frame is self.frame else [Command("Resume", frame.flow, why=why), *found]
+        if flow is None:
+            return [Command("CannotHandle", why="a button that leads nowhere")]
+        return self._begin(flow, why)
+
+    # ---- words
+
+    def several(self) -> list[Command]:
+        """Each part is read by itself; values of the whole message belong to all of them."""
+        found: list[Command] = []
+        for number, part in enumerate(self.message.parts):
+            reading = _Reading(part, self.state, self.slots, self.flows, self.shown, number)
+            commands = reading.one()
+            if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct"):
+                found += commands
+        starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
+        if not found or (len(found) == len(starts) == 1):
+            return _Reading(self.message, self.state, self.slots, self.flows, self.shown).one()
+        return found
+
+    def one(self) -> list[Command]:
+        for read in (
+            self._answer_to_yes_or_no,
+            self._take_back,
+            self._end_or_pause,
+            self._person,
+            self._correction,
+            self._wish,
+            self._value,
+            self._own_words,
+            self._objection,
+            self._bare_values,
+        ):
+            if found := read():
+                return found
+        return self._not_understood()
+
+    def _answer_to_yes_or_no(self) -> list[Command]:
+        if self.asked == CONFIRMED and self.on_screen:
+            if self._clear_yes():
+                return self._yes("a clear yes to the summary")
+            if self._no_said():
+                return self._no("a no to the summary")
+            return []
+        if not self._yes_or_no_asked():
+            return []
+        if self._consents():
+            return self._yes("a yes")
+        return self._no("a no") if self._no_said() else []
+
+    def _yes_or_no_asked(self) -> bool:
+        if self.asked == CONFIRMED:
+            return False
+        step = self._step()
+        answers = step is not None and "yes_no" in step.entities
+        proposed = self.asked == "order_id" and bool(self.slots.get("proposal"))
+        if self.asked and self.on_screen:
+            return answers or proposed
+        return bool(self.shown.offers or self._resume_offered())
+
+    def _resume_offered(self) -> Frame | None:
+        top = self.state.top
+        return top if top and top.asked == "resume" and top.asked_in >= self.state.turn else None
+
+    def _clear_yes(self) -> bool:
+        """What lets something be written: closed words, or an intent that is sure and has nothing beside it."""
+        step = self.flow.write if self.flow else None
+        words = normalize(self.message.text).text.strip(" ,.!~。！，、")
+        if step and step.yes and step.yes.fullmatch(words):
+            return True
+        if self.acts & _AGAINST_YES:
+            return False
+        if "yes" in self.acts:
+            return True
+        return (
+            self.message.intent == "affirm"
+            and self.message.confidence >= SURE_YES
+            and "yes_weak" not in self.acts
+            and not self.message.entities
+            and len(words) <= SHORT
+        )
+
+    def _consents(self) -> bool:
+        """To something that writes nothing."""
+        if self.acts & _AGAINST_YES or self.acts & {"thanks_only", "bye", "leave"}:
+            return False
+        if self.acts & {"yes", "yes_weak"}:
+            return True
+        short = len(self.message.text) <= SHORT
+        return short and self.message.intent == "affirm" and self.message.confidence >= CLEAR_BESIDE_QUESTION
+
+    def _no_said(self) -> bool:
+        if self.acts & {"question", "stop", "leave", "bye", "thanks_only"}:
+            return False
+        if "no" in self.acts:
+            return True
+        short = len(self.message.text) <= SHORT and not self.message.entities
+        return short and self.message.intent == "deny" and self.message.confidence >= CLEAR_BESIDE_QUESTION
+
+    def _yes(self, why: str) -> list[Command]:
+        if self.asked == CONFIRMED and self.on_screen:
+            return [Command("Confirm", why=why)]
+        if self.asked == "order_id" and self.on_screen and (proposal := self.slots.get("proposal")):
+            return [self._set("order_id", proposal, f"{why}: the order that was proposed")]
+        if self.asked and self.on_screen and (step := self._step()) and "yes_no" in step.entities:
+            return [self._set(self.asked, True, why)]
+        if top := self._resume_offered():
+            return [Command("Resume", top.flow, why=why)]
+        if self.shown.offers and (flow := self.flows.of_intent(self.shown.offers)):
+            told = dict(flow.triggers[self.shown.offers])
+            return [Command("StartFlow", flow.name, {"intent": self.shown.offers, **told}, f"{why} to an offer")]
+        return []
+
+    def _no(self, why: str) -> list[Command]:
+        if self.asked == CONFIRMED and self.on_screen:
+            return [Command("Deny", why=why)]
+        if self.asked == "order_id" and self.on_screen and self.slots.get("proposal"):
+            return [self._set("proposal", "none", f"{why}: not the order that was proposed")]
+        if self.asked and self.on_screen and (step := self._step()) and "yes_no" in step.entities:
+            return [self._set(self.asked, False, why)]
+        if self._resume_offered():
+            return [Command("Cancel", why=why)]
+        if self.shown.offers:
+            return [Command("Leave", "deny", why=f"{why} to an offer")]
+        return []
+
+    def _take_back(self) -> list[Command]:
+        """A stop: of what is open, or of what has just been written."""
+        sure = self.message.intent == "stop" and self.message.confidence >= SURE_YES
+        if not ("stop" in self.acts or (sure and not self.message.entities)):
+            return []
+        wish = self.flows.of_intent(self.message.intent)
+        another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
+        if another and self.message.confidence >= SURE:
+            return []  # "不退了，帮我开发票"
+        if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
+            changed = self._told_by_intent()
+            if changed and "correction" in self.acts:
+                return changed  # "不退了还是换货吧"
+        if "question" in self.acts and self.flow is None:
+            return []
+        written = (self.slots.get("focus") or {}).get("written") or {}
+        if self.frame is None and written and self.state.turn - written.get("turn", 0) < WRITTEN_LATELY:
+            done = self.flows.get(written.get("flow", ""))
+            if done and done.undone_by and self.message.rest > 2:
+                return [Command("StartFlow", done.undone_by, {}, "a stop after it was written", self.part)]
+        return [Command("Cancel", why="a stop", part=self.part)]
+
+    def _end_or_pause(self) -> list[Command]:
+        acts, message = self.acts, self.message
+        if message.values("order_id") or message.values("phone_tail"):
+            return []
+        for act, way in (("bye", "goodbye"), ("thanks_only", "thank"), ("leave", "leave")):
+            if act in acts and "question" not in acts:
+                return [Command("Leave", way, why=f"act {act}")]
+        short = len(message.text) <= SHORT and not acts & {"question", "urgent", "human"} and not message.entities
+        if short and message.intent in _QUIET and message.confidence >= SURE:
+            return [Command("Leave", message.intent, why=f"intent {message.intent} {message.confidence:.2f}")]
+        if "wait" in acts:
+            return [Command("Wait", why="act wait")]
+        if "repeat" in acts and self.state.turn:
+            return [Command("Repeat", why="act repeat")]
+        if "lost" in acts and self.asked:
+            return [Command("Unusable", self.asked, "lost", "what was asked for is not at hand")]
+        if "ack" in acts and "question" not in acts:
+            return [Command("Acknowledge", why="act ack")]
+        return []
+
+    def _person(self) -> list[Command]:
+        flow = self.flows.of_intent("human_handoff")
+        if "human" not in self.acts or flow is None:
+            return []
+        if self.message.intent in ("bot_challenge", "ask_policy") and self.message.confidence >= SURE:
+            return []
+        return [Command("StartFlow", flow.name, {"intent": "human_handoff"}, "a person is asked for", self.part)]
+
+    def _correction(self) -> list[Command]:
+        corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
+        if not corrects or self.flow is None or self.flow.kind != "task":
+            return []
+        if found := self._values(asked_only=False) + self._told_by_intent():
+            return found
+        if self.message.rest > SHORT and self._step_in_own_words():
+            return []
+        known = any(self.slots.get(slot) is not None for slot in self.flow.changeable)
+        return [Command("Correct", why="something is wrong, but not said what")] if known else []
+
+    def _wish(self) -> list[Command]:
+        """An intent that begins a flow: the open one again, or another."""
+        message, flow = self.message, self.flows.of_intent(self.message.intent)
+        if flow is None or message.intent in _ANSWERS or flow.pattern:
+            return []
+        answers = self._values(asked_only=True)
+        if self.flow is flow and flow.kind == "task":
+            return self._same_wish()
+        clear = CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
+        if message.confidence < clear:
+            return []
+        if answers and (message.confidence < SURE or message.rest < A_WISH or flow.kind == "talk"):
+            return []
+        if flow.kind == "talk" and self._step_in_own_words() and message.intent not in _SMALL:
+            if "question" not in self.acts and message.confidence < SURE:
+                return []
+        if self._in_own_words_beside():
+            return []
+        return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]
+
+    def _in_own_words_beside(self) -> bool:
+        """What is told as a reason with feeling is no complaint of its own."""
+        step = self._step_in_own_words()
+        free = step is not None and step.in_own_words == "free"
+        return free and self.message.intent in ("complain", "worry_delivery") and "question" not in self.acts
+
+    def _same_wish(self) -> list[Command]:
+        """The open task again. At its summary only a plain statement changes it: no question, no objection does."""
+        doubts = self.acts & {"question", "objection", "negation", "condition"}
+        if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
+            return self._values(asked_only=False) or [Command("Object", why="the wish again, with a doubt")]
+        if found := self._told_by_intent() + self._values(asked_only=False):
+            return found
+        if self.asked == CONFIRMED and self.on_screen:
+            return [Command("Object", why="the same wish again, which is no yes")]
+        return [self._ask_again("the same wish again")]
+
+    def _told_by_intent(self) -> list[Command]:
+        """What the intent itself says to the open flow, as far as it is new."""
+        if self.flow is None or self.message.confidence < CLEAR:
+            return []
+        told = self.flow.triggers.get(self.message.intent, {})
+        why = f"intent {self.message.intent}"
+        return [self._set(n, v, why) for n, v in told.items() if self.slots.get(n) != v]
+
+    def _value(self) -> list[Command]:
+        """What answers the question, and whatever else the message says to the open flow, or to one that was left."""
+        if found := self._values(asked_only=False):
+            elsewhere = self.message.intent in _SMALL and self.message.confidence >= SURE and not self.asked
+            return [] if elsewhere else found
+        if self.frame is None:
+            for frame in reversed(self.state.stack):
+                if frame.status != OPEN and (found := self._values_for(frame)):
+                    return [Command("Resume", frame.flow, why="a value that it waited for"), *found]
+        return []
+
+    def _own_words(self) -> list[Command]:
+        step = self._step_in_own_words()
+        if step is None or (self.message.intent in _SMALL and self.message.confidence >= CLEAR_BESIDE_QUESTION):
+            return []
+        if step.in_own_words == "choice" and (
+            self.message.intent not in _ANSWERS or len(self.message.text) > LONGEST_CHOICE
+        ):
+            return []
+        if "question" in self.acts and self.message.intent not in ("report_problem", "complain", "inform"):
+            return []
+        if self.acts & {"yes", "no", "ack", "objection"} and len(self.message.text) <= 4:
+            return []
+        return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
+
+    def _objection(self) -> list[Command]:
+        """At a summary: something else than a yes, a no, a wish or a value. Nothing is written."""
+        if self.asked != CONFIRMED or not self.on_screen:
+            return []
+        if "question" in self.acts:
+            return [Command("CannotHandle", why="a question at the summary")]
+        return [Command("Object", why="neither a clear yes nor a no")]
+
+    def _bare_values(self) -> list[Command]:
+        """Numbers, goods or a reason that no question asked for."""
+        flow = self.flows.of_intent("inform")
+        if flow is None or self.asked and self.on_screen:
+            return []
+        values = any(self.message.values(name) for name in ("order_id", "phone_tail", "ticket_id", "reason"))
+        goods = any(self.message.values(name) for name in ("product", "category", "brand", "ordinal", "mention"))
+        if not values and not goods and not (self.message.intent == "inform" and self.message.confidence >= CLEAR):
+            return []
+        return [Command("StartFlow", flow.name, {"intent": "inform"}, "values without a wish", self.part)]
+
+    def _not_understood(self) -> list[Command]:
+        if self.asked and self.on_screen and "question" not in self.acts and self.message.confidence < SURE:
+            return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
+        if self.message.intent == "deny" and self.message.confidence >= CLEAR:
+            return [Command("Leave", "deny", why="a no to nothing")]
+        if self.message.intent == "affirm" and self.message.confidence >= CLEAR:
+            return [Command("Acknowledge", why="a yes to nothing")]
+        return [Command("CannotHandle", why=f"intent {self.message.intent} {self.message.confidence:.2f}")]
+
+    # ---- helpers
+
+    def _begin(self, flow: Flow, why: str) -> list[Command]:
+        told: dict[str, Any] = {"intent": self.message.intent, **flow.triggers.get(self.message.intent, {})}
+        for slot in flow.asked_for:
+            if values := self.message.values(slot):
+                told[slot] = values[0]
+        found = [Command("StartFlow", flow.name, told, why, self.part)]
+        if flow.kind == "task":
+            others = dict.fromkeys(self.message.values("order_id")[1:])
+            found += [
+                Command("StartFlow", flow.name, {**told, "order_id": other}, "the other order", self.part, later=True)
+                for other in others
+                if other != told.get("order_id")
+            ]
+            # what else the message says is the flow's, too: a reason, unopened goods
+            found += [
+                self._set(name, values[0], f"entity {name}", flow.name)
+                for name in sorted(flow.slots - set(told))
+                if (values := self.message.values(name))
+            ]
+        return found
+
+    def _values(self, asked_only: bool) -> list[Command]:
+        if self.frame is None or self.flow is None:
+            return []
+        names = (self.asked,) if asked_only else tuple(sorted(self.flow.slots - {"proposal", CONFIRMED, "summary"}))
+        found: list[Command] = []
+        for name in names:
+            if name is None:
+                continue
+            value, entity = self._value_of(name)
+            if value is not None:
+                found.append(self._set(name, value, f"entity {entity}"))
+        return found
+
+    def _set(self, slot: str, value: Any, why: str, flow: str = "") -> Command:
+        return Command("SetSlot", slot, value, why, self.part, flow=flow or (self.frame.flow if self.frame else ""))
+
+    def _value_of(self, slot: str) -> tuple[Any, str]:
+        if values := self.message.values(slot):
+            return values[0], slot
+        step = self.flow.collects(slot) if self.flow else None
+        if step is None or slot != self.asked:
+            return None, ""
+        for entity in step.entities:
+            if values := self.message.values(entity):
+                pointer = entity in _POINTERS and entity != "four_digits"
+                return ({"by": entity, "value": values[0]} if pointer else values[0]), entity
+        return None, ""
+
+    def _values_for(self, frame: Frame) -> list[Command]:
+        """What a frame that was left can take: only what it last asked for."""
+        flow = self.flows[frame.flow]
+        slot = frame.asked
+        if slot is None or slot not in flow.slots or self.message.intent not in _ANSWERS:
+            return []
+        values = self.message.values(slot)
+        return [self._set(slot, values[0], f"entity {slot}", flow.name)] if values else []
+
+    def _step(self) -> Step | None:
+        return self.flow.collects(self.asked) if self.flow and self.asked else None
+
+    def _step_in_own_words(self) -> Step | None:
+        step = self._step()
+        return step if step and step.in_own_words and self.on_screen else None
+
+    def _ask_again(self, why: str) -> Command:
+        return Command("Unusable", self.asked or "", "again", why)

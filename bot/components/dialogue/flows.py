@@ -1,0 +1,263 @@
+"""Flows: what the bot can do, as trainers write it in ``bot/data/flows/*.yml``. Checked when they are read.
+
+::
+
+    flows:
+      change_address:
+        description: A new address, recipient or phone before an order is shipped.
+        nlu_trigger:
+          - intent: change_address          # set: {slot: value} says what the intent tells besides
+        holds: [too_late]                   # slots that its validation fills, forgotten with the flow
+        steps:
+          - collect: order_id               # asked with utter_ask_order_id or action_ask_order_id until it has a value
+            entities: [order_id, ordinal]   # what answers it, besides an entity of its own name
+          - action: action_address_too_late
+            if: too_late
+            next: end
+          - collect: delivery
+            in_own_words: free              # anything that is no other request is an answer; choice: a short one
+          - write: action_change_address    # only after a clear yes to the summary that is on the screen
+            summary: action_ask_confirm_address
+
+A flow with a ``write`` is a task, one that collects or ``needs`` something a question, any other one is talk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.utils.io import read_yaml_file
+
+Slots = Mapping[str, Any]
+
+CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change")
+"""Slots that every flow with questions uses beside its own."""
+
+CONFIRMED = "confirmed"
+"""The slot of a ``write``: what was summed up and confirmed."""
+
+_CONDITION = re.compile(r"(?P<no>not )?(?P<slot>[a-z_]+)(?: (?P<how>is|has) (?P<value>\w+))?")
+_STEP_KEYS = {
+    "collect": {"if", "next", "id", "entities", "in_own_words"},
+    "action": {"if", "next", "id", "needs"},
+    "write": {"if", "next", "id", "summary", "yes"},
+    "link": {"if"},
+}
+_FLOW_KEYS = {"description", "nlu_trigger", "steps", "holds", "changeable", "undone_by", "quiet", "pattern", "serves"}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``slot``, ``not slot``, ``slot is value`` or ``slot has value`` (of a list)."""
+
+    slot: str
+    negated: bool = False
+    how: str | None = None
+    value: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        match = _CONDITION.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no condition")
+        return cls(match["slot"], bool(match["no"]), match["how"], match["value"])
+
+    def holds(self, slots: Slots) -> bool:
+        value = slots.get(self.slot)
+        if self.how == "is":
+            found = str(value) == self.value
+        elif self.how == "has":
+            found = self.value in (value or ())
+        else:
+            found = bool(value)
+        return found != self.negated
+
+
+@dataclass(frozen=True)
+class Step:
+    kind: Literal["collect", "action", "write", "link"]
+    name: str  # of the slot, the action, or the flow that follows
+    id: str
+    conditions: tuple[Condition, ...] = ()
+    ends: bool = False
+    entities: tuple[str, ...] = ()
+    in_own_words: Literal["", "free", "choice"] = ""
+    needs: tuple[str, ...] = ()
+    summary: str = ""
+    yes: re.Pattern[str] | None = None
+
+    def applies(self, slots: Slots) -> bool:
+        return all(condition.holds(slots) for condition in self.conditions)
+
+
+@dataclass(frozen=True)
+class Flow:
+    name: str
+    description: str
+    triggers: Mapping[str, Mapping[str, Any]]  # intent → slots that it says
+    steps: tuple[Step, ...]
+    holds: tuple[str, ...] = ()
+    changeable: tuple[str, ...] = ()
+    undone_by: str | None = None
+    quiet: bool = False  # nothing is asked after it
+    serves: bool = False  # what it interrupts goes on by itself: binding, for those who were asked for a number
+    pattern: bool = False  # of the house itself
+    validate: str | None = None
+    slots: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def kind(self) -> Literal["task", "question", "talk"]:
+        if any(step.kind == "write" for step in self.steps):
+            return "task"
+        asks = any(step.kind == "collect" or step.needs for step in self.steps)
+        return "question" if asks else "talk"
+
+    @property
+    def write(self) -> Step | None:
+        return next((step for step in self.steps if step.kind == "write"), None)
+
+    def collects(self, slot: str) -> Step | None:
+        """The step that asks for ``slot``."""
+        return next(
+            (s for s in self.steps if (s.kind == "collect" and s.name == slot) or slot in s.needs),
+            None,
+        )
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        """The slots that it may ask for, in order."""
+        found = [n for s in self.steps for n in ((s.name,) if s.kind == "collect" else s.needs)]
+        return tuple(dict.fromkeys(found))
+
+
+class Flows(dict[str, Flow]):
+    """By name; and which one an intent begins."""
+
+    def of_intent(self, intent: str) -> Flow | None:
+        return next((flow for flow in self.values() if intent in flow.triggers), None)
+
+
+def read(folders: Iterable[str | Path]) -> dict[str, Any]:
+    """The content of every file, by flow. Raises InvalidConfigException with the file."""
+    content: dict[str, Any] = {}
+    for path in sorted(path for folder in folders for path in Path(folder).glob("*.yml")):
+        found = read_yaml_file(path)
+        if not isinstance(found, dict) or not isinstance(found.get("flows"), dict):
+            raise InvalidConfigException(f"{path}: it has no flows")
+        for name, flow in found["flows"].items():
+            if name in content:
+                raise InvalidConfigException(f"{path}: the flow {name} stands in two files")
+            content[name] = flow
+    return content
+
+
+def parse(content: Mapping[str, Any], actions: Collection[str]) -> Flows:
+    """``actions`` are those of the domain. Raises InvalidConfigException with flow and step."""
+    flows = Flows()
+    for name, raw in content.items():
+        try:
+            flows[name] = _flow(name, raw, actions)
+        except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+            raise InvalidConfigException(f"flow {name}: {error}") from error
+    return flows
+
+
+def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
+    if unknown := set(raw) - _FLOW_KEYS:
+        raise ValueError(f"unknown keys {sorted(unknown)}")
+    if not raw.get("description"):
+        raise ValueError("it has no description")
+    if not raw.get("steps"):
+        raise ValueError("it has no steps")
+    steps = tuple(_step(number, step) for number, step in enumerate(raw["steps"], 1))
+    if len({step.id for step in steps}) < len(steps):
+        raise ValueError("two steps have one id")
+    triggers = {trigger["intent"]: dict(trigger.get("set") or {}) for trigger in raw.get("nlu_trigger") or []}
+    own = {*(raw.get("holds") or ()), *(slot for told in triggers.values() for slot in told)}
+    own |= {name for s in steps for name in ((s.name,) if s.kind == "collect" else s.needs)}
+    asks = any(step.kind in ("collect", "write") or step.needs for step in steps)
+    return Flow(
+        name,
+        raw["description"],
+        triggers,
+        steps,
+        tuple(raw.get("holds") or ()),
+        tuple(raw.get("changeable") or ()),
+        raw.get("undone_by"),
+        bool(raw.get("quiet")),
+        bool(raw.get("serves")),
+        bool(raw.get("pattern")),
+        f"validate_{name}" if f"validate_{name}" in actions else None,
+        frozenset({*own, *(CONTROL if asks else ())}),
+    )
+
+
+def _step(number: int, raw: Mapping[str, Any]) -> Step:
+    kind = next((kind for kind in _STEP_KEYS if kind in raw), None)
+    if kind is None:
+        raise ValueError(f"step {number} is none of {', '.join(_STEP_KEYS)}")
+    if unknown := set(raw) - _STEP_KEYS[kind] - {kind}:
+        raise ValueError(f"step {number} ({raw[kind]}) has unknown keys {sorted(unknown)}")
+    if raw.get("next", "end") != "end":
+        raise ValueError(f"step {number}: only 'end' may come next")
+    conditions = raw.get("if") or []
+    yes = raw.get("yes")
+    return Step(
+        kind,  # type: ignore[arg-type]
+        raw[kind],
+        raw.get("id") or raw[kind],
+        tuple(Condition.parse(text) for text in ([conditions] if isinstance(conditions, str) else conditions)),
+        "next" in raw,
+        tuple(raw.get("entities") or ()),
+        _one_of(raw.get("in_own_words", ""), ("", "free", "choice")),  # type: ignore[arg-type]
+        tuple(raw.get("needs") or ()),
+        raw["summary"] if kind == "write" else "",
+        re.compile("|".join(yes)) if yes else None,
+    )
+
+
+def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is none of {', '.join(filter(None, allowed))}")
+    return str(value)
+
+
+def check(flows: Flows, actions: Collection[str], slots: Collection[str], intents: Collection[str]) -> None:
+    """Raises InvalidConfigException for what a flow names and the domain does not know."""
+    for flow in flows.values():
+        problems = [f"no slot {name} in the domain" for name in sorted(flow.slots - set(slots))]
+        problems += [f"no intent {name} in the domain" for name in flow.triggers if name not in intents]
+        for name in flow.triggers:
+            others = [other.name for other in flows.values() if other is not flow and name in other.triggers]
+            problems += [f"the intent {name} begins {other}, too" for other in others]
+        for step in flow.steps:
+            if step.kind == "link" and step.name not in flows:
+                problems.append(f"no flow {step.name} to link to")
+            wanted = {"action": (step.name,), "write": (step.name, step.summary)}.get(step.kind, ())
+            problems += [f"no action {name} in the domain" for name in wanted if name not in actions]
+            asked = (step.name,) if step.kind == "collect" else step.needs
+            problems += [
+                f"nothing asks for {slot}: neither utter_ask_{slot} nor action_ask_{slot} is in the domain"
+                for slot in asked
+                if not ({f"utter_ask_{slot}", f"action_ask_{slot}"} & set(actions))
+            ]
+            problems += [f"no slot {c.slot} in the domain" for c in step.conditions if c.slot not in slots]
+        if flow.undone_by and flow.undone_by not in flows:
+            problems.append(f"no flow {flow.undone_by} to undo it")
+        if flow.kind == "task" and not flow.validate:
+            problems.append(f"a flow that writes needs an action validate_{flow.name}")
+        if problems:
+            raise InvalidConfigException(f"flow {flow.name}: {problems[0]}")
+
+
+def question(slot: str, actions: Collection[str], time: int = 1) -> str:
+    """The action that asks for ``slot`` for the first, second or third time."""
+    if (asking := f"action_ask_{slot}") in actions:
+        return asking
+    again = f"utter_ask_{slot}_{'again' if time == 2 else 'third'}"
+    return again if time > 1 and again in actions else f"utter_ask_{slot}"

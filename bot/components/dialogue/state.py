@@ -1,0 +1,172 @@
+"""Where a conversation stands: the stack of flows, and what one message and the answer before it hold.
+
+The state is folded from facts (messages, actions that ran); the slot ``dialogue`` only mirrors it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from rasa.shared.exceptions import InvalidConfigException
+
+from bot.components.text import normalize
+
+OPEN, WAITING, NEXT, PARKED = "open", "waiting", "next", "parked"
+"""A frame is being worked on; was interrupted and will be offered; is begun by itself when its turn comes; was left,
+and only goes on when the customer does."""
+
+_PAYLOAD = re.compile(r"/(?P<intent>[a-z_]+)(?P<entities>\{.*\})?", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]")
+
+
+@dataclass
+class Frame:
+    """A flow on the stack. ``key`` names the message that began it: a part of the key of what it writes."""
+
+    flow: str
+    intent: str
+    key: str
+    began: int  # turn
+    part: int = 0  # of the message that began it
+    status: str = OPEN
+    fresh: bool = True  # nothing that it heard has been validated yet
+    touched: int = 0  # turn in which the customer last spoke to it
+    asks: dict[str, int] = field(default_factory=dict)  # how often each slot was asked for
+    asked: str | None = None  # the slot asked for last
+    asked_in: int = 0  # turn
+    reminded: int = 0  # reminders since it was touched
+    changing: bool = False  # the summary is wrong, but what of it?
+    done: list[str] = field(default_factory=list)  # steps that ran
+    heard: dict[str, Any] = field(default_factory=dict)  # what the customer told it, to be validated
+    values: dict[str, Any] = field(default_factory=dict)  # of its slots, while another frame has them
+
+
+@dataclass
+class State:
+    turn: int = 0
+    stack: list[Frame] = field(default_factory=list)  # the last is on top
+    say: list[str] = field(default_factory=list)  # actions that come before anything else
+    quiet: bool = False  # nothing is asked in this turn
+    lost: int = 0  # messages in a row that were not understood
+    commands: list[list[str]] = field(default_factory=list)  # of this turn, each with its reason
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any] | None) -> State:
+        """From the slot. What an older version wrote and this one does not know is left out."""
+        if not stored:
+            return cls()
+        known = {one.name for one in fields(cls)}
+        frames = {one.name for one in fields(Frame)}
+        stack = [
+            Frame(**{name: _own(value) for name, value in frame.items() if name in frames})
+            for frame in stored.get("stack") or []
+        ]
+        return cls(**{name: _own(value) for name, value in stored.items() if name in known} | {"stack": stack})
+
+    def dump(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def top(self) -> Frame | None:
+        return self.stack[-1] if self.stack else None
+
+    @property
+    def open(self) -> Frame | None:
+        """The frame that the conversation is in."""
+        return self.stack[-1] if self.stack and self.stack[-1].status == OPEN else None
+
+
+def _own(value: Any) -> Any:
+    """A copy: slots belong to the tracker."""
+    if isinstance(value, dict):
+        return {name: _own(one) for name, one in value.items()}
+    return [_own(one) for one in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, or one request of it."""
+
+    text: str
+    intent: str
+    confidence: float
+    entities: tuple[Mapping[str, Any], ...] = ()
+    acts: frozenset[str] = frozenset()
+    ranking: Mapping[str, float] = field(default_factory=dict)
+    id: str = ""
+    parts: tuple[Message, ...] = ()
+    tapped: bool = False
+
+    @classmethod
+    def of(cls, parse: Mapping[str, Any], message_id: str = "") -> Message:
+        intent = parse.get("intent") or {}
+        text = parse.get("text") or ""
+        return cls(
+            text,
+            intent.get("name") or "nlu_fallback",
+            float(intent.get("confidence") or 0.0),
+            tuple(one for one in parse.get("entities") or () if one.get("entity") != "language"),
+            frozenset(parse.get("acts") or ()),
+            {guess["name"]: float(guess["confidence"]) for guess in parse.get("intent_ranking") or ()},
+            message_id,
+            tuple(cls.of(part, message_id) for part in parse.get("parts") or ()),
+            text.startswith("/"),
+        )
+
+    def values(self, entity: str) -> list[Any]:
+        return [one["value"] for one in self.entities if one["entity"] == entity]
+
+    @property
+    def rest(self) -> int:
+        """Letters and characters of words that no entity covers."""
+        left = self.text
+        for one in self.entities:
+            if isinstance(one.get("start"), int) and one["end"] > one["start"]:
+                left = left[: one["start"]] + " " * (one["end"] - one["start"]) + left[one["end"] :]
+        return len(_WORD.findall(left))
+
+    def tap(self, payload: str) -> Message | None:
+        """The message as if the button with this payload had been tapped."""
+        match = _PAYLOAD.fullmatch(payload)
+        if match is None:
+            return None
+        told = json.loads(match["entities"] or "{}")
+        entities = tuple({"entity": name, "value": value} for name, value in told.items())
+        return replace(
+            self, intent=match["intent"], confidence=1.0, entities=entities, acts=frozenset(), parts=(), tapped=True
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the customer sees above the line in which they write."""
+
+    buttons: Mapping[str, str] = field(default_factory=dict)  # title → payload
+    offers: str | None = None  # the intent that a yes to it means
+
+    def payload(self, text: str) -> str | None:
+        """Of the button whose title was typed."""
+        typed = normalize(text).text.strip(" .。!！")
+        return next((p for title, p in self.buttons.items() if normalize(title).text == typed), None)
+
+
+def shown(events: Sequence[Any]) -> Shown:
+    """From the bot's utterances (event type ``bot``, as dicts) since the customer's last message."""
+    buttons: dict[str, str] = {}
+    offers = None
+    for event in events:
+        for button in (event.get("data") or {}).get("buttons") or []:
+            if payload := button.get("payload"):
+                buttons[button["title"]] = payload
+        offers = ((event.get("metadata") or {}).get("metadata") or {}).get("offers") or offers
+    return Shown(buttons, offers)
+
+
+def check_offer(intent: str, known: set[str], response: str) -> None:
+    """Raises InvalidConfigException when a response offers what begins no flow."""
+    if intent not in known:
+        raise InvalidConfigException(f"{response} offers {intent}, which begins no flow")

@@ -1,0 +1,359 @@
+"""Questions about orders and parcels: which order is meant, what is told of it, and what is told when asked again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rasa_sdk import Action
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.actions import malls
+from bot.actions.coupons import MyCoupons
+from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
+from bot.actions.orders import OrderStatusAction, TrackParcel, UrgeShipment, state_of
+from bot.actions.turn import Turn
+from bot.actions.worries import WorryDelivery
+from mall_adapter import Order, OrderLine, OrderStatus, Shipment, SqlMall, create_engine, migrate, models
+from mall_adapter.database import WRITES
+from tests.bot.actions.asking import (
+    DOMAIN,
+    MUG,
+    ORDERS,
+    Customer,
+    add_orders,
+    an_order,
+    entities,
+)
+
+NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)
+DELIVERED, LATE, LOST, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
+ACTIONS: dict[str, Action] = {
+    action.name().removeprefix("action_"): action
+    for action in (OrderStatusAction(), TrackParcel(), UrgeShipment(), WorryDelivery())
+}
+
+
+@pytest.fixture(scope="module")
+def address(house: Path) -> str:
+    url = f"sqlite+aiosqlite:///{house}/orders.db"
+    asyncio.run(migrate(url))
+    return url
+
+
+@pytest.fixture
+async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
+    """An empty mall, to be filled."""
+    engine = create_engine(address)
+    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    async with AsyncSession(engine.execution_options(**WRITES)) as session:
+        async with session.begin():
+            for table in reversed(models.Base.metadata.sorted_tables):
+                await session.execute(delete(table))
+        yield session
+    await engine.dispose()
+
+
+@pytest.fixture
+async def mall(session: AsyncSession) -> None:
+    add_orders(session)
+    await session.commit()
+
+
+async def ask(intent: str, text: str = "？", sender: str = "web:ann", **more: Any) -> Customer:
+    customer = Customer(intent, sender)
+    await customer.says(text, **more).meets(ACTIONS[intent])
+    return customer
+
+
+def said(customer: Customer) -> list[str]:
+    return [message["response"] for message in customer.told]
+
+
+# ---- which order
+
+
+@pytest.mark.parametrize(
+    ("intent", "response", "listed"),
+    [
+        ("order_status", "utter_order_listed", [PRESALE, PAID, TRAVELLING, LOST]),
+        ("track_parcel", "utter_parcel_listed", [LOST, LATE, TRAVELLING]),
+        ("urge_shipment", "utter_urge_listed", [PRESALE, PAID, TRAVELLING, LOST]),
+        ("worry_delivery", "utter_worry_listed", [LOST, LATE, TRAVELLING]),
+    ],
+)
+async def test_several_orders_are_one_message(mall: None, intent: str, response: str, listed: list[str]) -> None:
+    customer = await ask(intent)
+    assert said(customer) == [response]
+    assert [thing["id"] for thing in customer.focus["listed"]["things"]] == listed
+    assert [button["payload"] for button in customer.told[0]["buttons"]] == [
+        f'/{intent}{{"order_id": "{order_id}"}}' for order_id in listed
+    ]
+    assert customer.text().count("\n") >= len(listed)
+    assert customer.slots["missing"] is None
+
+
+async def test_orders_that_do_not_fit_into_the_list_are_counted(mall: None) -> None:
+    assert "另外还有 1 单" in (await ask("order_status")).text()
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "order_id"),
+    [
+        (f"{TRAVELLING} 到哪了", {}, TRAVELLING),
+        ("我的保温杯到哪了", {"category": ("保温杯", "保温杯")}, TRAVELLING),
+        ("口红怎么还没到", {"category": ("口红", "口红")}, LATE),
+    ],
+)
+@pytest.mark.parametrize("intent", ACTIONS)
+async def test_a_named_or_described_order_is_told(
+    mall: None, intent: str, text: str, more: dict[str, Any], order_id: str
+) -> None:
+    customer = await ask(intent, text, **more)
+    assert customer.focus["order"]["id"] == order_id
+    assert customer.told[0]["order_id"] == order_id
+    assert len(customer.told) == 1
+
+
+async def test_words_that_mean_two_orders_list_the_two(mall: None) -> None:
+    customer = await ask("order_status", "空气炸锅到哪了", category=("空气炸锅", "空气炸锅"))
+    assert [thing["id"] for thing in customer.focus["listed"]["things"]] == [PRESALE, LOST]
+
+
+async def test_a_place_in_the_list_and_then_the_order_at_hand(mall: None) -> None:
+    customer = await ask("track_parcel")
+    await customer.says("第三个").meets(ACTIONS["track_parcel"])
+    assert customer.told[0]["order_id"] == TRAVELLING
+    await customer.says("快点啊", intent="urge_shipment").meets(ACTIONS["urge_shipment"])
+    assert customer.told[0]["order_id"] == TRAVELLING
+
+
+async def test_a_list_that_stands_there_is_not_said_again(mall: None) -> None:
+    customer = await ask("track_parcel")
+    assert await customer.says("到哪了到底").meets(ACTIONS["track_parcel"]) == ["utter_order_lost"]
+
+
+async def test_where_nothing_is_on_its_way_the_newest_is_told(session: AsyncSession) -> None:
+    add_orders(session, DELIVERED)
+    await session.commit()
+    assert said(await ask("track_parcel")) == ["utter_parcel_delivered"]
+    assert said(await ask("order_status")) == ["utter_order_delivered"]
+    assert said(await ask("worry_delivery", "没收到货")) == ["utter_worry_delivered"]
+    assert said(await ask("urge_shipment")) == ["utter_parcel_delivered"]
+
+
+async def test_what_is_to_be_shipped_is_told_where_nothing_travels(session: AsyncSession) -> None:
+    add_orders(session, DELIVERED, PAID)
+    await session.commit()
+    assert said(await ask("track_parcel")) == ["utter_parcel_paid"]
+    assert said(await ask("urge_shipment")) == ["utter_urge_paid"]
+    assert said(await ask("worry_delivery")) == ["utter_worry_paid"]
+
+
+# ---- what is told
+
+
+def order(status: OrderStatus, *parcels: tuple[str, int], ships: int | None = None) -> Order:
+    """``parcels`` are a status and the days until the promise."""
+    shipments = tuple(
+        Shipment(str(at), "疾鹿速运", "JL1", parcel, NOW + timedelta(days=days), NOW, None, ())
+        for at, (parcel, days) in enumerate(parcels)
+    )
+    ships_by = None if ships is None else NOW + timedelta(days=ships)
+    return Order("ORD1", status, NOW, 9900, ships_by, None, (), shipments)
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (order(OrderStatus.PENDING_PAYMENT), "pending_payment"),
+        (order(OrderStatus.PAID, ships=1), "paid"),
+        (order(OrderStatus.PAID, ships=-1), "overdue"),
+        (order(OrderStatus.PRESALE, ships=9), "presale"),
+        (order(OrderStatus.PRESALE, ships=-1), "overdue"),
+        (order(OrderStatus.SHIPPED, ("in_transit", 1)), "shipped"),
+        (order(OrderStatus.SHIPPED, ("in_transit", -1)), "late"),
+        (order(OrderStatus.SHIPPED, ("delayed", 1)), "late"),
+        (order(OrderStatus.SHIPPED, ("out_for_delivery", 1)), "out_for_delivery"),
+        (order(OrderStatus.SHIPPED, ("delivered", -1), ("in_transit", 1)), "shipped"),
+        (order(OrderStatus.SHIPPED, ("in_transit", 1), ("lost", 1)), "lost"),
+        (order(OrderStatus.DELIVERED, ("delivered", -1)), "delivered"),
+        (order(OrderStatus.DELIVERED), "handed_over"),
+        (order(OrderStatus.COMPLETED, ("delivered", -1)), "completed"),
+        (order(OrderStatus.CANCELLED), "cancelled"),
+    ],
+)
+def test_states(found: Order, state: str) -> None:
+    assert state_of(found, NOW) == state
+    assert f"utter_order_{state}" in DOMAIN["responses"]
+    assert f"utter_word_line_{state}" in DOMAIN["responses"]
+
+
+@pytest.mark.parametrize("intent", ACTIONS)
+@pytest.mark.parametrize("order_id", [order[0] for order in ORDERS])
+async def test_every_state_can_be_told_for_every_question(mall: None, intent: str, order_id: str) -> None:
+    customer = await ask(intent, order_id)
+    assert customer.told[0]["order_id"] == order_id
+    variants = [one for one in DOMAIN["responses"][customer.told[0]["response"]] if not one.get("condition")]
+    assert len({customer.text(at) for at in range(len(variants))}) == len(variants) >= 2
+
+
+@pytest.mark.parametrize(
+    ("order_id", "buttons"),
+    [
+        (LATE, {"申请退款", "转人工"}),
+        (LOST, {"申请退款", "转人工"}),
+        (DELIVERED, {"没收到货", "转人工"}),
+        (PAID, {"转人工", "取消这单"}),
+    ],
+)
+async def test_a_worry_has_a_way_out(mall: None, order_id: str, buttons: set[str]) -> None:
+    customer = await ask("worry_delivery", order_id)
+    for variant in DOMAIN["responses"][customer.told[0]["response"]]:
+        if not variant.get("condition"):
+            assert {button["title"] for button in variant["buttons"]} == buttons
+
+
+async def test_a_delivered_parcel_says_when_and_where_it_was_left(mall: None) -> None:
+    assert "已签收，放在前台" in (await ask("worry_delivery", f"{DELIVERED} 没收到")).text()
+
+
+async def test_an_order_of_two_parcels_shows_both(session: AsyncSession) -> None:
+    add_orders(session, DELIVERED)
+    order = an_order("ORD10000000009", MUG, OrderStatus.SHIPPED, datetime.now(UTC), parcel="in_transit")
+    order.shipments.append(
+        models.Shipment(id="second", carrier="飞梭快递", tracking_number="FS2", status="in_transit", events=[])
+    )
+    session.add(order)
+    await session.commit()
+    customer = await ask("track_parcel")
+    assert "JL000009" in customer.told[0]["track"]
+    assert "飞梭快递 FS2" in customer.told[0]["track"]
+
+
+# ---- whose order it is
+
+
+async def test_an_unknown_customer_is_asked(mall: None) -> None:
+    customer = await ask("track_parcel", sender="web:guest")
+    assert customer.told == []
+    assert customer.slots["missing"] == "order_id"
+    assert await customer.meets(AskOrderId()) == ["utter_ask_order_id"]
+    assert [button["payload"] for button in customer.told[0]["buttons"]] == ["/bind_account"]
+
+
+async def test_number_and_tail_answer_at_once(mall: None) -> None:
+    customer = await ask("track_parcel", f"{TRAVELLING} 5678", sender="web:guest")
+    assert said(customer) == ["utter_parcel_shipped"]
+
+
+async def test_a_number_then_its_tail(mall: None) -> None:
+    customer = await ask("track_parcel", TRAVELLING, sender="web:guest")
+    assert (customer.slots["missing"], customer.slots["order_id"]) == ("phone_tail", TRAVELLING)
+    assert await customer.meets(AskPhoneTail()) == ["utter_ask_phone_tail"]
+    customer.slots.update(missing=None, phone_tail="1111")
+    await customer.says("1111").meets(ACTIONS["track_parcel"])
+    assert customer.slots["missing"] == "phone_tail"
+    assert customer.slots["phone_tail"] is None
+    assert await customer.meets(AskPhoneTail()) == ["utter_wrong_phone_tail"]
+    assert "还能再试 4 次" in customer.text()
+    customer.slots.update(missing=None, phone_tail="5678")
+    assert await customer.says("5678").meets(ACTIONS["track_parcel"]) == ["utter_parcel_shipped"]
+
+
+async def test_a_number_that_does_not_exist_is_said(mall: None) -> None:
+    for sender in ("web:ann", "web:guest"):
+        customer = await ask("order_status", "ORD99999", sender=sender)
+        assert customer.slots["missing"] == "order_id"
+        assert await customer.meets(AskOrderId()) == ["utter_order_not_found"]
+        assert "ORD99999" in customer.text()
+
+
+async def test_a_member_without_orders(mall: None) -> None:
+    customer = await ask("order_status", sender="web:ben")
+    assert said(customer) == ["utter_no_orders"]
+    assert customer.slots["missing"] is None
+
+
+def test_nobody_who_is_known_is_asked_for_a_number() -> None:
+    for name in ("utter_ask_order_id_choose", "utter_ask_order_id_propose", "utter_order_not_among"):
+        for response in (name, f"{name}_again", f"{name}_third"):
+            for variant in DOMAIN["responses"].get(response, ()):
+                assert not ("订单号" in variant["text"] and "提供" in variant["text"])
+
+
+def test_no_example_in_a_question_is_an_answer() -> None:
+    digits = set("0123456789")
+    for name, variants in DOMAIN["responses"].items():
+        if name.startswith(("utter_ask_order_id", "utter_ask_phone_tail", "utter_wrong_phone_tail", "utter_order_not")):
+            for variant in variants:
+                assert not digits & set(variant["text"]), variant["text"]
+
+
+# ---- another worry
+
+
+async def test_a_worry_about_something_else_asks_for_no_order(mall: None) -> None:
+    customer = await ask("worry_delivery", "我好担心买贵了", sender="web:guest", topic="price_promo")
+    assert said(customer) == ["utter_worry_other"]
+    assert customer.slots["missing"] is None
+
+
+# ---- the words that describe an order
+
+
+def bought(*names: str) -> list[Order]:
+    return [
+        Order(
+            f"ORD{at}",
+            OrderStatus.PAID,
+            NOW,
+            9900,
+            None,
+            None,
+            (OrderLine(str(at), name, name, name, "黑色 12 号 X10", name, 1, 9900, None),),
+            (),
+        )
+        for at, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("我的空气炸锅", ["ORD0"]),
+        ("那台X10", ["ORD0", "ORD1"]),
+        ("不用了", []),
+        ("12号下的单", []),
+        ("on the way?", []),
+        ("我的快递到哪了", []),
+    ],
+)
+def test_words_of_talk_describe_no_goods(text: str, meant: list[str]) -> None:
+    orders = bought("空气炸锅 不用翻面", "Python 入门课")
+    turn = Turn(text, "inform", 0.9, {}, {}, text, "m1", spans=tuple(entities(text)))
+    assert [order.id for order in meant_by_words(turn, orders)] == meant
+
+
+# ---- coupons
+
+
+async def test_coupons(session: AsyncSession) -> None:
+    add_orders(session)
+    await session.commit()
+    customer = Customer("my_coupons", "web:guest").says("我的券")
+    assert await customer.meets(MyCoupons()) == []
+    assert customer.slots["missing"] == "binding"
+    customer = Customer("my_coupons").says("我的券")
+    assert await customer.meets(MyCoupons()) == ["utter_no_coupons"]
+    mall = await malls.get_mall()
+    await mall.grant_coupon("web:ann", "满减券", 5000, 39900, 30, "k1")
+    await mall.grant_coupon("web:ann", "补偿券", 1000, 0, 30, "k2")
+    assert await customer.meets(MyCoupons()) == ["utter_coupons"]
+    assert "满 ¥399 减 ¥50" in customer.text()
+    assert "减 ¥10，不限金额" in customer.text()

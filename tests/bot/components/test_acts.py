@@ -1,0 +1,321 @@
+"""What messages do, one by one: the patterns of bot/data/acts.yml, and how a slip in such a file is told."""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rasa.engine.storage.local_model_storage import LocalModelStorage
+from rasa.engine.storage.resource import Resource
+from rasa.shared.exceptions import InvalidConfigException
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from rasa.shared.utils.io import read_yaml_file, write_yaml
+
+import settings
+from bot.components.acts import ActFinder, Acts, read_acts
+
+FILE = settings.ROOT / "bot" / "data" / "acts.yml"
+ACTS = Acts(read_acts(FILE))
+
+SAID = {  # the acts that a message must have, (!) those that it must not have: messages of that kind
+    "yes": """
+        确认 / 确认提交 / 确定 / 好 / 好的 / 好滴 / 好吧 / 好呀 / 好好好 / 嗯 / 嗯嗯 / 嗯呢 / 恩 / 对 / 对的 / 对对对
+        是 / 是的 / 是的是的 / 没错 / 没问题 / 可以 / 可以的 / 可以可以 / 行 / 行吧 / 行的 / 中 / 得 / 得啊 / 系
+        係啊 / 冇問題 / ok / OK的 / Okay! / yes / yep / sure / confirm / Yes, please / 同意 / 我同意 / 提交 / 提交吧
+        就这样 / 就这么办 / 帮我提交 / 可以提交 / 没问题 提交吧 / 确认无误 / 确认无误，提交吧 / 好的 提交 / 好 麻烦了
+        嗯 可以 / 嗯，可以。 / 是的 没错 / 对 就是这单 / 就这单 / 是这单 / 是这个 / 就是它 / 是我的订单 / 👌 / 👍🏻
+        👌👌 / 好的👌 / 亲，好的 / 那好吧 / 好的，谢谢 / 好的 那你弄吧 / 哦，好的 / 请提交 / 地址没错 / 信息都对
+        go ahead / that's right / looks good / 阔以 / 要得 / 妥妥的 / 成 / 继续
+    """,
+    "!yes !yes_weak": """
+        可以的话现在就交 / 如果包邮就可以 / 要是今天能到就确认 / 好贵 / 好贵啊 / 好慢 / 对了 / 对不起 / 对面 / 行李
+        行李箱 / 好可爱 / 老板好 / 你好 / 大家好 / 好评 / 好久 / 好用吗 / 是吗 / 是嘛 / 是不是 / 是吧 / 确认？
+        确认吗 / 确定吗? / 好吗 / 好吗好的 / 行不行 / 行吗 / 可以吗 / 可以么 / 可以退吗 / 可以不 / 好的呢? / 好的？
+        对吗 / 对不对 / 没错吧? / 不确认 / 不可以 / 不好 / 不是 / 不对 / 别提交 / 先别退了 / 先不提交
+        可以是可以但是运费谁出 / 好的，那运费呢 / 好的，但是我要换不是退 / 好的，等我看看 / 确认之前我问下
+        确认一下地址 / 确认收货了 / 我没说退款我说赔偿 / 你冇写换43码喎，会唔会又寄返42码 / 能不能取消这单啊 / 好的🤔
+        可以🙄 / 确认👎 / 是昨天那单 / 对我来说太大了 / 是坏的 / 好像不行 / 要不算了 / 嗯 我要退货 / 行 那就换货
+        好的 我的尾号是5678 / 提交了吗 / 提交了没 / 怎么提交 / 为什么要确认 / 确认什么 / ok? / is it ok / not ok
+        ok but who pays / yes but not this one / sure? / right? / 同意什么 / 哪里确认 / 没问题吗 / 没问题了
+        请确认 / 麻烦你确认 / 好的 你确认一下 / 嗯？？？我没要这个 / 那就行 / 是的话就退 / 好 3 / 好的5678
+    """,
+    "yes_weak !yes": """
+        随便 / 随便吧 / 都行 / 都可以 / 应该可以 / 应该可以吧 / 大概吧 / 好像是 / 好像是的 / 看着办 / 你看着办吧
+        你定 / 听你的 / 嗯？ / 哦 / 噢噢 / 可以吧 / 可以了 / 好了 / 也行 / 也可以 / 可能是 / 差不多 / 无所谓
+        确认退款 / 确定取消 / 确认取消订单 / 没问题吧 / maybe / i guess / whatever / up to you
+    """,
+    "no !yes": """
+        不 / 不是 / 不是的 / 不对 / 不用 / 不要 / 不行 / 不可以 / 先不 / 先别 / 别 / 否 / no / nope / No, thanks
+        唔系 / 唔係 / 唔要 / 不是这单 / 不是这个 / 换一单 / 都不是 / 没有 / 不，不是 / 不需要 / 不用谢谢 / 拒绝 / ❌
+        🙅‍♀️ / not this one / 哒咩 / 不是我的 / 不用了
+    """,
+    "!no": """
+        不要了 / 不想要了 / 不是吗 / 不是吧 / 不合适 / 不喜欢 / 别的 / 不知道 / 不错 / 不好意思 / 没收到 / 没问题
+        not received / 不是裙子是裤子 / 不用券行吗
+    """,
+    "ack": """
+        好的 / 嗯 / 哦 / 噢噢 / 知道了 / 我知道了 / 了解 / 明白 / 收到 / 这样啊 / 原来如此 / ok / 好吧 / 行
+        哦哦 知道了 / 好的明白了 / got it / i see
+    """,
+    "ack !yes !yes_weak": """
+        知道了 / 明白了 / 收到 / 这样啊 / 原来如此 / 好的，知道了 / 没关系
+    """,
+    "!ack": """
+        知道了吗 / 明白什么 / 好的 我要退货 / 收到货了 / 不明白 / 哦那怎么退
+    """,
+    "thanks thanks_only": """
+        谢谢 / 多谢 / 感谢 / 辛苦了 / 麻烦了 / 唔该 / 唔該晒 / thx / Thank you! / 好的，谢谢 / 好的 辛苦了
+        知道了 谢谢哦 / 谢谢您的耐心 / 非常感谢 / 嗯嗯 好的 谢谢 知道了 / 🙏 / 蟹蟹 / 麻烦你了 / 谢谢老板
+        thanks a lot
+    """,
+    "thanks !thanks_only !yes": """
+        谢谢，帮我查下快递 / 我要退货，谢谢 / 好的谢谢，那运费谁出 / 麻烦你了，尽快发货 / thanks, where is my order
+        谢谢，不用了
+    """,
+    "!thanks !thanks_only": """
+        不用谢 / 不客气 / 太麻烦了 / 好麻烦啊 / 麻烦帮我查一下 / 不麻烦了 / 等得花都谢了 / 谢绝推销
+    """,
+    "bye": """
+        再见 / 拜拜 / 88 / 886 / 晚安 / 回见 / bye / 好的，再见 / 没了谢谢 拜拜 / 谢谢！再见！ / Good night / see you
+        那我先忙了
+    """,
+    "!bye": """
+        8888 / 再见到这个再说 / 拜托快点 / 尾号88 / 明天见不到货就退 / bye the way where is it
+    """,
+    "leave !yes": """
+        没事了 / 没有了 / 没了 / 没有咯 / 没啥了 / 暂时没有 / 不用了 / 不需要了 / 不用了谢谢 / 没有其他问题了
+        没别的了 / 没有，谢谢 / 就这些 / 可以了 / 算了吧 没事 / 问题解决了 / 搞定了 / 不麻烦了 / 先这样
+        没问题了，谢谢 / 好的 没了 / 谢谢 没有了 / 暂时没有了，谢谢😄 / 没有啦，辛苦 / that's all
+        nothing else, thanks / 有事再找你 / no thanks
+    """,
+    "leave": """
+        好了 就这样 / 就这样吧，谢谢
+    """,
+    "!leave": """
+        没有 / 没有货了吗 / 没有了吗 / 没收到 / 没用了 / 货没了 / 券没了怎么回事 / 不用了，换成退款 / 没问题
+        没有发票 / 不需要了怎么退 / 可以了吗 / 解决了吗 / 先这样，帮我退货
+    """,
+    "stop !yes": """
+        算了 / 那算了 / 算了吧 / 不办了 / 不退了 / 先别退了 / 别退了 / 先不退了 / 不换了 / 不改了 / 不开了 / 不绑了
+        不查了 / 不买了 / 我不想退了 / 取消吧 / 停 / 停一下 / 别弄了 / 先不弄了 / 不要提交 / 别提交 / 先别提交
+        不提交 / 撤回 / 收回 / stop / cancel that / never mind / Forget it. / 下次再说 / 改天再办 / 我再想想
+        太麻烦了，不弄了 / 手机号忘了 不弄了 / 要填这么多 算了 / 发票不开了 / 不退了，我留着穿 / 先别取消，我再看看
+        还是不换了吧 / 算了算了 / 先放着 / 那不换了 退吧 / 別退了 / changed my mind
+    """,
+    "!stop": """
+        不要了 / 我不要了 / 不想要了 / 东西不要了，退货 / 怎么不退了 / 为什么不换了 / 你们说好又不退了 / 是不是不退了
+        不退了吗 / 不退了？ / 如果不退了会怎样 / 打不开了 / 走不开了 / 退不了了 / 特别换了一双 / 区别 / 别的
+        要不换了吧 / 退款别退到支付宝 / 算了一下差三块 / 打算了解一下 / 取消订单 / 我要取消订单 / 停产了吗
+        订单取消了没 / 其他就算了，鞋子要退 / 换个颜色算了给我黑的 / 算了，票就按个人开
+    """,
+    "wait !yes !stop": """
+        等下 / 等一下 / 稍等 / 我找找 / 我看看手机 / 我去看一下单号 / 等会儿 / 一会儿发你 / 我问问老公 / hold on
+        one sec / 先等等 / 好的等我下 / 等下啊，我找找手机 / 等等 我看看订单号 / 我去翻翻 / 等我找一下手机
+        我先问问我妈 / wait / Hold on a sec / One moment, please / 好的，稍等 / 稍等我查下 / 在找了 / 我拍个照
+        马上发你 / 等 / 我去拿快递单 / 忙着呢 / 翻一下短信
+    """,
+    "!wait": """
+        等了三天了 / 等不及了 / 等货呢 / 等一下再退吧 / 算了等下次吧 / 等等，退货要运费吗 / 不等了 / 我看看有什么活动
+        我查查快递到哪了 / 我看下物流 / 我问问你们几点下班 / waiting for my parcel / 我找人工 / 找客服 / 找你们老板
+        找领导 / 找不到单号 / 找个便宜的 / 查一下快递 / 查下订单 / 我查下快递 / 看看加湿器 / 问问几天能到 / 我问一下
+        just one / 看看 / 等多久 / 拍个照就能退吗
+    """,
+    "lost !wait": """
+        不知道单号 / 真的不知道 / 忘了 / 找不到 / 找不到订单号啊 / 不记得了 / 没有订单号 / 没有单号，在哪看 / 哪里看
+        在哪看单号 / 不清楚尾号 / 单号是什么 / 订单号是啥？ / 单号忘了 / 不知道怎么找订单号 / 唔記得 / I don't know
+        can't find it / where is my order number
+    """,
+    "!lost": """
+        不知道要不要退 / 没有破损 / 快递找不到了 / 没拆 / 没有 / 没收到 / 是 / 找不到订单 / 忘了跟你说地址 / 没订单
+        哪里有卖 / 我的快递在哪看
+    """,
+    "repeat": """
+        再说一遍 / 刚才说什么 / 没看清 / 什么意思 / 啥意思？ / 没懂 / 没看懂 / 听不懂 / 再发一次 / 能再说一遍吗
+        say again / pardon? / 你说什么 / 什么？ / 我没明白你的意思，再说一次
+    """,
+    "!repeat": """
+        价保是什么意思 / 你是啥 / 什么时候发货 / 重发一次货 / 再买一次 / 没看到快递 / 重来一次 / 说什么都没用
+    """,
+    "question": """
+        怎么退 / 能退吗 / 退货运费谁出 / 什么时候到 / 几天能到 / 多少钱 / 有没有货 / 能不能取消 / 行不行
+        可不可以改地址 / 会不会缩水 / 是不是正品 / 要不要寄回 / 好不好用 / 帮我查下快递 / 看看有什么活动 / 是吧
+        今天能到吧 / 包邮不 / 还有货没 / 发货没有 / 是纯棉的还是涤纶 / 快遞到邊度 / 點解未到 / 你講咩 / 得唔得
+        我的呢 / 在么 / 送到嘛？ / where is my parcel / can I return it / 这个多重 / 换一双要多久 / 退到哪里
+    """,
+    "!question": """
+        没问题 / 没什么 / 没什么事 / 质量问题 / 有点问题 / 什么都行 / 那么好吧 / 好的呢 / 好几天了 / 不怎么喜欢
+        我要退货 / 好的 / 不了不了 / 不对不对 / 忙着呢 / 算了吧 / 哪个都不是 / 哪怕贵点也行 / 要么退款 / 早上好
+        检查过了 / 查收 / 谢谢 / 快点 / 晚点搞 / 一点都不好 / 干净 / 我再看看 / please do it / 等我查一下单号
+        里面什么都没有
+    """,
+    "objection": """
+        我没说要退 / 我没说退款我说赔偿 / 我说的是换货 / 我要的是43码 / 不是这样的 / 不是退，是换 / 谁说要退了
+        你搞错了 / 弄错了 / 你没听懂 / 不对吧 / 怎么是两百 / 凭什么 / 但是运费谁出 / 可是还没到 / 不过我要先看看
+        而且我已经寄了 / 你冇写换43码喎，会唔会又寄返42码 / 你没写退多少 / 怎么又是这句 / 可以是可以但是运费谁出
+        答非所问 / 明明说包邮 / but i paid already / that's not what i said / 我不是这个意思
+    """,
+    "!objection": """
+        不过敏 / 好的 / 我没问题 / 是不是真的 / 我要退货 / 但愿明天能到 / 怎么才能开发票 / 谢谢
+    """,
+    "condition": """
+        如果包邮就退 / 要是明天不到我就退 / 可以的话现在交 / 万一丢了 / 除非免费 / 等收到再说 / 先发货再退
+        假如不合适 / if it is free / unless you pay / 等几天再退
+    """,
+    "!condition": """
+        主要是太小了 / 先生你好 / 普通话 / 再见 / 等了三天 / 好的 / 需要是红色 / 只要一个 / 你说的话
+    """,
+    "negation": """
+        不想退 / 没收到 / 别发了 / 唔要 / 冇收到 / 未收到 / 不要红的 / 没拆 / not yet / don't want it / 不知道
+        甭管了
+    """,
+    "!negation": """
+        不好意思 / 不错 / 没问题 / 没错 / 差不多 / 不客气 / 对不起 / 别的 / 没事 / 能不能退 / 有没有货 / 特别好 / 区别
+        唔该 / 没关系 / 冇问题 / 是不是 / 未来 / 不仅便宜
+    """,
+    "urgent": """
+        快点 / 快一点 / 急 / 很急 / 赶紧 / 尽快 / 马上要用 / 加急 / 我着急 / 急用 / asap / 帮我催一下 / 快些发货
+        抓紧
+    """,
+    "!urgent": """
+        不急 / 不着急 / 别急 / 急救包 / 快递 / 快递点在哪 / 一点不快 / 应急灯 / 马上到 / 慢慢来
+    """,
+    "human": """
+        人工 / 转人工 / 真人 / 客服来 / 找你们经理 / 人工客服 / 叫个人 / real person / agent / 我要转人工
+        我要人工客服 / 给我接人工 / 叫你们老板来 / 让你们负责人跟我谈 / 找个真人 / 能转人工吗 / 有人工吗 / 人工在吗
+        我找人工 / 轉人工 / talk to a human / 别废话，转人工 / 你听不懂，转人工 / 给我回个电话 / 换人
+    """,
+    "!human": """
+        人工智能 / 你是人工吗 / 你是真人吗 / 你是人工还是机器 / 是不是真人 / 不用转人工 / 不要转人工
+        别给我转人工了，接着说 / 人工费多少 / 人工客服几点上班 / 客服电话多少 / 没人给我打电话 / 客服让我退的
+        are you human / am i talking to a human / 人工草坪 / 客服说今天到 / 找个便宜的 / 京东给我打电话我没接到
+    """,
+    "all": """
+        全部 / 都退 / 都要退 / 两个都 / 两个都要 / 俩都退 / 一起 / 一起退 / 整单 / 所有 / both / all of them / 全退
+        全部都要 / 那两个一起吧
+    """,
+    "!all": """
+        都说了 / 一起买的 / 一起发货 / 全新 / 额度全 / 我就要一个 / not at all / 都到了 / 大全
+    """,
+    "correction": """
+        说错了 / 说错了，是3306 / 写错了 / 发错了 / 打错了 / 不对，是裙子 / 改成质量问题 / 改一下 / 换成ORD99001
+        不对，应该是两件 / 应该是3305 / 更正：尾数7350 / 手滑 / 输错了 / 我选错了 / 以这个为准 / sorry wrong number
+        i meant the other one / 不是退款，是退货 / 刚才发错了 / 错了错了
+    """,
+    "!correction": """
+        你们发错了 / 发错颜色了 / 你们弄错了 / 发错货了 / 是不是搞错了 / 不错 / 没错 / 应该是吧 / 好的 / 不是
+        手滑买的 / 报错了
+    """,
+}
+
+ROWS = [
+    (text.strip(), wanted)
+    for wanted, texts in SAID.items()
+    for line in texts.strip().splitlines()
+    for text in line.split(" / ")
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), ROWS)
+def test_acts(text: str, wanted: str) -> None:
+    acts = set(ACTS.of(text))
+    must = {act for act in wanted.split() if not act.startswith("!")}
+    must_not = {act[1:] for act in wanted.split() if act.startswith("!")}
+    assert must <= acts, f"lacks {must - acts}"
+    assert not must_not & acts, f"should not be {must_not & acts}"
+
+
+@pytest.mark.parametrize("text", [text for text, wanted in ROWS if "yes" in wanted.split()])
+def test_a_yes_is_not_in_doubt(text: str) -> None:
+    doubts = {"question", "objection", "condition", "negation", "no", "stop", "wait", "lost", "repeat", "yes_weak"}
+    assert doubts.isdisjoint(ACTS.of(text))
+
+
+def test_the_table_is_large() -> None:
+    assert len(ROWS) > 800
+    assert {act.lstrip("!") for wanted in SAID for act in wanted.split()} == set(read_yaml_file(FILE)["acts"])
+
+
+@pytest.mark.parametrize(
+    "text", ["/affirm", '/inform{"order_id": "ORD12345"}', "  /affirm", "\n/yes", "", " ", "。。。", "🌀"]
+)
+def test_a_payload_and_what_says_nothing_have_no_acts(text: str) -> None:
+    assert ACTS.of(text) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["不退" * 5000, "好的，" * 3000, "嗯好的谢谢" * 8, "先等再" * 3000, "human or what " * 700]
+)
+def test_no_message_takes_long(text: str) -> None:
+    started = time.perf_counter()
+    ACTS.of(text)
+    assert time.perf_counter() - started < 1
+
+
+def finder(folder: Path, file: Path) -> ActFinder:
+    storage, resource = LocalModelStorage(folder), Resource("acts")
+    config = {"file": str(file)}
+    ActFinder.create(config, storage, resource, None).train(TrainingData())
+    return ActFinder.load(config, storage, resource, None)
+
+
+def test_the_model_holds_the_patterns(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    file = tmp_path / "acts.yml"
+    file.write_bytes(FILE.read_bytes())
+    loaded = finder(tmp_path / "model", file)
+    file.unlink()
+    messages = loaded.process([Message({"text": "好的，谢谢"}), Message({"text": "鞋子"}), Message({})])
+    assert [message.get("acts") for message in messages] == [["yes", "ack", "thanks", "thanks_only"], [], []]
+    assert messages[0].as_dict(only_output_properties=True)["acts"]
+
+
+def test_a_changed_file_is_learned_anew(tmp_path: Path) -> None:
+    file = tmp_path / "acts.yml"
+    file.write_bytes(FILE.read_bytes())
+    config = {"file": str(file)}
+    before = ActFinder.fingerprint_addon(config)
+    assert before == ActFinder.fingerprint_addon(config)
+    file.write_text(FILE.read_text("utf-8").replace("确认", "认确"), "utf-8")
+    assert ActFinder.fingerprint_addon(config) != before
+    assert ActFinder.fingerprint_addon({"file": str(tmp_path / "none.yml")}) is None
+    ActFinder.fingerprint_addon({"threshold": 0.4})  # another node's
+
+
+SLIPS: list[tuple[list[str], Any, str]] = [
+    (["acts", "stop", "whole"], ["算(了"], r"stop\.whole: '算\(了' is no regular expression"),
+    (["acts", "stop", "whole"], [], r"stop\.whole: a list"),
+    (["acts", "stop", "whole"], "算了", r"stop\.whole: a list"),
+    (["acts", "bye", "whole"], [88], r"bye\.whole: patterns in quotes"),
+    (["acts", "stop", "begin"], ["算了"], "stop: whole, part"),
+    (["acts", "stop"], {}, "stop: whole, part"),
+    (["acts", "stopp"], {"whole": ["算了"]}, "acts: exactly"),
+    (["acts", "all", "part"], ["{everything}"], r"all\.part: no pieces .* everything"),
+    (["acts", "all", "part"], ["BOTH"], r"all\.part: small letters"),
+    (["acts", "yes", "whole"], ["(好)\\1"], r"yes\.whole: \(\?:…\)"),
+    (["pieces", "ack"], ["{consent}"], r"pieces\.ack: no pieces"),
+    (["pieces", "Ack"], ["好"], r"pieces\.Ack: small letters"),
+    (["patterns"], {}, "signs, pieces and acts"),
+    (["signs"], "", "signs"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "told"), SLIPS)
+def test_a_slip_is_told_with_file_and_act(tmp_path: Path, place: list[str], value: Any, told: str) -> None:
+    content = copy.deepcopy(read_yaml_file(FILE))
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    write_yaml(content, tmp_path / "acts.yml")
+    with pytest.raises(InvalidConfigException, match=rf"(?s)acts\.yml: .*{told}"):
+        finder(tmp_path, tmp_path / "acts.yml")
+
+
+def test_a_file_that_is_no_list_of_acts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "acts.yml").write_text("[]", "utf-8")
+    with pytest.raises(InvalidConfigException, match=r"acts\.yml"):
+        read_acts(tmp_path / "acts.yml")

@@ -1,0 +1,195 @@
+"""Conversations with the flows alone: what is said, what is understood, which actions follow.
+
+A line is ``(words, intent, confidence, entities, actions)``; ``found`` is what the mall says to each action.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.components.dialogue.stack import LISTEN, MOST_ACTIONS, decide, hear
+from bot.components.dialogue.state import Message, Shown, State
+from tests.bot.components.talk import ACTIONS, Talk, message, real_flows
+
+RETURN = "validate_after_sales"
+CONFIRM = "action_ask_confirm_ticket"
+KNOWN = {RETURN: {"order_id": "ORD1234567890", "proved": True}}
+
+TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any], list[str]]]]] = {
+    "the seed": (
+        {},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
+            ("ORD123456789012", "inform", 0.9, {}, [RETURN, "action_ask_phone_tail"]),
+        ],
+    ),
+    "a value is heard, and its haste is no wish of its own": (
+        {RETURN: {"order_id": "ORD1234567890"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_phone_tail"]),
+            ("5678 快点", "urge_shipment", 0.8, {}, [RETURN, "action_ask_reason"]),
+        ],
+    ),
+    "a value and a question: both": (
+        {RETURN: {"order_id": "ORD1234567890", "proved": True}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("质量不行，运费谁出", "ask_policy", 0.9, {"reason": "quality"}, ["action_answer_from_graph", RETURN, CONFIRM]),
+        ],
+    ),
+    "the reason in one's own words, with feeling": (
+        KNOWN,
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("穿一次就磨脚后跟，气死我了", "complain", 0.9, {}, [RETURN, CONFIRM]),
+        ],
+    ),
+    "small talk is no reason": (
+        KNOWN,
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("今天好冷啊", "chitchat", 0.9, {}, ["action_chitchat", "action_remind"]),
+        ],
+    ),
+    "another kind at the summary": (
+        {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
+            ("还是换货吧", "request_exchange", 0.9, {}, [RETURN, CONFIRM]),
+        ],
+    ),
+    "an objection changes nothing": (
+        {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
+            ("我没说退款我说赔偿", "request_refund", 0.9, {}, [CONFIRM]),
+        ],
+    ),
+    "a person amid other words, and nothing is asked after it": (
+        KNOWN,
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("烦死了给我转人工，别问了", "complain", 0.8, {}, ["action_handoff"]),
+        ],
+    ),
+    "a yes to nothing asks nothing": ({}, [("好的", "affirm", 0.9, {}, ["utter_acknowledge"])]),
+    "a no to nothing asks nothing": ({}, [("不", "deny", 0.9, {}, ["utter_deny"])]),
+    "a stop with nothing open": ({}, [("算了", "stop", 0.9, {}, ["action_nothing_to_cancel"])]),
+    "not the order that is proposed": (
+        {RETURN: {"proposal": "ORD1"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
+            ("不是这单", "deny", 0.9, {}, [RETURN, "action_ask_order_id"]),
+        ],
+    ),
+    "a question that lacks the order asks for it once it has to": (
+        {"action_track_parcel": {"missing": "order_id"}},
+        [
+            ("我的快递到哪了", "track_parcel", 0.9, {}, ["action_track_parcel", "action_ask_order_id"]),
+            ("运费谁出", "ask_policy", 0.9, {}, ["action_answer_from_graph"]),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(TALKS))
+def test_talk(name: str) -> None:
+    found, lines = TALKS[name]
+    talk = Talk(found=found)
+    for words, intent, confidence, entities, actions in lines:
+        assert talk.say(words, intent, confidence, **entities) == actions, (words, talk.state.commands)
+
+
+def test_the_seed_to_its_end() -> None:
+    talk = Talk()
+    talk.say("我想退货", "request_return")
+    talk.say("ORD123456789012", "inform")
+    talk.found[RETURN] = {"proved": True}
+    assert talk.say("5678", "inform") == [RETURN, "action_ask_reason"]
+    assert talk.say("颜色不喜欢", "inform", reason="dislike") == [RETURN, CONFIRM]
+    assert talk.say("确认", "affirm") == ["action_create_return_ticket"]
+    assert not talk.state.stack
+    assert talk.slots["order_id"] is None
+
+
+@pytest.mark.parametrize("words", ["先别退了", "不退了", "我不想退了", "那取消吧"])
+def test_a_stop_takes_back_what_was_written(words: str) -> None:
+    talk = Talk()
+    talk.slots["focus"] = {"written": {"flow": "after_sales", "id": "RT12345", "turn": 0}}
+    talk.say(words, "stop")
+    assert talk.actions[0] == "validate_cancel_ticket", talk.state.commands
+
+
+def test_a_yes_takes_up_what_was_offered() -> None:
+    talk = Talk(found=KNOWN)
+    talk.shown = Shown(offers="request_return")
+    assert talk.say("好的", "affirm") == [RETURN, "action_ask_reason"]
+    talk = Talk(found=KNOWN)
+    talk.shown = Shown(offers="request_return")
+    assert talk.say("不了", "deny") == ["utter_deny"]
+
+
+def test_the_title_of_a_button_is_a_tap() -> None:
+    talk = Talk(found=KNOWN)
+    talk.say("我想退货", "request_return")
+    talk.shown = Shown({"质量问题": '/inform{"reason": "quality"}'})
+    assert talk.say("质量问题", "nlu_fallback", 0.1) == [RETURN, CONFIRM]
+    assert talk.slots["reason"] == "quality"
+
+
+def test_the_second_order_is_noted_and_comes_next() -> None:
+    talk = Talk(found={RETURN: {"proved": True}})
+    assert talk.say("ORD123456789012和ORD123456789013都退", "request_return")[0] == "action_noted"
+    talk.say("不喜欢", "inform", reason="dislike")
+    assert talk.say("确认", "affirm")[:2] == ["action_create_return_ticket", "action_begin_next"]
+    assert talk.slots["order_id"] == "ORD123456789013"
+    assert talk.state.open
+    assert talk.state.open.asked == "reason"
+
+
+def test_two_questions_of_one_message_are_answered_in_their_order() -> None:
+    talk = Talk()
+    first, second = message("退货运费谁出", "ask_policy"), message("我那个快递到哪了", "track_parcel")
+    both = replace(message("退货运费谁出 另外我那个快递到哪了", "ask_policy"), parts=(first, second))
+    talk.state, changes = hear(talk.state, both, talk.slots, talk.flows, Shown())
+    assert talk._answer(changes) == ["action_answer_from_graph", "action_track_parcel"]
+
+
+def test_a_wish_and_a_question_of_one_message() -> None:
+    talk = Talk(found=KNOWN)
+    first, second = message("我要退货", "request_return"), message("运费谁出", "ask_policy")
+    both = replace(message("我要退货，运费谁出", "request_return"), parts=(first, second))
+    talk.state, changes = hear(talk.state, both, talk.slots, talk.flows, Shown())
+    assert talk._answer(changes) == ["action_answer_from_graph", RETURN, "action_ask_reason"]
+
+
+def test_two_wishes_of_one_message() -> None:
+    talk = Talk(found={**KNOWN, "validate_request_invoice": {"order_id": "ORD1", "proved": True}})
+    first, second = message("我要退货", "request_return"), message("帮我开个发票", "request_invoice")
+    both = replace(message("我要退货，另外帮我开个发票", "request_return"), parts=(first, second))
+    talk.state, changes = hear(talk.state, both, talk.slots, talk.flows, Shown())
+    assert talk._answer(changes) == ["action_noted", RETURN, "action_ask_reason"]
+    talk.say("不喜欢", "inform", reason="dislike")
+    talk.say("确认", "affirm")
+    assert talk.actions[1] == "action_begin_next"
+    assert talk.open == "request_invoice"
+
+
+def test_a_turn_never_runs_into_rasas_limit() -> None:
+    state, flows = State(), real_flows()
+    state.say = ["action_noted"] * 20
+    assert decide(state, {}, flows, ["action_noted"] * MOST_ACTIONS, ACTIONS) == LISTEN
+
+
+def test_a_turn_always_says_something() -> None:
+    assert decide(State(), {}, real_flows(), ["validate_after_sales"], ACTIONS) == "utter_acknowledge"
+
+
+@pytest.mark.parametrize("stored", [None, {}, {"turn": 3}, {"stack": [{"flow": "gone", "intent": "x", "key": "k", "began": 1}]}])
+def test_a_state_of_another_version_is_read(stored: dict[str, Any] | None) -> None:
+    said = Message("你好", "greet", 0.9)
+    state, _ = hear(State.load(stored), said, {}, real_flows(), Shown())
+    assert decide(state, {}, real_flows(), [], ACTIONS) == "utter_greet"
