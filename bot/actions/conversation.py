@@ -53,7 +53,7 @@ def summed_up(values: Mapping[str, Any]) -> EventType:
 
 def confirmed(tracker: Tracker, values: Mapping[str, Any]) -> bool:
     """The guard before a write: whether the customer has said yes to exactly these values, whoever chose the action."""
-    return tracker.get_slot("confirmed") == digest(values)
+    return bool(tracker.get_slot("confirmed") == digest(values))
 
 
 def key(tracker: Tracker, values: Mapping[str, Any]) -> str:

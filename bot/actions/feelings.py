@@ -50,8 +50,10 @@ class Complain(Action):
                 say_ticket(dispatcher, tracker, domain, ticket)
             elif order and not answered:
                 say_order(dispatcher, tracker, domain, order)
+            shown = _titles(dispatcher, domain)
             buttons = [*_ways_out(tracker, domain, ticket, order), *human]
-            dispatcher.utter_message(response="utter_complain_ways", buttons=buttons)
+            if buttons := [one for one in buttons if one["title"] not in shown]:
+                dispatcher.utter_message(response="utter_complain_ways", buttons=buttons)
             if order:
                 focus.on("order", order.id)
         return focus.events()
@@ -60,6 +62,14 @@ class Complain(Action):
 def _complained_lately(tracker: Tracker, focus: Focus) -> bool:
     heard = focus.value.get("complaint") or {}
     return bool(heard) and 0 < Conversation.of(tracker).turn - int(heard.get("turn") or 0) <= RUNNING
+
+
+def _titles(dispatcher: CollectingDispatcher, domain: Domain) -> set[str]:
+    """Of the buttons that stand below what has been said already."""
+    said = dispatcher.messages
+    own = [one for message in said for one in message.get("buttons") or ()]
+    of_domain = [variant for message in said for variant in domain["responses"][message["response"]]]
+    return {one["title"] for one in (*own, *(one for variant in of_domain for one in variant.get("buttons") or ()))}
 
 
 def _ways_out(tracker: Tracker, domain: Domain, ticket: Ticket | None, order: Order | None) -> list[Button]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
-from bot.actions.wording import SHANGHAI, Domain, day, goods, minute, title, word
+from bot.actions.wording import SHANGHAI, Domain, day, goods, has_response, minute, title, word
 from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
 
 CHOICES = 4
@@ -220,7 +220,7 @@ class AskOrderId(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         mall, frame = await get_mall(), Conversation.of(tracker).top
-        wish = title(tracker, domain, str(frame.get("intent")))
+        wish = title(tracker, domain, _wish_named(frame, domain))
         trouble: dict[str, str] = tracker.get_slot("problem") or {}
         proposal = tracker.get_slot("proposal")
         if proposal and proposal != DECLINED:
@@ -250,6 +250,12 @@ class AskOrderId(Action):
             asking = "utter_ask_order_id_choose"
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return Focus(tracker).on_list(choices).events()
+
+
+def _wish_named(frame: Mapping[str, Any], domain: Domain) -> str:
+    """The intent that has a title: the one that began the flow, unless that was a stop or a yes to an offer."""
+    names = [str(frame.get("intent")), str(frame.get("flow")), "request_return"]
+    return next(name for name in names if has_response(domain, f"utter_title_{name}"))
 
 
 class AskPhoneTail(Action):

@@ -79,14 +79,20 @@ def parcel_of(order: Order, now: datetime) -> Shipment | None:
 
 
 def say_order(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order, topic: str = "order"
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    order: Order,
+    topic: str = "order",
+    told: bool = False,
 ) -> None:
-    """Everything about one order in one message, as seen from ``topic``: order, parcel, urge or worry. Asked again, the
-    next variant of the response has other facts."""
+    """Everything about one order in one message, as seen from ``topic``: order, parcel, urge or worry. Where it was
+    ``told`` already, other facts of it; asked once more, the next variant of the response."""
     state = state_of(order, datetime.now(UTC))
     topics = (topic, "parcel", "order") if topic in ("urge", "worry") else (topic, "order")
-    names = [f"utter_{one}_{state}" for one in topics]
-    response = next(name for name in names if has_response(domain, name))
+    response = next(name for one in topics if has_response(domain, name := f"utter_{one}_{state}"))
+    if told and has_response(domain, f"{response}_told"):
+        response = f"{response}_told"
     dispatcher.utter_message(response=response, **facts(tracker, domain, order))
 
 
@@ -193,8 +199,9 @@ class AboutOrders(Action, ABC):
     def _tell_one(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order
     ) -> list[EventType]:
-        say_order(dispatcher, tracker, domain, order, self.topic)
-        return Focus(tracker).on("order", order.id).events()
+        focus = Focus(tracker)
+        say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)
+        return focus.on("order", order.id).on("told", order.id).events()
 
     @staticmethod
     def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime) -> str:

@@ -7,7 +7,7 @@ words, or ``{"by": "ordinal" | "mention" | "product" | …, "value"}``, which po
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeAlias
 
 from rasa_sdk import Action, Tracker
@@ -47,7 +47,11 @@ class Request:
 class Validation(Action, ABC):
     """``validate_<flow>``. A subclass has a method ``validate_<slot>(value, request)`` for each slot that needs one."""
 
-    flow: ClassVar[str]
+    @property
+    @abstractmethod
+    def flow(self) -> str:
+        """The name of the flow."""
+
     order: ClassVar[tuple[str, ...]] = ()
     """Slots that are looked at before the others, in this order."""
     depends: ClassVar[dict[str, tuple[str, ...]]] = {}

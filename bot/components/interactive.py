@@ -6,7 +6,8 @@ changed, nothing is taught at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from copy import copy
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,11 @@ def _without_what_was_undone(flows: Flows, actions: Collection[str]) -> Function
                     wanted = wanted_now(known, flows, actions)
                     if wanted != event.action_name and not event.action_name.startswith("validate_"):
                         told.append(SlotSet(INSTEAD_OF, wanted))
-                told.append(event)
                 known.update(event)
+                if isinstance(event, UserUttered):
+                    event = copy(event)
+                    event.entities = _of_words(event.entities)
+                told.append(event)
             return Story.from_events(told, self.sender_id)
 
         return as_story
@@ -97,14 +101,18 @@ def _chosen_by_the_operator(event: ActionExecuted) -> bool:
     return event.policy is None
 
 
+def _of_words(entities: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what says in which language the whole message is."""
+    return [one for one in entities if one.get("extractor") != LanguageExtractor.__name__]
+
+
 def _every_mark_once(stock: Function) -> Any:
     """Stock repeats the words of an entity within another one, and stops at two that begin together."""
 
     @wraps(stock)
     def generate_message(message: Any) -> str:
         marked: list[dict[str, Any]] = []
-        entities = [one for one in message.get("entities", []) if one.get("extractor") != LanguageExtractor.__name__]
-        for new in sorted(entities, key=lambda one: int(one["end"] - one["start"])):
+        for new in sorted(_of_words(message.get("entities", [])), key=lambda one: int(one["end"] - one["start"])):
             if all(new["end"] <= old["start"] or old["end"] <= new["start"] for old in marked):
                 marked.append(new)
         return str(stock({"text": message.get("text"), "entities": marked}))

@@ -346,7 +346,7 @@ class Lesson:
         ran: list[str] = []
         while "action_listen" not in ran:
             question = self.terminal.wait_for("(Y/n)")
-            (action,) = re.findall(r"wants to run '(\w+)'", question)
+            action = re.findall(r"wants to run '(\w+)'", question)[-1]  # it is drawn more than once
             if undo and undo in ran:
                 self.terminal.press(CTRL_C)
                 self.terminal.choose("Do you want to stop?", "Undo Last")

@@ -44,6 +44,9 @@ A_WISH = 4
 LOST_FROM = 0.25
 """Below this confidence nothing was understood at all."""
 
+DECLINED = "none"
+"""In the slot ``proposal``: the order that was proposed is not meant."""
+
 WRITTEN_LATELY = 6
 """Turns for which "先别退了" may take back what was written."""
 
@@ -151,6 +154,7 @@ class _Reading:
     def one(self) -> list[Command]:
         for read in (
             self._answer_to_yes_or_no,
+            self._take_up,
             self._take_back,
             self._end_or_pause,
             self._person,
@@ -172,21 +176,35 @@ class _Reading:
             if self._no_said():
                 return self._no("a no to the summary")
             return []
+        if self.asked == CONFIRMED and self._clear_yes() and "ack" not in self.acts:
+            return [self._ask_again("a yes to a summary that is not on the screen any more")]
         if not self._yes_or_no_asked():
             return []
         if self._consents():
             return self._yes("a yes")
         return self._no("a no") if self._no_said() else []
 
+    def _take_up(self) -> list[Command]:
+        """ "确认" to a request that was left: its summary comes back."""
+        if self.frame or "yes" not in self.acts or self.acts & {"ack", *_AGAINST_YES}:
+            return []
+        left = [one for one in self.state.stack if self.flows[one.flow].kind == "task"]
+        return [Command("Resume", left[-1].flow, why="a yes to what was left")] if left else []
+
     def _yes_or_no_asked(self) -> bool:
         if self.asked == CONFIRMED:
             return False
         step = self._step()
         answers = step is not None and "yes_no" in step.entities
-        proposed = self.asked == "order_id" and bool(self.slots.get("proposal"))
+        proposed = self.asked == "order_id" and self._proposal() is not None
         if self.asked and self.on_screen:
             return answers or proposed
         return bool(self.shown.offers or self._resume_offered())
+
+    def _proposal(self) -> str | None:
+        """The order that is proposed."""
+        proposal = self.slots.get("proposal")
+        return proposal if proposal and proposal != DECLINED else None
 
     def _resume_offered(self) -> Frame | None:
         top = self.state.top
@@ -230,7 +248,7 @@ class _Reading:
     def _yes(self, why: str) -> list[Command]:
         if self.asked == CONFIRMED and self.on_screen:
             return [Command("Confirm", why=why)]
-        if self.asked == "order_id" and self.on_screen and (proposal := self.slots.get("proposal")):
+        if self.asked == "order_id" and self.on_screen and (proposal := self._proposal()):
             return [self._set("order_id", proposal, f"{why}: the order that was proposed")]
         if self.asked and self.on_screen and (step := self._step()) and "yes_no" in step.entities:
             return [self._set(self.asked, True, why)]
@@ -244,8 +262,8 @@ class _Reading:
     def _no(self, why: str) -> list[Command]:
         if self.asked == CONFIRMED and self.on_screen:
             return [Command("Deny", why=why)]
-        if self.asked == "order_id" and self.on_screen and self.slots.get("proposal"):
-            return [self._set("proposal", "none", f"{why}: not the order that was proposed")]
+        if self.asked == "order_id" and self.on_screen and self._proposal():
+            return [self._set("proposal", DECLINED, f"{why}: not the order that was proposed")]
         if self.asked and self.on_screen and (step := self._step()) and "yes_no" in step.entities:
             return [self._set(self.asked, False, why)]
         if self._resume_offered():
@@ -348,9 +366,15 @@ class _Reading:
             return self._values(asked_only=False) or [Command("Object", why="the wish again, with a doubt")]
         if found := self._told_by_intent() + self._values(asked_only=False):
             return found
+        if (step := self._step_in_own_words()) and self._tells(step):
+            return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
         if self.asked == CONFIRMED and self.on_screen:
             return [Command("Object", why="the same wish again, which is no yes")]
         return [self._ask_again("the same wish again")]
+
+    def _tells(self, step: Step) -> bool:
+        """Whether the wish, said again, answers: with what is wrong, or with all of the list."""
+        return self.message.intent == "report_problem" or "all" in self.acts or step.in_own_words == "choice"
 
     def _told_by_intent(self) -> list[Command]:
         """What the intent itself says to the open flow, as far as it is new."""

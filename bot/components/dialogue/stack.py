@@ -186,6 +186,7 @@ class _Hearing:
         flow = self.flows[frame.flow]
         self._touch(frame)
         frame.changing = False
+        frame.asks.pop(CONFIRMED, None)  # a new summary is a new question
         for name in (CONFIRMED, "summary", "missing", "refusal"):
             self._set(frame, name, None)
         if flow.validate:
@@ -239,6 +240,8 @@ class _Hearing:
             return
         if command.value != "again":
             self.slots.set("problem", {"slot": command.name, "name": command.value})
+        elif command.name == CONFIRMED:  # whoever wants the summary gets it
+            frame.asks[CONFIRMED] = min(frame.asks.get(CONFIRMED, 0), MOST_ASKED - 1)
         self._touch_without_validation(frame)
 
     def _touch_without_validation(self, frame: Frame) -> None:

@@ -1,7 +1,7 @@
 """The goods of the demo mall in a database of the tests' own and in a really started graph.
 
-Stock is known: 9 of everything, and none of what ``SOLD_OUT`` names. Ann (customer A1, phone 154 0000 5678) has orders and
-is bound to ``api:ann``; ``api:guest`` is nobody.
+Stock is known: 9 of everything, and none of what ``SOLD_OUT`` names. Ann (customer A1, phone 154 0000 5678) has orders
+and is bound to ``api:ann``; ``api:guest`` is nobody.
 """
 
 from __future__ import annotations
@@ -250,3 +250,9 @@ async def answers(
     """The mall and its graph, with the answers at hand."""
     monkeypatch.setattr(graphs, "_answering", learned)
     yield graph
+
+
+@pytest.fixture
+async def ticket(shop: SqlMall, bought: None) -> str:
+    """Ann's return, which is under way."""
+    return next(one.id for one in await shop.tickets_of("api:ann", limit=50) if one.order_id == "ORD10007")

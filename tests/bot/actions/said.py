@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import yaml
@@ -12,6 +13,8 @@ from rasa_sdk.executor import CollectingDispatcher
 import settings
 from bot.actions.wording import response_text
 
+_numbers = count(1)  # the desk takes a message once
+
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot" / "domain.yml").read_text("utf-8"))
 
 
@@ -19,6 +22,9 @@ class Said:
     def __init__(self, tracker: Tracker, messages: list[dict[str, Any]], events: Sequence[Mapping[str, Any]]) -> None:
         self.responses = [message["response"] for message in messages]
         self.text = "\n".join(response_text(tracker, DOMAIN, said["response"]).format_map(said) for said in messages)
+        for message in messages:  # whichever variant is said, and in which language, all of its values are there
+            for variant in DOMAIN["responses"][message["response"]]:
+                variant["text"].format_map(message)
         self.source: str | None = next(
             (said["custom"]["source"]["id"] for said in messages if "source" in (said.get("custom") or {})), None
         )
@@ -71,7 +77,7 @@ async def answer(
     entities: Mapping[str, Any] | None = None,
     **slots: Any,
 ) -> Said:
-    """What the bot says to a message. Entities stand where their value, or the words told with it, stand in the text."""
+    """What the bot says to a message. Entities stand where their value does in the text, or the words told with it."""
     found = []
     for name, told in (entities or {}).items():
         value, words = told if isinstance(told, tuple) else (told, str(told))
@@ -86,7 +92,7 @@ async def answer(
         "acts": list(acts),
         "topic": topic,
     }
-    event = {"event": "user", "text": text, "parse_data": message, "message_id": "m2", "metadata": {}}
+    event = {"event": "user", "text": text, "parse_data": message, "message_id": f"m{next(_numbers)}", "metadata": {}}
     known = {"language": "zh", "dialogue": {"turn": turn, "attempt": 1, "lost": lost, "stack": list(stack)}, **slots}
     tracker = Tracker(sender, known, message, [*before, event], paused, None, {}, "action_listen")
     dispatcher = CollectingDispatcher()

@@ -1,4 +1,4 @@
-"""Questions about the rules of the shop, as tables: what is at hand, what is asked, what is said and where it is from."""
+"""Questions about the rules of the shop, as tables: what is at hand and asked, what is said and where it is from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ ORDERS = [f"ORD1000{number}" for number in range(1, 8)]
 
 async def say(text: str, intent: str = "ask_policy", **more: Any) -> Said:
     """What the bot says to a question."""
-    found = {"order_id": key for key in ORDERS if key in text} | (more.pop("entities", None) or {})
+    named = [("order_id", key) for key in ORDERS if key in text]
+    found = dict(named) | (more.pop("entities", None) or {})
     stack = more.pop("stack", [frame("ask_policy", intent, began=2)])
     action = ACTIONS.get(intent, AnswerFromGraph)()
     return await answer(action, text, intent, entities=found, stack=stack, acts=more.pop("acts", ["question"]), **more)
@@ -166,17 +167,17 @@ async def test_freight(
     decision: dict[str, str] | None,
     responses: list[str],
     answers: Graph,
-    shop: SqlMall,
+    ticket: str,
 ) -> None:
-    ticket = (await shop.tickets_of("api:ann"))[0].id
-    things = {kind: ticket if kind == "ticket" else {"flow": "after_sales", "id": ticket} for kind in focus}
+    things: dict[str, Any] = {
+        kind: ticket if kind == "ticket" else {"flow": "after_sales", "id": ticket} for kind in focus
+    }
     stack = [*([frame(flow)] if flow else []), frame("ask_policy", began=2)]
     told = await say("退货运费谁出", stack=stack, focus=at_hand(**things), decision=decision)
     assert (told.responses, told.source) == (responses, "return_freight")
 
 
-async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answers: Graph, shop: SqlMall) -> None:
-    ticket = (await shop.tickets_of("api:ann"))[0].id
+async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answers: Graph, ticket: str) -> None:
     focus = at_hand(written={"flow": "after_sales", "id": ticket, "order": "ORD10007"}, ticket=ticket)
     assert ticket in (await say("退款多久到账", focus=focus)).text
     told = await say("退货寄到哪个地址", focus=focus)
@@ -189,7 +190,12 @@ async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answe
 @pytest.mark.parametrize(
     ("text", "intent", "responses", "source"),
     [
-        ("你们是不是骗子，是正品吗", "complain", ["utter_complain", "utter_answer", "utter_complain_ways"], "authentic"),
+        (
+            "你们是不是骗子，是正品吗",
+            "complain",
+            ["utter_complain", "utter_answer", "utter_complain_ways"],
+            "authentic",
+        ),
         ("能不能分期", "out_of_scope", ["utter_answer"], "instalments_rule"),
         ("帮我写首诗", "out_of_scope", ["utter_out_of_scope"], None),
         ("能量是什么", "energy_balance", ["utter_not_here_yet", "utter_answer"], "energy_what"),

@@ -23,6 +23,7 @@ from mall_adapter import Order, OrderLine, OrderStatus, Shipment, SqlMall, creat
 from mall_adapter.database import WRITES
 from tests.bot.actions.asking import (
     DOMAIN,
+    FRYER,
     MUG,
     ORDERS,
     Customer,
@@ -219,6 +220,15 @@ async def test_a_worry_has_a_way_out(mall: None, order_id: str, buttons: set[str
             assert {button["title"] for button in variant["buttons"]} == buttons
 
 
+async def test_what_was_told_is_not_told_again(mall: None) -> None:
+    customer = await ask("track_parcel", LATE)
+    assert said(customer) == ["utter_order_late"]
+    for response in ("utter_worry_late_told", "utter_worry_late_told"):
+        assert await customer.says("我好担心").meets(ACTIONS["worry_delivery"]) == [response]
+    assert await customer.says("到哪了").meets(ACTIONS["track_parcel"]) == ["utter_order_late_told"]
+    assert said(await ask("worry_delivery", LATE)) == ["utter_worry_late"]
+
+
 async def test_a_delivered_parcel_says_when_and_where_it_was_left(mall: None) -> None:
     assert "已签收，放在前台" in (await ask("worry_delivery", f"{DELIVERED} 没收到")).text()
 
@@ -245,6 +255,27 @@ async def test_an_unknown_customer_is_asked(mall: None) -> None:
     assert customer.slots["missing"] == "order_id"
     assert await customer.meets(AskOrderId()) == ["utter_ask_order_id"]
     assert [button["payload"] for button in customer.told[0]["buttons"]] == ["/bind_account"]
+
+
+async def test_a_flow_that_a_stop_began_can_ask_for_its_order(mall: None) -> None:
+    customer = Customer("cancel_ticket", "web:guest").says("先别退了", intent="stop")
+    customer.frame["intent"] = "stop"
+    assert await customer.meets(AskOrderId()) == ["utter_ask_order_id"]
+    assert customer.told[0]["wish"] == "撤销售后"
+
+
+async def test_a_bound_customer_chooses_from_a_list(mall: None) -> None:
+    customer = Customer("request_invoice").says("开发票")
+    assert await customer.meets(AskOrderId()) == ["utter_ask_order_id_choose"]
+    assert customer.text().count("\n") == 4
+    assert f"1. {FRYER}" in customer.text()
+    customer.says("那个面霜").slots["problem"] = {"slot": "order_id", "name": "order_not_among", "detail": ""}
+    assert await customer.meets(AskOrderId()) == ["utter_order_not_among"]
+
+
+async def test_a_member_without_orders_is_not_shown_an_empty_list(mall: None) -> None:
+    customer = Customer("request_invoice", "web:ben").says("开发票")
+    assert await customer.meets(AskOrderId()) == ["utter_ask_order_id_none"]
 
 
 async def test_number_and_tail_answer_at_once(mall: None) -> None:

@@ -128,14 +128,24 @@ async def test_a_problem_is_met_with_ways_to_put_it_right(answers: Graph) -> Non
 async def test_what_was_bought_is_meant_by_its_kind(answers: Graph) -> None:
     """The order at hand holds one fryer: it is that one, and none is offered for sale."""
     told = await answer(
-        ProductInfo(), "空气炸锅多大容量", "ask_product", entities=FRYERS, focus=at_hand(order="ORD10004"), acts=["question"]
+        ProductInfo(),
+        "空气炸锅多大容量",
+        "ask_product",
+        entities=FRYERS,
+        focus=at_hand(order="ORD10004"),
+        acts=["question"],
     )
     assert told.responses[0].startswith("utter_product_attribute")
     assert "可视窗" in told.text
 
 
 async def test_a_name_that_was_asked_for_answers_the_question_before_it(answers: Graph) -> None:
-    before = {"text": "防水吗", "intent": {"name": "ask_product", "confidence": 0.9}, "entities": [], "acts": ["question"]}
+    before = {
+        "text": "防水吗",
+        "intent": {"name": "ask_product", "confidence": 0.9},
+        "entities": [],
+        "acts": ["question"],
+    }
     event = {"event": "user", "text": "防水吗", "parse_data": before, "message_id": "m1", "metadata": {}}
     told = await say("疾风3", "ask_product", acts=(), entities=NAMED, focus=at_hand(goods="which one"), before=[event])
     assert told.responses == ["utter_product_attribute_unknown"]
@@ -147,8 +157,6 @@ async def test_what_is_remembered(answers: Graph) -> None:
     listed = await say("空气炸锅", "inform", entities=FRYERS)
     assert [one["kind"] for one in listed.slots["focus"]["listed"]["things"]] == ["product"] * 3
     assert listed.focus["product"] is None and listed.focus["goods"] == "spoken of"
-    one = await say(
-        "第二个", "inform", entities={"ordinal": (2, "第二个")}, turn=3, focus=listed.slots["focus"]
-    )
+    one = await say("第二个", "inform", entities={"ordinal": (2, "第二个")}, turn=3, focus=listed.slots["focus"])
     assert one.focus["product"] == listed.slots["focus"]["listed"]["things"][1]["id"]
     assert one.slots["focus"]["listed"]["things"] == listed.slots["focus"]["listed"]["things"]

@@ -1,57 +1,81 @@
-"""A conversation that was left for a day starts fresh and offers what was left."""
+"""A conversation that was left for a day starts afresh, and keeps what was left undone."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import yaml
-from rasa_sdk import Tracker
-from rasa_sdk.executor import CollectingDispatcher
+from bot.actions.house import SessionStart
+from tests.bot.actions.said import Said, answer, frame
 
-import settings
-from bot.actions.agenda import offered
-from bot.actions.dialogue import SessionStart
-from bot.actions.returns import AfterSalesForm
-
-DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot" / "domain.yml").read_text("utf-8"))
-LEFT = {
-    "flow": "after_sales_form",
-    "flow_intent": "request_return",
-    "order_id": "ORD12345",
-    "reason": "dislike",
-    "ticket_kind": "return",
-    "language": "zh",
-}
+RETURN = {"order_id": "ORD12345", "reason": "dislike", "ticket_kind": "return", "phone_tail": None, "proved": True}
 
 
-def tracker(slots: dict[str, Any], form: str | None, messages: int = 0) -> Tracker:
-    events = [{"event": "user", "text": "好", "metadata": {}}] * messages
-    return Tracker("web:ann", dict(slots), {}, events, False, None, {"name": form} if form else {}, "action_listen")
+async def start(stack: list[dict[str, Any]], **slots: Any) -> Said:
+    return await answer(SessionStart(), "在吗", "greet", turn=5, lost=2, stack=stack, **slots)
 
 
-async def start(slots: dict[str, Any], form: str | None) -> tuple[list[dict[str, Any]], dict[str, Any], list[str]]:
-    dispatcher = CollectingDispatcher()
-    events = [dict(event) for event in await SessionStart().run(dispatcher, tracker(slots, form), DOMAIN)]
-    kept = {event["name"]: event["value"] for event in events if event["event"] == "slot"}
-    return events, kept, [str(message["response"]) for message in dispatcher.messages]
+async def test_what_was_left_undone_waits() -> None:
+    left = frame("after_sales", "request_return", asked="reason", asks={"reason": 2}, fresh=False)
+    told = await start([left], **RETURN, focus={"order": {"id": "ORD12345", "turn": 4}})
+    assert (told.responses, told.events) == ([], ["session_started", "action"])
+    (waiting,) = told.slots["dialogue"]["stack"]
+    assert (waiting["status"], waiting["fresh"], waiting["asks"], waiting["asked"]) == ("waiting", True, {}, "reason")
+    assert (told.slots["dialogue"]["turn"], told.slots["dialogue"]["lost"]) == (5, 0)
+    assert {name: told.slots[name] for name in ("order_id", "reason", "ticket_kind", "proved", "language")} == {
+        "order_id": "ORD12345",
+        "reason": "dislike",
+        "ticket_kind": "return",
+        "proved": True,
+        "language": "zh",
+    }
+    assert told.focus["order"] == "ORD12345"
 
 
-async def test_what_was_left_is_offered_and_taken_up_by_a_yes() -> None:
-    events, kept, said = await start(LEFT, AfterSalesForm.form)
-    assert said == ["utter_offer_left"]
-    assert [event["event"] for event in events if event["event"] != "slot"] == ["session_started", "action"]
-    assert set(kept) == {"language", "offer"}  # everything else starts fresh
-    wish = offered(tracker(kept, None, messages=1))
-    assert wish and (wish["form"], wish["intent"]) == ("after_sales_form", "request_return")
-    assert wish["slots"]["order_id"] == "ORD12345" and wish["slots"]["reason"] == "dislike"
-    assert offered(tracker(kept, None, messages=3)) is None  # a yes much later means something else
+async def test_what_was_summed_up_is_not_carried_over() -> None:
+    told = await start(
+        [frame("after_sales", "request_return", asked="confirmed")], **RETURN, summary="x", confirmed="x"
+    )
+    assert not {"summary", "confirmed"} & set(told.slots)
 
 
-async def test_nothing_left_nothing_offered() -> None:
-    _, kept, said = await start({}, None)
-    assert (kept, said) == ({}, [])
+async def test_a_request_beneath_a_question_gets_its_values_back() -> None:
+    """The question had the slot of the order; it is gone, and the request's own value stands in its frame."""
+    request = frame("after_sales", "request_return", values={"order_id": "ORD12345", "summary": "x"})
+    question = frame("order_status", "order_status")
+    told = await start([request, question], order_id="ORD99999", reason="dislike")
+    assert (told.slots["order_id"], told.slots["reason"]) == ("ORD12345", "dislike")
+    assert told.slots["dialogue"]["stack"][0]["values"] == {}
 
 
-async def test_a_question_that_was_left_is_not_offered() -> None:
-    _, kept, said = await start({"flow": "order_form", "flow_intent": "order_status"}, "order_form")
-    assert (kept, said) == ({}, [])
+async def test_of_two_requests_each_keeps_its_own() -> None:
+    below = frame("after_sales", "request_return", "parked", values={"order_id": "ORD1", "reason": "quality"})
+    above = frame("request_invoice", "request_invoice", "next")
+    told = await start([below, above], order_id="ORD2", reason="dislike", invoice_kind="personal")
+    assert (told.slots["order_id"], told.slots["invoice_kind"]) == ("ORD2", "personal")
+    assert told.slots["reason"] == "dislike"  # only the return has it
+    first, second = told.slots["dialogue"]["stack"]
+    assert (first["status"], second["status"]) == ("waiting", "waiting")
+    assert first["values"] == {"order_id": "ORD1"}
+
+
+async def test_an_offer_of_yesterday_is_not_on_the_screen_any_more() -> None:
+    told = await start([frame("after_sales", "request_return", "waiting", asked="resume")], **RETURN)
+    assert told.slots["dialogue"]["stack"][0]["asked"] is None
+
+
+async def test_a_question_that_was_left_is_forgotten() -> None:
+    told = await start(
+        [frame("order_status", "order_status", asked="order_id")], order_id="ORD12345", missing="order_id"
+    )
+    assert told.slots["dialogue"]["stack"] == []
+    assert set(told.slots) == {"dialogue", "language"}
+
+
+async def test_the_first_session() -> None:
+    told = await answer(SessionStart(), "你好", "greet", dialogue=None, language=None)
+    assert (told.slots, told.events) == ({}, ["session_started", "action"])
+
+
+async def test_an_operator_goes_on_talking() -> None:
+    told = await answer(SessionStart(), "你好", "greet", paused=True)
+    assert told.events == ["session_started", "pause", "action"]

@@ -1,0 +1,410 @@
+"""What the house does in every flow: bare values, what was not understood, coming back, stopping, and the next day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.actions import house, malls
+from bot.actions.feelings import Complain
+from bot.actions.house import (
+    AskChange,
+    AskResume,
+    BeginNext,
+    Cancelled,
+    Chitchat,
+    Inform,
+    Interrupt,
+    Noted,
+    NothingToCancel,
+    NotUnderstood,
+    OutOfScope,
+    Remind,
+    Repeat,
+    flow_files,
+)
+from knowledge_graph import Graph
+from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, create_engine, models
+from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
+
+HUMAN = "转人工"
+
+
+async def lost(text: str, times: int, **more: Any) -> Said:
+    return await answer(NotUnderstood(), text, lost=times, stack=[frame("cannot_handle", began=2)], **more)
+
+
+# --- not understood --------------------------------------------------------------------------------------------------
+
+
+async def test_likely_readings_are_two_buttons_with_a_way_out(answers: Graph) -> None:
+    ranking = {
+        "goodbye": 0.3,
+        "energy_balance": 0.25,
+        "request_return": 0.2,
+        "sales_report": 0.15,
+        "order_status": 0.12,
+    }
+    told = await lost("那个啥", 1, sender="api:guest", ranking=ranking | {"track_parcel": 0.11})
+    assert told.responses == ["utter_did_you_mean"]
+    assert told.titles == ["退货", "查订单", "都不是"]
+    none = await answer(Inform(), told.payloads[-1], "inform", sender="api:guest", entities={"answer": "none"})
+    assert none.responses == ["utter_say_otherwise"]
+
+
+def test_what_is_not_open_or_no_wish_is_never_guessed() -> None:
+    ruled_out = house._NO_GUESS | house._not_open_yet()
+    assert {"goodbye", "greet", "sales_report", "export_my_data", "my_card", "redeem_energy"} <= ruled_out
+    assert not {"request_return", "my_coupons", "human_handoff", "recommend_product"} & ruled_out
+
+
+async def test_no_two_guesses_have_one_title(answers: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DOMAIN["responses"], "utter_title_request_refund", [{"text": "退货"}])
+    ranking = {"request_refund": 0.3, "request_return": 0.28, "order_status": 0.2}
+    told = await lost("那个啥", 1, sender="api:guest", ranking=ranking)
+    assert told.titles == ["退货", "查订单", "都不是"]
+    assert told.payloads[0] == "/request_refund"
+
+
+@pytest.mark.parametrize(
+    ("times", "response"),
+    [(1, "utter_default"), (2, "utter_not_understood_again"), (3, "utter_offer_human"), (5, "utter_offer_human")],
+)
+async def test_the_ladder(times: int, response: str, answers: Graph) -> None:
+    told = await lost("呜啦", times, sender="api:guest")
+    assert told.responses == [response]
+    assert HUMAN in told.titles
+    offered = {variant.get("metadata", {}).get("offers") for variant in DOMAIN["responses"][response]}
+    assert offered == ({"human_handoff"} if times >= 3 else {None})
+
+
+async def test_nobody_is_offered_twice(answers: Graph) -> None:
+    await (await malls.get_desk()).request("api:waits", HandoffReason.ASKED, "waits")
+    assert (await lost("呜啦", 3, sender="api:waits")).responses == ["utter_unknown_waiting"]
+
+
+async def test_what_is_sure_comes_before_any_ladder(answers: Graph) -> None:
+    told = await lost("退货运费谁出", 3, sender="api:guest", acts=["question"])
+    assert (told.responses, told.source) == (["utter_answer"], "return_freight")
+
+
+@pytest.mark.parametrize(
+    ("focus", "response", "titles"),
+    [
+        ({"order": "ORD10001"}, "utter_not_understood_order", ["退货", "换货", HUMAN]),
+        ({"order": "ORD10004"}, "utter_not_understood_order", ["催发货", "改地址", HUMAN]),
+        ({"product": "P081"}, "utter_not_understood_goods", [HUMAN]),
+    ],
+)
+async def test_what_is_at_hand_is_used(focus: dict[str, Any], response: str, titles: list[str], answers: Graph) -> None:
+    told = await lost("呜啦", 2, focus=at_hand(**focus))
+    assert (told.responses, told.titles) == ([response], titles)
+
+
+async def test_the_ticket_at_hand_is_used(answers: Graph, ticket: str) -> None:
+    told = await lost("呜啦", 1, focus=at_hand(ticket=ticket))
+    assert told.responses == ["utter_not_understood_ticket"]
+    assert f'/cancel_ticket{{"ticket_id": "{ticket}"}}' in told.payloads
+
+
+async def test_values_of_a_message_count_whatever_it_meant(answers: Graph) -> None:
+    told = await lost("系ORD10001", 1, entities={"order_id": "ORD10001"})
+    assert told.responses == ["utter_inform_order"]
+
+
+async def test_a_question_at_a_summary_is_answered_or_not_known(answers: Graph) -> None:
+    open_task = [frame("after_sales", "request_return", asked="confirmed"), frame("cannot_handle", began=2)]
+    told = await answer(
+        NotUnderstood(), "寄给月球收吗", "request_return", acts=["question"], stack=open_task, sender="api:guest"
+    )
+    assert told.responses == ["utter_policy_unknown"]
+    told = await answer(
+        NotUnderstood(),
+        "退货运费谁出",
+        "request_return",
+        acts=["question"],
+        stack=open_task,
+        decision={"freight_payer": "shop"},
+    )
+    assert told.responses == ["utter_freight_of_request_shop"]
+
+
+async def test_only_what_was_not_understood_is_put_before_the_trainers(answers: Graph, database: str) -> None:
+    async def noted() -> int:
+        engine = create_engine(database)
+        async with AsyncSession(engine) as session:
+            number = await session.scalar(select(func.count()).select_from(models.Misunderstood))
+        await engine.dispose()
+        return number or 0
+
+    before = await noted()
+    await lost("呜啦呜啦", 0)
+    assert await noted() == before
+    await lost("呜啦呜啦", 1)
+    assert await noted() == before + 1
+
+
+@pytest.mark.parametrize(("acts", "intent"), [(["correction"], "nlu_fallback"), ([], "correct")])
+async def test_a_correction_of_nothing(acts: list[str], intent: str, answers: Graph) -> None:
+    told = await lost("说错了", 1, sender="api:guest", acts=acts, intent=intent)
+    assert told.responses == ["utter_correct"]
+
+
+# --- bare values -----------------------------------------------------------------------------------------------------
+
+
+async def inform(text: str, sender: str = "api:ann", **more: Any) -> Said:
+    return await answer(Inform(), text, "inform", sender=sender, **more)
+
+
+async def test_an_order_of_ones_own_is_shown_with_what_can_be_done(answers: Graph) -> None:
+    told = await inform("ORD10001", entities={"order_id": "ORD10001"})
+    assert told.responses == ["utter_inform_order"]
+    assert "疾风" in told.text and "已签收" in told.text
+    assert told.payloads[0] == '/request_return{"order_id": "ORD10001"}'
+    assert told.focus["order"] == "ORD10001"
+    gone = await inform("ORD10006", entities={"order_id": "ORD10006"})
+    assert (gone.responses, gone.buttons) == (["utter_inform_order_over"], [])
+    at_work = await inform("ORD10007", entities={"order_id": "ORD10007"})
+    assert at_work.titles[0] == "售后进度"
+
+
+async def test_the_tail_sent_a_second_too_early_proves_the_order(answers: Graph) -> None:
+    first = await inform("ORD10001", "api:early", entities={"order_id": "ORD10001"})
+    assert (first.responses, first.focus["order"]) == (["utter_inform_needs_tail"], "ORD10001")
+    wrong = await inform("1111", "api:early", turn=3, focus=first.slots["focus"], entities={"phone_tail": "1111"})
+    assert wrong.responses == ["utter_inform_wrong_tail"]
+    assert "4" in wrong.text
+    right = await inform("5678", "api:early", turn=4, focus=wrong.slots["focus"], entities={"four_digits": "5678"})
+    assert right.responses == ["utter_inform_order"]
+
+
+async def test_the_tail_may_come_first(answers: Graph) -> None:
+    first = await inform("尾号5678", "api:tail", entities={"phone_tail": "5678"})
+    assert first.responses == ["utter_inform_tail"]
+    second = await inform("ORD10002", "api:tail", turn=3, focus=first.slots["focus"], entities={"order_id": "ORD10002"})
+    assert second.responses == ["utter_inform_order"]
+    assert (await inform("5678", entities={"phone_tail": "5678"})).responses == ["utter_inform_tail_bound"]
+
+
+async def test_no_such_order_and_one_that_is_locked(answers: Graph) -> None:
+    told = await inform("ORD99999", "api:lock", entities={"order_id": "ORD99999"})
+    assert (told.responses, told.focus["order"]) == (["utter_inform_order_not_found"], None)
+    both = {"order_id": "ORD10003", "phone_tail": "0000"}
+    for _ in range(5):
+        told = await inform("ORD10003 0000", "api:lock", entities=both)
+    assert told.responses == ["utter_inform_order_locked"]
+
+
+async def test_a_ticket_is_told(answers: Graph, ticket: str) -> None:
+    told = await inform(ticket, entities={"ticket_id": ticket})
+    assert told.responses[0].startswith("utter_ticket_")
+    assert (told.focus["ticket"], told.focus["order"]) == (ticket, "ORD10007")
+    hidden = await inform(ticket, "api:guest", entities={"ticket_id": ticket})
+    assert hidden.responses == ["utter_inform_ticket_not_found"]
+
+
+async def test_a_reason_is_met_with_three_ways(answers: Graph) -> None:
+    told = await inform("开胶了", entities={"reason": ("quality", "开胶")})
+    assert (told.responses, told.titles) == (["utter_problem"], ["退货", "换货", "退款"])
+    told = await inform("开胶了", entities={"reason": ("quality", "开胶")}, focus=at_hand(order="ORD10001"))
+    assert told.responses == ["utter_problem_of_order"]
+    assert told.payloads[0] == '/request_return{"order_id": "ORD10001", "reason": "quality"}'
+    late = await inform("太久没到", entities={"reason": ("late_delivery", "太久没到")})
+    assert late.titles == ["催发货", "看物流", "退款"]
+
+
+async def test_a_place_in_the_list_is_that_order(answers: Graph) -> None:
+    shown = [{"kind": "order", "id": key, "title": key} for key in ("ORD10001", "ORD10004")]
+    told = await inform("第二个", entities={"ordinal": (2, "第二个")}, focus=at_hand(listed=shown))
+    assert told.focus["order"] == "ORD10004"
+
+
+async def test_nothing_at_all(answers: Graph) -> None:
+    assert (await inform("那个", "api:guest")).responses == ["utter_inform_what"]
+    assert (await inform("嘎嘣", focus=at_hand(order="ORD10001"))).responses == ["utter_not_understood_order"]
+
+
+# --- talk ------------------------------------------------------------------------------------------------------------
+
+
+async def test_talk_that_is_not_the_shops(answers: Graph) -> None:
+    assert (await answer(Chitchat(), "今天好冷啊", "chitchat")).responses == ["utter_chitchat"]
+    assert (await answer(OutOfScope(), "写首诗", "out_of_scope")).responses == ["utter_out_of_scope"]
+    shops = await answer(OutOfScope(), "能跨行到帐吗那个啥", "out_of_scope", acts=["question"], topic="payment")
+    assert shops.responses in (["utter_policy_unknown_about"], ["utter_answer"])
+
+
+async def test_once_more_because_the_customer_asks(answers: Graph) -> None:
+    def bot(text: str, **more: Any) -> dict[str, Any]:
+        return {"event": "bot", "text": text, "data": {"buttons": [{"title": "好", "payload": "/affirm"}]}, **more}
+
+    user = {"event": "user", "text": "嗯", "parse_data": {}, "message_id": "m1", "metadata": {}}
+    told = await answer(Repeat(), "再说一遍", before=[user, bot("七天内可以退。", metadata={})])
+    assert told.responses == ["utter_repeat"] and "七天内可以退。" in told.text
+    assert told.payloads == ["/affirm"]
+    again = await answer(Repeat(), "没看懂", before=[user, bot("再说一遍：七天", metadata={"said": "七天内可以退。"})])
+    assert again.responses == ["utter_repeat_again"]
+    assert again.text.count("七天内可以退。") == 1
+    assert (await answer(Repeat(), "再说一遍")).responses == ["utter_acknowledge"]
+
+
+# --- one request and the next ----------------------------------------------------------------------------------------
+
+
+async def test_coming_back_and_going_on() -> None:
+    returning, invoice = frame("after_sales", "request_return", "waiting"), frame("request_invoice", "request_invoice")
+    told = await answer(AskResume(), "好", stack=[returning])
+    assert told.responses == ["utter_ask_resume"] and "退货" in told.text
+    told = await answer(Interrupt(), "开发票", stack=[returning, invoice])
+    assert told.text.index("开发票") < told.text.index("退货")
+    told = await answer(BeginNext(), "好", stack=[frame("request_invoice", "request_invoice", "next")])
+    assert told.responses == ["utter_begin_next"] and "开发票" in told.text
+    told = await answer(BeginNext(), "好", stack=[frame("after_sales", "request_return", "next")], order_id="ORD10002")
+    assert "ORD10002" in told.text and "退货" in told.text
+
+
+async def test_what_was_noted_is_named() -> None:
+    other = frame("after_sales", "request_return", "next", values={"order_id": "ORD10002"})
+    wish = frame("request_invoice", "request_invoice", "next")
+    told = await answer(Noted(), "…", stack=[wish, other, frame("after_sales", "request_return")])
+    assert "订单 ORD10002 的“退货”、“开发票”" in told.text and "记下了" in told.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing", "said"),
+    [("reason", None, "原因"), ("order_id", None, "是哪一单"), (None, "phone_tail", "后四位"), (None, None, "退货")],
+)
+async def test_a_reminder_names_the_wish_and_what_it_lacks(asked: str | None, missing: str | None, said: str) -> None:
+    told = await answer(Remind(), "谢谢", stack=[frame("after_sales", "request_return", asked=asked)], missing=missing)
+    assert said in told.text and "退货" in told.text
+
+
+def test_every_question_can_be_reminded_of() -> None:
+    steps = [step for flow in flow_files().values() for step in flow["steps"]]
+    slots = {step["collect"] for step in steps if "collect" in step}
+    slots |= {slot for step in steps for slot in step.get("needs", ())}
+    assert slots and not {slot for slot in slots if f"utter_word_slot_{slot}" not in DOMAIN["responses"]}
+
+
+async def test_what_can_be_changed_is_what_is_known() -> None:
+    told = await answer(AskChange(), "不对", stack=[frame("after_sales")], reason="dislike", order_id="ORD10001")
+    assert told.titles == ["改原因", "换个订单", "不办了"]
+    assert told.payloads[0] == '/inform{"change": "reason"}'
+    changeable = {slot for flow in flow_files().values() for slot in flow.get("changeable", ())}
+    assert not {slot for slot in changeable if f"utter_word_change_{slot}" not in DOMAIN["responses"]}
+
+
+# --- stopping --------------------------------------------------------------------------------------------------------
+
+
+async def test_stopping_what_is_open(answers: Graph, ticket: str) -> None:
+    assert (await answer(Cancelled(), "算了")).responses == ["utter_cancelled"]
+    written = at_hand(written={"flow": "after_sales", "id": ticket}, ticket=ticket)
+    assert (await answer(Cancelled(), "算了", focus=written)).responses == ["utter_cancelled"]
+    told = await answer(Cancelled(), "那个货我不退了", focus=written)
+    assert told.responses == ["utter_cancelled_but_ticket"]
+    assert told.payloads == [f'/cancel_ticket{{"ticket_id": "{ticket}"}}']
+
+
+async def test_a_ticket_of_a_turn_that_was_cut_off_is_not_denied(answers: Graph, shop: SqlMall) -> None:
+    request = TicketRequest("ORD10005", TicketKind.RETURN, Reason.QUALITY)
+    made = await shop.create_ticket("api:ann", request, "cut off")
+    told = await answer(Cancelled(), "算了", focus=at_hand(order="ORD10005"))
+    assert told.responses == ["utter_cancelled_but_ticket"] and made.id in told.text
+    await shop.cancel_ticket("api:ann", made.id, "cut off, taken back")
+    assert (await answer(Cancelled(), "算了", focus=at_hand(order="ORD10005"))).responses == ["utter_cancelled"]
+
+
+async def test_stopping_with_nothing_open(answers: Graph, ticket: str) -> None:
+    assert (await answer(NothingToCancel(), "算了")).responses == ["utter_nothing_to_cancel"]
+    written = at_hand(written={"flow": "after_sales", "id": ticket})
+    told = await answer(NothingToCancel(), "算了", focus=written)
+    assert told.responses == ["utter_ticket_stands"] and ticket in told.text
+    assert (await answer(NothingToCancel(), "算了", turn=12, focus=written)).responses == ["utter_nothing_to_cancel"]
+    cancelled = at_hand(written={"flow": "cancel_order", "id": None, "order": "ORD10006"})
+    told = await answer(NothingToCancel(), "算了", focus=cancelled)
+    assert told.responses == ["utter_order_stays_cancelled"] and "ORD10006" in told.text
+
+
+async def test_a_stop_takes_one_out_of_the_queue(answers: Graph) -> None:
+    await (await malls.get_desk()).request("api:queue", HandoffReason.ASKED, "queue")
+    told = await answer(NothingToCancel(), "不等了", sender="api:queue")
+    assert told.responses == ["utter_handoff_withdrawn"]
+    told = await answer(NothingToCancel(), "不等了", sender="api:queue")
+    assert told.responses == ["utter_nothing_to_cancel"]
+
+
+# --- anger -----------------------------------------------------------------------------------------------------------
+
+
+async def complain(text: str, **more: Any) -> Said:
+    return await answer(Complain(), text, "complain", **more)
+
+
+async def test_a_complaint_is_heard_first_then_come_the_facts_then_what_can_be_done(answers: Graph) -> None:
+    told = await complain("气死我了", focus=at_hand(order="ORD10001"))
+    first, facts, ways = told.responses
+    assert (first, facts[:12], ways) == ("utter_complain", "utter_order_", "utter_complain_ways")
+    assert told.titles[:2] == ["退货", "换货"]
+    assert told.payloads[0] == '/request_return{"order_id": "ORD10001", "reason": "quality"}'
+    below = [one["title"] for variant in DOMAIN["responses"][facts] for one in variant.get("buttons") or ()]
+    assert not set(told.titles) & set(below)
+    bare = await complain("什么态度", sender="api:guest")
+    assert bare.responses == ["utter_complain", "utter_complain_ways"]
+    assert bare.titles == ["商品有问题", "看物流", HUMAN]
+
+
+async def test_a_complaint_about_the_ticket(answers: Graph, ticket: str) -> None:
+    told = await complain("太慢了", focus=at_hand(ticket=ticket, order="ORD10007"))
+    assert told.responses[0] == "utter_complain" and told.responses[1].startswith("utter_ticket_")
+    assert told.titles == ["售后进度", HUMAN]
+
+
+async def test_the_second_complaint_running_gets_a_person_offered(answers: Graph) -> None:
+    first = await complain("什么态度", sender="api:guest")
+    second = await complain("垃圾", sender="api:guest", turn=3, focus=first.slots["focus"])
+    assert (second.responses, second.titles) == (["utter_complain_again"], [HUMAN])
+    await (await malls.get_desk()).request("api:angry", HandoffReason.COMPLAINT, "angry")
+    third = await complain("垃圾", sender="api:angry", turn=3, focus=first.slots["focus"])
+    assert third.responses == ["utter_complain_waiting"]
+    later = await complain("什么态度", sender="api:guest", turn=9, focus=first.slots["focus"])
+    assert later.responses[0] == "utter_complain"
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+OFTEN = (
+    *("acknowledge", "thank", "goodbye", "leave", "deny", "greet", "take_your_time", "chitchat", "out_of_scope"),
+    *("complain", "thank_unsent", "goodbye_unsent", "leave_unsent", "kept", "cancelled", "nothing_to_cancel"),
+)
+
+
+@pytest.mark.parametrize("name", OFTEN)
+def test_what_is_said_often_has_many_words_and_asks_nothing(name: str) -> None:
+    variants = DOMAIN["responses"][f"utter_{name}"]
+    chinese = [one["text"] for one in variants if "condition" not in one]
+    assert len(set(chinese)) == len(chinese) >= 6
+    assert len(variants) - len(chinese) >= 2
+    assert not [one for one in variants if set("?？吗") & set(one["text"])]
+    with_buttons = [one["text"] for one in chinese_variants(name) if one.get("buttons")]
+    assert len(with_buttons) <= (name == "greet")
+
+
+def chinese_variants(name: str) -> list[dict[str, Any]]:
+    return [one for one in DOMAIN["responses"][f"utter_{name}"] if "condition" not in one]
+
+
+def test_an_offer_is_a_question_and_begins_something() -> None:
+    offers = [
+        (name, variant)
+        for name, variants in DOMAIN["responses"].items()
+        for variant in variants
+        if "offers" in (variant.get("metadata") or {}) and not name.startswith("utter_ask_")
+    ]
+    assert offers
+    for name, variant in offers:
+        assert set("?？") & set(variant["text"]), (name, variant["text"])
