@@ -190,7 +190,14 @@ def objections(bot: Path, plan: lessons.Plan, folder: Path, jobs: Jobs) -> str:
     say("Training with the new stories, to see whether they can be learned / 正在用新故事试训练 …")
     shutil.copytree(bot, folder / "check/bot", ignore=shutil.ignore_patterns("__pycache__"))
     lessons.write(folder / "check/bot", plan.files)
-    paths = ("--domain", "bot/domain.yml", "--config", "bot/config.yml", "--stories", "bot/data")
+    paths = (
+        "--domain",
+        "bot/domain.yml",
+        "--config",
+        "bot/config.yml",
+        "--stories",
+        f"bot/{lessons.NEW_STORIES.parent}",
+    )
     if jobs.once("check", (RASA, "-m", "rasa", "train", "core", *paths, "--out", "models"), cwd=folder / "check") == 0:
         return ""
     said = jobs.log("check")

@@ -68,8 +68,8 @@ line { stroke: #ecdfd6; }
 """
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_HANGING = ("Po", "Pe", "Pf")
-"""Categories of signs that never begin a line."""
+_HANGING, _OPENING = ("Po", "Pe", "Pf"), ("Ps", "Pi")
+"""Categories of signs that never begin, and never end, a line."""
 
 _PIECES = re.compile(r"[!-^`-\u02af]+_*|_+|\s|.", re.DOTALL)  # Latin words break after "_" as well
 
@@ -253,7 +253,9 @@ def wrapped(text: str, room: float, most: int, size: int, look: str) -> tuple[Li
     for piece in (part for word in _PIECES.findall(text) for part in ([word] if _width(word) <= full else word)):
         hangs = len(piece) == 1 and unicodedata.category(piece) in _HANGING and _width(lines[-1]) <= full
         if lines[-1] and _width(lines[-1] + piece) > full and not hangs:
-            lines.append("")
+            taken = lines[-1][-1] if unicodedata.category(lines[-1][-1]) in _OPENING and len(lines[-1]) > 1 else ""
+            lines[-1] = lines[-1].removesuffix(taken)
+            lines.append(taken)
         if lines[-1] or not piece.isspace():
             lines[-1] += " " if piece.isspace() else piece
         if len(lines) > most and lines[-1]:

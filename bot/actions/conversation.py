@@ -1,4 +1,4 @@
-"""What the conversation is in the middle of, as the flows left it (slot ``dialogue``). Read here, never decided here."""
+"""What the conversation is in the middle of, as the flows left it (slot ``dialogue``): read here, not decided."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, 
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import answer_question, say_unknown
+from bot.actions.questions import Leaning, answer_question, open_task, say_unknown
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
@@ -45,8 +45,11 @@ LOST = 3
 GUESSES = 2
 """Likely readings that are offered as buttons."""
 
-LIKELY = 0.1
-"""Confidence from which a reading is worth a button."""
+LIKELY = 0.3
+"""Confidence from which the likeliest reading is worth a button; fewer and none is better than any."""
+
+ALSO_LIKELY = 0.15
+"""The same for the second."""
 
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""
@@ -59,7 +62,7 @@ _QUESTIONS = frozenset({"ask_policy", "ask_promotion"})
 
 _NO_GUESS = _QUESTIONS | {
     *("nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat", "complain"),
-    *("greet", "goodbye", "thank", "bot_challenge", "ask_help", "rate_service"),
+    *("worry_delivery", "greet", "goodbye", "thank", "bot_challenge", "ask_help", "rate_service"),
 }
 
 _CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change", "heard")
@@ -106,28 +109,41 @@ class NotUnderstood(Action):
         lost = int((tracker.get_slot("dialogue") or {}).get("lost") or 0)
         if lost:  # else it is a question at a summary, which was understood as far as it goes
             await note_misunderstood(tracker, turn)
-        if await _say_values(dispatcher, tracker, domain, turn, focus):
-            return focus.events()
-        about_goods = turn.names_goods or await goes_on(tracker, turn)  # whatever was meant, it is about that
-        outcome = await answer_question(
-            dispatcher, tracker, domain, turn, focus, leaning="goods" if about_goods else "none"
-        )
-        if not outcome.said:
+        # what is asked comes before what is told beside it; values alone say what they are good for
+        say = (self._say_answer, self._say_values) if turn.asks else (self._say_values, self._say_answer)
+        if not (
+            await say[0](dispatcher, tracker, domain, turn, focus)
+            or await say[1](dispatcher, tracker, domain, turn, focus)
+        ):
             await self._ask_otherwise(dispatcher, tracker, domain, turn, focus, lost)
-        return [*outcome.events, *focus.events()]
+        return focus.events()
+
+    @staticmethod
+    async def _say_answer(
+        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
+    ) -> bool:
+        about_goods = not open_task(tracker) and (turn.names_goods or await goes_on(tracker, turn))
+        leaning: Leaning = "goods" if about_goods else "none"
+        return (await answer_question(dispatcher, tracker, domain, turn, focus, leaning=leaning)).said
+
+    @staticmethod
+    async def _say_values(
+        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
+    ) -> bool:
+        return not open_task(tracker) and await _say_values(dispatcher, tracker, domain, turn, focus)
 
     @staticmethod
     async def _ask_otherwise(
         dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, lost: int
     ) -> None:
+        if await waits_for_person(tracker.sender_id):
+            dispatcher.utter_message(response="utter_unknown_waiting")
+            return
         if lost >= LOST:
             await _offer_person(dispatcher, tracker, domain)
             return
-        open_task = any(
-            frame["flow"] in TASKS and frame["status"] == "open" for frame in Conversation.of(tracker).stack
-        )
         likeliest = max(turn.ranking, key=lambda name: turn.ranking[name], default="")
-        if turn.asks and (open_task or likeliest in _QUESTIONS):
+        if turn.asks and (open_task(tracker) or likeliest in _QUESTIONS):
             await say_unknown(dispatcher, tracker, domain, focus, turn)
             return
         if turn.asks:
@@ -136,7 +152,10 @@ class NotUnderstood(Action):
             dispatcher.utter_message(response="utter_correct")
         elif lost <= 1 and (guesses := _guesses(turn, tracker, domain)):
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
-            dispatcher.utter_message(response="utter_did_you_mean", buttons=[*guesses, none])
+            response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
+            dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
+        elif lost <= 1 and not turn.asks:
+            dispatcher.utter_message(response="utter_go_on")
         elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
             general = ("request_return", "order_status", "human_handoff")
             response = "utter_not_understood_again" if lost > 1 else "utter_default"
@@ -156,7 +175,11 @@ def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
     ruled_out = _NO_GUESS | _not_open_yet()
     by_title: dict[str, Button] = {}
     for name, confidence in sorted(turn.ranking.items(), key=lambda guess: -guess[1]):
-        if confidence >= LIKELY and name not in ruled_out and has_response(domain, f"utter_title_{name}"):
+        if (
+            confidence >= (ALSO_LIKELY if by_title else LIKELY)
+            and name not in ruled_out
+            and has_response(domain, f"utter_title_{name}")
+        ):
             by_title.setdefault(title(tracker, domain, name), wish_button(tracker, domain, name))
     return list(by_title.values())[:GUESSES]
 

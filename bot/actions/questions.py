@@ -16,7 +16,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import button, find_answers, note_gap
-from bot.actions.conversation import Conversation
+from bot.actions.conversation import TASKS, Conversation
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import waits_for_person
@@ -71,11 +71,21 @@ LIKELIEST = 0.35
 NEARBY = 0.05
 """Probability from which an answer is worth naming where nothing else is known."""
 
+WEAK = 0.6
+"""Confidence below which a question about goods that names none may as well be about something else."""
+
+SURE_OF_TOPIC = 0.95
+"""Confidence of the intent from which the topic is named that nothing is known of."""
+
+A_TASK = 0.15
+"""Probability of a wish about an order from which goods that are named are not for sale."""
+
 NONE_OF_THESE = '/ask_policy{"answer": "none"}'
 
 FAULTS = frozenset({Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.NOT_AS_DESCRIBED})
 """Reasons for which the shop has to make good."""
 
+_AFTER_SALES = ("request_return", "request_exchange", "request_refund", "report_problem")
 _GOODS_LEANINGS = frozenset({"goods", "recommendation", "comparison"})
 _POINTERS = frozenset({"ordinal", "mention", "product", "brand", "category"})
 
@@ -121,6 +131,9 @@ async def answer_question(
     if leaning == "rule":
         await say_unknown(dispatcher, tracker, domain, focus, turn, found)
         return Outcome("unknown")
+    if leaning == "goods" and turn.confidence < WEAK and not turn.names_goods:
+        await say_unknown(dispatcher, tracker, domain, focus, turn, found)
+        return Outcome("unknown")
     await _which_goods(speaker, leaning)
     return Outcome("which")
 
@@ -149,11 +162,24 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
         talked = last_said_of_goods(tracker) or Focus(tracker).at_hand("product")
         if not (pointed or talked) or (leaning == "none" and turn.rest and not turn.asks):
             return None
+    if leaning in ("none", "goods") and not turn.tapped and _wants_after_sales(turn):
+        return None
     reading = await read_goods(speaker, leaning == "recommendation")
-    listless = _blames(turn) or "objection" in turn.acts
-    if reading and listless and not (reading.single and (reading.sign is Sign.NAMED or leaning in _GOODS_LEANINGS)):
+    meant = leaning in _GOODS_LEANINGS
+    listless = _blames(turn) or "objection" in turn.acts or (open_task(tracker) and not meant)
+    if reading and listless and not (reading.single and (reading.sign is Sign.NAMED or meant)):
         return None
     return reading
+
+
+def open_task(tracker: Tracker) -> bool:
+    """Whether a request is being worked on: goods that are named are then those of the request."""
+    return any(frame["flow"] in TASKS and frame["status"] == "open" for frame in Conversation.of(tracker).stack)
+
+
+def _wants_after_sales(turn: Turn) -> bool:
+    """Whether the message may as well be about goods that were bought."""
+    return any(turn.ranking.get(intent, 0.0) >= A_TASK for intent in _AFTER_SALES)
 
 
 def _blames(turn: Turn) -> bool:
@@ -228,6 +254,10 @@ async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
     speaker.focus.on("goods", WHICH_ONE)
 
 
+def _has_word(domain: Domain, asked: Turn) -> bool:
+    return has_response(domain, f"utter_word_topic_{asked.topic}")
+
+
 async def say_unknown(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,
@@ -240,18 +270,19 @@ async def say_unknown(
     third time what is known nearby is named."""
     if asked:
         await note_gap(asked)
+    waits = await waits_for_person(tracker.sender_id)
     times = int(focus.at_hand("unknown") or 0) % 3 + 1
     focus.on("unknown", str(times))
     human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
     near = [one.answer for one in found if one.score >= NEARBY]
-    if times > 1 and await waits_for_person(tracker.sender_id):
+    if waits:
         dispatcher.utter_message(response="utter_unknown_waiting")
     elif times == 3 and near:
         dispatcher.utter_message(response="utter_unknown_nearby", buttons=[*map(button, near), human])
         focus.on_list([_choice(answer) for answer in near])
     elif times > 1:
         dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
-    elif asked and asked.topic and has_response(domain, f"utter_word_topic_{asked.topic}"):
+    elif asked and asked.intent == "ask_policy" and asked.confidence >= SURE_OF_TOPIC and _has_word(domain, asked):
         topic = word(tracker, domain, f"topic_{asked.topic}")
         dispatcher.utter_message(response="utter_policy_unknown_about", topic=topic, buttons=[human])
     else:

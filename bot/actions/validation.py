@@ -1,8 +1,8 @@
 """What a message says to an open flow, checked: the base of every ``validate_<flow>``.
 
-The flows decide which slots a message speaks to (slot ``heard``, slot → raw value); here each is looked at with the mall
-and taken, or refused with a word on why. A raw value is a string, a yes or no, ``{"words": …}`` in the customer's own
-words, or ``{"by": "ordinal" | "mention" | "product" | …, "value"}``, which points at something that was shown.
+The flows decide which slots a message speaks to (slot ``heard``, slot → raw value); here each is looked at with the
+mall and taken, or refused with a word on why. A raw value is a string, a yes or no, ``{"words": …}`` in the customer's
+own words, or ``{"by": "ordinal" | "mention" | "product" | …, "value"}``, which points at something that was shown.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class Validation(Action, ABC):
         events: list[EventType] = [
             SlotSet(slot, value) for slot, value in request.slots.items() if value != tracker.slots.get(slot)
         ]
+        if events and Conversation.of(tracker).top.get("changing"):
+            events.append(SlotSet("change", "taken"))  # the message itself said what is right
         return [*events, *request.focus.events()]
 
     async def _take(self, slot: str, value: Any, request: Request) -> None:

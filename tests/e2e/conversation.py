@@ -11,7 +11,8 @@ A file is a list of conversations::
         - "5678": {says: [原因], buttons: [质量问题], not: 工单, intent: inform}
         - "[质量问题]": 确认提交            # in brackets: a tap on the last answer's button of that title
         - "{phone of shoes}": 订单号       # the whole phone number of the order's owner
-        - qwertyu: {understood: no}      # the answer owns up to it, or asks; elsewhere owning up to it is a failure
+        - qwertyu: {understood: no}      # the answer owns up to it, or asks; elsewhere owning up to it is a failure,
+        - 啊这: {understood: either}      # but for where something else is looked at
         - 谢谢: {asks: no}                # no question in the answer, in words or as buttons; "asks: yes" is one
         - 呃呃: {new: yes}                # nothing of the answer was said before in this conversation
         - "{tax number}": 确认申请吗       # a company's, with its check character; {wrong tax number} has another one
@@ -165,10 +166,11 @@ async def _allocate(connection: AsyncConnection, order_id: str) -> None:
 async def _number(connection: AsyncConnection, order_id: str) -> str:
     """A free number as the mall makes them: the day on which it was placed, and six digits."""
     placed = (await connection.execute(select(Order.placed_at).where(Order.id == order_id))).scalar_one()
-    while True:
+    for _ in range(100):
         number = f"ORD{placed.astimezone(SHOP_TIME):%y%m%d}{secrets.randbelow(10**6):06}"
         if (await connection.execute(select(Order.id).where(Order.id == number))).first() is None:
             return number
+    raise RuntimeError("no free order number found")
 
 
 async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> str:
@@ -313,11 +315,13 @@ def asks(answer: Mapping[str, Any]) -> list[str]:
 
 
 def oddities(answer: Mapping[str, Any]) -> list[str]:
-    """What no answer may have, whatever was said: nothing at all, the same text twice, two equal buttons."""
+    """What no answer may have, whatever was said: nothing at all, the same text twice, two equal buttons, the name of a
+    value in place of the value."""
     texts, buttons = texts_of(answer), buttons_of(answer)
     titles, payloads = ([button[part] for button in buttons] for part in ("title", "payload"))
     wrong = [] if answer["messages"] else ["an empty answer"]
     wrong += [f"twice in one answer: {text}" for text in _repeated(texts)]
+    wrong += [f"a value is missing: {text}" for text in texts if re.search(r"\{[a-z_]+\}", text)]
     return wrong + [f"two equal buttons: {name}" for name in dict.fromkeys(_repeated(titles) + _repeated(payloads))]
 
 
@@ -475,9 +479,10 @@ def _check_answer(
     if "intent" in expected and answer["understood"]["intent"] != expected["intent"]:
         wrong.append(f"understood {answer['understood']}, expected {expected['intent']}")
     questions, lost = asks(answer), any(says(one, *NOT_UNDERSTOOD) for one in texts_of(answer))
-    if expected.get("understood", True):
-        wrong += ["was not understood"] if lost else []
-    elif not lost and not questions and not any(says(one, *LEFT) for one in texts_of(answer)):
+    understood = expected.get("understood", True)
+    if understood is True and lost:
+        wrong.append("was not understood")
+    if understood is False and not lost and not questions and not any(says(one, *LEFT) for one in texts_of(answer)):
         wrong.append("neither owns up to not having understood nor asks")
     if "asks" in expected and bool(questions) != expected["asks"]:
         wrong.append(f"must not ask: {questions}" if questions else "asks nothing")

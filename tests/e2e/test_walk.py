@@ -261,6 +261,7 @@ class Visit:
         self.buttons: list[dict[str, str]] = []  # of the last answer
         self.older: list[dict[str, str]] = []
         self.summaries: Summaries = {}  # of the last answer
+        self.newest: Summaries = {}  # of the whole conversation
         self.summed_up: dict[str, list[str]] = {}  # all summaries since something of the kind was written
         self.facts = self._facts()
 
@@ -318,6 +319,7 @@ class Visit:
         self._behaves(answer)
         self._agrees_with_the_mall(texts, agreed)
         self.summaries = _summaries(answer)
+        self.newest |= self.summaries
         for kind, message in self.summaries.items():
             self.summed_up.setdefault(kind, []).append(message["text"])
         return answer
@@ -325,10 +327,11 @@ class Visit:
     def _agrees_to(self, text: str) -> set[str]:
         """What a message may bring about: the kinds of write to whose summary it is a clear yes."""
         found, plain = set(), _plain(text)
-        for kind, message in self.summaries.items():
-            taps = [one for one in message.get("buttons") or [] if one["payload"].startswith("/affirm")]
+        for kind, message in self.newest.items():
+            taps = [one for one in message.get("buttons") or [] if one["payload"].startswith("/affirm{")]
             words = _as_plain(YES) | _as_plain(YES_TO[kind]) | _as_plain([one["title"] for one in taps])
-            if plain in words or text in {one["payload"] for one in taps}:
+            # the button names what it confirms, so it may stand further up, as long as nothing newer was summed up
+            if (kind in self.summaries and plain in words) or text in {one["payload"] for one in taps}:
                 found.add(kind)
         return found
 

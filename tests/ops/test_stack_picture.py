@@ -167,6 +167,7 @@ def test_nothing_that_is_said_becomes_a_part_of_the_picture(strange: str) -> Non
         (" \n ", 2, []),
         ("五个字一行好吗", 2, ["五个字一行", "好吗"]),
         ("五个字一行，好吗", 2, ["五个字一行，", "好吗"]),
+        ("五个字一（行）", 2, ["五个字一", "（行）"]),
         ("一二三四五六七八九十百千", 2, ["一二三四五", "六七八九…"]),
         ("action_ask", 3, ["action_", "ask"]),
         ("two words", 2, ["two", "words"]),

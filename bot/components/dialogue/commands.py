@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
-from bot.components.dialogue.steps import Ask, wanted
 from bot.components.dialogue.state import OPEN, Frame, Message, Shown, State
+from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
 
 Kind = Literal[
@@ -23,6 +23,9 @@ Kind = Literal[
 CLEAR = 0.4
 """Confidence from which an intent is taken at its word."""
 
+CLEAR_TASK = 0.55
+"""Confidence from which a task is begun: a weak guess is asked back with its title instead."""
+
 CLEAR_BESIDE_QUESTION = 0.5
 """The same while an answer is expected: most short messages are answers."""
 
@@ -32,11 +35,11 @@ SURE = 0.7
 SURE_YES = 0.8
 """Confidence from which an intent, without a word that says it, is a yes to a summary."""
 
-LONGEST_CHOICE = 20
-"""Characters of a message that may choose from a list in other words than the list has."""
+LONGEST_LEAVE = 40
+"""Characters of a message that may thank or take leave by its intent, with whatever else it says."""
 
 SHORT = 12
-"""Characters of a message that may be a yes, a no or a leave-taking by its intent alone."""
+"""Characters of a message that may be a yes or a no by its intent alone, a choice, or an answer that missed."""
 
 A_WISH = 4
 """Letters beside the values of an answer from which the message may be a wish, too: "5678 快点" is not."""
@@ -78,9 +81,7 @@ class Command:
         return [f"{self.kind} {self.name}{value}".strip(), self.why]
 
 
-def understand(
-    message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown
-) -> list[Command]:
+def understand(message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> list[Command]:
     """At least one command."""
     if not message.tapped and (payload := shown.payload(message.text)) and (tapped := message.tap(payload)):
         message = tapped
@@ -158,6 +159,7 @@ class _Reading:
             self._take_back,
             self._end_or_pause,
             self._person,
+            self._no_words,
             self._correction,
             self._wish,
             self._value,
@@ -216,7 +218,7 @@ class _Reading:
         words = normalize(self.message.text).text.strip(" ,.!~。！，、")
         if step and step.yes and step.yes.fullmatch(words):
             return True
-        if self.acts & _AGAINST_YES:
+        if self.acts & {*_AGAINST_YES, "thanks_only", "bye"}:
             return False
         if "yes" in self.acts:
             return True
@@ -254,9 +256,10 @@ class _Reading:
             return [self._set(self.asked, True, why)]
         if top := self._resume_offered():
             return [Command("Resume", top.flow, why=why)]
-        if self.shown.offers and (flow := self.flows.of_intent(self.shown.offers)):
-            told = dict(flow.triggers[self.shown.offers])
-            return [Command("StartFlow", flow.name, {"intent": self.shown.offers, **told}, f"{why} to an offer")]
+        if self.shown.offers and (offered := self.message.tap(self.shown.offers)):
+            if flow := self.flows.of_intent(offered.intent):
+                reading = _Reading(offered, self.state, self.slots, self.flows, self.shown)
+                return reading._begin(flow, f"{why} to an offer")
         return []
 
     def _no(self, why: str) -> list[Command]:
@@ -301,8 +304,8 @@ class _Reading:
         for act, way in (("bye", "goodbye"), ("thanks_only", "thank"), ("leave", "leave")):
             if act in acts and "question" not in acts:
                 return [Command("Leave", way, why=f"act {act}")]
-        short = len(message.text) <= SHORT and not acts & {"question", "urgent", "human"} and not message.entities
-        if short and message.intent in _QUIET and message.confidence >= SURE:
+        plain = len(message.text) <= LONGEST_LEAVE and not acts & {"question", "urgent", "human"}
+        if plain and not message.entities and message.intent in _QUIET and message.confidence >= SURE:
             return [Command("Leave", message.intent, why=f"intent {message.intent} {message.confidence:.2f}")]
         if "wait" in acts:
             return [Command("Wait", why="act wait")]
@@ -321,6 +324,17 @@ class _Reading:
         if self.message.intent in ("bot_challenge", "ask_policy") and self.message.confidence >= SURE:
             return []
         return [Command("StartFlow", flow.name, {"intent": "human_handoff"}, "a person is asked for", self.part)]
+
+    def _no_words(self) -> list[Command]:
+        """ "？", "3": nothing that could be a wish."""
+        message = self.message
+        if message.rest or message.entities or not message.text.strip() or self.acts & {"yes", "no", "ack"}:
+            return []
+        if self.asked and self.on_screen:
+            return []
+        flow = self.flows.of_intent("greet" if "question" in self.acts else "inform")
+        told = {"intent": "greet" if "question" in self.acts else "inform"}
+        return [Command("StartFlow", flow.name, told, "no words", self.part)] if flow else []
 
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
@@ -341,14 +355,14 @@ class _Reading:
         answers = self._values(asked_only=True)
         if self.flow is flow and flow.kind == "task":
             return self._same_wish()
-        clear = CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
+        clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
         if message.confidence < clear:
             return []
         if answers and (message.confidence < SURE or message.rest < A_WISH or flow.kind == "talk"):
             return []
-        if flow.kind == "talk" and self._step_in_own_words() and message.intent not in _SMALL:
-            if "question" not in self.acts and message.confidence < SURE:
-                return []
+        talk_beside = flow.kind == "talk" and self._step_in_own_words() and message.intent not in _SMALL
+        if talk_beside and "question" not in self.acts and message.confidence < SURE:
+            return []
         if self._in_own_words_beside():
             return []
         return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]
@@ -374,7 +388,7 @@ class _Reading:
 
     def _tells(self, step: Step) -> bool:
         """Whether the wish, said again, answers: with what is wrong, or with all of the list."""
-        return self.message.intent == "report_problem" or "all" in self.acts or step.in_own_words == "choice"
+        return "all" in self.acts or (self.message.intent == "report_problem" and step.in_own_words == "free")
 
     def _told_by_intent(self) -> list[Command]:
         """What the intent itself says to the open flow, as far as it is new."""
@@ -400,7 +414,7 @@ class _Reading:
         if step is None or (self.message.intent in _SMALL and self.message.confidence >= CLEAR_BESIDE_QUESTION):
             return []
         if step.in_own_words == "choice" and (
-            self.message.intent not in _ANSWERS or len(self.message.text) > LONGEST_CHOICE
+            self.message.intent not in ("inform", "nlu_fallback", "correct") or len(self.message.text) > SHORT
         ):
             return []
         if "question" in self.acts and self.message.intent not in ("report_problem", "complain", "inform"):
@@ -420,7 +434,7 @@ class _Reading:
     def _bare_values(self) -> list[Command]:
         """Numbers, goods or a reason that no question asked for."""
         flow = self.flows.of_intent("inform")
-        if flow is None or self.asked and self.on_screen:
+        if flow is None or (self.asked and self.on_screen):
             return []
         values = any(self.message.values(name) for name in ("order_id", "phone_tail", "ticket_id", "reason"))
         goods = any(self.message.values(name) for name in ("product", "category", "brand", "ordinal", "mention"))
@@ -429,11 +443,12 @@ class _Reading:
         return [Command("StartFlow", flow.name, {"intent": "inform"}, "values without a wish", self.part)]
 
     def _not_understood(self) -> list[Command]:
-        if self.asked and self.on_screen and "question" not in self.acts and self.message.confidence < SURE:
+        short = len(self.message.text) <= SHORT and "question" not in self.acts
+        if self.asked and self.on_screen and short and self.message.confidence < SURE:
             return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
             return [Command("Leave", "deny", why="a no to nothing")]
-        if self.message.intent == "affirm" and self.message.confidence >= CLEAR:
+        if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:
             return [Command("Acknowledge", why="a yes to nothing")]
         return [Command("CannotHandle", why=f"intent {self.message.intent} {self.message.confidence:.2f}")]
 

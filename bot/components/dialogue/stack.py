@@ -1,7 +1,7 @@
 """The stack of flows: what commands do to it, what an action that ran means to it, and which action comes next.
 
-Three pure functions: ``hear`` (a message came), ``did`` (an action ran), ``decide`` (what now). ``slots`` are the values
-as they are; what changes in them is returned beside the state.
+Three pure functions: ``hear`` (a message came), ``did`` (an action ran), ``decide`` (what now). ``slots`` are the
+values as they are; what changes in them is returned beside the state.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class _Slots(dict[str, Any]):
         self[name] = self.changes[name] = value
 
 
-def hear(
-    state: State, message: Message, slots: Mapping[str, Any], flows: Flows, shown: Shown
-) -> tuple[State, Values]:
+def hear(state: State, message: Message, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> tuple[State, Values]:
     """The state after the customer's message, and the slots that change with it."""
     values = _Slots(slots, {})
     state = copy.deepcopy(state)
@@ -83,8 +81,7 @@ def _forget(state: State, flows: Flows, slots: _Slots) -> None:
     kept = [
         frame
         for frame in state.stack
-        if flows[frame.flow].kind != "talk"
-        and (frame.status == OPEN or state.turn - frame.touched <= KEPT_TURNS)
+        if flows[frame.flow].kind != "talk" and (frame.status == OPEN or state.turn - frame.touched <= KEPT_TURNS)
     ]
     _rebind(state, kept, flows, slots)
 
@@ -120,8 +117,8 @@ class _Hearing:
         below = state.open
         if known:
             known.intent = intent
-            if told.get("order_id") in (None, known.values.get("order_id")):
-                known.asks.clear()
+            if known.asked and known.status == PARKED:  # asked in vain before: once more, not from the beginning
+                known.asks[known.asked] = min(known.asks.get(known.asked, 0), MOST_ASKED - 1)
             stack = [frame for frame in state.stack if frame is not known] + [known]
             _rebind(state, stack, self.flows, self.slots)
             self._touch(known)
@@ -224,7 +221,8 @@ class _Hearing:
 
     def _correct(self, command: Command) -> None:
         if frame := self.state.open:
-            frame.touched, frame.reminded, frame.changing = self.state.turn, 0, True
+            self._touch(frame)  # the validation looks whether the message says what is right
+            frame.changing = True
             for name in (CONFIRMED, "summary", "change"):
                 self.slots.set(name, None)
 
@@ -232,7 +230,7 @@ class _Hearing:
         """Neither yes nor no to a summary: it stays unsent, and what may be wrong is asked, or the summary again."""
         if frame := self.state.open:
             self.slots.set("problem", {"slot": CONFIRMED, "name": "unclear"})
-            self._touch_without_validation(frame)
+            self._touch(frame)
 
     def _unusable(self, command: Command) -> None:
         if (frame := self.state.open) is None:
@@ -242,10 +240,8 @@ class _Hearing:
             self.slots.set("problem", {"slot": command.name, "name": command.value})
         elif command.name == CONFIRMED:  # whoever wants the summary gets it
             frame.asks[CONFIRMED] = min(frame.asks.get(CONFIRMED, 0), MOST_ASKED - 1)
-        self._touch_without_validation(frame)
-
-    def _touch_without_validation(self, frame: Frame) -> None:
         frame.touched, frame.reminded = self.state.turn, 0
+        frame.fresh = command.value == "again" or frame.fresh  # it may tell more than before
 
     # ---- ending and pausing
 
@@ -266,7 +262,8 @@ class _Hearing:
     def _leave(self, command: Command) -> None:
         self.state.quiet = True
         unsent = any(
-            frame.status == OPEN and self.flows[frame.flow].kind == "task" and frame.asks for frame in self.state.stack
+            frame.status == OPEN and frame.asks.get(CONFIRMED) and CONFIRMED in _slots_of(frame, self.flows)
+            for frame in self.state.stack
         )
         for frame in self.state.stack:
             frame.status = PARKED
@@ -281,7 +278,7 @@ class _Hearing:
     def _repeat(self, command: Command) -> None:
         frame = self.state.open
         if frame and frame.asked:
-            self._touch_without_validation(frame)
+            frame.touched, frame.reminded = self.state.turn, 0
             frame.asks[frame.asked] = max(0, min(frame.asks.get(frame.asked, 1), MOST_ASKED) - 1)
         else:
             self._push("pattern_repeat")
@@ -361,9 +358,7 @@ def _asked(state: State, frame: Frame, slot: str) -> None:
     frame.asked, frame.asked_in = slot, state.turn
 
 
-def decide(
-    state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[str], actions: Collection[str]
-) -> str:
+def decide(state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[str], actions: Collection[str]) -> str:
     """The next action of this turn, in which ``ran`` already did; ``actions`` are those of the domain."""
     chosen = _decide(state, slots, flows, ran, actions)
     if len(ran) >= MOST_ACTIONS:
@@ -377,9 +372,7 @@ def _speaks(action: str) -> bool:
     return not action.startswith("validate_") and action != LISTEN
 
 
-def _decide(
-    state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[str], actions: Collection[str]
-) -> str:
+def _decide(state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[str], actions: Collection[str]) -> str:
     if state.say:
         return state.say[0]
     frame = state.top

@@ -146,7 +146,7 @@ class Shown:
     """What the customer sees above the line in which they write."""
 
     buttons: Mapping[str, str] = field(default_factory=dict)  # title → payload
-    offers: str | None = None  # the intent that a yes to it means
+    offers: str | None = None  # the payload that a yes to it means
 
     def payload(self, text: str) -> str | None:
         """Of the button whose title was typed."""
@@ -154,19 +154,26 @@ class Shown:
         return next((p for title, p in self.buttons.items() if normalize(title).text == typed), None)
 
 
+FIRST_BUTTON = "first_button"
+"""What a response offers whose buttons are made by an action: the first of them."""
+
+
 def shown(events: Sequence[Any]) -> Shown:
     """From the bot's utterances (event type ``bot``, as dicts) since the customer's last message."""
     buttons: dict[str, str] = {}
     offers = None
     for event in events:
-        for button in (event.get("data") or {}).get("buttons") or []:
-            if payload := button.get("payload"):
-                buttons[button["title"]] = payload
-        offers = ((event.get("metadata") or {}).get("metadata") or {}).get("offers") or offers
+        own = {b["title"]: b["payload"] for b in (event.get("data") or {}).get("buttons") or [] if b.get("payload")}
+        buttons.update(own)
+        offered = ((event.get("metadata") or {}).get("metadata") or {}).get("offers")
+        if offered == FIRST_BUTTON:
+            offers = next(iter(own.values()), offers)
+        elif offered:
+            offers = f"/{offered}"
     return Shown(buttons, offers)
 
 
 def check_offer(intent: str, known: set[str], response: str) -> None:
     """Raises InvalidConfigException when a response offers what begins no flow."""
-    if intent not in known:
+    if intent not in known and intent != FIRST_BUTTON:
         raise InvalidConfigException(f"{response} offers {intent}, which begins no flow")

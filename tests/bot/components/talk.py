@@ -35,7 +35,8 @@ ACTS = Acts(yaml.safe_load((ROOT / "bot/data/acts.yml").read_text("utf-8")))
 def message(text: str, intent: str, confidence: float = 0.9, number: int = 0, **more: Any) -> Message:
     entities = tuple({"entity": e.entity, "value": e.value, "start": e.start, "end": e.end} for e in extract(text))
     told = tuple({"entity": name, "value": value} for name, value in more.items())
-    return Message(text, intent, confidence, entities + told, frozenset(ACTS.of(text)), {intent: confidence}, f"m{number}")
+    acts = frozenset(ACTS.of(text))
+    return Message(text, intent, confidence, entities + told, acts, {intent: confidence}, f"m{number}")
 
 
 class Talk:
@@ -75,7 +76,7 @@ class Talk:
 
     def _run(self, action: str) -> None:
         if action.startswith("validate_"):
-            self.slots.update({n: v for n, v in (self.slots.get("heard") or {}).items()})
+            self.slots.update(self.slots.get("heard") or {})
         if action.startswith("action_ask_confirm"):
             self.slots["summary"] = f"sum of {action}"
         self.slots.update(self.found.get(action, {}))
