@@ -60,9 +60,11 @@ APP_LANE = (
     Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
 )
 VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
+STORIES = ("--stories", "tests/stories", "--fail-on-prediction-errors", "--no-plot")
 RASA_LANE = (
     Step("training data", (RASA, "-m", "rasa", *VALIDATE)),
     Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
+    Step("stories", (RASA, "-m", "rasa", "test", "core", "--model", "models", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )

@@ -14,10 +14,6 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.wording import Domain, has_response
 
-TASKS = frozenset(
-    {"after_sales", "cancel_ticket", "cancel_order", "change_address", "request_invoice", "bind_account"}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Conversation:

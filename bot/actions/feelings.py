@@ -11,7 +11,7 @@ from bot.actions.focus import Focus
 from bot.actions.handoff import waits_for_person
 from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
 from bot.actions.orders import say_order
-from bot.actions.questions import answer_question
+from bot.actions.questions import answer_question, open_task
 from bot.actions.tickets import Button, say_ticket
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain
@@ -33,30 +33,37 @@ class Complain(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         again = _complained_lately(tracker, focus)
         focus.on("complaint", "heard")
-        human = way_buttons(tracker, domain, ["human_handoff"])
+        human, busy = way_buttons(tracker, domain, ["human_handoff"]), open_task(tracker)
         if again and await waits_for_person(tracker.sender_id):
             dispatcher.utter_message(response="utter_complain_waiting")
         elif again:
             dispatcher.utter_message(response="utter_complain_again", buttons=human)
         else:
-            dispatcher.utter_message(response="utter_complain")
-        answered = (
-            turn.asks and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")).said
-        )
-        if not again:
-            ticket = None if answered else await ticket_at_hand(tracker)
-            order = await order_talked_of(tracker, turn)
-            if ticket:
-                say_ticket(dispatcher, tracker, domain, ticket)
-            elif order and not answered:
-                say_order(dispatcher, tracker, domain, order)
-            shown = _titles(dispatcher, domain)
-            buttons = [*_ways_out(tracker, domain, ticket, order), *human]
-            if buttons := [one for one in buttons if one["title"] not in shown]:
-                dispatcher.utter_message(response="utter_complain_ways", buttons=buttons)
-            if order:
-                focus.on("order", order.id)
+            dispatcher.utter_message(response="utter_complain", buttons=human if busy else [])
+        answered = False
+        if turn.asks:
+            outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")
+            answered = outcome.said
+        if not again and not busy:  # the request that is open is what can be done
+            await self._say_what_can_be_done(dispatcher, tracker, domain, turn, focus, answered)
         return focus.events()
+
+    @staticmethod
+    async def _say_what_can_be_done(
+        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, answered: bool
+    ) -> None:
+        ticket = None if answered else await ticket_at_hand(tracker)
+        order = await order_talked_of(tracker, turn)
+        if ticket:
+            say_ticket(dispatcher, tracker, domain, ticket)
+        elif order and not answered:
+            say_order(dispatcher, tracker, domain, order)
+        shown = _titles(dispatcher, domain)
+        ways_out = [*_ways_out(tracker, domain, ticket, order), *way_buttons(tracker, domain, ["human_handoff"])]
+        if buttons := [one for one in ways_out if one["title"] not in shown]:
+            dispatcher.utter_message(response="utter_complain_ways", buttons=buttons)
+        if order:
+            focus.on("order", order.id)
 
 
 def _complained_lately(tracker: Tracker, focus: Focus) -> bool:

@@ -11,7 +11,8 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.conversation import TASKS, Conversation
+from bot.actions.conversation import Conversation
+from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
 from bot.actions.turn import Turn
@@ -63,7 +64,7 @@ def why(tracker: Tracker) -> HandoffReason:
         return HandoffReason.NOT_UNDERSTOOD
     if focus.at_hand("complaint"):
         return HandoffReason.COMPLAINT
-    tasks = [frame for frame in Conversation.of(tracker).stack if frame["flow"] in TASKS]
+    tasks = [frame for frame in Conversation.of(tracker).stack if is_task(frame["flow"])]
     return HandoffReason.STUCK if tasks else HandoffReason.ASKED
 
 

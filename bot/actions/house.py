@@ -6,17 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
-import yaml
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-import settings
 from bot.actions.answers import note_gap
-from bot.actions.conversation import TASKS, Conversation, ask
+from bot.actions.conversation import Conversation, ask
+from bot.actions.flow_files import flow_files, intents_of, is_task, slots_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import note_misunderstood, stop_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
@@ -67,32 +65,6 @@ _NO_GUESS = _QUESTIONS | {
 
 _CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change", "heard")
 """Slots that mean nothing after a day."""
-
-
-# --- what the flow files say -----------------------------------------------------------------------------------------
-
-
-@cache
-def flow_files() -> Mapping[str, Mapping[str, Any]]:
-    """The flows as trainers write them, from the folders that bot/config.yml names."""
-    config = yaml.safe_load((settings.ROOT / "bot" / "config.yml").read_text("utf-8"))
-    folders = dict.fromkeys(folder for policy in config["policies"] for folder in policy.get("flows") or ())
-    paths = [path for folder in folders for path in sorted((settings.ROOT / folder).glob("*.yml"))]
-    return {name: flow for path in paths for name, flow in yaml.safe_load(path.read_text("utf-8"))["flows"].items()}
-
-
-def _slots_of(flow: str) -> frozenset[str]:
-    """The slots of a flow that say what the customer wants."""
-    content = flow_files().get(flow) or {}
-    told = [slot for trigger in content.get("nlu_trigger") or () for slot in trigger.get("set") or ()]
-    asked = [step["collect"] for step in content.get("steps") or () if "collect" in step]
-    needed = [slot for step in content.get("steps") or () for slot in step.get("needs") or ()]
-    return frozenset({*(content.get("holds") or ()), *told, *asked, *needed})
-
-
-def _not_open_yet() -> frozenset[str]:
-    """Intents of what the shop cannot do yet."""
-    return frozenset(trigger["intent"] for trigger in flow_files().get("not_here_yet", {}).get("nlu_trigger") or ())
 
 
 # --- not understood --------------------------------------------------------------------------------------------------
@@ -172,7 +144,7 @@ async def _offer_person(dispatcher: CollectingDispatcher, tracker: Tracker, doma
 
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
     """Buttons for the likeliest readings, each title once."""
-    ruled_out = _NO_GUESS | _not_open_yet()
+    ruled_out = _NO_GUESS | intents_of("not_here_yet")
     by_title: dict[str, Button] = {}
     for name, confidence in sorted(turn.ranking.items(), key=lambda guess: -guess[1]):
         if (
@@ -435,7 +407,7 @@ class Interrupt(Action):
         return "action_interrupt"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        begun = [frame for frame in _with_status(tracker, "open") if frame["flow"] in TASKS]
+        begun = [frame for frame in _with_status(tracker, "open") if is_task(frame["flow"])]
         left = _with_status(tracker, "waiting")
         if begun and left:
             names = {"wish": _wish(tracker, domain, begun[-1]), "other": _wish(tracker, domain, left[-1])}
@@ -513,7 +485,8 @@ class Cancelled(Action):
         if ticket := (await _standing(tracker) if meant else None) or await _just_made(tracker):
             _say_standing(dispatcher, tracker, domain, "utter_cancelled_but_ticket", ticket)
             return Focus(tracker).on("ticket", ticket.id).events()
-        dispatcher.utter_message(response="utter_cancelled")
+        written = Focus(tracker).written  # what was done before stays done
+        dispatcher.utter_message(response="utter_cancelled_this" if written else "utter_cancelled")
         return []
 
 
@@ -598,12 +571,12 @@ def _left(tracker: Tracker, state: Mapping[str, Any]) -> dict[str, Any]:
     """The slots of the dialogue with nothing but what was left undone, each of which waits. The values of the topmost
     flow that has a slot stand in that slot, those of the flows beneath in their frames."""
     stack: Sequence[Mapping[str, Any]] = state.get("stack") or ()
-    tasks = [frame for frame in stack if frame["flow"] in TASKS]
+    tasks = [frame for frame in stack if is_task(frame["flow"])]
     values = [dict(frame.get("values") or {}) for frame in tasks]
     kept: dict[str, Any] = {}
-    for slot in sorted({slot for frame in tasks for slot in _slots_of(frame["flow"])}):
-        owner = max(place for place, frame in enumerate(tasks) if slot in _slots_of(frame["flow"]))
-        before = next(frame for frame in reversed(stack) if slot in _slots_of(frame["flow"]))
+    for slot in sorted({slot for frame in tasks for slot in slots_of(frame["flow"])}):
+        owner = max(place for place, frame in enumerate(tasks) if slot in slots_of(frame["flow"]))
+        before = next(frame for frame in reversed(stack) if slot in slots_of(frame["flow"]))
         own = values[owner].pop(slot, None)
         kept[slot] = tracker.get_slot(slot) if before is tasks[owner] else own
     afresh = {"status": "waiting", "fresh": True, "changing": False, "asks": {}, "reminded": 0}

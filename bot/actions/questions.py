@@ -16,7 +16,8 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import button, find_answers, note_gap
-from bot.actions.conversation import TASKS, Conversation
+from bot.actions.conversation import Conversation
+from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import waits_for_person
@@ -59,8 +60,14 @@ PAGE_IS_SILENT = 0.7
 LEANS = 0.2
 """What the intent adds to its side."""
 
+WANTS_SOMETHING = 0.4
+"""The same of a wish to be recommended something: no rule answers that."""
+
 ENOUGH = 0.5
 """Goods are spoken of from here on."""
+
+OF_GOODS = frozenset({"product_question", "feature_comparison"})
+"""Topics of answers that speak of goods in general."""
 
 OFFERED = 1 / 3
 """Of the likeliest answer's probability: what an answer must have to be offered beside it."""
@@ -110,7 +117,7 @@ async def answer_question(
     answering, found, reading = await asyncio.gather(
         get_answering(), _answers(tracker, turn, focus), _goods(speaker, leaning)
     )
-    rule, goods = _weight_of_rule(found, leaning), _weight_of_goods(reading, leaning)
+    rule, goods = _weight_of_rule(found, leaning, reading), _weight_of_goods(reading, leaning)
     if reading and goods >= ENOUGH and goods > rule:
         await reading.say()
         focus.on("goods", SPOKEN_OF)
@@ -174,7 +181,7 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
 
 def open_task(tracker: Tracker) -> bool:
     """Whether a request is being worked on: goods that are named are then those of the request."""
-    return any(frame["flow"] in TASKS and frame["status"] == "open" for frame in Conversation.of(tracker).stack)
+    return any(is_task(frame["flow"]) and frame["status"] == "open" for frame in Conversation.of(tracker).stack)
 
 
 def _wants_after_sales(turn: Turn) -> bool:
@@ -187,8 +194,13 @@ def _blames(turn: Turn) -> bool:
     return turn.first("reason") in FAULTS
 
 
-def _weight_of_rule(found: Sequence[Found], leaning: Leaning) -> float:
+def _weight_of_rule(found: Sequence[Found], leaning: Leaning, reading: Reading | None) -> float:
     if not sure(found):
+        return 0.0
+    named = reading is not None and reading.sign >= Sign.SHELF and leaning in _GOODS_LEANINGS
+    if (
+        named and found[0].answer.topic in OF_GOODS
+    ):  # "有加湿器吗": the goods themselves say more than how to choose some
         return 0.0
     return found[0].score + (LEANS if leaning == "rule" else 0.0)
 
@@ -197,6 +209,8 @@ def _weight_of_goods(reading: Reading | None, leaning: Leaning) -> float:
     if reading is None:
         return 0.0
     known = GOODS[reading.sign] if reading.answers else min(GOODS[reading.sign], PAGE_IS_SILENT)
+    if leaning == "recommendation":
+        return known + WANTS_SOMETHING
     return known + (LEANS if leaning in _GOODS_LEANINGS else 0.0)
 
 

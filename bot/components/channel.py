@@ -31,7 +31,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.components.action_server import TurnAbandoned
-from bot.components.clauses import in_words, readable, requests_of
+from bot.components.clauses import behind_courtesy, in_words, readable, requests_of
 from bot.components.text import visible
 
 logger = logging.getLogger(__name__)
@@ -171,7 +171,8 @@ async def _understand(
 ) -> dict[str, Any]:
     """The parse of the whole message, as the policy and the actions find it in ``latest_message``, and beside it
 
-    ``parts``: the parses of its requests, each with its own text, when there are several. The intent is the first's.
+    ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting.
+    The intent is the first's.
     ``worry``: the probability that the customer worries or complains, the highest of the message and its clauses.
     ``acts``: none for a payload, which no component has read.
     """
@@ -191,7 +192,8 @@ async def _understand(
     if not message.text.startswith("/"):
         for clause in readable(message.text):
             await read(clause)
-        parts = [await read(text) for text in await requests_of(message.text, intent_of)]
+        wishes = await requests_of(message.text, intent_of) or await behind_courtesy(message.text, intent_of)
+        parts = [await read(text) for text in wishes]
     intent = parts[0]["intent"] if parts else whole["intent"]
     return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": max(map(_worry, parsed.values()))}
 

@@ -23,6 +23,11 @@ SURE = 0.8
 SURE_BESIDE_CONNECTOR = 0.35
 """Confidences from which a clause is a request of its own, without and with a word like 另外 before or after it."""
 
+SURE_BEHIND_COURTESY = 0.5
+"""Confidence from which what stands beside a greeting or thanks is what the message is about."""
+
+COURTESY = frozenset({"greet", "thank", "goodbye"})
+
 _VALUES = re.compile(r"(?:订单|单号|尾号|ord)*[\s:：#]*\d+", re.IGNORECASE)
 
 _FAMILIES = (
@@ -147,6 +152,25 @@ async def requests_of(text: str, read: Read) -> Sequence[str]:
     if not all(_differ(one, other, connected=True) for one, other in combinations(intents, 2)):
         return ()
     return [request.text for request in requests]
+
+
+async def behind_courtesy(text: str, read: Read) -> Sequence[str]:
+    """The wish of a message that greets or thanks, too ("您好 申请价保"), where the courtesy hides it; else nothing."""
+    clauses = clauses_of(text)
+    hidden, _ = await read(text)
+    if not 2 <= len(clauses) <= MOST_CLAUSES or hidden in FAMILY:
+        return ()
+    polite = [clause for clause in clauses if await _is_courtesy(clause.text, read)]
+    rest = " ".join(clause.text for clause in clauses if clause not in polite)
+    if not polite or len(visible(rest)) < SHORTEST:
+        return ()
+    intent, confidence = await read(rest)
+    return [rest] if intent in FAMILY and confidence >= SURE_BEHIND_COURTESY else ()
+
+
+async def _is_courtesy(clause: str, read: Read) -> bool:
+    intent, confidence = await read(clause)
+    return intent in COURTESY and confidence >= SURE
 
 
 def _differ(one: str, other: str, connected: bool) -> bool:

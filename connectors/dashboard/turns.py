@@ -66,7 +66,7 @@ class Frame:
     asked: str | None  # the slot that the open question is about
     asked_in: str | None  # the number of the turn
     asks: Sequence[Pair]  # (slot, how often it was asked for)
-    parked: bool
+    parked: bool  # left, or waiting for its turn: ``more`` says which
     more: Sequence[Pair]
 
 
@@ -256,16 +256,14 @@ def _command(value: Any) -> Command:
 def _frame(value: Any) -> Frame:
     if not isinstance(value, dict):
         return Frame(_text(value), None, None, None, [], False, [])
-    asked = value.get("asked")
-    question = asked if isinstance(asked, dict) else {"slot": asked}
     return Frame(
         flow=_text(value.get("flow")),
         intent=_optional(value.get("intent")),
-        asked=_optional(question.get("slot")),
-        asked_in=_optional(question.get("turn")),
+        asked=_optional(value.get("asked")),
+        asked_in=_optional(value.get("asked_in")),
         asks=[(slot, _text(times)) for slot, times in _dict(value.get("asks")).items()],
-        parked=bool(value.get("parked")),
-        more=_more(value, "flow", "intent", "asked", "asks", "parked"),
+        parked=value.get("status", "open") != "open",
+        more=_more(value, "flow", "intent", "asked", "asked_in", "asks"),
     )
 
 

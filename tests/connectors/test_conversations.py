@@ -42,8 +42,9 @@ STACK = [
         "intent": "request_return",
         "key": "a2",
         "asks": {"order_id": 1, "reason": 2},
-        "asked": {"slot": "reason", "turn": 6},
-        "parked": True,
+        "asked": "reason",
+        "asked_in": 6,
+        "status": "parked",
         "mood": "calm",
     },
 ]
@@ -183,7 +184,7 @@ def test_what_followed() -> None:
     below, top = turn.state.stack
     assert (below.flow, below.asked, below.parked) == ("track_parcel", None, False)
     assert (top.asked, top.asked_in, top.asks) == ("reason", "6", [("order_id", "1"), ("reason", "2")])
-    assert (top.parked, top.more) == (True, [("key", "a2"), ("mood", "calm")])
+    assert (top.parked, top.more) == (True, [("key", "a2"), ("status", "parked"), ("mood", "calm")])
     assert [(each.name, each.policy, each.confidence) for each in turn.actions] == [
         ("action_track", "dialogue", 1.0),
         ("action_listen", None, None),
@@ -227,7 +228,7 @@ ODD: list[Any] = [None, "x", 7, -1.5, True, [], {}, [None], [[]], [{"name": None
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
 def test_nothing_breaks_the_reading(odd: Any, gateway: Gateway, operator: httpx.Client) -> None:
     names = ("intent", "intent_ranking", "entities", "acts", "parts", "worry", "topic", "text", "new")
-    frame = dict.fromkeys(("flow", "intent", "asks", "asked", "parked", "new"), odd)
+    frame = dict.fromkeys(("flow", "intent", "asks", "asked", "asked_in", "status", "new"), odd)
     states = [
         dict.fromkeys(("turn", "commands", "stack", "lost"), odd),
         {"stack": [frame], "commands": [odd, [odd, odd]]},
@@ -494,13 +495,19 @@ def a_long_story() -> list[list[Event]]:
                 "turn": 2,
                 "commands": [],
                 "stack": [
-                    {"flow": "change_address", "intent": "change_address", "asks": {"delivery": 1}, "parked": True},
+                    {
+                        "flow": "change_address",
+                        "intent": "change_address",
+                        "asks": {"delivery": 1},
+                        "status": "waiting",
+                    },
                     {
                         "flow": "after_sales",
                         "intent": "request_return",
                         "asks": {"confirmed": 2, "order_id": 1},
-                        "asked": {"slot": "confirmed", "turn": 2},
-                        "parked": False,
+                        "asked": "confirmed",
+                        "asked_in": 2,
+                        "status": "open",
                     },
                 ],
                 "lost": 0,

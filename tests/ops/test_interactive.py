@@ -475,10 +475,10 @@ STORY_OF_A_FLOWER = """\
   - action: action_ask_phone_tail
   - intent: thank
   - slot_was_set:
-    - instead_of: utter_thank_unsent
+    - instead_of: utter_thank
   - action: utter_flower
   - slot_was_set:
-    - instead_of: utter_thank_unsent
+    - instead_of: utter_thank
 """
 RETURN = '/request_return{"order_id": "ORD12345"}'
 
@@ -489,9 +489,9 @@ def test_a_corrected_action_changes_what_the_bot_does_there_and_nowhere_else(les
     lesson.agree("action_ask_phone_tail", undo="action_ask_phone_tail")  # which is asked with what was heard
     lesson.say("谢谢")
     lesson.confirm(True)
-    assert "wants to run 'utter_thank_unsent'" in lesson.confirm(False)
+    assert "wants to run 'utter_thank'" in lesson.confirm(False)
     lesson.choose_new("utter_flower", FLOWER)
-    assert "wants to run 'utter_thank_unsent'" in lesson.confirm(False)
+    assert "wants to run 'utter_thank'" in lesson.confirm(False)
     lesson.terminal.choose("What is the next action of the bot?", "action_listen")
     lesson.say("你好")
     lesson.confirm(True)

@@ -141,6 +141,8 @@ class _Reading:
 
     def several(self) -> list[Command]:
         """Each part is read by itself; values of the whole message belong to all of them."""
+        if len(self.message.parts) == 1:  # a wish behind a greeting
+            return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
         for number, part in enumerate(self.message.parts):
             reading = _Reading(part, self.state, self.slots, self.flows, self.shown, number)
@@ -256,10 +258,9 @@ class _Reading:
             return [self._set(self.asked, True, why)]
         if top := self._resume_offered():
             return [Command("Resume", top.flow, why=why)]
-        if self.shown.offers and (offered := self.message.tap(self.shown.offers)):
-            if flow := self.flows.of_intent(offered.intent):
-                reading = _Reading(offered, self.state, self.slots, self.flows, self.shown)
-                return reading._begin(flow, f"{why} to an offer")
+        offered = self.message.tap(self.shown.offers) if self.shown.offers else None
+        if offered and (flow := self.flows.of_intent(offered.intent)):
+            return _Reading(offered, self.state, self.slots, self.flows, self.shown)._begin(flow, f"{why} to an offer")
         return []
 
     def _no(self, why: str) -> list[Command]:

@@ -206,7 +206,11 @@ def _step(number: int, raw: Mapping[str, Any]) -> Step:
     if raw.get("next", "end") != "end":
         raise ValueError(f"step {number}: only 'end' may come next")
     conditions = raw.get("if") or []
-    yes = raw.get("yes")
+    yes = raw.get("yes") or []
+    if not isinstance(yes, list):  # a string would be taken for its letters, each of them a yes
+        raise ValueError(f"step {number} ({raw[kind]}): yes must be a list")
+    if kind == "write" and not raw.get("summary"):
+        raise ValueError(f"step {number} ({raw[kind]}) writes without a summary")
     return Step(
         kind,  # type: ignore[arg-type]
         raw[kind],

@@ -214,7 +214,9 @@ async def test_a_question_that_was_taken_for_something_else(
 async def test_what_no_answer_covers_is_counted_without_the_customers_numbers(answers: Graph) -> None:
     told = await say("订单 ORD10001 能刻在石头上烧成瓷砖吗", sender="api:guest")
     assert told.responses == ["utter_policy_unknown"]
-    assert [gap.text for gap in await gaps.most_asked(answers)][:1] == ["能刻在石头上烧成瓷砖吗"]
+    counted = [gap.text for gap in await gaps.most_asked(answers)]
+    assert "能刻在石头上烧成瓷砖吗" in counted
+    assert not [text for text in counted if "ORD10001" in text]
 
 
 async def test_not_knowing_is_said_otherwise_each_time(answers: Graph) -> None:
@@ -222,7 +224,7 @@ async def test_not_knowing_is_said_otherwise_each_time(answers: Graph) -> None:
     questions = ["月球上能用你们的券吗", "开飞船去火星能报销吗", "退换的事情能不能刻在石头上烧成瓷砖"]
     focus, said = None, []
     for turn, question in enumerate(questions, 2):
-        told = await say(question, turn=turn, topic="refund", focus=focus)
+        told = await say(question, turn=turn, topic="refund", focus=focus, confidence=0.97)
         focus = told.slots["focus"]
         said += told.responses
     assert said == ["utter_policy_unknown_about", "utter_unknown_person", "utter_unknown_nearby"]

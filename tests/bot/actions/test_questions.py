@@ -64,6 +64,8 @@ TABLE: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("疾风3防水吗", "ask_product", NAMED, "", "utter_product_attribute_unknown"),
     ("疾风3多少钱", "ask_policy", NAMED, "", "utter_product"),
     ("空气炸锅", "ask_policy", FRYERS, "", "utter_products"),
+    ("有加湿器吗", "ask_stock", {"category": ("加湿器", "加湿器")}, "", "utter_products"),
+    ("空气炸锅还有没有货", "ask_stock", FRYERS, "", "utter_products"),
     ("空气炸锅", "inform", FRYERS, "", "utter_products"),
     ("空气炸锅", "nlu_fallback", FRYERS, "", "utter_products"),
     ("有空气炸锅卖吗", "out_of_scope", FRYERS, "", "utter_products"),
