@@ -169,7 +169,8 @@ class OrderValidation(Validation):
             request.set(proposal=fitting[0].id)
 
     async def _prove(self, request: Request) -> None:
-        mall, order_id, tail = await get_mall(), request.slots["order_id"], request.get("phone_tail")
+        mall, order_id = await get_mall(), request.slots["order_id"]
+        tail = request.get("phone_tail") or request.focus.at_hand("tail")  # told before anything was asked
         try:
             try:
                 order = await mall.order(request.sender, order_id)
@@ -182,6 +183,7 @@ class OrderValidation(Validation):
             request.set(**problem("order_id", "order_not_found", order_id))
         except WrongPhoneTail as error:
             request.clear("phone_tail")
+            request.focus.on("tail", None)
             request.set(**problem("phone_tail", "wrong_phone_tail", error.tries_left))
         except OrderLocked as error:
             request.clear("order_id", "phone_tail")

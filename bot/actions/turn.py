@@ -135,16 +135,3 @@ def part_of(tracker: Tracker) -> dict[str, Any]:
 def _without(text: str, entity: dict[str, Any]) -> str:
     start, end = int(entity["start"]), int(entity["end"])
     return text[:start] + " " * (end - start) + text[end:]
-
-
-def answered_before(tracker: Tracker) -> set[str]:
-    """The responses that were said in answer to the customer's last message but this one."""
-    users, responses = 0, set[str]()
-    for event in reversed(tracker.events):
-        if event["event"] == "user":
-            users += 1
-            if users == 2:
-                break
-        elif event["event"] == "bot" and users == 1 and (name := event["metadata"].get("utter_action")):
-            responses.add(name)
-    return responses

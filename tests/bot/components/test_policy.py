@@ -476,7 +476,7 @@ def lottery(steps: str = "[{action: utter_gift}]", more: str = "") -> str:
         (lottery(more="undone_by: draw"), "flow lottery: no flow draw to undo it"),
         (lottery(more="nlu_trigger: [{intent: greet}]"), "flow lottery: the intent greet begins greet, too"),
         (lottery(more="nlu_trigger: [{intent: draw}]"), "flow lottery: no intent draw in the domain"),
-        (lottery("[{write: action_return}]"), "flow lottery: 'summary'"),
+        (lottery("[{write: action_return}]"), "flow lottery: step 1 .action_return. writes without a summary"),
         (
             lottery("[{write: action_return, summary: action_ask_confirm_return}]"),
             "flow lottery: a flow that writes needs an action validate_lottery",
