@@ -46,6 +46,7 @@ _SAID = patterns.load(
     "delivery",
     *(*LEVELS, "lead", "label", "trail", "place", "name", "no_name", "bare_name", "new_phone"),
 )
+_ROOM = re.compile(r"[0-9]{1,5}[A-Za-z]?")
 _SEPARATORS = re.compile(r"[,，。;；\s]+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NO_MOBILE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){6,13}(?![0-9])")
@@ -95,7 +96,10 @@ def _address(text: str) -> tuple[str, list[str]]:
     places = [number for number, part in enumerate(parts) if _SAID["place"].search(part)]
     if not places:
         return "", parts
-    return " ".join(parts[places[0] : places[-1] + 1]), parts[: places[0]] + parts[places[-1] + 1 :]
+    end = places[-1] + 1
+    while end < len(parts) and _ROOM.fullmatch(parts[end]):  # 2 栋 1101
+        end += 1
+    return " ".join(parts[places[0] : end]), parts[: places[0]] + parts[end:]
 
 
 def lacks(address: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ A file is a list of conversations::
         - "5678": {says: [原因], buttons: [质量问题], not: 工单, intent: inform}
         - "[质量问题]": 确认提交            # in brackets: a tap on the last answer's button of that title
         - "{phone of shoes}": 订单号       # the whole phone number of the order's owner
-        - qwertyu: {understood: no}      # the answer owns up to it, or asks; elsewhere owning up to it is a failure,
+        - qwertyu: {understood: no}      # the answer owns up to it, asks or guides; elsewhere owning up to it fails,
         - 啊这: {understood: either}      # but for where something else is looked at
         - 谢谢: {asks: no}                # no question in the answer, in words or as buttons; "asks: yes" is one
         - 呃呃: {new: yes}                # nothing of the answer was said before in this conversation
@@ -75,8 +75,8 @@ BEFORE_SHIPPING = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PR
 NOT_UNDERSTOOD = ("utter_did_you_mean*", "utter_default", "utter_not_understood*", "utter_offer_human*")
 """Responses of the domain that own up to not having understood."""
 
-LEFT = ("utter_leave_question*",)
-"""Responses that stop asking and say what can be done instead."""
+GUIDING = ("utter_leave_question*", "utter_go_on")
+"""Responses that want no answer and yet say how it goes on."""
 
 QUESTIONS = ("utter_ask_[!h]*", "utter_remind*")
 """Responses that want an answer, whether or not they end in a question mark; "utter_ask_help" is none."""
@@ -482,7 +482,7 @@ def _check_answer(
     understood = expected.get("understood", True)
     if understood is True and lost:
         wrong.append("was not understood")
-    if understood is False and not lost and not questions and not any(says(one, *LEFT) for one in texts_of(answer)):
+    if understood is False and not lost and not questions and not any(says(one, *GUIDING) for one in texts_of(answer)):
         wrong.append("neither owns up to not having understood nor asks")
     if "asks" in expected and bool(questions) != expected["asks"]:
         wrong.append(f"must not ask: {questions}" if questions else "asks nothing")

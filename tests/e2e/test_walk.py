@@ -137,10 +137,11 @@ NO = _split("不 | 不是 | 不对 | 先不了 | 不是这个 | 都不是")
 BEGINNINGS = _split(
     """
     退货 <order> 尾号5678 颜色不喜欢 | <order> 尾号5678 有质量问题，我要换货 | 我想退款 <order> 尾号5678 不想要了
-    退货 <order> 尾号5678 | 取消订单 <order> 尾号5678 | 撤销售后 <order> 尾号5678 | 退货进度 <order> 尾号5678
-    改地址 <order> 尾号5678 | <order> 尾号5678 改寄到浙江省宁波市海曙区中山西路 210 号，收件人何远 13622223333
-    开个人发票 <order> 尾号5678 | 开公司发票 <order> 尾号5678 | 绑定会员账号 | 绑定会员账号 <phone> | 我要退货
-    我要换货 | 取消订单 | 改地址 | 开发票 | 撤销售后 | 转人工 | <order> 到哪了 尾号5678 | <order>
+    退货 <order> 尾号5678 | 取消订单 <waiting> 尾号5678 | 取消订单 <order> | 撤销售后 <order> 尾号5678
+    <waiting> 尾号5678 改寄到浙江省宁波市海曙区中山西路 210 号，收件人何远 13622223333 | 改地址 <waiting> 尾号5678
+    开个人发票 <order> 尾号5678 | 开公司发票 <order> 尾号5678 | 绑定会员账号 | 绑定会员账号 <phone> <order>
+    我要退货 | 我要换货 | 取消订单 | 改地址 | 开发票 | 撤销售后 | 转人工 | <order> 到哪了 尾号5678
+    退货进度 <order> 尾号5678 | <order>
     """
 )
 VALUES = _split(
@@ -407,6 +408,7 @@ class Visit:
         values = {
             "<order>": orders[0],
             "<another>": orders[1],
+            "<waiting>": self.orders[MODELS.index("ORD12350")],
             "<theirs>": self.theirs,
             "<phone>": self.phone,
             "<tax>": tax_number(COMPANY),
@@ -565,4 +567,7 @@ def test_walk(stack: Stack) -> None:
         ),
     )
     print(dict(Visit.counts))
+    if Visit.counts["turns"] > 2500:
+        missed = [what for what in (*SUMMARIES, "no yes to a summary") if not Visit.counts[what]]
+        assert not missed, f"the walk never came to these: {missed}"
     assert _of_others(stack, Visit.all_orders) == of_others, "somebody else's order was changed"

@@ -50,6 +50,9 @@ LOST_FROM = 0.25
 DECLINED = "none"
 """In the slot ``proposal``: the order that was proposed is not meant."""
 
+ENDED_LATELY = 2
+"""Turns after its end for which a request may be begun again with another order."""
+
 WRITTEN_LATELY = 6
 """Turns for which "先别退了" may take back what was written."""
 
@@ -179,7 +182,7 @@ class _Reading:
                 return self._yes("a clear yes to the summary")
             if self._no_said():
                 return self._no("a no to the summary")
-            return []
+            return [Command("Cancel", why="rather not")] if self._rather_not() else []
         if self.asked == CONFIRMED and self._clear_yes() and "ack" not in self.acts:
             return [self._ask_again("a yes to a summary that is not on the screen any more")]
         if not self._yes_or_no_asked():
@@ -187,6 +190,12 @@ class _Reading:
         if self._consents():
             return self._yes("a yes")
         return self._no("a no") if self._no_said() else []
+
+    def _rather_not(self) -> bool:
+        """ "先留着吧": at a summary a guess that it is not wanted is enough; it can be said again."""
+        short = len(self.message.text) <= SHORT and not self.message.entities
+        likely = self.message.intent in ("stop", "deny") and self.message.confidence >= CLEAR
+        return short and likely and not self.acts & {"question", "objection", "correction"}
 
     def _take_up(self) -> list[Command]:
         """ "确认" to a request that was left: its summary comes back."""
@@ -278,10 +287,13 @@ class _Reading:
 
     def _take_back(self) -> list[Command]:
         """A stop: of what is open, or of what has just been written."""
-        sure = self.message.intent == "stop" and self.message.confidence >= SURE_YES
+        short = len(self.message.text) <= SHORT and not self.message.entities
+        sure = self.message.intent == "stop" and self.message.confidence >= (SURE if short else SURE_YES)
         if not ("stop" in self.acts or (sure and not self.message.entities)):
             return []
         wish = self.flows.of_intent(self.message.intent)
+        if undoing := self._undoes(wish):
+            return undoing
         another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
         if another and self.message.confidence >= SURE:
             return []  # "不退了，帮我开发票"
@@ -291,12 +303,19 @@ class _Reading:
                 return changed  # "不退了还是换货吧"
         if "question" in self.acts and self.flow is None:
             return []
+        stop = Command("Cancel", why="a stop", part=self.part)
+        return [stop, *self._person()] if "human" in self.acts and self.frame else [stop]
+
+    def _undoes(self, wish: Flow | None) -> list[Command]:
+        """What was written lately is taken back: "先别退了", and "那取消吧" after a ticket; a bare "算了" is not enough."""
         written = (self.slots.get("focus") or {}).get("written") or {}
-        if self.frame is None and written and self.state.turn - written.get("turn", 0) < WRITTEN_LATELY:
-            done = self.flows.get(written.get("flow", ""))
-            if done and done.undone_by and self.message.rest > 2:
-                return [Command("StartFlow", done.undone_by, {}, "a stop after it was written", self.part)]
-        return [Command("Cancel", why="a stop", part=self.part)]
+        done = self.flows.get(written.get("flow", ""))
+        lately = self.state.turn - written.get("turn", 0) < WRITTEN_LATELY
+        if self.frame or not (done and done.undone_by and lately) or self.message.rest <= 2:
+            return []
+        if wish and wish.kind == "task" and wish.name not in (done.undone_by, "cancel_order"):
+            return []
+        return [Command("StartFlow", done.undone_by, {}, "a stop after it was written", self.part)]
 
     def _end_or_pause(self) -> list[Command]:
         acts, message = self.acts, self.message
@@ -339,6 +358,8 @@ class _Reading:
 
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
+        if corrects and self.flow is None:
+            return self._another_order()
         if not corrects or self.flow is None or self.flow.kind != "task":
             return []
         if found := self._values(asked_only=False) + self._told_by_intent():
@@ -347,6 +368,15 @@ class _Reading:
             return []
         known = any(self.slots.get(slot) is not None for slot in self.flow.changeable)
         return [Command("Correct", why="something is wrong, but not said what")] if known else []
+
+    def _another_order(self) -> list[Command]:
+        """ "弄错了，是ORD…" when the request has just ended, with a refusal mostly: it begins again with that order."""
+        ended, orders = self.state.ended, self.message.values("order_id")
+        flow = self.flows.get(str(ended.get("flow")))
+        if not orders or flow is None or self.state.turn - ended["turn"] > ENDED_LATELY:
+            return []
+        told = {"intent": ended["intent"], **flow.triggers.get(ended["intent"], {}), "order_id": orders[0]}
+        return [Command("StartFlow", flow.name, told, "another order than that", self.part)]
 
     def _wish(self) -> list[Command]:
         """An intent that begins a flow: the open one again, or another."""
@@ -364,7 +394,10 @@ class _Reading:
         talk_beside = flow.kind == "talk" and self._step_in_own_words() and message.intent not in _SMALL
         if talk_beside and "question" not in self.acts and message.confidence < SURE:
             return []
-        if self._in_own_words_beside():
+        if self._in_own_words_beside() or (answers and "urgent" in self.acts and "question" not in self.acts):
+            return []
+        step = self._step_in_own_words()
+        if step and step.in_own_words == "checked" and message.intent in ("out_of_scope", "inform"):
             return []
         return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]
 
@@ -412,7 +445,10 @@ class _Reading:
 
     def _own_words(self) -> list[Command]:
         step = self._step_in_own_words()
-        if step is None or (self.message.intent in _SMALL and self.message.confidence >= CLEAR_BESIDE_QUESTION):
+        if step is None:
+            return []
+        small = self.message.intent in _SMALL and self.message.confidence >= CLEAR_BESIDE_QUESTION
+        if small and not (step.in_own_words == "checked" and self.message.intent == "out_of_scope"):
             return []
         if step.in_own_words == "choice" and (
             self.message.intent not in ("inform", "nlu_fallback", "correct") or len(self.message.text) > SHORT
@@ -439,7 +475,7 @@ class _Reading:
             return []
         values = any(self.message.values(name) for name in ("order_id", "phone_tail", "ticket_id", "reason"))
         goods = any(self.message.values(name) for name in ("product", "category", "brand", "ordinal", "mention"))
-        if not values and not goods and not (self.message.intent == "inform" and self.message.confidence >= CLEAR):
+        if not values and not goods:
             return []
         return [Command("StartFlow", flow.name, {"intent": "inform"}, "values without a wish", self.part)]
 
@@ -506,12 +542,16 @@ class _Reading:
 
     def _values_for(self, frame: Frame) -> list[Command]:
         """What a frame that was left can take: only what it last asked for."""
-        flow = self.flows[frame.flow]
-        slot = frame.asked
+        flow, slot = self.flows[frame.flow], frame.asked
         if slot is None or slot not in flow.slots or self.message.intent not in _ANSWERS:
             return []
-        values = self.message.values(slot)
-        return [self._set(slot, values[0], f"entity {slot}", flow.name)] if values else []
+        if values := self.message.values(slot):
+            return [self._set(slot, values[0], f"entity {slot}", flow.name)]
+        step = flow.collects(slot)
+        lately = self.state.turn - frame.touched <= ENDED_LATELY and self.message.rest <= A_WISH
+        if step and step.in_own_words == "checked" and lately and not self.acts:
+            return [self._set(slot, {"words": self.message.text}, "in few words, lately asked for", flow.name)]
+        return []
 
     def _step(self) -> Step | None:
         return self.flow.collects(self.asked) if self.flow and self.asked else None

@@ -15,7 +15,7 @@
             if: too_late
             next: end
           - collect: delivery
-            in_own_words: free              # anything that is no other request is an answer; choice: a short one
+            in_own_words: free              # anything that is no other request; choice: a short one; checked: what the validation takes
           - write: action_change_address    # only after a clear yes to the summary that is on the screen
             summary: action_ask_confirm_address
 
@@ -86,7 +86,7 @@ class Step:
     conditions: tuple[Condition, ...] = ()
     ends: bool = False
     entities: tuple[str, ...] = ()
-    in_own_words: Literal["", "free", "choice"] = ""
+    in_own_words: Literal["", "free", "choice", "checked"] = ""
     needs: tuple[str, ...] = ()
     summary: str = ""
     yes: re.Pattern[str] | None = None
@@ -218,7 +218,7 @@ def _step(number: int, raw: Mapping[str, Any]) -> Step:
         tuple(Condition.parse(text) for text in ([conditions] if isinstance(conditions, str) else conditions)),
         "next" in raw,
         tuple(raw.get("entities") or ()),
-        _one_of(raw.get("in_own_words", ""), ("", "free", "choice")),  # type: ignore[arg-type]
+        _one_of(raw.get("in_own_words", ""), ("", "free", "choice", "checked")),  # type: ignore[arg-type]
         tuple(raw.get("needs") or ()),
         raw["summary"] if kind == "write" else "",
         re.compile("|".join(yes)) if yes else None,

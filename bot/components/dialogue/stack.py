@@ -182,6 +182,8 @@ class _Hearing:
     def _tell(self, frame: Frame, told: Values) -> None:
         flow = self.flows[frame.flow]
         self._touch(frame)
+        if frame.asked and not told.keys() & {frame.asked, "proposal", "change"} and frame.began < self.state.turn:
+            frame.aside = self.state.turn
         frame.changing = False
         frame.asks.pop(CONFIRMED, None)  # a new summary is a new question
         for name in (CONFIRMED, "summary", "missing", "refusal"):
@@ -395,6 +397,8 @@ def _decide(state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[
     times = frame.asks.get(want.slot, 0)
     ask = want.action or question(want.slot, actions, times + 1)
     if frame.touched == state.turn:
+        if frame.aside == state.turn and frame.asked == want.slot and want.slot != CONFIRMED and times < MOST_ASKED:
+            return REMIND  # something else was told, which is no wrong answer
         if times < MOST_ASKED:
             return ask
         leave = f"utter_leave_question_{want.slot}"
@@ -426,6 +430,8 @@ def _settle(state: State, flows: Flows, slots: _Slots) -> None:
             return
         if flows[frame.flow].quiet:
             state.quiet = True
+        if flows[frame.flow].kind == "task":
+            state.ended = {"flow": frame.flow, "intent": frame.intent, "turn": state.turn}
         _rebind(state, state.stack[:-1], flows, slots)
 
 

@@ -38,6 +38,7 @@ class Frame:
     asks: dict[str, int] = field(default_factory=dict)  # how often each slot was asked for
     asked: str | None = None  # the slot asked for last
     asked_in: int = 0  # turn
+    aside: int = 0  # turn in which it was told something else than it had asked for
     reminded: int = 0  # reminders since it was touched
     changing: bool = False  # the summary is wrong, but what of it?
     done: list[str] = field(default_factory=list)  # steps that ran
@@ -52,6 +53,7 @@ class State:
     say: list[str] = field(default_factory=list)  # actions that come before anything else
     quiet: bool = False  # nothing is asked in this turn
     lost: int = 0  # messages in a row that were not understood
+    ended: dict[str, Any] = field(default_factory=dict)  # the task that was finished last: flow, intent, turn
     commands: list[list[str]] = field(default_factory=list)  # of this turn, each with its reason
 
     @classmethod
