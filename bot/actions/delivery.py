@@ -125,7 +125,7 @@ class ChangeAddressValidation(OrderValidation):
     async def complete(self, request: Request) -> None:
         said = read_delivery(request.turn)
         phone, proved_before = said.values.get("phone"), bool(request.tracker.get_slot("proved"))
-        if said.new_phone and phone and request.get("phone_tail") == phone[-4:]:
+        if said.new_phone and phone and request.get("phone_tail") == phone[-4:] and not _names_tail(request.turn):
             request.clear("phone_tail")  # where the parcel is to go proves nothing
         await super().complete(request)
         if request.get("refusal"):
@@ -151,6 +151,13 @@ class ChangeAddressValidation(OrderValidation):
         elif asked:
             a_number = _NO_MOBILE.search(request.turn.text)
             request.set(**problem("delivery", "delivery_phone" if a_number else "unusable"))
+
+
+def _names_tail(turn: Turn) -> bool:
+    """Whether the message tells a tail beside the whole number."""
+    phones = [(one["start"], one["end"]) for one in turn.spans if one["entity"] == "phone"]
+    tails = [one for one in turn.spans if one["entity"] == "phone_tail"]
+    return any(not any(start <= one["start"] and one["end"] <= end for start, end in phones) for one in tails)
 
 
 def _with_what_was_begun(said: Delivery, request: Request) -> Delivery:

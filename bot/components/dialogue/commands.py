@@ -301,13 +301,13 @@ class _Reading:
             changed = self._told_by_intent()
             if changed and "correction" in self.acts:
                 return changed  # "不退了还是换货吧"
-        if "question" in self.acts and self.flow is None:
+        if "question" in self.acts and "negation" not in self.acts and self.flow is None:
             return []
         stop = Command("Cancel", why="a stop", part=self.part)
         return [stop, *self._person()] if "human" in self.acts and self.frame else [stop]
 
     def _undoes(self, wish: Flow | None) -> list[Command]:
-        """What was written lately is taken back: "先别退了", and "那取消吧" after a ticket; a bare "算了" is not enough."""
+        """What was written lately is taken back: "先别退了", "那取消吧" after a ticket. A bare "算了" is not enough."""
         written = (self.slots.get("focus") or {}).get("written") or {}
         done = self.flows.get(written.get("flow", ""))
         lately = self.state.turn - written.get("turn", 0) < WRITTEN_LATELY
@@ -362,7 +362,11 @@ class _Reading:
             return self._another_order()
         if not corrects or self.flow is None or self.flow.kind != "task":
             return []
-        if found := self._values(asked_only=False) + self._told_by_intent():
+        another = self.flows.of_intent(self.message.intent)
+        if another and another is not self.flow and self.message.confidence >= SURE and not another.pattern:
+            if another.kind != "talk" and self.message.intent not in _ANSWERS:
+                return []  # "改一下收货地址" in the middle of a return
+        if found := self._values(asked_only=False, corrected=True) + self._told_by_intent():
             return found
         if self.message.rest > SHORT and self._step_in_own_words():
             return []
@@ -383,7 +387,7 @@ class _Reading:
         message, flow = self.message, self.flows.of_intent(self.message.intent)
         if flow is None or message.intent in _ANSWERS or flow.pattern:
             return []
-        answers = self._values(asked_only=True)
+        answers = [one for one in self._values(asked_only=True) if not self._names_goods_alone(one, flow)]
         if self.flow is flow and flow.kind == "task":
             return self._same_wish()
         clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
@@ -401,6 +405,12 @@ class _Reading:
             return []
         return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]
 
+    @staticmethod
+    def _names_goods_alone(answer: Command, flow: Flow) -> bool:
+        """ "空气炸锅多少钱" names goods, and no order by its goods."""
+        by = answer.value.get("by") if isinstance(answer.value, dict) else None
+        return flow.kind != "task" and by in ("product", "category", "brand")
+
     def _in_own_words_beside(self) -> bool:
         """What is told as a reason with feeling is no complaint of its own."""
         step = self._step_in_own_words()
@@ -411,7 +421,10 @@ class _Reading:
         """The open task again. At its summary only a plain statement changes it: no question, no objection does."""
         doubts = self.acts & {"question", "objection", "negation", "condition"}
         if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
-            return self._values(asked_only=False) or [Command("Object", why="the wish again, with a doubt")]
+            beside = [
+                one for one in self._values(asked_only=False) if self.flow and one.name not in self.flow.changeable
+            ]
+            return beside or [Command("Object", why="the wish again, with a doubt")]
         if found := self._told_by_intent() + self._values(asked_only=False):
             return found
         if (step := self._step_in_own_words()) and self._tells(step):
@@ -505,17 +518,22 @@ class _Reading:
                 if other != told.get("order_id")
             ]
             # what else the message says is the flow's, too: a reason, unopened goods
+            by_intent = {slot for said in flow.triggers.values() for slot in said}
             found += [
                 self._set(name, values[0], f"entity {name}", flow.name)
-                for name in sorted(flow.slots - set(told))
+                for name in sorted(flow.slots - by_intent - set(told))
                 if (values := self.message.values(name))
             ]
         return found
 
-    def _values(self, asked_only: bool) -> list[Command]:
+    def _values(self, asked_only: bool, corrected: bool = False) -> list[Command]:
+        """The slots of the open flow that the message fills. What an intent says (退货, 换货) is not changed by a word
+        that is only mentioned: it has to be ``corrected``."""
         if self.frame is None or self.flow is None:
             return []
-        names = (self.asked,) if asked_only else tuple(sorted(self.flow.slots - {"proposal", CONFIRMED, "summary"}))
+        by_intent = {slot for told in self.flow.triggers.values() for slot in told} - {self.asked}
+        kept = {"proposal", CONFIRMED, "summary"} | (set() if corrected else by_intent)
+        names = (self.asked,) if asked_only else tuple(sorted(self.flow.slots - kept))
         found: list[Command] = []
         for name in names:
             if name is None:

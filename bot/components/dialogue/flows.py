@@ -15,7 +15,7 @@
             if: too_late
             next: end
           - collect: delivery
-            in_own_words: free              # anything that is no other request; choice: a short one; checked: what the validation takes
+            in_own_words: free              # or choice: a few words; or checked: whatever the validation takes
           - write: action_change_address    # only after a clear yes to the summary that is on the screen
             summary: action_ask_confirm_address
 

@@ -32,6 +32,7 @@ from rasa.shared.core.events import (
     ActionExecuted,
     ActionExecutionRejected,
     BotUttered,
+    ConversationPaused,
     Event,
     SlotSet,
     UserUttered,
@@ -43,7 +44,7 @@ from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file
 from bot.components.dialogue import flows as flow_files
 from bot.components.dialogue.flows import CONFIRMED, Condition, Flows
 from bot.components.dialogue.stack import Values, attempt, decide, did, hear
-from bot.components.dialogue.state import Message, State, check_offer, shown
+from bot.components.dialogue.state import PARKED, Message, State, check_offer, shown
 
 MIRROR = "dialogue"
 INSTEAD_OF = "instead_of"
@@ -72,6 +73,10 @@ def fold(tracker: DialogueStateTracker, flows: Flows) -> tuple[State, Values, li
             state, new = hear(state, message, {**slots, **spent}, flows, shown(_said_before(events[:at])))
             new, ran = {**spent, **new}, []
             slots.update({**new, **after})
+        elif isinstance(event, ConversationPaused):  # a person takes over: what was open is theirs
+            for frame in state.stack:
+                frame.status = PARKED
+            continue
         elif isinstance(event, (ActionExecuted, ActionExecutionRejected)) and event.action_name not in _SILENT:
             ran.append(event.action_name)
             slots.update(after)

@@ -185,7 +185,8 @@ class _Hearing:
         if frame.asked and not told.keys() & {frame.asked, "proposal", "change"} and frame.began < self.state.turn:
             frame.aside = self.state.turn
         frame.changing = False
-        frame.asks.pop(CONFIRMED, None)  # a new summary is a new question
+        for again in (CONFIRMED, told.get("change")):  # a new summary is a new question, so is what is reopened
+            frame.asks.pop(str(again), None)
         for name in (CONFIRMED, "summary", "missing", "refusal"):
             self._set(frame, name, None)
         if flow.validate:
