@@ -68,15 +68,21 @@ def ask(
     """Puts the question for ``slot``, each time otherwise: plainly, with help, for the last time; or says what was
     wrong with the answer (``utter_<problem>``), where there are words for it."""
     trouble: dict[str, Any] = tracker.get_slot("problem") or {}
+    concerns = bool(trouble) and trouble.get("slot") in (slot, None)
     asking = response or f"utter_ask_{slot}"
     times = Conversation.of(tracker).attempt
     again = f"{asking}_{'again' if times == 2 else 'third'}"
-    wrong = f"utter_{trouble.get('name')}" if trouble.get("slot") in (slot, None) else ""
-    if wrong and has_response(domain, wrong) and trouble:
-        asking = wrong
-    elif times > 1 and has_response(domain, again):
+    if concerns and has_response(domain, f"utter_{trouble['name']}"):
+        asking = f"utter_{trouble['name']}"
+    elif times > 1 and has_response(domain, again) and (concerns or not _has_other_words(domain, asking)):
         asking = again
     dispatcher.utter_message(response=asking, **{"detail": trouble.get("detail"), **values})
+
+
+def _has_other_words(domain: Domain, response: str) -> bool:
+    """Whether it can be said again otherwise: who comes back to a question has done nothing wrong."""
+    plain = [one for one in domain["responses"][response] if not one.get("condition")]
+    return len(plain) > 1
 
 
 def problem(slot: str, name: str, detail: object = None) -> dict[str, Any]:

@@ -84,7 +84,7 @@ WEAK = 0.6
 SURE_OF_TOPIC = 0.95
 """Confidence of the intent from which the topic is named that nothing is known of."""
 
-A_TASK = 0.15
+A_TASK = 0.3
 """Probability of a wish about an order from which goods that are named are not for sale."""
 
 NONE_OF_THESE = '/ask_policy{"answer": "none"}'

@@ -6,14 +6,18 @@ back or ends, then a new wish, then a value, and only then is it not understood.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
-from bot.components.dialogue.state import OPEN, Frame, Message, Shown, State
+from bot.components.dialogue.state import Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
+
+_SEVERAL = re.compile(r"[,，。;；!！\s]")
+"""Signs of more than one thing said."""
 
 Kind = Literal[
     "StartFlow", "SetSlot", "Correct", "Confirm", "Deny", "Cancel", "Wait", "Acknowledge", "Leave", "Repeat",
@@ -289,13 +293,13 @@ class _Reading:
         """A stop: of what is open, or of what has just been written."""
         short = len(self.message.text) <= SHORT and not self.message.entities
         sure = self.message.intent == "stop" and self.message.confidence >= (SURE if short else SURE_YES)
-        if not ("stop" in self.acts or (sure and not self.message.entities)):
+        if not ("stop" in self.acts or (sure and not self.message.entities)) or "wait" in self.acts:
             return []
         wish = self.flows.of_intent(self.message.intent)
         if undoing := self._undoes(wish):
             return undoing
         another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
-        if another and self.message.confidence >= SURE:
+        if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip()):
             return []  # "不退了，帮我开发票"
         if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
             changed = self._told_by_intent()
@@ -352,6 +356,8 @@ class _Reading:
             return []
         if self.asked and self.on_screen:
             return []
+        if "question" not in self.acts and not any(character.isalnum() for character in message.text):
+            return [Command("Acknowledge", why="no words")]
         flow = self.flows.of_intent("greet" if "question" in self.acts else "inform")
         told = {"intent": "greet" if "question" in self.acts else "inform"}
         return [Command("StartFlow", flow.name, told, "no words", self.part)] if flow else []
@@ -363,11 +369,12 @@ class _Reading:
         if not corrects or self.flow is None or self.flow.kind != "task":
             return []
         another = self.flows.of_intent(self.message.intent)
-        if another and another is not self.flow and self.message.confidence >= SURE and not another.pattern:
-            if another.kind != "talk" and self.message.intent not in _ANSWERS:
-                return []  # "改一下收货地址" in the middle of a return
+        wish = another is not None and another is not self.flow and another.kind != "talk"
+        if wish and self.message.confidence >= SURE and self.message.intent not in _ANSWERS:
+            return []  # "改一下收货地址" in the middle of a return
         if found := self._values(asked_only=False, corrected=True) + self._told_by_intent():
-            return found
+            number = any(one.name == "order_id" for one in found)
+            return [one for one in found if not (number and one.name == "reason")]  # "发错了，是ORD…" is no reason
         if self.message.rest > SHORT and self._step_in_own_words():
             return []
         known = any(self.slots.get(slot) is not None for slot in self.flow.changeable)
@@ -421,9 +428,8 @@ class _Reading:
         """The open task again. At its summary only a plain statement changes it: no question, no objection does."""
         doubts = self.acts & {"question", "objection", "negation", "condition"}
         if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
-            beside = [
-                one for one in self._values(asked_only=False) if self.flow and one.name not in self.flow.changeable
-            ]
+            changeable = self.flow.changeable if self.flow else ()
+            beside = [one for one in self._values(asked_only=False) if one.name not in changeable]
             return beside or [Command("Object", why="the wish again, with a doubt")]
         if found := self._told_by_intent() + self._values(asked_only=False):
             return found
@@ -450,9 +456,9 @@ class _Reading:
         if found := self._values(asked_only=False):
             elsewhere = self.message.intent in _SMALL and self.message.confidence >= SURE and not self.asked
             return [] if elsewhere else found
-        if self.frame is None:
+        if self.flow is None or self.flow.kind == "question":
             for frame in reversed(self.state.stack):
-                if frame.status != OPEN and (found := self._values_for(frame)):
+                if frame is not self.frame and (found := self._values_for(frame)):
                     return [Command("Resume", frame.flow, why="a value that it waited for"), *found]
         return []
 
@@ -487,7 +493,8 @@ class _Reading:
         if flow is None or (self.asked and self.on_screen):
             return []
         values = any(self.message.values(name) for name in ("order_id", "phone_tail", "ticket_id", "reason"))
-        goods = any(self.message.values(name) for name in ("product", "category", "brand", "ordinal", "mention"))
+        goods = any(self.message.values(name) for name in ("product", "category", "brand", "ordinal"))
+        goods |= bool(self.message.values("mention")) and self.message.rest <= A_WISH
         if not values and not goods:
             return []
         return [Command("StartFlow", flow.name, {"intent": "inform"}, "values without a wish", self.part)]
@@ -497,6 +504,8 @@ class _Reading:
         if self.asked and self.on_screen and short and self.message.confidence < SURE:
             return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
+            if self.asked and self.on_screen:
+                return [Command("Unusable", self.asked, "lost", "a no to a question for a value")]
             return [Command("Leave", "deny", why="a no to nothing")]
         if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:
             return [Command("Acknowledge", why="a yes to nothing")]
@@ -561,7 +570,8 @@ class _Reading:
     def _values_for(self, frame: Frame) -> list[Command]:
         """What a frame that was left can take: only what it last asked for."""
         flow, slot = self.flows[frame.flow], frame.asked
-        if slot is None or slot not in flow.slots or self.message.intent not in _ANSWERS:
+        fits = self.message.intent in _ANSWERS or self.message.intent in flow.triggers
+        if slot is None or slot not in flow.slots or not fits:
             return []
         if values := self.message.values(slot):
             return [self._set(slot, values[0], f"entity {slot}", flow.name)]
