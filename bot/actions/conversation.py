@@ -74,15 +74,14 @@ def ask(
     again = f"{asking}_{'again' if times == 2 else 'third'}"
     if concerns and has_response(domain, f"utter_{trouble['name']}"):
         asking = f"utter_{trouble['name']}"
-    elif times > 1 and has_response(domain, again) and (concerns or not _has_other_words(domain, asking)):
+    elif times > 1 and has_response(domain, again) and (concerns or slot == "confirmed" or _one_way(domain, asking)):
         asking = again
     dispatcher.utter_message(response=asking, **{"detail": trouble.get("detail"), **values})
 
 
-def _has_other_words(domain: Domain, response: str) -> bool:
-    """Whether it can be said again otherwise: who comes back to a question has done nothing wrong."""
-    plain = [one for one in domain["responses"][response] if not one.get("condition")]
-    return len(plain) > 1
+def _one_way(domain: Domain, response: str) -> bool:
+    """Whether there is but one way to say it; else who only comes back to a question hears it plainly once more."""
+    return len([one for one in domain["responses"][response] if not one.get("condition")]) == 1
 
 
 def problem(slot: str, name: str, detail: object = None) -> dict[str, Any]:

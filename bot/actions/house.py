@@ -584,7 +584,6 @@ def _left(tracker: Tracker, state: Mapping[str, Any]) -> dict[str, Any]:
         {
             **frame,
             **afresh,
-            "asked": None if frame.get("asked") == "resume" else frame.get("asked"),
             "values": {slot: value for slot, value in own.items() if slot not in _CONTROL},
         }
         for frame, own in zip(tasks, values, strict=True)

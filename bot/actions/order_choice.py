@@ -232,7 +232,8 @@ class AskOrderId(Action):
             return Focus(tracker).on_list(as_choices([order], tracker, domain)).events()
         orders = await orders_to_choose(tracker, str(frame.get("flow")))
         if proposal == DECLINED and len(orders) == 1:  # the only one that is open to it is not meant
-            orders = (await mall.orders_of(tracker.sender_id, limit=SEARCHED))[:CHOICES]
+            everything = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
+            orders = [order for order in everything if order.id != orders[0].id][:CHOICES]
         choices = as_choices(orders, tracker, domain)
         buttons = [
             {"title": choice["title"], "payload": f'/inform{{"order_id": "{choice["id"]}"}}'} for choice in choices
@@ -266,7 +267,8 @@ class AskPhoneTail(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         ask(dispatcher, tracker, domain, "phone_tail", order_id=tracker.get_slot("order_id"))
-        return []
+        order_id = tracker.get_slot("order_id")  # it is what is talked of, whosever it is
+        return Focus(tracker).on("order", order_id).events() if isinstance(order_id, str) else []
 
 
 def order_meant(tracker: Tracker, turn: Turn) -> str | None:

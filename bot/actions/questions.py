@@ -197,10 +197,9 @@ def _blames(turn: Turn) -> bool:
 def _weight_of_rule(found: Sequence[Found], leaning: Leaning, reading: Reading | None) -> float:
     if not sure(found):
         return 0.0
-    named = reading is not None and reading.sign >= Sign.SHELF and leaning in _GOODS_LEANINGS
-    if (
-        named and found[0].answer.topic in OF_GOODS
-    ):  # "有加湿器吗": the goods themselves say more than how to choose some
+    # "有加湿器吗", "多大容量" of what is in hand: the goods themselves say more than how to choose some
+    of_goods = reading is not None and reading.sign >= Sign.IN_HAND and leaning in _GOODS_LEANINGS
+    if of_goods and found[0].answer.topic in OF_GOODS:
         return 0.0
     return found[0].score + (LEANS if leaning == "rule" else 0.0)
 

@@ -31,6 +31,7 @@ import httpx
 import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -249,6 +250,7 @@ class Visit:
 
     counts: ClassVar[Counter[str]] = Counter()
     all_orders: ClassVar[set[str]] = set()
+    failure: ClassVar[Failed | None] = None
 
     def __init__(self, stack: Stack, known: bool) -> None:
         self.name, self.known = secrets.token_hex(8), known
@@ -296,7 +298,8 @@ class Visit:
 
     def fail(self, reason: str) -> NoReturn:
         self.failed = True
-        raise Failed("\n".join([*self.transcript, reason]))
+        Visit.failure = Failed("\n".join([*self.transcript, reason]))
+        raise Visit.failure
 
     # ---- one turn
 
@@ -554,18 +557,21 @@ class Walk(RuleBasedStateMachine):
 
 def test_walk(stack: Stack) -> None:
     Walk.stack, of_others = stack, _of_others(stack, set())
-    run_state_machine_as_test(
-        Walk,
-        settings=settings(
-            max_examples=int(os.environ.get("WALK_EXAMPLES", "60")),
-            stateful_step_count=int(os.environ.get("WALK_STEPS", "50")),
-            deadline=None,
-            phases=(Phase.explicit, Phase.generate),
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            report_multiple_bugs=False,
-        ),
+    chosen = settings(
+        max_examples=int(os.environ.get("WALK_EXAMPLES", "60")),
+        stateful_step_count=int(os.environ.get("WALK_STEPS", "50")),
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        report_multiple_bugs=False,
     )
+    try:
+        run_state_machine_as_test(Walk, settings=chosen)
+    except Flaky:  # it does not happen again when the same is said again
+        if Visit.failure is None:
+            raise
+        raise Visit.failure from None
     print(dict(Visit.counts))
     if Visit.counts["turns"] > 2500:
         missed = [what for what in (*SUMMARIES, "no yes to a summary") if not Visit.counts[what]]

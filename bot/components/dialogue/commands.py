@@ -45,7 +45,7 @@ LONGEST_LEAVE = 40
 SHORT = 12
 """Characters of a message that may be a yes or a no by its intent alone, a choice, or an answer that missed."""
 
-A_WISH = 4
+A_WISH = 6
 """Letters beside the values of an answer from which the message may be a wish, too: "5678 快点" is not."""
 
 LOST_FROM = 0.25
@@ -225,7 +225,7 @@ class _Reading:
 
     def _resume_offered(self) -> Frame | None:
         top = self.state.top
-        return top if top and top.asked == "resume" and top.asked_in >= self.state.turn else None
+        return top if top and top.offered_in and top.offered_in >= self.state.turn else None
 
     def _clear_yes(self) -> bool:
         """What lets something be written: closed words, or an intent that is sure and has nothing beside it."""
@@ -398,7 +398,7 @@ class _Reading:
         if self.flow is flow and flow.kind == "task":
             return self._same_wish()
         clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
-        if message.confidence < clear:
+        if message.confidence < clear or (self.on_screen and message.intent == "out_of_scope" and not self._sure()):
             return []
         if answers and (message.confidence < SURE or message.rest < A_WISH or flow.kind == "talk"):
             return []
@@ -411,6 +411,9 @@ class _Reading:
         if step and step.in_own_words == "checked" and message.intent in ("out_of_scope", "inform"):
             return []
         return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]
+
+    def _sure(self) -> bool:
+        return self.message.confidence >= SURE
 
     @staticmethod
     def _names_goods_alone(answer: Command, flow: Flow) -> bool:
@@ -504,7 +507,7 @@ class _Reading:
         if self.asked and self.on_screen and short and self.message.confidence < SURE:
             return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
-            if self.asked and self.on_screen:
+            if self.asked and self.on_screen and self.frame and self.frame.asks.get(self.asked, 0) < 2:
                 return [Command("Unusable", self.asked, "lost", "a no to a question for a value")]
             return [Command("Leave", "deny", why="a no to nothing")]
         if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:

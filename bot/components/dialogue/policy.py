@@ -33,6 +33,7 @@ from rasa.shared.core.events import (
     ActionExecutionRejected,
     BotUttered,
     ConversationPaused,
+    ConversationResumed,
     Event,
     SlotSet,
     UserUttered,
@@ -63,9 +64,11 @@ def fold(tracker: DialogueStateTracker, flows: Flows) -> tuple[State, Values, li
     slots, changes = {slot.name: slot.initial_value for slot in tracker.slots.values()}, Values()
     slots.update(_set(events[: start + 1]))
     slots.update(_set_next(events, start + 1))
-    ran = _ran_before(events[: max(start, 0)])
+    ran, paused = _ran_before(events[: max(start, 0)]), False
     for at in range(start + 1, len(events)):
         event, after = events[at], _set_next(events, at + 1)
+        if isinstance(event, UserUttered) and paused:
+            continue  # that was said to the person
         if isinstance(event, UserUttered):
             parse = {**(event.parse_data or {}), "text": event.text or ""}
             message = Message.of(parse, event.message_id or "")
@@ -76,6 +79,10 @@ def fold(tracker: DialogueStateTracker, flows: Flows) -> tuple[State, Values, li
         elif isinstance(event, ConversationPaused):  # a person takes over: what was open is theirs
             for frame in state.stack:
                 frame.status = PARKED
+            paused = True
+            continue
+        elif isinstance(event, ConversationResumed):
+            paused = False
             continue
         elif isinstance(event, (ActionExecuted, ActionExecutionRejected)) and event.action_name not in _SILENT:
             ran.append(event.action_name)

@@ -244,7 +244,7 @@ class _Hearing:
         elif command.name == CONFIRMED:  # whoever wants the summary gets it
             frame.asks[CONFIRMED] = min(frame.asks.get(CONFIRMED, 0), MOST_ASKED - 1)
         frame.touched, frame.reminded = self.state.turn, 0
-        frame.fresh = command.value == "again" or frame.fresh  # it may tell more than before
+        frame.fresh = True  # it may tell something that nobody had asked for
 
     # ---- ending and pausing
 
@@ -327,8 +327,7 @@ def did(state: State, action: str, slots: Mapping[str, Any], flows: Flows) -> tu
         return state, values.changes
     flow = flows[frame.flow]
     if action == OFFER_RESUME:  # once
-        _asked(state, frame, "resume")
-        frame.status = PARKED
+        frame.offered_in, frame.status = state.turn, PARKED
         return state, values.changes
     if action == BEGIN_NEXT:
         frame.status, frame.touched, frame.fresh = OPEN, state.turn, True

@@ -38,6 +38,7 @@ class Frame:
     asks: dict[str, int] = field(default_factory=dict)  # how often each slot was asked for
     asked: str | None = None  # the slot asked for last
     asked_in: int = 0  # turn
+    offered_in: int = 0  # turn in which it was offered to go on with it
     aside: int = 0  # turn in which it was told something else than it had asked for
     reminded: int = 0  # reminders since it was touched
     changing: bool = False  # the summary is wrong, but what of it?
