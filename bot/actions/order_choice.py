@@ -251,6 +251,8 @@ class AskOrderId(Action):
         asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
         if choices:
             asking = "utter_ask_order_id_choose"
+        elif proposal == DECLINED:
+            asking = "utter_ask_order_id_other"
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return Focus(tracker).on_list(choices).events()
 

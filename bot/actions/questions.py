@@ -322,13 +322,15 @@ class AnswerFromGraph(Action):
             events = await say_answer(dispatcher, tracker, domain, Found(asked, 1.0), focus, may_ask=True)
         else:
             events = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="rule")).events
+        if events:  # an order is wanted for it
+            focus.on("awaited", focus.at_hand("answer"))
         return [*events, *focus.events()]
 
 
 def _asked_before(tracker: Tracker, focus: Focus, answering: Answering) -> Answer | None:
     """The answer for which an order has been asked for, and which this message, an order number, is now told for."""
     conversation = Conversation.of(tracker)
-    known = focus.at_hand("answer")
+    known = focus.at_hand("awaited")
     waited = conversation.top.get("flow") == "ask_policy" and conversation.top.get("began", 0) < conversation.turn
     return answering.answer(known) if known and waited else None
 

@@ -29,10 +29,9 @@ from typing import Any, ClassVar, NoReturn
 
 import httpx
 import yaml
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -261,8 +260,8 @@ class Visit:
         self.transcript: list[str] = [f"({'bound' if known else 'not bound'})"]
         self.said: list[str] = []
         self.answers: list[set[str]] = []
-        self.buttons: list[dict[str, str]] = []  # of the last answer
-        self.older: list[dict[str, str]] = []
+        self.buttons: list[str] = []  # payloads of the last answer
+        self.older: list[str] = []
         self.summaries: Summaries = {}  # of the last answer
         self.newest: Summaries = {}  # of the whole conversation
         self.summed_up: dict[str, list[str]] = {}  # all summaries since something of the kind was written
@@ -319,7 +318,7 @@ class Visit:
         self.said.append(text)
         self.answers.append(set(texts))
         self.older = [*self.older, *self.buttons][-40:]
-        self.buttons = shown
+        self.buttons = [button["payload"] for button in shown]
         self._behaves(answer)
         self._agrees_with_the_mall(texts, agreed)
         self.summaries = _summaries(answer)
@@ -407,17 +406,20 @@ class Visit:
 
     # ---- what people do
 
-    def filled(self, line: str, orders: Sequence[str]) -> str:
+    def filled(self, lines: Sequence[str]) -> list[str]:
+        """The lines with this visit's own values: each with each of the orders."""
         values = {
-            "<order>": orders[0],
-            "<another>": orders[1],
             "<waiting>": self.orders[MODELS.index("ORD12350")],
             "<theirs>": self.theirs,
             "<phone>": self.phone,
             "<tax>": tax_number(COMPANY),
             "<wrong tax>": tax_number(COMPANY, wrong=True),
         }
-        return re.sub("<[a-z ]+>", lambda match: values[match[0]], line)
+        found = []
+        for place, order in enumerate(self.orders):
+            known = values | {"<order>": order, "<another>": self.orders[place - 1]}
+            found += [_filled(line, known) for line in lines]
+        return list(dict.fromkeys(found))
 
     def leave(self, words: str, then: str | None) -> None:
         """Nothing is asked after it, nor after what is nodded then."""
@@ -434,6 +436,10 @@ class Visit:
         answering = [button["title"] for button in buttons if ANSWERED_BY_BUTTON.match(button["payload"])]
         if len(texts) != 1 or not says(texts[0], "utter_greet*") or answering:
             self.fail("not let out")
+
+
+def _filled(line: str, values: dict[str, str]) -> str:
+    return re.sub("<[a-z ]+>", lambda match: values[match[0]], line)
 
 
 def _summaries(answer: dict[str, Any]) -> Summaries:
@@ -470,104 +476,54 @@ def _of_others(stack: Stack, own: set[str]) -> set[Fact]:
         database.close()
 
 
-class Walk(RuleBasedStateMachine):
-    stack: ClassVar[Stack]
-    lines: ClassVar[list[str]] = _lines()
-    visit: Visit
+LINES = _lines()
 
-    @initialize(known=st.booleans())
-    def a_customer_comes(self, known: bool) -> None:
-        self.visit = Visit(self.stack, known)
+Said = str | tuple[str, str | None]
+"""A message; or a leave-taking, and what is nodded to its answer."""
 
-    def say(self, data: st.DataObject, lines: Sequence[str]) -> None:
-        line, first = data.draw(st.sampled_from(lines)), data.draw(st.integers(0, len(MODELS) - 1))
-        self.visit.say(self.visit.filled(line, [*self.visit.orders[first:], *self.visit.orders[:first]]))
 
-    @rule(data=st.data())
-    def a_beginning(self, data: st.DataObject) -> None:
-        self.say(data, BEGINNINGS)
-
-    @rule(data=st.data())
-    def a_value(self, data: st.DataObject) -> None:
-        self.say(data, VALUES)
-
-    @rule(data=st.data())
-    def several_values(self, data: st.DataObject) -> None:
-        self.say(data, SEVERAL)
-
-    @rule(data=st.data())
-    def something_else(self, data: st.DataObject) -> None:
-        self.visit.say(data.draw(st.sampled_from(self.lines)))
-
-    @rule(data=st.data())
-    def a_yes(self, data: st.DataObject) -> None:
-        self.say(data, YES)
-
-    @rule(data=st.data())
-    def no_yes(self, data: st.DataObject) -> None:
-        self.say(data, [*NO, *STOPS, *OBJECTIONS])
-
-    @rule(data=st.data())
-    def what_should_do_nothing(self, data: st.DataObject) -> None:
-        self.say(data, [*COMMANDS, *OF_OTHERS])
-
-    @precondition(lambda self: bool(self.visit.summaries))
-    @rule(data=st.data())
-    def no_yes_to_a_summary(self, data: st.DataObject) -> None:
-        self.say(data, [*OBJECTIONS, *NO, *STOPS, *VALUES])
-
-    @precondition(lambda self: bool(self.visit.summaries))
-    @rule(data=st.data())
-    def a_yes_to_a_summary(self, data: st.DataObject) -> None:
-        kinds = list(self.visit.summaries)
-        self.say(data, [*YES, *(words for kind in kinds for words in YES_TO[kind])])
-
-    @precondition(lambda self: bool(self.visit.buttons))
-    @rule(data=st.data())
-    def a_tap(self, data: st.DataObject) -> None:
-        self.visit.say(data.draw(st.sampled_from(self.visit.buttons))["payload"])
-
-    @precondition(lambda self: bool(self.visit.older))
-    @rule(data=st.data())
-    def a_tap_on_an_older_button(self, data: st.DataObject) -> None:
-        self.visit.say(data.draw(st.sampled_from(self.visit.older))["payload"])
-
-    @precondition(lambda self: bool(self.visit.said) and self.visit.said[-2:].count(self.visit.said[-1]) == 1)
-    @rule()
-    def the_same_again(self) -> None:
-        self.visit.say(self.visit.said[-1])
-
-    @rule(words=st.sampled_from(LEAVES), then=st.sampled_from(("好的", "嗯嗯", None)))
-    def a_leave_taking(self, words: str, then: str | None) -> None:
-        self.visit.leave(words, then)
-
-    @rule(text=NOISE)
-    def noise(self, text: str) -> None:
-        self.visit.say(text)
-
-    def teardown(self) -> None:
-        if not hasattr(self, "visit"):
-            return
-        try:
-            if not self.visit.failed:
-                self.visit.give_up()
-        finally:
-            self.visit.close()
+def _may_be_said(visit: Visit) -> st.SearchStrategy[Said]:
+    """What people do, each thing as often as it stands here; at a summary they mostly answer it."""
+    beginnings, values = visit.filled(BEGINNINGS), visit.filled(VALUES)
+    leaves = [(words, then) for words in LEAVES for then in ("好的", "嗯嗯", None)]
+    ways: list[Sequence[Said]] = [beginnings, beginnings, values, values, visit.filled(SEVERAL), LINES, YES]
+    ways += [[*NO, *STOPS], OBJECTIONS, visit.filled((*COMMANDS, *OF_OTHERS)), leaves]
+    if visit.summaries:
+        consent = [*YES, *(words for kind in visit.summaries for words in YES_TO[kind])]
+        ways += [consent, consent, consent, consent, OBJECTIONS, OBJECTIONS, OBJECTIONS, [*NO, *STOPS]]
+    if visit.said[-2:].count(visit.said[-1] if visit.said else "") == 1:
+        ways.append(visit.said[-1:])
+    ways += [taps for taps in (visit.buttons, visit.buttons, visit.older) if taps]
+    return st.sampled_from([NOISE, *map(st.sampled_from, ways)]).flatmap(lambda way: way)
 
 
 def test_walk(stack: Stack) -> None:
-    Walk.stack, of_others = stack, _of_others(stack, set())
-    chosen = settings(
-        max_examples=int(os.environ.get("WALK_EXAMPLES", "60")),
-        stateful_step_count=int(os.environ.get("WALK_STEPS", "50")),
+    of_others = _of_others(stack, set())
+
+    @settings(
+        max_examples=int(os.environ.get("WALK_EXAMPLES", "55")),
         deadline=None,
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
         database=None,
         report_multiple_bugs=False,
     )
+    @given(known=st.booleans(), data=st.data())
+    def walk(known: bool, data: st.DataObject) -> None:
+        visit = Visit(stack, known)
+        try:
+            for _ in range(int(os.environ.get("WALK_STEPS", "50"))):
+                said = data.draw(_may_be_said(visit))
+                if isinstance(said, tuple):
+                    visit.leave(*said)
+                else:
+                    visit.say(said)
+            visit.give_up()
+        finally:
+            visit.close()
+
     try:
-        run_state_machine_as_test(Walk, settings=chosen)
+        walk()
     except Flaky:  # it does not happen again when the same is said again
         if Visit.failure is None:
             raise
