@@ -12,7 +12,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot.actions.focus import Focus
 from bot.actions.graphs import ask, get_answering
 from bot.actions.turn import Turn
-from knowledge_graph import Answer, Found, Question, content, gaps, sure
+from knowledge_graph import Answer, Found, Question, content, gaps
 
 
 async def find_answers(tracker: Tracker, turn: Turn) -> list[Found]:
@@ -26,17 +26,6 @@ async def find_answers(tracker: Tracker, turn: Turn) -> list[Found]:
     answering = await get_answering()
     asked = [Question(turn.words, turn.topic, near)]
     return (await asyncio.to_thread(answering.find, asked))[0]
-
-
-async def say_if_plain(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
-    """Says the answer to a question if it is sure, and the same whatever the customer has ordered: of parcels, the
-    order says more than a rule."""
-    turn = Turn.of(tracker)
-    found = await find_answers(tracker, turn) if turn.asks else []
-    if not sure(found) or found[0].answer.context or found[0].answer.topic == "delivery":
-        return False
-    say_plainly(dispatcher, found[0])
-    return True
 
 
 def say_plainly(dispatcher: CollectingDispatcher, found: Found) -> None:

@@ -48,9 +48,6 @@ SHORT = 12
 A_WISH = 6
 """Letters beside the values of an answer from which the message may be a wish, too: "5678 快点" is not."""
 
-LOST_FROM = 0.25
-"""Below this confidence nothing was understood at all."""
-
 DECLINED = "none"
 """In the slot ``proposal``: the order that was proposed is not meant."""
 
