@@ -227,7 +227,8 @@ class AskOrderId(Action):
         proposal = tracker.get_slot("proposal")
         if proposal and proposal != DECLINED:
             order = await mall.order(tracker.sender_id, proposal)
-            shown = {"wish": wish, "order_id": order.id, "goods": order_title(order, tracker, domain)}
+            name = order_title(order, tracker, domain)
+            shown = {"wish": wish, "order_id": order.id, "goods": name, "orders": f"1. {name}"}
             ask(dispatcher, tracker, domain, "order_id", "utter_ask_order_id_propose", **shown)
             return Focus(tracker).on_list(as_choices([order], tracker, domain)).events()
         orders = await orders_to_choose(tracker, str(frame.get("flow")))

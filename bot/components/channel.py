@@ -259,6 +259,7 @@ def public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         buttons = {button["title"]: button for button in reversed(message.get("buttons") or [])}
         fresh = [button for title, button in reversed(buttons.items()) if title not in titles]
         titles.update(buttons)
+        fresh = list({button.get("payload") or button["title"]: button for button in reversed(fresh)}.values())[::-1]
         if fresh:
             shown["buttons"] = [
                 {"title": button["title"], "payload": button.get("payload") or button["title"]} for button in fresh

@@ -8,7 +8,7 @@ no silence, no error, no text three times in a row or twice in an answer; and wh
 Here about 3,000 turns are walked. ``WALK_EXAMPLES`` (visits) and ``WALK_STEPS`` (things said in each) make it longer;
 100,000 turns, about an hour::
 
-    WALK_EXAMPLES=2000 WALK_STEPS=50 .venvs/app/bin/python -m pytest -s tests/e2e/test_walk.py
+    WALK_EXAMPLES=3000 WALK_STEPS=30 .venvs/app/bin/python -m pytest -s tests/e2e/test_walk.py
 
 ``-s`` shows how often each thing was written. A failure shows the conversation.
 """
@@ -486,11 +486,15 @@ def _may_be_said(visit: Visit) -> st.SearchStrategy[Said]:
     """What people do, each thing as often as it stands here; at a summary they mostly answer it."""
     beginnings, values = visit.filled(BEGINNINGS), visit.filled(VALUES)
     leaves = [(words, then) for words in LEAVES for then in ("好的", "嗯嗯", None)]
-    ways: list[Sequence[Said]] = [beginnings, beginnings, values, values, visit.filled(SEVERAL), LINES, YES]
+    ways: list[Sequence[Said]] = [*[beginnings] * 4, values, values, visit.filled(SEVERAL), LINES, YES]
     ways += [[*NO, *STOPS], OBJECTIONS, visit.filled((*COMMANDS, *OF_OTHERS)), leaves]
     if visit.summaries:
         consent = [*YES, *(words for kind in visit.summaries for words in YES_TO[kind])]
-        ways += [consent, consent, consent, consent, OBJECTIONS, OBJECTIONS, OBJECTIONS, [*NO, *STOPS]]
+        ways += [*[consent] * 5, *[OBJECTIONS] * 4, [*NO, *STOPS]]
+    elif any(what == "ticket" for what, _ in visit.facts):
+        ways += [("撤销售后", "我要撤销刚才的申请", "先别退了")]
+    elif not visit.known:
+        ways += [visit.filled(("绑定会员账号 <phone> <order>", "<phone>"))]
     if visit.said[-2:].count(visit.said[-1] if visit.said else "") == 1:
         ways.append(visit.said[-1:])
     ways += [taps for taps in (visit.buttons, visit.buttons, visit.older) if taps]
@@ -501,7 +505,8 @@ def test_walk(stack: Stack) -> None:
     of_others = _of_others(stack, set())
 
     @settings(
-        max_examples=int(os.environ.get("WALK_EXAMPLES", "55")),
+        max_examples=int(os.environ.get("WALK_EXAMPLES", "90")),
+        derandomize="WALK_EXAMPLES" not in os.environ,  # the same walk for everybody, another one when it is asked for
         deadline=None,
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
@@ -512,7 +517,7 @@ def test_walk(stack: Stack) -> None:
     def walk(known: bool, data: st.DataObject) -> None:
         visit = Visit(stack, known)
         try:
-            for _ in range(int(os.environ.get("WALK_STEPS", "50"))):
+            for _ in range(int(os.environ.get("WALK_STEPS", "30"))):
                 said = data.draw(_may_be_said(visit))
                 if isinstance(said, tuple):
                     visit.leave(*said)
@@ -530,6 +535,7 @@ def test_walk(stack: Stack) -> None:
         raise Visit.failure from None
     print(dict(Visit.counts))
     if Visit.counts["turns"] > 2500:
-        missed = [what for what in (*SUMMARIES, "no yes to a summary") if not Visit.counts[what]]
-        assert not missed, f"the walk never came to these: {missed}"
+        written = sum(Visit.counts[kind] for kind in SUMMARIES)
+        assert written > 10, "the walk hardly came to anything that is written"
+        assert Visit.counts["no yes to a summary"] > 50, "the walk hardly came to summaries"
     assert _of_others(stack, Visit.all_orders) == of_others, "somebody else's order was changed"

@@ -119,10 +119,10 @@ class _Reading:
         message, why = self.message, "button"
         told = {one["entity"]: one["value"] for one in message.entities}
         if message.intent == "affirm":
-            if "summary" in told:
-                if self.asked == CONFIRMED and told["summary"] == self.slots.get("summary"):
-                    return [Command("Confirm", why="the button of the summary")]
-                return [self._ask_again("a button of an earlier summary")]
+            if self.asked == CONFIRMED and told.get("summary") == self.slots.get("summary"):
+                return [Command("Confirm", why="the button of the summary")]
+            if self.asked == CONFIRMED or "summary" in told:
+                return [self._ask_again("a button of something else")]
             return self._yes(why) or [Command("Acknowledge", why=why)]
         if message.intent == "deny":
             return self._no(why) or [Command("Leave", "deny", why=why)]
