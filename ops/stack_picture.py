@@ -218,7 +218,7 @@ def _stack(turn: Turn, before: Turn | None, room: float) -> Cell:
 def _frame(frame: Frame, now: str | None, room: float) -> Block:
     """``now`` is the number of the turn for the frame on top: only there a question stands on the screen."""
     more = dict(frame.more)
-    status = "parked" if frame.parked else more.get("status", "open")
+    status = more.get("status", "parked" if frame.parked else "open")
     asked_in = frame.asked_in or more.get("asked_in")
     low = status != "open" or now is None
     pale = " pale" if low else ""

@@ -64,7 +64,7 @@ class Delivery:
 
 
 def read_delivery(turn: Turn) -> Delivery:
-    rest = " ".join(turn.words.split())
+    rest = " ".join(turn.without("order_id", "ticket_id", "phone", "phone_tail", "email").split())
     values: dict[str, str] = {}
     if phone := turn.first("phone"):
         values["phone"] = str(phone)

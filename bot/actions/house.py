@@ -579,7 +579,7 @@ def _left(tracker: Tracker, state: Mapping[str, Any]) -> dict[str, Any]:
         before = next(frame for frame in reversed(stack) if slot in slots_of(frame["flow"]))
         own = values[owner].pop(slot, None)
         kept[slot] = tracker.get_slot(slot) if before is tasks[owner] else own
-    afresh = {"status": "waiting", "fresh": True, "changing": False, "asks": {}, "reminded": 0}
+    afresh = {"status": "waiting", "fresh": True, "changing": False, "asks": {}, "reminded": 0, "offered_in": 0}
     waiting = [
         {
             **frame,

@@ -69,8 +69,7 @@ class Turn:
             if question and entity["entity"] in _GOODS:
                 question = _without(question, entity)
             if words and entity["entity"] in _NUMBERS:
-                named = _NAMED.search(words, 0, int(entity["start"]))
-                words = _without(words, {**entity, "start": named.start() if named else entity["start"]})
+                words = _without(words, _with_name(words, entity))
         return cls(
             text=text,
             intent=intent.get("name") or "nlu_fallback",
@@ -115,11 +114,11 @@ class Turn:
         return False if "no" in self.acts or self.intent == "deny" else None
 
     def without(self, *kinds: str) -> str:
-        """The words without the values of these entities."""
+        """The words without the values of these entities, and without what names a number ("尾号")."""
         text = "" if self.tapped else self.text
         for entity in self.spans:
             if entity["entity"] in kinds:
-                text = _without(text, entity)
+                text = _without(text, _with_name(text, entity))
         return text
 
 
@@ -130,6 +129,12 @@ def part_of(tracker: Tracker) -> dict[str, Any]:
     top: dict[str, Any] = (state.get("stack") or [{}])[-1]
     number = int(top.get("part") or 0)
     return dict(parts[number]) if top.get("began") == state.get("turn") and number < len(parts) else {}
+
+
+def _with_name(text: str, entity: dict[str, Any]) -> dict[str, Any]:
+    """The entity together with the word for it that stands before a number."""
+    named = _NAMED.search(text, 0, int(entity["start"])) if entity["entity"] in _NUMBERS else None
+    return {**entity, "start": named.start()} if named else entity
 
 
 def _without(text: str, entity: dict[str, Any]) -> str:

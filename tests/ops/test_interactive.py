@@ -472,6 +472,7 @@ STORY_OF_A_FLOWER = """\
   - intent: request_return
     entities:
     - order_id
+    - ticket_kind
   - action: action_ask_phone_tail
   - intent: thank
   - slot_was_set:

@@ -190,7 +190,7 @@ async def test_a_wrong_tax_number_is_refused_when_it_is_said(
     slots = await customer.says(text).hears(InvoiceValidation(), **heard)
     assert slots["order_id"] == SHOES
     assert (slots["tax_number"] is None) == (response is not None)
-    assert await customer.meets(AskTaxNumber()) == [response or "utter_ask_tax_number_again"]
+    assert await customer.meets(AskTaxNumber()) == [response or "utter_ask_tax_number"]
 
 
 async def test_the_number_of_an_order_is_no_tax_number(session: AsyncSession) -> None:

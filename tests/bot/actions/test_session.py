@@ -59,8 +59,9 @@ async def test_of_two_requests_each_keeps_its_own() -> None:
 
 
 async def test_an_offer_of_yesterday_is_not_on_the_screen_any_more() -> None:
-    told = await start([frame("after_sales", "request_return", "waiting", asked="resume")], **RETURN)
-    assert told.slots["dialogue"]["stack"][0]["asked"] is None
+    offered = {**frame("after_sales", "request_return", "waiting"), "offered_in": 1}
+    told = await start([offered], **RETURN)
+    assert told.slots["dialogue"]["stack"][0]["offered_in"] == 0
 
 
 async def test_a_question_that_was_left_is_forgotten() -> None:
