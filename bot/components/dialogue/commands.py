@@ -39,6 +39,9 @@ SURE = 0.7
 SURE_YES = 0.8
 """Confidence from which an intent, without a word that says it, is a yes to a summary."""
 
+A_POINTER = 3
+"""Letters beside "那个" of a message that does nothing but point."""
+
 LONGEST_LEAVE = 40
 """Characters of a message that may thank or take leave by its intent, with whatever else it says."""
 
@@ -494,7 +497,7 @@ class _Reading:
             return []
         values = any(self.message.values(name) for name in ("order_id", "phone_tail", "ticket_id", "reason"))
         goods = any(self.message.values(name) for name in ("product", "category", "brand", "ordinal"))
-        goods |= bool(self.message.values("mention")) and self.message.rest <= A_WISH
+        goods |= bool(self.message.values("mention")) and self.message.rest <= A_POINTER
         if not values and not goods:
             return []
         return [Command("StartFlow", flow.name, {"intent": "inform"}, "values without a wish", self.part)]
