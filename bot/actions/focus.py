@@ -21,6 +21,9 @@ Listed = list[dict[str, str]]
 AT_HAND = 8
 """Turns for which what was talked of is still meant without being named."""
 
+ON_SCREEN = 4
+"""Turns for which a list need not be shown again."""
+
 
 class Focus:
     """Of one conversation. Changes are collected; ``event()`` is what an action returns."""
@@ -41,8 +44,12 @@ class Focus:
         written: dict[str, Any] = self._things.get("written") or {}
         return written if self._turn - written.get("turn", 0) <= AT_HAND else {}
 
-    def listed(self, kind: str | None = None) -> Listed:
-        shown: Listed = (self._things.get("listed") or {}).get("things") or []
+    def listed(self, kind: str | None = None, lately: bool = False) -> Listed:
+        """What was listed last; with ``lately``, only while it may still be on the screen."""
+        last = self._things.get("listed") or {}
+        shown: Listed = last.get("things") or []
+        if lately and self._turn - last.get("turn", 0) > ON_SCREEN:
+            return []
         return [thing for thing in shown if kind in (None, thing["kind"])]
 
     def on(self, kind: str, thing: str | None) -> Focus:

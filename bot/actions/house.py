@@ -19,7 +19,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import note_misunderstood, stop_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import order_title
+from bot.actions.order_choice import order_buttons, order_title, orders_to_choose
 from bot.actions.product_reference import goes_on
 from bot.actions.questions import Leaning, answer_question, open_task, say_unknown
 from bot.actions.shop_product import shop_products
@@ -437,7 +437,7 @@ def _with_order(tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> s
 
 
 class Remind(Action):
-    """The open question after a digression: what it is for and what it lacks, in one line."""
+    """The open question after a digression, or after something else was told: what it lacks, in one line."""
 
     def name(self) -> str:
         return "action_remind"
@@ -447,7 +447,10 @@ class Remind(Action):
         slot, wish = tracker.get_slot("missing") or frame.get("asked"), _wish(tracker, domain, frame)
         if has_response(domain, f"utter_word_slot_{slot}"):
             lacks = word(tracker, domain, f"slot_{slot}")
-            dispatcher.utter_message(response="utter_remind", wish=wish, slot=lacks)
+            told = frame.get("aside") == Conversation.of(tracker).turn
+            orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
+            response = "utter_remind_noted" if told else "utter_remind"
+            dispatcher.utter_message(response=response, wish=wish, slot=lacks, buttons=order_buttons(orders, "inform"))
         else:
             dispatcher.utter_message(response="utter_remind_any", wish=wish)
         return []

@@ -50,6 +50,20 @@ def as_choices(orders: Sequence[Order], tracker: Tracker, domain: Domain) -> Lis
     return [{"kind": "order", "id": order.id, "title": order_title(order, tracker, domain)} for order in orders]
 
 
+def order_buttons(orders: Sequence[Order], payload: str) -> list[dict[str, str]]:
+    """A short button for each order of a list that is told in full beside it: its place and what it is. ``payload`` is
+    the intent that is sent with the number."""
+    kinds = [order.lines[0].category for order in orders]
+    short = [
+        kind if kinds.count(kind) == 1 else order.lines[0].product_name
+        for kind, order in zip(kinds, orders, strict=True)
+    ]
+    return [
+        {"title": f"{place}. {name}", "payload": f"/{payload}{json.dumps({'order_id': order.id})}"}
+        for place, (name, order) in enumerate(zip(short, orders, strict=True), 1)
+    ]
+
+
 def order_title(order: Order, tracker: Tracker, domain: Domain) -> str:
     return f"{goods(order.lines)}（{day(tracker, order.placed_at)} {word(tracker, domain, f'status_{order.status}')}）"
 
@@ -119,7 +133,8 @@ class OrderValidation(Validation):
             request.set(**problem("order_id", "order_not_among" if known else "unusable"))
             return
         if order_id != request.get("order_id"):
-            tail = request.heard.get("phone_tail")
+            told = request.heard.get("phone_tail")
+            tail = told or (None if request.get("order_id") else request.get("phone_tail"))  # said before the number
             request.clear("proved", "proposal", "refusal", "problem", *self.of_order)
             request.set(order_id=order_id, phone_tail=tail if isinstance(tail, str) else None)
         elif request.get("refusal"):
@@ -179,7 +194,7 @@ class OrderValidation(Validation):
                     return
                 order = await mall.prove_ownership(request.sender, order_id, tail)
         except OrderNotFound:
-            request.clear("order_id", "phone_tail")
+            request.clear("order_id")
             request.set(**problem("order_id", "order_not_found", order_id))
         except WrongPhoneTail as error:
             request.clear("phone_tail")
@@ -236,9 +251,7 @@ class AskOrderId(Action):
             everything = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
             orders = [order for order in everything if order.id != orders[0].id][:CHOICES]
         choices = as_choices(orders, tracker, domain)
-        buttons = [
-            {"title": choice["title"], "payload": f'/inform{{"order_id": "{choice["id"]}"}}'} for choice in choices
-        ]
+        buttons = order_buttons(orders, "inform")
         bound = bool(orders) or await mall.customer_of(tracker.sender_id) is not None
         locked_order, _, until = str(trouble.get("detail") or "").partition("|")
         values: dict[str, Any] = {
@@ -326,6 +339,7 @@ __all__ = [
     "chosen",
     "meant_by_words",
     "missing",
+    "order_buttons",
     "order_by_words",
     "order_meant",
     "order_title",

@@ -6,7 +6,6 @@ question is about. One is told in full, several in one list.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from bot.actions.order_choice import (
     as_choices,
     meant_by_words,
     missing,
+    order_buttons,
     order_meant,
     prove_if_told,
 )
@@ -177,9 +177,9 @@ class AboutOrders(Action, ABC):
         orders: Sequence[Order],
         now: datetime,
     ) -> list[EventType]:
-        """Several as a list, unless the list stands there already: then the one that presses most."""
-        listed = {thing["id"] for thing in Focus(tracker).listed("order")}
-        if len(orders) == 1 or listed == {order.id for order in orders[:CHOICES]}:
+        """Several as a list, unless such a list was just shown: then the one that presses most."""
+        listed = {thing["id"] for thing in Focus(tracker).listed("order", lately=True)}
+        if len(orders) == 1 or listed & {order.id for order in orders}:
             return self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
         shown = orders[:CHOICES]
         lines = [self._line(tracker, domain, order, place, now) for place, order in enumerate(shown, 1)]
@@ -189,10 +189,7 @@ class AboutOrders(Action, ABC):
             response=f"utter_{self.topic}_listed",
             orders="\n".join(lines),
             count=len(orders),
-            buttons=[
-                {"title": f"{place}. {order.lines[0].product_name}", "payload": self._payload(order)}
-                for place, order in enumerate(shown, 1)
-            ],
+            buttons=order_buttons(shown, self.intent),
         )
         return Focus(tracker).on("order", None).on_list(as_choices(shown, tracker, domain)).events()
 
@@ -207,9 +204,6 @@ class AboutOrders(Action, ABC):
     def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime) -> str:
         what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
         return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
-
-    def _payload(self, order: Order) -> str:
-        return f"/{self.intent}{json.dumps({'order_id': order.id})}"
 
 
 def most_pressing(orders: Sequence[Order], now: datetime) -> Order:

@@ -504,7 +504,8 @@ class _Reading:
 
     def _not_understood(self) -> list[Command]:
         short = len(self.message.text) <= SHORT and "question" not in self.acts
-        if self.asked and self.on_screen and short and self.message.confidence < SURE:
+        missed = self.message.confidence < SURE or self.message.intent in _ANSWERS - {"affirm", "deny", "stop"}
+        if self.asked and self.on_screen and short and missed:
             return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
             if self.asked and self.on_screen and self.frame and self.frame.asks.get(self.asked, 0) < 2:

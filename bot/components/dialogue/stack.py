@@ -245,6 +245,7 @@ class _Hearing:
             frame.asks[CONFIRMED] = min(frame.asks.get(CONFIRMED, 0), MOST_ASKED - 1)
         frame.touched, frame.reminded = self.state.turn, 0
         frame.fresh = True  # it may tell something that nobody had asked for
+        frame.missed = self.state.turn
 
     # ---- ending and pausing
 
@@ -340,6 +341,8 @@ def did(state: State, action: str, slots: Mapping[str, Any], flows: Flows) -> tu
     want = wanted(frame, flow, values)
     if action == flow.validate:
         frame.fresh, frame.heard = False, {}
+        if frame.missed == state.turn and values.get("problem") is None:  # the validation found a use for it
+            frame.aside = state.turn
     elif isinstance(want, Ask) and (action in (REMIND, want.action) or _asks(action, want.slot)):
         _asked(state, frame, want.slot)
         if frame.touched < state.turn:

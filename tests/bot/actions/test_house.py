@@ -296,9 +296,19 @@ async def test_what_was_noted_is_named() -> None:
     ("asked", "missing", "said"),
     [("reason", None, "原因"), ("order_id", None, "是哪一单"), (None, "phone_tail", "后四位"), (None, None, "退货")],
 )
-async def test_a_reminder_names_the_wish_and_what_it_lacks(asked: str | None, missing: str | None, said: str) -> None:
+async def test_a_reminder_names_the_wish_and_what_it_lacks(
+    asked: str | None, missing: str | None, said: str, answers: Graph
+) -> None:
     told = await answer(Remind(), "谢谢", stack=[frame("after_sales", "request_return", asked=asked)], missing=missing)
     assert said in told.text and "退货" in told.text
+    assert told.responses[0] in ("utter_remind", "utter_remind_any")
+
+
+async def test_what_was_told_beside_the_question_is_noted_and_the_orders_are_still_at_hand(answers: Graph) -> None:
+    asked = frame("request_invoice", "request_invoice", asked="order_id", aside=4)
+    told = await answer(Remind(), "公司的", turn=4, stack=[asked])
+    assert told.responses == ["utter_remind_noted"] and "是哪一单" in told.text
+    assert "1. 空气炸锅" in told.titles
 
 
 def test_every_question_can_be_reminded_of() -> None:
