@@ -19,7 +19,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import note_misunderstood, stop_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import order_buttons, order_title, orders_to_choose
+from bot.actions.order_choice import order_buttons, order_title, orders_to_choose, own_order_meant
 from bot.actions.product_reference import goes_on
 from bot.actions.questions import Leaning, answer_question, open_task, say_unknown
 from bot.actions.shop_product import shop_products
@@ -207,6 +207,8 @@ async def _say_values(
     tail = turn.first("phone_tail") or (turn.first("four_digits") if not turn.rest else None)
     reason: str | None = turn.first("reason")
     order_id = turn.first("order_id") or _order_pointed_at(turn, focus)
+    if order_id is None and (own := await own_order_meant(tracker, turn)):
+        order_id = own.id
     ticket_id = turn.first("ticket_id") or next((one["id"] for one in pointed_at(turn, focus.listed("ticket"))), None)
     if ticket_id and not order_id:
         await _say_ticket(dispatcher, tracker, domain, str(ticket_id), focus)

@@ -30,6 +30,9 @@ SEARCHED = 20
 OTHERS = 2
 """Other orders that are offered as buttons where the one that was meant is refused."""
 
+OF_AN_ORDER = frozenset({"delivery", "refund", "return_exchange", "order_change", "invoice", "complaint"})
+"""Topics of what is asked about goods that were bought."""
+
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
@@ -307,6 +310,13 @@ async def order_by_words(tracker: Tracker, turn: Turn) -> Order | None:
     return named[0] if len(named) == 1 else None
 
 
+async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
+    """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
+    not what the shop has of the kind."""
+    of_theirs = turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER
+    return await order_by_words(tracker, turn) if of_theirs and turn.names_goods else None
+
+
 def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> list[EventType]:
     """For an action that cannot answer yet: what it lacks, and why what was told does not do."""
     if isinstance(error, OwnershipRequired):
@@ -344,5 +354,6 @@ __all__ = [
     "order_meant",
     "order_title",
     "other_orders",
+    "own_order_meant",
     "prove_if_told",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice, product
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from bot.actions.conversation import Conversation, ask, confirmed, digest, key, 
 from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation
+from bot.actions.orders import state_of
 from bot.actions.tickets import (
     CANCELLABLE,
     Button,
@@ -48,6 +50,9 @@ INTENTS = {
     TicketKind.EXCHANGE: "request_exchange",
     TicketKind.REFUND: "request_refund",
 }
+NEVER_CAME = ("lost", "late")
+"""States of an order that say themselves why it is given up."""
+
 FAULTS = (Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.NOT_AS_DESCRIBED)
 """Reasons that the shop answers for. One of them wins over what is said beside it ("不喜欢，还开胶了")."""
 
@@ -215,6 +220,8 @@ class ValidateAfterSales(OrderValidation):
             return
         free = [line for line in lines if line["id"] not in taken]
         request.set(order_lines=free, several_lines=len(free) > 1)
+        if request.get("reason") is None and state_of(order, datetime.now(UTC)) in NEVER_CAME:
+            request.set(reason=Reason.LATE_DELIVERY.value)
 
     # ---- values, one by one
 
@@ -263,6 +270,8 @@ class ValidateAfterSales(OrderValidation):
         request.clear("refusal")
         await super().complete(request)
         self._keep_words(request)
+        if request.get("size") and request.get("ticket_kind") == TicketKind.EXCHANGE and not request.get("reason"):
+            request.set(reason=Reason.WRONG_SIZE.value)  # "换43码"
         request.set(decision=None, needs_opened=False)
         if request.get("proved") and not request.get("refusal"):
             await self._as_before(request)

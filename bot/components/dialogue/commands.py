@@ -90,14 +90,23 @@ class Command:
 
 def understand(message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> list[Command]:
     """At least one command."""
-    if not message.tapped and (payload := shown.payload(message.text)) and (tapped := message.tap(payload)):
-        message = tapped
+    if not message.tapped and (payload := shown.payload(message.text) or _numbered(message, shown)):
+        message = message.tap(payload) or message
     reading = _Reading(message, state, slots, flows, shown)
     if message.tapped:
         return reading.tapped()
     if message.parts:
         return reading.several()
     return reading.one()
+
+
+def _numbered(message: Message, shown: Shown) -> str | None:
+    """The payload of the button whose place in the list is all that is said: "第二个", "2"."""
+    typed = message.text.strip()
+    places = [int(typed)] if typed.isdecimal() and len(typed) == 1 else message.values("ordinal")
+    if len(places) != 1 or message.rest > A_POINTER or message.acts & _AGAINST_YES:
+        return None
+    return shown.numbered(int(places[0]))
 
 
 class _Reading:
@@ -229,9 +238,8 @@ class _Reading:
 
     def _clear_yes(self) -> bool:
         """What lets something be written: closed words, or an intent that is sure and has nothing beside it."""
-        step = self.flow.write if self.flow else None
-        words = normalize(self.message.text).text.strip(" ,.!~。！，、")
-        if step and step.yes and step.yes.fullmatch(words):
+        words = self._words()
+        if self._said_to_write():
             return True
         if self.acts & {*_AGAINST_YES, "thanks_only", "bye"}:
             return False
@@ -244,6 +252,14 @@ class _Reading:
             and not self.message.entities
             and len(words) <= SHORT
         )
+
+    def _said_to_write(self) -> bool:
+        """In the flow's own words for it."""
+        step = self.flow.write if self.flow else None
+        return bool(step and step.yes and step.yes.fullmatch(self._words()))
+
+    def _words(self) -> str:
+        return normalize(self.message.text).text.strip(" ,.!~。！，、")
 
     def _consents(self) -> bool:
         """To something that writes nothing."""
@@ -298,6 +314,8 @@ class _Reading:
         wish = self.flows.of_intent(self.message.intent)
         if undoing := self._undoes(wish):
             return undoing
+        if self._said_to_write():
+            return [self._ask_again("what is to be done, said once more")]  # "取消吧" while an order is cancelled
         another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
         if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip()):
             return []  # "不退了，帮我开发票"

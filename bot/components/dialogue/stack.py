@@ -241,11 +241,11 @@ class _Hearing:
             return
         if command.value != "again":
             self.slots.set("problem", {"slot": command.name, "name": command.value})
+            frame.missed = self.state.turn
         elif command.name == CONFIRMED:  # whoever wants the summary gets it
             frame.asks[CONFIRMED] = min(frame.asks.get(CONFIRMED, 0), MOST_ASKED - 1)
         frame.touched, frame.reminded = self.state.turn, 0
         frame.fresh = True  # it may tell something that nobody had asked for
-        frame.missed = self.state.turn
 
     # ---- ending and pausing
 

@@ -20,6 +20,7 @@ OPEN, WAITING, NEXT, PARKED = "open", "waiting", "next", "parked"
 and only goes on when the customer does."""
 
 _PAYLOAD = re.compile(r"/(?P<intent>[a-z_]+)(?P<entities>\{.*\})?", re.DOTALL)
+_PLACE = re.compile(r"(\d+)\. ")
 _WORD = re.compile(r"[^\W\d_]")
 
 
@@ -156,6 +157,11 @@ class Shown:
         """Of the button whose title was typed."""
         typed = normalize(text).text.strip(" .。!！")
         return next((p for title, p in self.buttons.items() if normalize(title).text == typed), None)
+
+    def numbered(self, place: int) -> str | None:
+        """Of the button that is called "2. …"; -1 is the last one."""
+        found = {int(match[1]): p for title, p in self.buttons.items() if (match := _PLACE.match(title))}
+        return found.get(max(found) if found and place == -1 else place)
 
 
 FIRST_BUTTON = "first_button"

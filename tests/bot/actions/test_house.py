@@ -208,6 +208,24 @@ async def test_the_tail_may_come_first(answers: Graph) -> None:
     assert (await inform("5678", entities={"phone_tail": "5678"})).responses == ["utter_inform_tail_bound"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "more"),
+    [
+        ("月饼那个", "utter_inform_order", {"mention": "那个"}),
+        ("口红断了", "utter_problem", {"reason": "damaged"}),
+        ("空气炸锅什么时候发", "utter_inform_order", {"topic": "delivery"}),
+        ("空气炸锅", "utter_product", {}),
+    ],
+)
+async def test_goods_of_ones_own_order_are_that_order(
+    text: str, said: str, more: dict[str, Any], answers: Graph
+) -> None:
+    kind = {"月饼那个": "月饼", "口红断了": "口红"}.get(text, "空气炸锅")
+    topic = more.pop("topic", None)
+    told = await inform(text, entities={"category": kind, **more}, **({"topic": topic} if topic else {}))
+    assert told.responses[0].startswith(said)
+
+
 async def test_no_such_order_and_one_that_is_locked(answers: Graph) -> None:
     told = await inform("ORD99999", "api:lock", entities={"order_id": "ORD99999"})
     assert (told.responses, told.focus["order"]) == (["utter_inform_order_not_found"], None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.components.dialogue.commands import understand
 from bot.components.dialogue.stack import LISTEN, MOST_ACTIONS, decide, hear
 from bot.components.dialogue.state import Message, Shown, State
 from tests.bot.components.talk import ACTIONS, Talk, message, real_flows
@@ -76,6 +77,14 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("烦死了给我转人工，别问了", "complain", 0.8, {}, ["action_handoff"]),
         ],
     ),
+    "what is to be done, said once more, is no stop": (
+        {},
+        [
+            ("那不要了", "cancel_order", 0.9, {}, ["validate_cancel_order", "action_ask_order_id"]),
+            ("取消吧", "stop", 0.9, {}, ["validate_cancel_order", "action_ask_order_id"]),
+            ("算了", "stop", 0.9, {}, ["action_cancelled"]),
+        ],
+    ),
     "a yes to nothing asks nothing": ({}, [("好的", "affirm", 0.9, {}, ["utter_acknowledge"])]),
     "a no to nothing asks nothing": ({}, [("不", "deny", 0.9, {}, ["utter_deny"])]),
     "a stop with nothing open": ({}, [("算了", "stop", 0.9, {}, ["action_nothing_to_cancel"])]),
@@ -131,6 +140,16 @@ def test_a_yes_takes_up_what_was_offered() -> None:
     talk = Talk(found=KNOWN)
     talk.shown = Shown(offers="/request_return")
     assert talk.say("不了", "deny") == ["utter_deny"]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"), [("2", 2), ("第二个", 2), ("那就第二个吧", 2), ("最后一个", 3), ("不是第二个", None)]
+)
+def test_a_place_in_the_list_is_a_tap(words: str, place: int | None) -> None:
+    listed = {f"{number}. 面霜": f'/track_parcel{{"order_id": "ORD{number}"}}' for number in (1, 2, 3)}
+    commands = understand(message(words, "inform"), State(), {}, real_flows(), Shown({**listed, "都不是": "/deny"}))
+    told = {"intent": "track_parcel", "order_id": f"ORD{place}"}
+    assert any(one.value == told for one in commands) is (place is not None), commands
 
 
 def test_the_title_of_a_button_is_a_tap() -> None:
