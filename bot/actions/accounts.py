@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -13,12 +14,17 @@ from bot.actions.conversation import Conversation, ask, confirmed, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
 from bot.actions.summaries import sum_up
+from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, minute
 from mall_adapter import BindingLocked, WrongProof
 
 _DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
 _A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A-Za-z])")
+
+
+LATELY = 3
+"""Messages back in which a phone number counts as told."""
 
 
 class BindAccountValidation(Validation):
@@ -46,13 +52,21 @@ class BindAccountValidation(Validation):
         if await (await get_mall()).customer_of(request.sender) is not None:
             request.set(bound=True)
             return
-        if phone := request.turn.first("phone"):
+        if phone := request.turn.first("phone") or self._told_before(request):
             request.set(account_phone=str(phone))
         order_id = request.turn.first("order_id")
         if order_id and not isinstance(request.heard.get("account_phone"), dict):  # "12345678" as a phone is no order
             request.set(account_order=str(order_id))
         elif not request.get("account_order") and not self._asked_for_order(request):
             request.set(account_order=request.get("order_id"))
+
+    @staticmethod
+    def _told_before(request: Request) -> str | None:
+        """The whole phone, sent for something else a moment ago."""
+        if request.get("account_phone") or "account_phone" in (Conversation.of(request.tracker).top.get("asks") or {}):
+            return None
+        lately = islice(Turn.earlier(request.tracker), LATELY)
+        return next((str(phone) for turn in lately if (phone := turn.first("phone"))), None)
 
     @staticmethod
     def _asked_for_order(request: Request) -> bool:

@@ -33,6 +33,9 @@ OTHERS = 2
 OF_AN_ORDER = frozenset({"delivery", "refund", "return_exchange", "order_change", "invoice", "complaint"})
 """Topics of what is asked about goods that were bought."""
 
+AFTER_DELIVERY = frozenset({"request_return", "request_exchange", "report_problem"})
+"""Intents that only mean goods that have come."""
+
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
@@ -91,6 +94,10 @@ def _telling(words: str, choices: Listed) -> str:
 
 
 def _of_category(order: Order, turn: Turn) -> bool:
+    """By its shelf or name, or by what people call such things ("鞋子", entity ``goods_kind``: a piece of either)."""
+    kinds = [str(kind) for kind in turn.entities.get("goods_kind", ())]
+    if any(kind in line.category or kind in line.product_name for line in order.lines for kind in kinds):
+        return True
     named = set(map(str, turn.entities.get("category", ()))) | set(map(str, turn.entities.get("product", ())))
     return any(line.category in named or line.product_name in named for line in order.lines)
 
@@ -174,7 +181,9 @@ class OrderValidation(Validation):
         mall = await get_mall()
         orders = await mall.orders_of(request.sender, limit=SEARCHED)
         wish = WISHES.get(self.flow)
-        fitting = [order for order in orders if wish is None or open_to(order, wish)]
+        fitting = likely(
+            [order for order in orders if wish is None or open_to(order, wish)], request.intent, request.focus
+        )
         named = meant_by_words(request.turn, orders) if request.turn.intent != "inform" else []
         if pointed := pointed_at(request.turn, request.focus.listed("order")):
             request.set(order_id=pointed[0]["id"])
@@ -218,7 +227,18 @@ async def orders_to_choose(tracker: Tracker, flow: str) -> Sequence[Order]:
     orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
     named = meant_by_words(Turn.of(tracker), orders)
     fitting = [order for order in orders if wish is None or open_to(order, wish)]
-    return (([order for order in named if order in fitting] if len(named) > 1 else []) or fitting or orders)[:CHOICES]
+    intent = str(Conversation.of(tracker).top.get("intent"))
+    chosen = likely(fitting, intent, Focus(tracker))
+    return (([order for order in named if order in fitting] if len(named) > 1 else []) or chosen or orders)[:CHOICES]
+
+
+def likely(orders: Sequence[Order], intent: str, focus: Focus) -> Sequence[Order]:
+    """Of those that are open to a wish: the ones that were listed a moment ago; else, where the goods must have come
+    before one can wish it, the ones that came. All of them where none is of either kind."""
+    listed = {thing["id"] for thing in focus.listed("order", lately=True)}
+    shown = [order for order in orders if order.id in listed]
+    came = [order for order in orders if order.delivered_at] if intent in AFTER_DELIVERY else []
+    return shown or came or orders
 
 
 async def other_orders(tracker: Tracker, domain: Domain, intent: str, but: str) -> list[dict[str, str]]:
@@ -270,6 +290,8 @@ class AskOrderId(Action):
             asking = "utter_ask_order_id_choose"
         elif proposal == DECLINED:
             asking = "utter_ask_order_id_other"
+        elif trouble.get("name") == "lost" and not bound:
+            asking = "utter_order_id_lost"
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return Focus(tracker).on_list(choices).events()
 
@@ -314,7 +336,8 @@ async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
     not what the shop has of the kind."""
     of_theirs = turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER
-    return await order_by_words(tracker, turn) if of_theirs and turn.names_goods else None
+    named = turn.names_goods or turn.first("goods_kind")
+    return await order_by_words(tracker, turn) if of_theirs and named else None
 
 
 def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> list[EventType]:

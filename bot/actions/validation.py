@@ -68,9 +68,6 @@ class Validation(Action, ABC):
         for slot in slots:
             await self._take(slot, request.heard[slot], request)
         await self.complete(request)
-        before = tracker.slots.get("problem")
-        if before and request.get("problem") == before and self._taken(request):
-            request.clear("problem")  # no answer to the question, but of use
         events: list[EventType] = [
             SlotSet(slot, value) for slot, value in request.slots.items() if value != tracker.slots.get(slot)
         ]
@@ -86,12 +83,6 @@ class Validation(Action, ABC):
             request.slots[slot] = value
         if request.get(slot) != before:
             request.clear(*self.depends.get(slot, ()))
-
-    @staticmethod
-    def _taken(request: Request) -> bool:
-        """Whether the message filled a slot that was empty."""
-        were = request.tracker.slots
-        return any(value is not None and were.get(slot) is None for slot, value in request.slots.items())
 
     def reopen(self, slot: str, request: Request) -> None:
         """Makes the flow ask for ``slot`` again."""

@@ -68,7 +68,7 @@ _QUIET = frozenset({"thank", "goodbye"})
 _SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_scope"})
 """Intents that are no reason, no title, and no wish."""
 
-_POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "four_digits", "yes_no"})
+_POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
 
 

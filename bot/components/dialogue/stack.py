@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bot.components.dialogue.commands import Command, understand
-from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, question
+from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, Link, Run, wanted
 
@@ -241,11 +241,11 @@ class _Hearing:
             return
         if command.value != "again":
             self.slots.set("problem", {"slot": command.name, "name": command.value})
-            frame.missed = self.state.turn
         elif command.name == CONFIRMED:  # whoever wants the summary gets it
             frame.asks[CONFIRMED] = min(frame.asks.get(CONFIRMED, 0), MOST_ASKED - 1)
         frame.touched, frame.reminded = self.state.turn, 0
         frame.fresh = True  # it may tell something that nobody had asked for
+        frame.known = _filled(frame, self.flows, self.slots)
 
     # ---- ending and pausing
 
@@ -341,8 +341,9 @@ def did(state: State, action: str, slots: Mapping[str, Any], flows: Flows) -> tu
     want = wanted(frame, flow, values)
     if action == flow.validate:
         frame.fresh, frame.heard = False, {}
-        if frame.missed == state.turn and values.get("problem") is None:  # the validation found a use for it
+        if frame.known is not None and _filled(frame, flows, values) > frame.known:  # it was of use after all
             frame.aside = state.turn
+        frame.known = None
     elif isinstance(want, Ask) and (action in (REMIND, want.action) or _asks(action, want.slot)):
         _asked(state, frame, want.slot)
         if frame.touched < state.turn:
@@ -457,6 +458,10 @@ def _rebind(state: State, stack: list[Frame], flows: Flows, slots: _Slots) -> No
 
 def _slots_of(frame: Frame, flows: Flows) -> frozenset[str]:
     return flows[frame.flow].slots
+
+
+def _filled(frame: Frame, flows: Flows, slots: Mapping[str, Any]) -> int:
+    return sum(slots.get(name) is not None for name in _slots_of(frame, flows) - {*CONTROL})
 
 
 def _owner(stack: Sequence[Frame], slot: str, flows: Flows) -> Frame | None:

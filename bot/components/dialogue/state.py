@@ -41,7 +41,7 @@ class Frame:
     asked_in: int = 0  # turn
     offered_in: int = 0  # turn in which it was offered to go on with it
     aside: int = 0  # turn in which it was told something else than it had asked for
-    missed: int = 0  # turn in which it was told nothing that its question asks for
+    known: int | None = None  # slots that were filled when a message came that did not answer its question
     reminded: int = 0  # reminders since it was touched
     changing: bool = False  # the summary is wrong, but what of it?
     done: list[str] = field(default_factory=list)  # steps that ran
