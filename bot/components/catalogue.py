@@ -28,7 +28,8 @@ from rasa.shared.nlu.training_data.message import Message
 
 import settings
 from bot.components.entities import Entity
-from bot.components.text import Normalized, normalize, simplified
+from bot.components.text import Normalized, normalize
+from bot.spelling import simplified
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bot.components.text import DIGITS
+from bot.spelling import DIGITS
 
 
 class Find(NamedTuple):
