@@ -16,8 +16,9 @@ from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
 from bot.actions.turn import Turn
-from bot.actions.wording import SHANGHAI, Domain, minute, word
+from bot.actions.wording import Domain, minute, word
 from mall_adapter import HandoffReason, HandoffStatus, InvalidTransition
+from settings import SHANGHAI
 
 WAITING = {"desk": "waiting"}
 """Tells whoever shows the message that more may come by itself: ``GET /api/chat/updates``."""

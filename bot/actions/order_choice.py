@@ -18,9 +18,10 @@ from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
-from bot.actions.wording import SHANGHAI, Domain, day, goods, has_response, minute, title, word
+from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
 from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
+from settings import SHANGHAI
 
 CHOICES = 4
 """Orders that are offered as buttons."""
