@@ -76,9 +76,9 @@ def _pattern(name: str, told: Any, pieces: Mapping[str, str]) -> re.Pattern[str]
 
 
 def _examples(where: str, told: Any) -> list[str]:
-    expect(isinstance(told, list) and all(isinstance(one, str) for one in told), f"{where}: a list of messages")
+    expect(isinstance(told, list) and all(isinstance(one, (str, int)) for one in told), f"{where}: a list of messages")
     expect(told or not where.endswith(".finds"), f"{where}: at least one message")
-    return list(told)
+    return [str(one) for one in told]
 
 
 def read_pieces(told: Any) -> dict[str, str]:
