@@ -210,7 +210,7 @@ def _sizes(text: str) -> Iterator[Claim]:
         if size:
             yield _claim("size", match, size.upper() + (".5" if match["half"] else ""))
         elif spoken := match["spoken"]:
-            yield _claim("size", match, str(_count(spoken)) if "十" in spoken else _digits(spoken))
+            yield _claim("size", match, str(_count(spoken)))
         else:
             yield _claim("size", match, "larger" if match.lastgroup in _LARGER else "smaller")
 
