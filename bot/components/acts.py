@@ -26,6 +26,7 @@ from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file, read_
 from bot import patterns
 from bot.components.text import normalize
 from bot.patterns import expect, listed
+from bot.spelling import simplified
 
 ACTS = frozenset(
     {
@@ -46,8 +47,12 @@ class Acts:
     """The patterns of a file, ready to be asked. Raises ValueError, saying where, when they are not well made."""
 
     def __init__(self, content: Any) -> None:
-        expect(isinstance(content, dict) and set(content) == {"signs", "pieces", "acts"}, "signs, pieces and acts")
+        known = {"signs", "spoken", "pieces", "acts"}
+        expect(isinstance(content, dict) and set(content) == known, "signs, spoken, pieces and acts")
         expect(isinstance(content["signs"], str) and content["signs"], "signs: characters")
+        self._spoken = _spoken(content["spoken"])
+        forms = sorted(map(re.escape, self._spoken), key=len, reverse=True)
+        self._otherwise = re.compile("|".join(forms))
         pieces = patterns.read_pieces(content["pieces"])
         expect({"before", "after"} <= set(pieces), "pieces: before and after")
         acts = content["acts"]
@@ -73,7 +78,7 @@ class Acts:
         """The acts of a message, in the order of the file; what Rasa takes for a button's payload has none."""
         if text.strip().startswith("/"):
             return []
-        normal = normalize(text).text
+        normal = self._otherwise.sub(lambda form: self._spoken[form.group()], normalize(text).text)
         plain = self._plain(normal)
         return [
             act
@@ -88,6 +93,16 @@ class Acts:
         if any(character not in self._signs for character in plain):
             return plain
         return "".join(c for c in normal if c in self._signs or unicodedata.category(c) == "So")
+
+
+def _spoken(told: Any) -> dict[str, str]:
+    """What stands for each form."""
+    expect(isinstance(told, dict) and told, "spoken: what is meant, and the forms of it")
+    found: dict[str, str] = {}
+    for meant, forms in told.items():
+        for form in listed(f"spoken.{meant}", forms):
+            expect(found.setdefault(simplified(form), meant) == meant, f"spoken: {form} once")
+    return found
 
 
 def _filled(where: str, pattern: str, pieces: Mapping[str, str]) -> str:
