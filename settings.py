@@ -11,9 +11,13 @@ import re
 import secrets
 from datetime import time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).resolve().parent
 """Folder of the project; relative paths in settings are taken from here."""
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+"""The shop's time, for days and hours that people read."""
 
 HOST = "127.0.0.1"
 """Every part binds here unless ``BIND_HOST`` says otherwise (only the gateway reads that)."""

@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import settings
 from knowledge_graph import content, gaps, learning
@@ -29,8 +28,7 @@ from knowledge_graph.migrations import migrate
 from knowledge_graph.retrieval import Question
 from knowledge_graph.server import ServerError, serve
 from privacy import KeyRingError
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from settings import SHANGHAI
 
 TOGETHER = 512
 """Lines that are answered at once."""

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from neo4j.exceptions import DriverError, Neo4jError
 
@@ -17,6 +16,7 @@ from knowledge_graph.client import Graph, GraphDown
 from knowledge_graph.content import Answer
 from knowledge_graph.learning import LearningFailed
 from knowledge_graph.retrieval import Hit, Question, Retriever
+from settings import SHANGHAI
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ LEAD = 0.1
 """What it must be ahead of the second likeliest: "我的能量" is asked by several answers, each of them likely."""
 
 LOOK_SECONDS = 3.0
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)

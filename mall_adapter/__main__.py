@@ -13,9 +13,9 @@ from datetime import datetime
 
 import settings
 from mall_adapter import NotFound, create_engine, migrate, open_desk, open_mall
-from mall_adapter.database import SHOP_TIME
 from mall_adapter.names import write_names
 from privacy import KeyRingError
+from settings import SHANGHAI
 
 
 async def _migrate() -> None:
@@ -30,7 +30,7 @@ async def _seed() -> None:
 
     engine = create_engine(settings.database_url())
     try:
-        await seed(engine, datetime.now(SHOP_TIME).date())
+        await seed(engine, datetime.now(SHANGHAI).date())
         await write_names(engine, settings.catalogue_file())
     finally:
         await engine.dispose()
@@ -51,7 +51,7 @@ async def _review(done: int | None) -> None:
             return
         for message in await desk.misunderstood():
             guesses = ", ".join(f"{intent} {confidence:.2f}" for intent, confidence in message.guesses)
-            when = message.noted_at.astimezone(SHOP_TIME)
+            when = message.noted_at.astimezone(SHANGHAI)
             print(f"{message.id:>6}  {when:%m-%d %H:%M}  {message.text!r}\n        {guesses}")
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,14 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from mall_adapter.models import Base
+from settings import SHANGHAI
 
 WRITES = {"mall_writes": True}
 """Execution options of an engine whose transactions write."""
 
 BUSY_SECONDS = 30
 """How long a statement may wait for a lock or for an answer before it fails."""
-
-SHOP_TIME = ZoneInfo("Asia/Shanghai")
 
 _MIGRATION_LOCK = 7_246_110
 """Any number, the same in every starter: the PostgreSQL advisory lock that migrations hold."""
@@ -76,7 +74,7 @@ async def insert_numbered(
     committed yet, is never given out again.
     """
     for _ in range(20):
-        number = f"{prefix}{now.astimezone(SHOP_TIME):%y%m%d}{secrets.randbelow(10**6):06}"
+        number = f"{prefix}{now.astimezone(SHANGHAI):%y%m%d}{secrets.randbelow(10**6):06}"
         row = {"id": number, **values(number)}
         done = await session.execute(insert(session, table).values(row).on_conflict_do_nothing().returning(text("id")))
         if done.first():

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mall_adapter import models, transcripts
-from mall_adapter.database import SHOP_TIME, WRITES, insert
+from mall_adapter.database import WRITES, insert
 from mall_adapter.handoff import (
     DeskEvent,
     Dispatch,
@@ -36,6 +36,7 @@ from mall_adapter.mall import InvalidTransition, NotFound
 from privacy import blind_index
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
+from settings import SHANGHAI
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 RATED_WITHIN = timedelta(days=7)
@@ -68,11 +69,11 @@ class Desk:
     def opens_at(self) -> datetime | None:
         """When people are back (aware, Asia/Shanghai); None while they are there."""
         opens, closes = self._hours
-        now = self._clock().astimezone(SHOP_TIME)
+        now = self._clock().astimezone(SHANGHAI)
         if opens <= now.time() < closes:
             return None
         day = now.date() if now.time() < opens else now.date() + timedelta(days=1)
-        return datetime.combine(day, opens, SHOP_TIME)
+        return datetime.combine(day, opens, SHANGHAI)
 
     # ---- the customer's side ----
 

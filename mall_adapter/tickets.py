@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from mall_adapter import models, orders, ownership
-from mall_adapter.database import SHOP_TIME, insert_numbered
+from mall_adapter.database import insert_numbered
 from mall_adapter.mall import (
     Decision,
     FreightPayer,
@@ -26,6 +26,7 @@ from mall_adapter.mall import (
     TicketStatus,
 )
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
+from settings import SHANGHAI
 
 _S = TicketStatus
 _WHOLE_TICKETS = (
@@ -56,7 +57,7 @@ def since_delivery(delivered_at: datetime | None, now: datetime) -> tuple[int | 
     """
     if delivered_at is None:
         return None, None
-    days = now.astimezone(SHOP_TIME).date() - delivered_at.astimezone(SHOP_TIME).date()
+    days = now.astimezone(SHANGHAI).date() - delivered_at.astimezone(SHANGHAI).date()
     return days.days, (now - delivered_at) / timedelta(hours=1)
 
 
@@ -132,7 +133,7 @@ async def create(
             "auto_approve": decision.auto_approve,
             "handling_days": decision.handling_days,
             "refund_cents": decision.refund_cents,
-            "due_on": working_day_after(now.astimezone(SHOP_TIME).date(), decision.handling_days),
+            "due_on": working_day_after(now.astimezone(SHANGHAI).date(), decision.handling_days),
             "created_at": now,
         },
     )

@@ -49,7 +49,7 @@ QUICK = (
     Step("format", (APP, "-m", "ruff", "format", "--check", "--quiet", ".")),
     Step("import contracts", (".venvs/app/bin/lint-imports",)),
     Step("types", (APP, "-m", "mypy", ".", "--exclude", f"^({'|'.join(RASA_SIDE)})")),
-    Step("flows", (RASA, "-m", "bot.components.dialogue")),
+    Step("flows and patterns", (RASA, "-m", "bot.components.dialogue")),
     Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
 )
 ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph", "tests/ops")

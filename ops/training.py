@@ -20,7 +20,10 @@ from pathlib import Path
 import settings
 
 KEEP = 3
-SOURCES = ("bot/data", "bot/domain.yml", "bot/config.yml", "bot/topics.yml", "bot/components", "requirements/rasa.lock")
+SOURCES = (
+    *("bot/data", "bot/domain.yml", "bot/config.yml", "bot/topics.yml"),
+    *("bot/components", "bot/patterns.py", "bot/spelling.py", "requirements/rasa.lock"),
+)
 """Files and folders that a model depends on, relative to the root; with the lock, because models are pickles."""
 
 

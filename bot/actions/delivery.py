@@ -11,7 +11,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions import patterns
+from bot import patterns
 from bot.actions.conversation import ask, confirmed, key, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
@@ -21,6 +21,8 @@ from bot.actions.summaries import sum_up
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word
+from bot.patterns import cut
+from bot.spelling import plain
 from mall_adapter import (
     DeliveryChange,
     InvalidDelivery,
@@ -68,20 +70,20 @@ def read_delivery(turn: Turn) -> Delivery:
     values: dict[str, str] = {}
     if phone := turn.first("phone"):
         values["phone"] = str(phone)
-    if (name := _SAID["name"].search(rest)) and not _SAID["no_name"].search(name["name"]):
-        values["recipient_name"] = name["name"].strip()
-        rest = rest.replace(name[0], " ")
-    led = _SAID["lead"].search(rest)
-    rest = _SAID["trail"].sub("", _SAID["lead"].sub("", rest, count=1).strip())
-    address, outside = _address(_SAID["label"].sub(" ", rest))
+    if (name := _SAID["name"].search(plain(rest))) and not _SAID["no_name"].search(name["name"]):
+        values["recipient_name"] = rest[slice(*name.span("name"))].strip()
+        rest = f"{rest[: name.start()]} {rest[name.end() :]}"
+    led = _SAID["lead"].search(plain(rest))
+    rest = cut(_SAID["trail"], cut(_SAID["lead"], rest, most=1).strip())
+    address, outside = _address(cut(_SAID["label"], rest, " "))
     if address and "phone" in values and "recipient_name" not in values:
-        others = [part for part in outside if _SAID["bare_name"].fullmatch(part)]
+        others = [part for part in outside if _SAID["bare_name"].fullmatch(plain(part))]
         if len(others) == 1:
             values["recipient_name"] = others[0]
     lacking = lacks(address)
     if address and not lacking:
         values["address"] = address
-    new = "address" in values or bool(_SAID["new_phone"].search(turn.text))
+    new = "address" in values or bool(_SAID["new_phone"].search(plain(turn.text)))
     return Delivery(
         values, address if lacking else "", lacking if address else (), bool(led), "phone" in values and new
     )
@@ -91,9 +93,9 @@ def _address(text: str) -> tuple[str, list[str]]:
     """What of ``text`` is an address, from the first place to the last with the numbers between them ("漕溪路 250 号 5
     楼"), and the parts around it."""
     if not _CHINESE.search(text):
-        return (text.strip(" ,.;"), []) if _SAID["street"].search(text) else ("", [])
+        return (text.strip(" ,.;"), []) if _SAID["street"].search(plain(text)) else ("", [])
     parts = [part for part in _SEPARATORS.split(text) if part]
-    places = [number for number, part in enumerate(parts) if _SAID["place"].search(part)]
+    places = [number for number, part in enumerate(parts) if _SAID["place"].search(plain(part))]
     if not places:
         return "", parts
     end = places[-1] + 1
@@ -103,7 +105,7 @@ def _address(text: str) -> tuple[str, list[str]]:
 
 
 def lacks(address: str) -> tuple[str, ...]:
-    missing = tuple(level for level in LEVELS if not _SAID[level].search(address))
+    missing = tuple(level for level in LEVELS if not _SAID[level].search(plain(address)))
     return missing or (("number",) if len(address) < SHORTEST_ADDRESS else ())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +10,16 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
 from bot.actions.turn import Turn
-from bot.actions.wording import SHANGHAI, Domain, minute, word
+from bot.actions.wording import Domain, minute, word
+from bot.spelling import number, plain
 from mall_adapter import HandoffReason, HandoffStatus, InvalidTransition
+from settings import SHANGHAI
 
 WAITING = {"desk": "waiting"}
 """Tells whoever shows the message that more may come by itself: ``GET /api/chat/updates``."""
@@ -25,36 +27,22 @@ WAITING = {"desk": "waiting"}
 GUESSES = 5
 """Intents that the trainers are shown with a message that was not understood."""
 
-_DIGITS = {**dict(zip("零一二三四五六七八九十", range(11), strict=True)), "两": 2, "兩": 2}
-_NUMBER = r"(?P<number>100|\d{1,2}(?:\.\d)?|[零一二两兩三四五六七八九十])"
-_OF = r"\s*(?:/|out of|of)\s*(?P<of>100|10|5)"
-_MARKS = (
-    re.compile(rf"(?<![扣减\d]){_NUMBER}{_OF}", re.IGNORECASE),
-    re.compile(rf"(?<![扣减\d]){_NUMBER}\s*(?:颗|個|个|顆)?\s*(?P<unit>星|stars?|分|points?)", re.IGNORECASE),
-)
-_STARS = re.compile(r"[⭐★🌟]")
-_WORDS = (
-    (1, re.compile(r"差评|差評|极差|很差|太差|垃圾|👎|terrible|awful|worst", re.IGNORECASE)),
-    (2, re.compile(r"不满意|不滿意|不好|不行|没解决|沒解決|\bbad\b|not (?:good|happy|satisfied)", re.IGNORECASE)),
-    (3, re.compile(r"一般|凑合|还行|還行|及格|中规中矩|okay|\bok\b|average", re.IGNORECASE)),
-    (5, re.compile(r"满分|滿分|好评|好評|[很非常]满意|👍|💯|赞|棒|excellent|great|perfect|awesome", re.IGNORECASE)),
-    (4, re.compile(r"满意|滿意|不错|不錯|挺好|\bgood\b|nice", re.IGNORECASE)),
-)
+_WORDS = {"one": 1, "two": 2, "three": 3, "five": 5, "four": 4}
+_SAID = patterns.load("rating", "of", "mark", "drawn", "service", *_WORDS)
 
 
 def stars_in(text: str) -> int | None:
     """How many of five stars a customer's words give: "五星", "8分" (of ten), "3 out of 5", "👍", "差评"."""
-    # "物流一星，客服五星" is about two things
-    for words in (text.partition("客服")[2], text):
-        for pattern in _MARKS:
-            if found := pattern.search(words):
-                number = found["number"]
-                marks = float(_DIGITS[number]) if number in _DIGITS else float(number)
+    said = plain(text)
+    behind = [said[found.end() :] for found in _SAID["service"].finditer(said)][:1]
+    for words in (*behind, said):
+        for found in (_SAID["of"].search(words), _SAID["mark"].search(words)):
+            if found and (marks := number(found["number"])) is not None:
                 highest = float(found.groupdict().get("of") or (5 if marks <= 5 else 10 if marks <= 10 else 100))
                 return max(1, min(5, math.floor(marks * 5 / highest + 0.5)))
-    if drawn := len(_STARS.findall(text)):
+    if drawn := len(_SAID["drawn"].findall(said)):
         return min(5, drawn)
-    return next((stars for stars, pattern in _WORDS if pattern.search(text)), None)
+    return next((stars for name, stars in _WORDS.items() if _SAID[name].search(said)), None)
 
 
 def why(tracker: Tracker) -> HandoffReason:

@@ -9,7 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions import patterns
+from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, key, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
@@ -18,6 +18,8 @@ from bot.actions.summaries import sum_up
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word, yuan
+from bot.patterns import cut
+from bot.spelling import plain
 from mall_adapter import (
     InvalidInvoice,
     InvalidTransition,
@@ -47,9 +49,10 @@ _VALUES = ("order_id", "ticket_id", "tax_number", "email", "phone", "phone_tail"
 
 def kind_in(text: str) -> str | None:
     """The kind of invoice that words ask for; None where they ask for none, or for both."""
-    told = _kinds(text)
-    if len(set(told)) > 1 and (wanted := [*_SAID["instead"].finditer(text)]):
-        told = _kinds(text[wanted[-1].end() :])[:1]
+    said = plain(text)
+    told = _kinds(said)
+    if len(set(told)) > 1 and (wanted := [*_SAID["instead"].finditer(said)]):
+        told = _kinds(said[wanted[-1].end() :])[:1]
     return told[0] if len(set(told)) == 1 else None
 
 
@@ -67,18 +70,18 @@ def _kinds(text: str) -> list[str]:
 
 def title_in(text: str, asked: bool = False) -> str | None:
     """The company's full name. Where it was asked for, a name that only ends like a company's will do."""
-    words = _SAID["title_lead"].sub("", text.strip(), count=1)
-    if match := _SAID["company_name"].search(words):
-        return _name(match[0])
-    named = _SAID["trail"].sub("", words).strip()
-    if not (asked or words != text.strip()) or _SAID["no_title"].search(named):
+    words = cut(_SAID["title_lead"], text.strip(), most=1)
+    if match := _SAID["company_name"].search(plain(words)):
+        return _name(words[slice(*match.span())])
+    named = cut(_SAID["trail"], words).strip()
+    if not (asked or words != text.strip()) or _SAID["no_title"].search(plain(named)):
         return None
-    return _name(named) if len(named) <= LONGEST_TITLE and _SAID["company_end"].search(named) else None
+    return _name(named) if len(named) <= LONGEST_TITLE and _SAID["company_end"].search(plain(named)) else None
 
 
 def _name(words: str) -> str | None:
-    name = _SAID["filler"].sub("", words.strip()).strip(" ,.")
-    own = _SAID["company_end"].sub("", name)  # "公司" alone names none
+    name = cut(_SAID["filler"], words.strip()).strip(" ,.")
+    own = cut(_SAID["company_end"], name)  # "公司" alone names none
     return name if len(own.strip()) > 1 else None
 
 
@@ -160,9 +163,9 @@ class InvoiceValidation(OrderValidation):
             request.set(invoice_kind=kind, invoice_title=None)
             if kind == _PERSONAL:
                 request.clear("tax_number")
-        person = _SAID["person"].search(words) if request.get("invoice_kind") == _PERSONAL else None
+        person = _SAID["person"].search(plain(words)) if request.get("invoice_kind") == _PERSONAL else None
         if person and not kind_in(person["name"]):
-            request.set(invoice_title=person["name"])
+            request.set(invoice_title=words[slice(*person.span("name"))])
 
 
 def _words(request: Request) -> str:

@@ -21,7 +21,7 @@ from bot.actions.order_choice import missing, order_by_words, order_meant, prove
 from bot.actions.orders import say_order
 from bot.actions.tickets import Button, say_ticket, wish_button
 from bot.actions.turn import Turn
-from bot.actions.wording import SHANGHAI, Domain, day, goods, line_title, rule_text, word
+from bot.actions.wording import Domain, day, goods, line_title, rule_text, word
 from knowledge_graph import Answer, Found
 from mall_adapter import (
     MallError,
@@ -39,6 +39,7 @@ from mall_adapter import (
     TicketRequest,
     WrongPhoneTail,
 )
+from settings import SHANGHAI
 
 OF_AN_ORDER = frozenset({"order", "paid", "delivered", "return"})
 """Contexts of answers that say more when an order is known."""

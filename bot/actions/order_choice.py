@@ -12,14 +12,16 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions import patterns
+from bot import patterns
 from bot.actions.conversation import Conversation, ask, problem
 from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
-from bot.actions.wording import SHANGHAI, Domain, day, goods, has_response, minute, title, word
+from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
+from bot.patterns import cut
 from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
+from settings import SHANGHAI
 
 CHOICES = 4
 """Orders that are offered as buttons."""
@@ -90,7 +92,7 @@ def _telling(words: str, choices: Listed) -> str:
     """Without what names no goods though titles hold it: "不用", the digits of a date, a piece of an English word."""
     known = {word.lower() for choice in choices for word in _LATIN.findall(choice["title"]) if not word.isdecimal()}
     named = _LATIN.sub(lambda word: word[0] if word[0].lower() in known else " ", words)
-    return _TALK.sub(" ", named)
+    return cut(_TALK, named, " ")
 
 
 def _of_category(order: Order, turn: Turn) -> bool:

@@ -5,12 +5,15 @@ Of a message with several requests, the one for which the action runs (slot ``di
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from rasa_sdk import Tracker
+
+from bot import patterns
+from bot.patterns import cut
+from bot.spelling import plain
 
 T = TypeVar("T")
 
@@ -19,8 +22,7 @@ CLEAR = 0.4
 
 _GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset({"order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"})
-_NAMED = re.compile(r"(?:订单编?号?|[工单]单号?|[尾单]号|\border(?: number)?)(?:是|为)?[ :：#]*$", re.IGNORECASE)
-_SAYS_NOTHING = re.compile(r"[\W_]+|[是的了吧呀啊哦嗯呢就这个那单号我您你好请]")
+_SAID = patterns.load("turn", "named", "says_nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Turn:
             confidence=float(intent.get("confidence") or 0.0),
             ranking={guess["name"]: guess["confidence"] for guess in message.get("intent_ranking") or []},
             entities=entities,
-            rest=_SAYS_NOTHING.sub("", rest),
+            rest=cut(_SAID["says_nothing"], rest),
             message_id=event.get("message_id") or "",
             acts=frozenset(message.get("acts") or ()),
             topic=message.get("topic"),
@@ -133,7 +135,7 @@ def part_of(tracker: Tracker) -> dict[str, Any]:
 
 def _with_name(text: str, entity: dict[str, Any]) -> dict[str, Any]:
     """The entity together with the word for it that stands before a number."""
-    named = _NAMED.search(text, 0, int(entity["start"])) if entity["entity"] in _NUMBERS else None
+    named = _SAID["named"].search(plain(text), 0, int(entity["start"])) if entity["entity"] in _NUMBERS else None
     return {**entity, "start": named.start()} if named else entity
 
 

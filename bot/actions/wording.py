@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 from rasa_sdk import Tracker
 
 from bot.actions.malls import get_mall
 from mall_adapter import OrderLine
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from settings import SHANGHAI
 
 Domain: TypeAlias = dict[str, Any]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file, read_yaml_file
 
-from bot.components.text import normalize, simplified
+from bot import patterns
+from bot.components.text import normalize
+from bot.patterns import expect, listed
+from bot.spelling import simplified
 
 ACTS = frozenset(
     {
@@ -36,8 +40,6 @@ LONGEST_WHOLE = 40
 """Characters; nothing longer is only a yes, a thanks or a goodbye, and no pattern is to backtrack over a novel."""
 
 _KINDS = {"whole", "part"}
-_PIECE = re.compile(r"\{([a-z_]+)\}")
-_CAPITAL = re.compile(r"(?<![\\A-Za-z?])[A-Z]")
 _APOSTROPHE = re.compile(r"(?<=[a-z])['’`´](?=[a-z])")
 
 
@@ -45,19 +47,23 @@ class Acts:
     """The patterns of a file, ready to be asked. Raises ValueError, saying where, when they are not well made."""
 
     def __init__(self, content: Any) -> None:
-        _expect(isinstance(content, dict) and set(content) == {"signs", "pieces", "acts"}, "signs, pieces and acts")
-        _expect(isinstance(content["signs"], str) and content["signs"], "signs: characters")
-        pieces = self._pieces(content["pieces"])
-        _expect({"before", "after"} <= set(pieces), "pieces: before and after")
+        known = {"signs", "spoken", "pieces", "acts"}
+        expect(isinstance(content, dict) and set(content) == known, "signs, spoken, pieces and acts")
+        expect(isinstance(content["signs"], str) and content["signs"], "signs: characters")
+        self._spoken = _spoken(content["spoken"])
+        forms = sorted(map(re.escape, self._spoken), key=len, reverse=True)
+        self._otherwise = re.compile("|".join(forms))
+        pieces = patterns.read_pieces(content["pieces"])
+        expect({"before", "after"} <= set(pieces), "pieces: before and after")
         acts = content["acts"]
-        _expect(isinstance(acts, dict) and set(acts) == ACTS, f"acts: exactly {', '.join(sorted(ACTS))}")
+        expect(isinstance(acts, dict) and set(acts) == ACTS, f"acts: exactly {', '.join(sorted(ACTS))}")
         self._acts = list(acts)
         self._whole: dict[str, re.Pattern[str]] = {}
         self._part: dict[str, list[re.Pattern[str]]] = {}
-        for act, patterns in acts.items():
-            _expect(isinstance(patterns, dict) and patterns and set(patterns) <= _KINDS, f"{act}: whole, part")
-            for key, listed in patterns.items():
-                ready = [_filled(f"{act}.{key}", pattern, pieces) for pattern in _listed(f"{act}.{key}", listed)]
+        for act, told in acts.items():
+            expect(isinstance(told, dict) and told and set(told) <= _KINDS, f"{act}: whole, part")
+            for key, written in told.items():
+                ready = [_filled(f"{act}.{key}", pattern, pieces) for pattern in listed(f"{act}.{key}", written)]
                 if key == "part":
                     self._part[act] = [re.compile(pattern) for pattern in ready]
                 else:
@@ -68,21 +74,11 @@ class Acts:
         self._between_latin = re.compile(rf"(?<=[a-z0-9])(?:[^\w{signs}]|_)+(?=[a-z0-9])")
         self._mute = re.compile(rf"(?:[^\w {signs}]|_)+|(?<![a-z0-9]) | (?![a-z0-9])")
 
-    @staticmethod
-    def _pieces(listed: Any) -> dict[str, str]:
-        _expect(isinstance(listed, dict), "pieces: names and their patterns")
-        pieces: dict[str, str] = {}
-        for name, patterns in listed.items():  # a piece may use those above it
-            where = f"pieces.{name}"
-            _expect(_PIECE.fullmatch(f"{{{name}}}") is not None, f"{where}: small letters and _")
-            pieces[name] = f"(?:{'|'.join(_filled(where, one, pieces) for one in _listed(where, patterns))})"
-        return pieces
-
     def of(self, text: str) -> list[str]:
         """The acts of a message, in the order of the file; what Rasa takes for a button's payload has none."""
         if text.strip().startswith("/"):
             return []
-        normal = normalize(text).text
+        normal = self._otherwise.sub(lambda form: self._spoken[form.group()], normalize(text).text)
         plain = self._plain(normal)
         return [
             act
@@ -99,30 +95,22 @@ class Acts:
         return "".join(c for c in normal if c in self._signs or unicodedata.category(c) == "So")
 
 
-def _expect(met: Any, what: str) -> None:
-    if not met:
-        raise ValueError(f"expected {what}")
+def _spoken(told: Any) -> dict[str, str]:
+    """What stands for each form."""
+    expect(isinstance(told, dict) and told, "spoken: what is meant, and the forms of it")
+    found: dict[str, str] = {}
+    for meant, forms in told.items():
+        for form in listed(f"spoken.{meant}", forms):
+            expect(found.setdefault(simplified(form), meant) == meant, f"spoken: {form} once")
+    return found
 
 
-def _listed(where: str, listed: Any) -> list[str]:
-    _expect(isinstance(listed, list) and listed, f"{where}: a list of patterns")
-    _expect(all(isinstance(pattern, str) and pattern for pattern in listed), f"{where}: patterns in quotes")
-    return list(listed)
-
-
-def _filled(where: str, pattern: str, pieces: dict[str, str]) -> str:
-    """The pattern with its pieces, in the spelling that it will meet. It must compile by itself."""
-    unknown = set(_PIECE.findall(pattern)) - set(pieces)
-    _expect(not unknown, f"{where}: no pieces other than those above it, not {', '.join(unknown)}")
-    _expect(not _CAPITAL.search(pattern), f"{where}: small letters in {pattern!r}, messages are compared in them")
-    filled = _PIECE.sub(lambda name: pieces[name[1]], simplified(pattern))
-    try:
-        groups = re.compile(filled).groups
-    except re.error as error:
-        raise ValueError(f"{where}: {pattern!r} is no regular expression, {error}") from None
+def _filled(where: str, pattern: str, pieces: Mapping[str, str]) -> str:
+    whole = patterns.filled(where, pattern, pieces)
     # numbered groups would be counted through all the patterns that stand beside it
-    _expect(not groups or where.endswith(".part"), f"{where}: (?:…) instead of (…) in {pattern!r}")
-    return filled
+    grouped = re.compile(whole).groups and not where.endswith(".part")
+    expect(not grouped, f"{where}: (?:…) instead of (…) in {pattern!r}")
+    return whole
 
 
 def read_acts(path: Path) -> Any:

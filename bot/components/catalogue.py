@@ -27,8 +27,10 @@ from rasa.shared.nlu.constants import ENTITIES, TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 import settings
+from bot import patterns
 from bot.components.entities import Entity
-from bot.components.text import Normalized, normalize, simplified
+from bot.components.text import Normalized, normalize
+from bot.spelling import simplified
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +43,8 @@ FORGIVING_FROM = 4
 ANCHORED_BY_AT_MOST = 300
 """An end that more names share (跑鞋 in a mall of a hundred thousand) is no sign of any of them."""
 
-# What tells one product from its neighbour is no slip of the pen
-_TELLS_APART = frozenset("男女长短大小高低厚薄单双冷热黑白红蓝绿黄灰紫粉新旧前后上下左右干湿甜咸一二两三四五六七八九十")
+_SAID = patterns.load("catalogue", "tells_apart", "no_goods")
 _LETTERS = re.compile("[a-z]{5,}")
-# A phone that is a number, and words that are a letter away from many a name
-_NO_GOODS = re.compile("(?:手机|电话) ?(?:号|尾|后|末|上|里|端|支付|银行|验证|卡|短信|[0-9])|商品|产品|东西")
 _BETWEEN = frozenset(" -_–—·・.'\"“”()[]《》【】")
 
 
@@ -88,7 +87,7 @@ def _pardonable(form: str, written: str) -> bool:
     while tail < min(len(form), len(written)) - head and form[-1 - tail] == written[-1 - tail]:
         tail += 1
     meant, wrong = form[head : len(form) - tail], written[head : len(written) - tail]
-    told, heard = _TELLS_APART.intersection(meant), _TELLS_APART.intersection(wrong)
+    told, heard = (set(_SAID["tells_apart"].findall(part)) for part in (meant, wrong))
     if told and heard and told != heard:
         return False
     if any(character.isdecimal() for character in meant + wrong):
@@ -178,7 +177,7 @@ class Names:
 
 def _letters(normalized: Normalized) -> tuple[str, list[int]]:
     """Letters and digits of the text and their places in it; punctuation that ends a thought is a line break."""
-    text = _NO_GOODS.sub(lambda match: "\n" * len(match.group()), normalized.text)
+    text = _SAID["no_goods"].sub(lambda match: "\n" * len(match.group()), normalized.text)
     places = [place for place, character in enumerate(text) if character not in _BETWEEN]
     return "".join(text[place] if text[place].isalnum() else "\n" for place in places), places
 

@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from bot import patterns
 from bot.components.text import visible
+from bot.patterns import cut
+from bot.spelling import plain
 
 MOST_REQUESTS = 3
 MOST_CLAUSES = 8
@@ -28,7 +31,7 @@ SURE_BEHIND_COURTESY = 0.5
 
 COURTESY = frozenset({"greet", "thank", "goodbye"})
 
-_VALUES = re.compile(r"(?:订单|单号|尾号|ord)*[\s:：#]*\d+", re.IGNORECASE)
+_SAID = patterns.load("clauses", "value", "question", "connector", "stop")
 
 _FAMILIES = (
     ("request_return", "request_exchange", "request_refund", "report_problem", "complain", "cancel_ticket"),
@@ -64,18 +67,7 @@ WISHES = frozenset(
 )
 """What is done, not answered. Anything else is told on the way unless it is a question or has a connector beside it."""
 
-_QUESTION = re.compile(
-    r"[?？吗么]|哪|什么|多少|几|怎么|咋|啥|谁|能不能|可以不|有没有|where|when|how|what|can ", re.IGNORECASE
-)
-
-_CONNECTOR = (
-    r"另外|还有(?!货|没|吗|几|多少|多久|什么(?!时候)|啥(?!时候))|顺便|顺带|对了|再(?=[问帮])|以及|再一个|"
-    r"还(?=想|要(?!多|几))|然后(?=[把帮给再我])|"
-    r"(?<![a-z])(?:also|another thing|by the way|btw|and(?= (?:can|could|where|when|how|what|please|i) ))(?![a-z])"
-)
-_CUT = re.compile(
-    rf"(?P<connector>{_CONNECTOR})|[，,。.！!？?；;\n~…、]+|(?<=[\u3400-\u9fff])[ \u3000]+", re.IGNORECASE
-)
+_CUT = re.compile(rf"(?P<connector>{_SAID['connector'].pattern})|{_SAID['stop'].pattern}")
 
 
 @dataclass(frozen=True)
@@ -104,11 +96,11 @@ def clauses_of(text: str) -> list[Clause]:
     """The pieces of a message, none of them a payload."""
     found: list[Clause] = []
     start, connected = 0, False
-    for cut in _CUT.finditer(text):
-        if piece := text[start : cut.start()].strip():
+    for end in _CUT.finditer(plain(text)):
+        if piece := text[start : end.start()].strip():
             found.append(Clause(in_words(piece), connected))
             connected = False
-        start, connected = cut.end(), connected or bool(cut["connector"])
+        start, connected = end.end(), connected or bool(end["connector"])
     if piece := text[start:].strip():
         found.append(Clause(in_words(piece), connected))
     return [clause for clause in found if visible(clause.text)]
@@ -126,7 +118,7 @@ def _several(clauses: Sequence[Clause]) -> bool:
 
 def _speaks(clause: str) -> bool:
     """A number does not."""
-    return len(_VALUES.sub("", visible(clause))) >= SHORTEST
+    return len(cut(_SAID["value"], visible(clause))) >= SHORTEST
 
 
 async def requests_of(text: str, read: Read) -> Sequence[str]:
@@ -189,4 +181,4 @@ async def _request(clause: str, beside_connector: bool, read: Read) -> str | Non
         return None
     if intent == "human_handoff" and not beside_connector:  # that somebody else shall do what is wished for
         return None
-    return intent if beside_connector or intent in WISHES or _QUESTION.search(clause) else None
+    return intent if beside_connector or intent in WISHES or _SAID["question"].search(plain(clause)) else None

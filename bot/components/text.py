@@ -9,13 +9,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from opencc import OpenCC
-
-_READ_ALOUD = ("零〇", "一幺", "二两", "三", "四", "五", "六", "七", "八", "九")
-DIGITS = {character: digit for digit, characters in enumerate(_READ_ALOUD) for character in characters}
-"""Chinese digits and what they are worth, as they are read out in a number: 五六七八, 幺三八."""
+from bot.spelling import DIGITS, simplified
 
 # Format, control and surrogate characters; what Unicode puts elsewhere though nobody sees it:
 # variation selectors, Hangul fillers, the Braille blank
@@ -47,17 +43,6 @@ def is_invisible(character: str) -> bool:
 def visible(text: str) -> str:
     """``text`` without invisible characters and outer white space: empty when nobody could see a word in it."""
     return "".join(character for character in text if not is_invisible(character)).strip()
-
-
-@cache
-def _simplifier() -> OpenCC:
-    return OpenCC("t2s")
-
-
-def simplified(text: str) -> str:
-    simplified: str = _simplifier().convert(text)
-    # Every rule of t2s keeps the length; should a later dictionary not, offsets count more than simplification.
-    return simplified if len(simplified) == len(text) else text
 
 
 def _compatible(text: str) -> Iterator[tuple[str, int, int]]:

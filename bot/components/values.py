@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from bot.components.text import DIGITS
+from bot import patterns, spelling
+from bot.spelling import DIGITS
 
 
 class Find(NamedTuple):
@@ -32,136 +33,18 @@ class Claim(NamedTuple):
 
 CUT = "\0"
 
-# Words that the patterns below share. Text is lower case and simplified; only 、 and 。 are left of wide punctuation.
-_DIGIT = "[0-9" + "".join(DIGITS) + "]"
-_DASH = "[ _–—‐-]"
-_LINK = "[ 是为叫系:#=的,]{0,4}"  # between a name and its value: "订单号是：12345"
-_CORRECTED = "[ 是为叫:#=的,应该改成写填错了不对]{0,9}"  # "税号写错了，应该是"
-_ASSERTED = f"[^0-9{CUT}.,!?;。]{{0,8}}?[ ,]?(?:(?<!不)是|应该是?|应?为|成|填|写|:)"  # "尾号我记得是"
-_ORDER_NAME = "[订定]单(?:编号|号码|号)?|单号|编号"
-_TICKET_NAME = "(?:工单|售后单)(?:编号|号码|号)?"
-_CARRIER = "顺丰|圆通|中通|申通|韵达|极兔|德邦|邮政|京东快递"
-_PARCEL = "快递|物流|包裹"
-_TAX_NAME = "税号|税务登记号|识别号|信用代码|tax ?(?:number|no[.]?|id)"
-_TAIL_NAME = (
-    "尾号|尾数|尾巴|(?:最后|[后末][面尾]?)的?[四4][位个码]数?字?|手机号码?|电话号码?|号码"
-    "|last (?:four|4)(?: digits?| numbers?)?(?: is| are)?|(?:phone|number) end(?:s|ing)?(?: in| with)?"
+_SAID = patterns.load(
+    "values",
+    *("order", "ticket", "named_ticket", "named_order", "parcel_number", "mobile", "named_tax", "named_tail"),
+    *("tail_behind", "four_digits", "number", "before_amounts", "season", "polite"),
+    *("size", "quantity", "ordinal", "mention"),
 )
-_MEASURE = "个款件单条双种项样张笔"
-_GOODS_MEASURE = "款件双条单种台部笔"
-# A number before one of these says how much, when or where. Only what cannot begin another clause: "5678多久发货"
-_UNIT = (
-    " ?(?:[年月日号款块元圆万千百点分秒天升克斤米瓦度层楼室栋幢期倍次页折%°件双条套台盒瓶箱份袋罐枚]"
-    "|个(?!人)|弄(?![错丢坏])|公[斤里分升]|毫[升安米克]|厘米|平[方米]|像素|积分|能量|美[元金]|人民币|左右|上下|[以之][上下内]|多[块元个件年天米]|余元"
-    "|(?:ml|mah|k?g|mg|l|[mck]?m|w|v|hz|px|rmb|cny|yuan|kuai|usd|dollars?|bucks|points?|units?|pieces?|pcs)(?![a-z]))"
-)
-_BEFORE_AMOUNTS = re.compile(
-    "(?:[$¥€£#*+@_]|[0-9][-/.:~]|不是|满|减|花了?|付了?|价|价格|卖|预算|便宜|优惠|[一总]共|大概|差不多|超过|不到|[低高]于|至少|最多"
-    "|约|路|街|大道|巷|弄|幢|栋|楼|室|座|单元|门牌号?|房间号?|[证件密货]码|型号|积分|能量"
-    "|(?<![a-z])(?:not|in|since|from|until|year|for|costs?|paid|about|around|under|over|below|above|than|room|model))"
-    "(?:是|到|改成|为|:)? ?$"
-)
-_SEASON = re.compile("(?:19|20)[0-9]{2}[春夏秋冬新老]")
-# Characters of a message that says nothing but numbers, politely: "您好，我的订单号是12345，谢谢"
-_POLITE = re.compile(
-    "(?:[订定单号码手机电话尾谢给你您好这里个喏嗯对我就是系的吧啊呀哦噢呢嘛哈咯哟了啦和跟请]|[^\\w¥$€£%°+*/=@<>-]"
-    "|(?<![a-z])(?:it|is|its|s|my|the|phone|number|order|please|thanks?|thank|you|yes|ok|hi|hello|and)(?![a-z]))*"
-)
-_NO_THING = (  # "这个月", "刚才的地址": nothing that an order or a product could be
-    "月(?![饼季嫂])|季度|周末|星期|礼拜|时候|时间|钟|问题|意思|事|情况|人(?!参)|地方|样子|年代|活动|流程|微信|公众|啥"
-    "|号|尾号|手机号|电话|地址|名字|信息|客服|回[复答]"
-)
-
 _EMAIL = re.compile(r"(?<![a-z0-9_.+-])[a-z0-9_.+-]+ ?@ ?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}")
-
-_GROUPS = rf"[0-9]+(?:{_DASH}[0-9]+(?![0-9]|{_UNIT}))*"
-_ORDER = re.compile(rf"(?<![a-z])o ?r ?d[ :#._–—-]{{0,3}}(?P<number>{_GROUPS})")
-_TICKET = re.compile(rf"(?<![0-9a-z])r ?t[ :#._–—-]{{0,3}}(?P<number>{_GROUPS})")
-_NAMED_TICKET = re.compile(rf"{_TICKET_NAME}{_LINK}(?P<number>[0-9]{{5,14}})(?![0-9])")
-# 13 digits and more are a slip, but still nobody's tax number
-_NAMED_ORDER = re.compile(
-    rf"(?<![递流运工后])(?:{_ORDER_NAME}){_LINK}(?P<number>[0-9]{{4}}{_DASH}[0-9]{{4}}{_DASH}[0-9]{{4}}|[0-9]{{6}}{_DASH}[0-9]{{6}}"
-    rf"|[0-9]{{5,}})(?![0-9]|[a-z]+[0-9])"
-    rf"|(?<![a-z])order(?: ?(?:number|num|no\.?|id))?(?: is)?[ :#]{{0,2}}(?P<english>[0-9]{{5,}})(?![0-9]|{_UNIT})"
-    r"|(?<![0-9])(?P<before>[0-9]{5,12})(?:这个|那个|这笔|那笔|这|那|号|的)?(?:[订定]单|单子)"
-)
-_PARCEL_NUMBER = re.compile(
-    rf"(?:(?:{_PARCEL}|{_CARRIER}|运)(?:单号?|编号|号)|tracking(?: ?(?:number|no\.?|code|id))?){_LINK}[a-z]{{0,4}}[ -]?"
-    r"(?:[0-9]{8,22}|[0-9]{2,7}(?:[ -][0-9]{2,6}){2,5}|[0-9]{4,7})(?![0-9])"
-    rf"|(?:{_CARRIER}){_LINK}[a-z]{{0,4}}[ -]?(?!1[3-9][0-9]{{9}}(?![0-9]))[0-9]{{4,22}}(?![0-9a-z])"
-    rf"|(?:{_PARCEL}){_LINK}[a-z]{{0,4}}[ -]?(?!1[3-9][0-9]{{9}}(?![0-9]))[0-9]{{8,22}}(?![0-9a-z])"
-    r"|(?<![0-9a-z])(?:sf|jd[a-z]{0,2}|jt|yt|yd|zto|sto|ems|dpk)[ -]?[0-9]{8,20}(?![0-9a-z])"
-)
-_MOBILE = re.compile(
-    rf"(?<![0-9])(?<![0-9][a-z])(?:(?:\+|(?<![0-9a-z])(?:00)?)86{_DASH}?)?"
-    rf"(?P<number>1[3-9][0-9]{{9}}|(?<![0-9]{{4}}[ -])(?:1[3-9][0-9]"
-    rf"(?:{_DASH}?[0-9]{{4}}{_DASH}?[0-9]{{4}}|[0-9]{_DASH}[0-9]{{4}}{_DASH}?[0-9]{{3}}|{_DASH}[0-9]{{3}}{_DASH}[0-9]{{5}})"
-    r"|1(?: [0-9]){10}))(?![0-9])"
-    rf"|(?<!{_DIGIT})(?P<spoken>[1一幺][3-9三四五六七八九]{_DIGIT}{{9}})(?!{_DIGIT})"
-    rf"|(?<![0-9a-z])(?:1[3-9][0-9]{{1,2}}{_DASH}?[*x•·×]+|\*){_DASH}?(?P<masked>[0-9]{{4}})(?![0-9])"
-)
-
 _TAX_RUNS = re.compile("[0-9a-z]+(?:[ –—_-][0-9a-z]+)*")
-_NAMED_TAX = re.compile(f"(?:{_TAX_NAME})(?: is)?{_CORRECTED}(?P<runs>[0-9a-z]+(?:[ –—_-][0-9a-z]+){{0,21}})")
 _TAX_LENGTHS = (18, 15, 20, 17)  # today's first
 _INSIDE_ADDRESS = re.compile("[0-9a-z][/=?&@._]$")  # of a web page
-
-_TAIL = rf"{_DIGIT}{{4}}|{_DIGIT}{{2}}[ -]{_DIGIT}{{2}}|{_DIGIT}(?:[ -]{_DIGIT}){{3}}"
-_NAMED_TAIL = re.compile(
-    rf"(?:{_TAIL_NAME})(?:不是(?:{_TAIL})[ ,的]*(?:而|应该)?)?(?:{_LINK}|{_ASSERTED} ?)"
-    rf"(?P<number>{_TAIL})(?!{_DIGIT}|[a-z.%年款块元万千百十])"
-    rf"|(?:{_TAIL_NAME}){_LINK}[四4]个(?P<same>{_DIGIT})(?!\w)"
-    rf"|(?:手机|电话|(?<![a-z])phone(?: number)?(?: is)?){_LINK}(?P<alone>{_TAIL})(?!{_UNIT})(?=[^\w%]|$)"
-    rf"|(?<!{_DIGIT})(?P<before>{_TAIL})(?:结尾|收尾|(?:这个)?尾号)(?!{_LINK}{_DIGIT})"
-)
-# "ORD12345 5678" amid other words: the four digits right behind an order's number are its phone's
-_TAIL_BEHIND = re.compile(rf"[ ,、/]{{1,3}}(?P<number>{_TAIL})(?!{_DIGIT}|[a-z.%]|{_UNIT})")
-_FOUR_DIGITS = re.compile(
-    rf"(?<![0-9a-z])[0-9]{{4}}(?![0-9a-z]|[-/.:~][0-9]|{_UNIT})"
-    rf"|(?<!\w)(?<!{_DIGIT} )(?:{_DIGIT}{{4}}|{_DIGIT}(?: {_DIGIT}){{3}})(?!\w| {_DIGIT}|[-/.:~][0-9]|{_UNIT})"
-)
-_NUMBER = re.compile(rf"(?:{_TAIL})(?! ?{_DIGIT})|[0-9]+|{_DIGIT}+")
-
-_LETTER_SIZE = "[2-9]?x{1,5}[sl]"
-_SIZE = re.compile(
-    r"(?<![0-9.])(?P<number>[1-9][0-9]{1,2}(?:\.5)?)(?:(?= ?[/、,~和或到-] ?[1-9][0-9](?:\.5)? ?码)"
-    r"| ?码(?P<half>半(?![天个年月价]))?)"
-    r"|(?<![大小])(?P<spoken>[二三四五](?:十[一二三四五六七八九]?|[零一二三四五六七八九]))码"
-    rf"|(?:尺码|鞋码|码数|(?<![a-z])size){_LINK}(?P<named>[1-9][0-9]{{0,2}}(?:\.5)?|{_LETTER_SIZE}|[sml])"
-    r"(?![0-9a-z'年月日块元个天折]|\.[0-9])"
-    rf"|(?<![0-9a-z'’])(?<!phone )(?P<letters>{_LETTER_SIZE})(?! max|[0-9a-z])(?: ?[码号])?"
-    r"|(?<![0-9a-z'’&.+-])(?<![0-9a-z] )(?P<letter>[sml])(?! ?[0-9a-z]|['’&.+-]|[级型钩豆])(?: ?[码号])?"
-    r"|(?<![偏太])(?<!不是)(?:(?P<larger>大)|(?P<smaller>[小细]))(?:[一1半两二2]个?|个)[码号]"
-    r"|换个?(?:(?P<large>大)|(?P<small>[小细]))[码号]"
-    r"|(?<![a-z])size (?:(?P<up>up|larger|bigger)|down|smaller)(?![a-z])"
-    r"|(?<![a-z])(?:(?P<bigger>larger|bigger)|smaller) size(?![a-z])"
-)
 _LARGER = frozenset({"larger", "large", "up", "bigger"})
-
-_COUNT = "十[一二三四五六七八九]?|[一二两三四五六七八九](?:十[一二三四五六七八九]?)?|[0-9]{1,3}"
-_QUANTITY = re.compile(
-    rf"(?<![第几百千万亿十.]|{_DIGIT})(?P<number>{_COUNT}) ?"
-    r"(?:个(?!月|多?小时|多?星期|多?礼拜|工作日|自然日|问题|疑问|事|人|字|电话|地方|办法|好评|差评)|件(?!事)"
-    r"|[双只条套台盒瓶包箱份张本支袋罐枚对])"
-)
-_ORDINAL = re.compile(
-    rf"(?P<back>倒数)?第 ?(?P<number>{_COUNT}) ?(?:[{_MEASURE}]|(?![次天年月名步批代期十百]))"
-    rf"|(?P<last>(?:最后|最[下底后][面边]?的?)(?:那一?|这|一)?[{_MEASURE}](?!问题|事|月|星期|礼拜|小时)"
-    rf"|(?:[下底][面边下]的?)[那这]一?[{_MEASURE}])"
-    rf"|(?P<first>(?:最[上前][面边头]?的?)(?:那一?|这|一)?[{_MEASURE}])"
-    rf"|(?P<above>上[面边头]的?[那这]一?[{_MEASURE}])"
-    r"|(?<![a-z])(?P<word>first|second|third|last)(?: one)?"
-    r"(?![a-z]| (?:time|name|day|night|week|month|year|four|4)(?![a-z]))"
-)
 _ORDINAL_WORDS = {"first": 1, "second": 2, "third": 3, "last": -1}
-_MENTION = re.compile(
-    rf"(?:刚才|刚刚|上面|前面|之前)[那这说看问发]?[^,.!?。{CUT}]{{0,3}}?[个{_GOODS_MEASURE}样]"
-    rf"|刚[才刚]?(?:提交|申请|生成|弄|办|建|下)?[过好完]?的(?!{_NO_THING})(?:那[个{_GOODS_MEASURE}])?"
-    # a value right before or behind, "尾号5678那单", "那个ORD12345", says which one is meant
-    rf"|(?<![{CUT}块元])[这那](?:[款双种台笔]|件(?!事)|条(?!件)|单(?![位独纯])|部(?![分门])|样(?=东西|商品))"
-    rf"|(?<![{CUT}块元的])(?!\A那个[,.~ ])(?:这|(?<![边间])那)个(?! ?{CUT}|{_NO_THING})"
-    r"|(?<!其)[它牠]"
-)
 
 
 def _digits(text: str) -> str:
@@ -170,11 +53,8 @@ def _digits(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    """The number below 1000 that ``text`` spells: "12", "十二", "二十"."""
-    if text.isdecimal():
-        return int(text)
-    tens, ten, ones = text.rpartition("十")
-    return (DIGITS.get(tens, 1) * 10 if ten else 0) + DIGITS.get(ones, 0)
+    """What the figures of a pattern say: "12", "十二", "二十"."""
+    return int(spelling.number(text) or 0)
 
 
 def _group(match: re.Match[str]) -> str:
@@ -205,7 +85,7 @@ def _number(written: str, most: int) -> tuple[str, int]:
 
 
 def _with_tail(text: str, claim: Claim) -> Claim:
-    behind = _TAIL_BEHIND.match(text, claim.end)
+    behind = _SAID["tail_behind"].match(text, claim.end)
     if not behind:
         return claim
     return Claim(
@@ -222,7 +102,7 @@ def _emails(text: str) -> Iterator[Claim]:
 
 
 def _orders(text: str) -> Iterator[Claim]:
-    for match in _ORDER.finditer(text):
+    for match in _SAID["order"].finditer(text):
         number, length = _number(match["number"], 12)
         end = match.start("number") + length
         if 5 <= len(number) <= 12:
@@ -232,17 +112,17 @@ def _orders(text: str) -> Iterator[Claim]:
 
 
 def _tickets(text: str) -> Iterator[Claim]:
-    for match in _TICKET.finditer(text):
+    for match in _SAID["ticket"].finditer(text):
         number, length = _number(match["number"], 14)
         end = match.start("number") + length
         right = 5 <= len(number) <= 14
         yield Claim(match.start(), end, (Find("ticket_id", match.start(), end, f"RT{number}"),) if right else ())
-    for match in _NAMED_TICKET.finditer(text):
+    for match in _SAID["named_ticket"].finditer(text):
         yield _claim("ticket_id", match, f"RT{match['number']}", "number")
 
 
 def _parcels(text: str) -> Iterator[Claim]:
-    for match in _PARCEL_NUMBER.finditer(text):
+    for match in _SAID["parcel_number"].finditer(text):
         yield Claim(*match.span())
 
 
@@ -277,7 +157,7 @@ def _groups(match: re.Match[str], group: str | int = 0) -> list[tuple[str, int]]
 
 
 def _named_tax_numbers(text: str) -> Iterator[Claim]:
-    for match in _NAMED_TAX.finditer(text):
+    for match in _SAID["named_tax"].finditer(text):
         if found := _tax_number(_groups(match, "runs"), named=True):
             number, end = found
             yield Claim(match.start(), end, (Find("tax_number", match.start("runs"), end, number.upper()),))
@@ -303,14 +183,14 @@ def _tax_numbers(text: str) -> Iterator[Claim]:
 
 
 def _mobiles(text: str) -> Iterator[Claim]:
-    for match in _MOBILE.finditer(text):
+    for match in _SAID["mobile"].finditer(text):
         number = _digits(match[_group(match)])
         whole = () if match["masked"] else (Find("phone", *match.span(), number),)
         yield Claim(*match.span(), (*whole, Find("phone_tail", *match.span(), number[-4:], weak=True)))
 
 
 def _named_orders(text: str) -> Iterator[Claim]:
-    for match in _NAMED_ORDER.finditer(text):
+    for match in _SAID["named_order"].finditer(text):
         number = _digits(match[_group(match)])
         if len(number) <= 12:
             yield _with_tail(text, _claim("order_id", match, f"ORD{number}", _group(match)))
@@ -319,24 +199,24 @@ def _named_orders(text: str) -> Iterator[Claim]:
 
 
 def _named_tails(text: str) -> Iterator[Claim]:
-    for match in _NAMED_TAIL.finditer(text):
+    for match in _SAID["named_tail"].finditer(text):
         tail = _digits(match[_group(match)])
         yield _claim("phone_tail", match, tail * 4 if match["same"] else tail, _group(match))  # "尾号四个8"
 
 
 def _sizes(text: str) -> Iterator[Claim]:
-    for match in _SIZE.finditer(text):
+    for match in _SAID["size"].finditer(text):
         size = match["number"] or match["named"] or match["letters"] or match["letter"]
         if size:
             yield _claim("size", match, size.upper() + (".5" if match["half"] else ""))
         elif spoken := match["spoken"]:
-            yield _claim("size", match, str(_count(spoken)) if "十" in spoken else _digits(spoken))
+            yield _claim("size", match, str(_count(spoken)))
         else:
             yield _claim("size", match, "larger" if match.lastgroup in _LARGER else "smaller")
 
 
 def _pointers(text: str) -> Iterator[Claim]:
-    for match in _ORDINAL.finditer(text):
+    for match in _SAID["ordinal"].finditer(text):
         if match["number"]:
             place = _count(match["number"]) * (-1 if match["back"] else 1)
         else:
@@ -346,12 +226,12 @@ def _pointers(text: str) -> Iterator[Claim]:
             claim = Claim(*match.span(), (*claim.finds, Find("mention", *match.span(), "last")))
         if place:
             yield claim
-    for match in _MENTION.finditer(text):
+    for match in _SAID["mention"].finditer(text):
         yield _claim("mention", match, "last")
 
 
 def _quantities(text: str) -> Iterator[Claim]:
-    for match in _QUANTITY.finditer(text):
+    for match in _SAID["quantity"].finditer(text):
         if (count := _count(match["number"])) > 0:
             yield _claim("quantity", match, count)
 
@@ -365,7 +245,7 @@ _READERS: tuple[Callable[[str], Iterator[Claim]], ...] = (
 def _bare(text: str, found: set[str]) -> list[Find]:
     """Finds in a message that, but for what was ``found``, holds only numbers: one order number, one phone tail."""
     finds = []
-    for match in _NUMBER.finditer(text):
+    for match in _SAID["number"].finditer(text):
         number = _digits(match.group())
         if len(number) == 4:
             finds.append(Find("phone_tail", *match.span(), number))
@@ -379,9 +259,9 @@ def _bare(text: str, found: set[str]) -> list[Find]:
 
 def _amid_words(text: str) -> Iterator[Find]:
     """Four digits that could be a phone's tail where one has just been asked for."""
-    for match in _FOUR_DIGITS.finditer(text):
+    for match in _SAID["four_digits"].finditer(text):
         before = text[max(0, match.start() - 10) : match.start()]
-        if not _BEFORE_AMOUNTS.search(before) and not _SEASON.match(text, match.start()):
+        if not _SAID["before_amounts"].search(before) and not _SAID["season"].match(text, match.start()):
             yield Find("four_digits", *match.span(), _digits(match.group()))
 
 
@@ -395,7 +275,7 @@ def read(text: str) -> list[Find]:
                 rest = rest[:start] + CUT * (end - start) + rest[end:]
                 finds.extend(found)
     words = rest.replace(CUT, " ")
-    if _POLITE.fullmatch(_NUMBER.sub("", words)):
+    if _SAID["polite"].fullmatch(_SAID["number"].sub("", words)):
         finds.extend(_bare(words, {find.entity for find in finds}))
     else:
         finds.extend(_amid_words(rest))

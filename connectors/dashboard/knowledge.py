@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 
 from connectors.dashboard.operators import Operators, Refused
 from knowledge_graph import Answer, Graph, around, content, feedback, find, gaps, products
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from settings import SHANGHAI
 
 FOUND = 100
 """Nodes of one search; without words all topics and categories of a shop."""

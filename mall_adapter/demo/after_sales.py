@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
-from mall_adapter.database import SHOP_TIME
 from mall_adapter.demo.history import Line, Sale
 from mall_adapter.mall import Decision, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
 from mall_adapter.tickets import since_delivery, state_machine
+from settings import SHANGHAI
 
 _PAID_BACK = {TicketKind.EXCHANGE: TicketStatus.EXCHANGED}
 _SHARE, _RECENT_SHARE = 0.03, 0.2
@@ -128,7 +128,7 @@ def open_case(
     if not decision.allowed:
         return None
     steps = [step for step in _steps(rng, kind, decision, asked_at) if step.time < now]
-    due_on = working_day_after(asked_at.astimezone(SHOP_TIME).date(), decision.handling_days)
+    due_on = working_day_after(asked_at.astimezone(SHANGHAI).date(), decision.handling_days)
     return Case(case_id, sale, lines, kind, reason, note, decision, due_on, steps)
 
 

@@ -7,10 +7,10 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from random import Random
 
-from mall_adapter.database import SHOP_TIME
 from mall_adapter.demo.goods import Article
 from mall_adapter.demo.people import Person, Region
 from mall_adapter.policy import Trade
+from settings import SHANGHAI
 
 
 class Fate(StrEnum):
@@ -72,8 +72,8 @@ def plan(rng: Random, origin: Region, to: Person, shipped_at: datetime, fate: Fa
         origin,
         to,
         shipped_at,
-        promised_by=datetime.combine(promised, time(23, 59, 59), SHOP_TIME),
-        arrives_at=datetime.combine(arrives, time(rng.randint(9, 20), rng.randrange(60), rng.randrange(60)), SHOP_TIME),
+        promised_by=datetime.combine(promised, time(23, 59, 59), SHANGHAI),
+        arrives_at=datetime.combine(arrives, time(rng.randint(9, 20), rng.randrange(60), rng.randrange(60)), SHANGHAI),
         fate=fate,
     )
 

@@ -9,7 +9,7 @@ from random import Random
 
 import yaml
 
-from mall_adapter.database import SHOP_TIME
+from settings import SHANGHAI
 
 _HERE = Path(__file__).parent
 
@@ -65,7 +65,7 @@ def invent_people(rng: Random, regions: dict[str, Region], today: date, days: in
     homes = everywhere + rng.choices(everywhere, [region.population for region in everywhere], k=count - len(regions))
     rng.shuffle(homes)
     phones = rng.sample(range(10_000_000, 100_000_000), count)
-    opening = datetime.combine(today - timedelta(days=days), time(9), SHOP_TIME)
+    opening = datetime.combine(today - timedelta(days=days), time(9), SHANGHAI)
     registered = sorted(
         opening + timedelta(days=rng.uniform(-500, 0) if rng.random() < 0.4 else rng.uniform(0, days - 2))
         for _ in homes

@@ -9,7 +9,7 @@ from random import Random
 
 import holidays
 
-from mall_adapter.database import SHOP_TIME
+from settings import SHANGHAI
 
 
 class Season(StrEnum):
@@ -68,11 +68,11 @@ def moment(rng: Random, day: date, first_hour: int = 0, last_hour: int = 23) -> 
     """A time of day at which people shop; ``last_hour`` counts."""
     hours = range(first_hour, last_hour + 1)
     hour = rng.choices(hours, _HOURS[first_hour : last_hour + 1])[0]
-    return datetime.combine(day, time(hour, rng.randrange(60), rng.randrange(60)), SHOP_TIME)
+    return datetime.combine(day, time(hour, rng.randrange(60), rng.randrange(60)), SHANGHAI)
 
 
 def midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), SHOP_TIME)
+    return datetime.combine(day, time(), SHANGHAI)
 
 
 def days_before(day: date, count: int) -> list[date]:

@@ -51,7 +51,7 @@ import mall_adapter
 import settings
 from connectors.messages import caller
 from mall_adapter import OrderStatus, SqlMall, models
-from mall_adapter.database import SHOP_TIME, WRITES
+from mall_adapter.database import WRITES
 from mall_adapter.models import (
     Base,
     ChannelAccount,
@@ -67,6 +67,7 @@ from mall_adapter.models import (
     phone_tail_index,
 )
 from privacy.keyring import current_ring
+from settings import SHANGHAI
 
 FOLDER = Path(__file__).parent
 TURN_SECONDS = 60
@@ -167,7 +168,7 @@ async def _number(connection: AsyncConnection, order_id: str) -> str:
     """A free number as the mall makes them: the day on which it was placed, and six digits."""
     placed = (await connection.execute(select(Order.placed_at).where(Order.id == order_id))).scalar_one()
     for _ in range(100):
-        number = f"ORD{placed.astimezone(SHOP_TIME):%y%m%d}{secrets.randbelow(10**6):06}"
+        number = f"ORD{placed.astimezone(SHANGHAI):%y%m%d}{secrets.randbelow(10**6):06}"
         if (await connection.execute(select(Order.id).where(Order.id == number))).first() is None:
             return number
     raise RuntimeError("no free order number found")

@@ -29,15 +29,15 @@ from mall_adapter import (
     migrate,
     models,
 )
-from mall_adapter.database import SHOP_TIME
 from mall_adapter.demo import ORDERS, seed
 from mall_adapter.demo.goods import Article, load_articles
 from mall_adapter.demo.people import load_regions
 from mall_adapter.demo.seasons import Season, days_after, festival
 from mall_adapter.tickets import state_machine
+from settings import SHANGHAI
 
 TODAY = date(2026, 11, 23)
-MIDNIGHT = datetime.combine(TODAY, time(), SHOP_TIME)
+MIDNIGHT = datetime.combine(TODAY, time(), SHANGHAI)
 
 
 def run_seed(file: Path, today: date) -> None:
@@ -204,7 +204,7 @@ def sales_by_day(mall: Session, category: str | None = None) -> Counter[date]:
             .join(models.Product)
             .where(models.Product.category == category)
         )
-    return Counter(placed_at.astimezone(SHOP_TIME).date() for placed_at in mall.scalars(query))
+    return Counter(placed_at.astimezone(SHANGHAI).date() for placed_at in mall.scalars(query))
 
 
 def rate(sales: Counter[date], first: date, last: date) -> float:
@@ -237,7 +237,7 @@ def test_spring_festival_is_quiet_and_evenings_are_busy(mall: Session) -> None:
     assert rate(sales, feast, feast + timedelta(days=5)) < 0.6 * rate(
         sales, feast - timedelta(days=30), feast - timedelta(days=5)
     )
-    hours = Counter(at.astimezone(SHOP_TIME).hour for at in mall.scalars(select(models.Order.placed_at)))
+    hours = Counter(at.astimezone(SHANGHAI).hour for at in mall.scalars(select(models.Order.placed_at)))
     assert hours[20] + hours[21] > 10 * (hours[3] + hours[4])
 
 
@@ -406,7 +406,7 @@ def test_stories_are_as_told(
 ) -> None:
     order = mall.get_one(models.Order, order_id)
     assert order.status == status
-    since = order.delivered_at and (TODAY - order.delivered_at.astimezone(SHOP_TIME).date()).days
+    since = order.delivered_at and (TODAY - order.delivered_at.astimezone(SHANGHAI).date()).days
     assert since == delivered
     assert [f"{line.sku.product.category} {line.spec}" for line in order.lines] == goods
     assert order.recipient_phone[-4:] == ("4321" if order_id == "ORD66666" else "5678")
@@ -447,7 +447,7 @@ def test_on_a_later_day_untouched_stories_move_and_the_rest_stays(copy: Path) ->
     def ages() -> dict[str, int]:
         with read(copy) as session:
             orders = session.scalars(select(models.Order).where(func.length(models.Order.id) < 11))
-            return {order.id: (TODAY - order.placed_at.astimezone(SHOP_TIME).date()).days for order in orders}
+            return {order.id: (TODAY - order.placed_at.astimezone(SHANGHAI).date()).days for order in orders}
 
     def generated() -> list[Any]:
         with read(copy) as session:

@@ -1,4 +1,4 @@
-"""``python -m bot.components.dialogue``: checks flows, acts and the domain against each other, without training."""
+"""``python -m bot.components.dialogue``: checks flows, acts, patterns and the domain, without training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from rasa.shared.core.domain import Domain
 from rasa.shared.exceptions import RasaException
 
+from bot import patterns
 from bot.components.acts import read_acts
 from bot.components.dialogue.policy import trained
 
@@ -18,7 +19,9 @@ def main() -> int:
     try:
         _, flows = trained([str(BOT / "data/flows")], Domain.load(str(BOT / "domain.yml")))
         read_acts(BOT / "data/acts.yml")
-    except RasaException as error:
+        for path in sorted(patterns.FOLDER.glob("*.yml")):
+            patterns.read(path)
+    except (RasaException, ValueError) as error:
         print(error)
         return 1
     tasks = sum(flow.kind == "task" for flow in flows.values())

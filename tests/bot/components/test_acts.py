@@ -22,6 +22,26 @@ FILE = settings.ROOT / "bot" / "data" / "acts.yml"
 ACTS = Acts(read_acts(FILE))
 
 SAID = {  # the acts that a message must have, (!) those that it must not have: messages of that kind
+    # Cantonese, in its own script
+    "yes ": "係 / 係呀 / 係嘅 / 好嘅 / 啱 / 啱呀 / 冇錯 / 系啊 冇错",
+    "no ": "唔係 / 唔要 / 唔使 / 唔好 / 唔啱 / 咪搞 / 唔係呢張",
+    "leave ": "冇嘢喇 / 冇事喇 / 唔使喇 / 得喇 / 冇嘢喇 唔該晒",
+    "wait ": "等陣 / 等陣先 / 等我睇下 / 我搵下先",
+    "lost ": "唔記得咗 / 唔記得單號喇 / 喺邊度睇",
+    "repeat ": "咩話 / 咩意思 / 講多次 / 再講多次得唔得",
+    "stop ": "算數啦 / 唔退喇 / 唔搞喇 / 遲啲先講 / 聽日再講 / 唔好取消",
+    "human ": "搵真人 / 我要搵人傾 / 幫我轉人工 / 搵客服",
+    "urgent ": "快啲啦 / 快D",
+    "question ": """
+        點解咁慢 / 邊個出運費 / 係咪要收錢 / 得唔得 / 可唔可以退 / 有冇貨 / 使唔使錢 / 收到未 / 到咗未 / 仲要等幾耐
+        我個快遞去咗邊 / 點樣退 / 乜嘢情況 / 幾多錢
+    """,
+    "negation ": "仲未發貨 / 冇收過 / 未收到 / 唔啱碼",
+    "correction ": "講錯咗 / 我講錯咗，係5678",
+    "objection ": "我唔係咁講 / 你搞錯咗",
+    "!question ": "我這邊個人信息填好了 / 這邊處理 / 喇叭壞了",
+    "!negation ": "積木有貨 / 大米有貨",
+    "ack ": "沒關係啊",
     "yes": """
         确认 / 确认提交 / 确定 / 好 / 好的 / 好滴 / 好吧 / 好呀 / 好好好 / 嗯 / 嗯嗯 / 嗯呢 / 恩 / 对 / 对的 / 对对对
         是 / 是的 / 是的是的 / 没错 / 没问题 / 可以 / 可以的 / 可以可以 / 行 / 行吧 / 行的 / 中 / 得 / 得啊 / 系
@@ -298,7 +318,9 @@ SLIPS: list[tuple[list[str], Any, str]] = [
     (["acts", "yes", "whole"], ["(好)\\1"], r"yes\.whole: \(\?:…\)"),
     (["pieces", "ack"], ["{consent}"], r"pieces\.ack: no pieces"),
     (["pieces", "Ack"], ["好"], r"pieces\.Ack: small letters"),
-    (["patterns"], {}, "signs, pieces and acts"),
+    (["patterns"], {}, "signs, spoken, pieces and acts"),
+    (["spoken", "对"], ["唔"], "spoken: 唔 once"),
+    (["spoken", "对"], "啱", r"spoken\.对: a list"),
     (["signs"], "", "signs"),
 ]
 
