@@ -329,7 +329,7 @@ async def _say_what_is_open(
     beneath = next((one for one in reversed(Conversation.of(tracker).stack[:-1]) if one["status"] == "open"), None)
     if beneath:
         if not reminded or beneath.get("reminded"):
-            _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"))
+            _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
             return True
     elif reminded and focus.at_hand("complaint"):
         human = wish_button(tracker, domain, "human_handoff")
@@ -491,13 +491,19 @@ class Remind(Action):
 
 
 def _say_lacking(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, frame: Mapping[str, Any], slot: str | None
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    frame: Mapping[str, Any],
+    slot: str | None,
+    response: str = "utter_remind",
 ) -> None:
+    """What the request is for and what it lacks, in one line."""
     wish = _wish(tracker, domain, frame)
     if has_response(domain, f"utter_word_slot_{slot}"):
-        dispatcher.utter_message(response="utter_remind", wish=wish, slot=word(tracker, domain, f"slot_{slot}"))
+        dispatcher.utter_message(response=response, wish=wish, slot=word(tracker, domain, f"slot_{slot}"))
     else:
-        dispatcher.utter_message(response="utter_remind_any", wish=wish)
+        dispatcher.utter_message(response=f"{response}_any", wish=wish)
 
 
 class AskChange(Action):

@@ -238,7 +238,7 @@ def test_nobody_is_told_that_a_person_comes_at_once(name: str) -> None:
 async def test_whoever_waits_for_something_open_hears_of_it(shop: SqlMall, action: Any) -> None:
     below = frame("after_sales", "request_return", asked="reason", reminded=1)
     told = await answer(action, "在吗", "greet", sender="api:open", stack=[below, frame("greet")])
-    assert told.responses == ["utter_remind"]
+    assert told.responses == ["utter_open"]
     assert "原因" in told.text
 
 
