@@ -16,7 +16,18 @@ from mall_adapter.catalogue import Listing, read_catalogue
 from mall_adapter.database import WRITES, create_engine, migrate
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
-from mall_adapter.handoff import DeskEvent, Dispatch, Handoff, HandoffReason, HandoffStatus, Line, Misunderstood, Update
+from mall_adapter.handoff import (
+    Complaint,
+    ComplaintKind,
+    DeskEvent,
+    Dispatch,
+    Handoff,
+    HandoffReason,
+    HandoffStatus,
+    Line,
+    Misunderstood,
+    Update,
+)
 from mall_adapter.invoices import is_tax_number
 from mall_adapter.mall import (
     BindingLocked,
@@ -66,6 +77,8 @@ from privacy import verify_keyring
 
 __all__ = [
     "BindingLocked",
+    "Complaint",
+    "ComplaintKind",
     "Coupon",
     "Customer",
     "Decision",

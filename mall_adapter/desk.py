@@ -17,9 +17,11 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from mall_adapter import models, transcripts
+from mall_adapter import complaints, models, transcripts
 from mall_adapter.database import WRITES, insert
 from mall_adapter.handoff import (
+    Complaint,
+    ComplaintKind,
     DeskEvent,
     Dispatch,
     Excerpt,
@@ -233,6 +235,35 @@ class Desk:
         done = update(row).where(row.sender_index == who, row.position == dispatch.position, row.messages.is_(None))
         async with self._writing.begin() as session:
             await session.execute(done.values(messages=json.dumps(list(messages), ensure_ascii=False)))
+
+    # ---- complaints ----
+
+    async def note_complaint(
+        self,
+        sender: str,
+        kind: ComplaintKind,
+        words: str,
+        message_id: str,
+        *,
+        order_id: str | None = None,
+        enquiry: bool = False,
+    ) -> None:
+        """Notes what the sender complains of, a message once; ``enquiry``: they want the courier to be asked."""
+        conversation = conversation_of(current_ring(), sender)
+        index = _index(f"{sender} {message_id}", "complaint.message")
+        async with self._writing.begin() as session:
+            now = self._clock()
+            await complaints.note(session, conversation, kind, words, index, now, order_id=order_id, enquiry=enquiry)
+
+    async def complaints(self, limit: int = 50) -> Sequence[Complaint]:
+        """Those that nobody has dealt with, the newest first."""
+        async with self._reading() as session:
+            return await complaints.newest(session, limit)
+
+    async def settle_complaint(self, complaint_id: int) -> None:
+        """An operator has dealt with it. Raises NotFound."""
+        async with self._writing.begin() as session:
+            await complaints.settle(session, complaint_id, self._clock())
 
     # ---- the trainers' queue ----
 

@@ -17,6 +17,20 @@ class HandoffReason(StrEnum):
     COMPLAINT = "complaint"  # after a complaint
 
 
+class ComplaintKind(StrEnum):
+    """What somebody is upset about; ``bot/data/lookups/complaint.yml`` has their words for it."""
+
+    HARMED = "harmed"  # goods that hurt somebody
+    FAKE = "fake"  # goods that look counterfeit, used or refurbished
+    COURIER = "courier"  # who brought it was rude, wanted money, threw it
+    NOT_RECEIVED = "not_received"  # signed for, but not there
+    UNANSWERED = "unanswered"  # nobody replies, nobody picks up the phone
+    PROMISE = "promise"  # promised and not kept
+    COMPENSATION = "compensation"  # damages are asked for
+    THREAT = "threat"  # an authority, a court, the press
+    OTHER = "other"  # anger without more
+
+
 class HandoffStatus(StrEnum):
     WAITING = "waiting"
     CLAIMED = "claimed"  # an operator talks, the bot is silent
@@ -87,6 +101,17 @@ class Misunderstood:
     settled_at: datetime | None
     intent: str | None  # what the trainer found it to mean; None also for a message that teaches nothing
     conversation: str | None  # its keyed hash; None for a message from before it was kept
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    id: int
+    conversation: str  # its keyed hash
+    kind: ComplaintKind
+    words: str  # the customer's own, a message a line
+    order_id: str | None
+    enquiry: bool  # the courier is to be asked
+    noted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from mall_adapter.handoff import DeskEvent, HandoffReason, HandoffStatus
+from mall_adapter.handoff import ComplaintKind, DeskEvent, HandoffReason, HandoffStatus
 from mall_adapter.mall import FreightPayer, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
 from privacy import EncryptedText, blind_index
@@ -440,6 +440,38 @@ class Misunderstood(Base):
     noted_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     intent: Mapped[str | None] = mapped_column(EncryptedText("misunderstood.intent"))
+
+
+class Complaint(Base):
+    """What somebody complains of. The database allows one open complaint of a kind in a conversation."""
+
+    __tablename__ = "complaint"
+    __table_args__ = (
+        Index(
+            "uq_complaint_open",
+            "conversation",
+            "kind",
+            unique=True,
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+        Index(
+            "ix_complaint_open",
+            "id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[ComplaintKind]
+    words: Mapped[str] = mapped_column(EncryptedText("complaint.words"))
+    message_index: Mapped[str] = mapped_column(String(64))  # keyed hash of the last message that was noted
+    order_id: Mapped[str | None]
+    enquiry: Mapped[bool]  # the courier is to be asked
+    noted_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
 
 
 class ConversationView(Base):

@@ -36,4 +36,5 @@ def slots_of(flow: str) -> frozenset[str]:
 
 def intents_of(flow: str) -> frozenset[str]:
     """The intents that begin the flow."""
-    return frozenset(trigger["intent"] for trigger in (flow_files().get(flow) or {}).get("nlu_trigger") or ())
+    triggers = (flow_files().get(flow) or {}).get("nlu_trigger") or ()
+    return frozenset(trigger["intent"] for trigger in triggers if "intent" in trigger)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
@@ -18,11 +18,14 @@ from bot.actions.malls import get_desk
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, word
 from bot.spelling import number, plain
-from mall_adapter import HandoffReason, HandoffStatus, InvalidTransition
+from mall_adapter import Handoff, HandoffReason, HandoffStatus, InvalidTransition
 from settings import SHANGHAI
 
 WAITING = {"desk": "waiting"}
 """Tells whoever shows the message that more may come by itself: ``GET /api/chat/updates``."""
+
+TOLD_AGAIN = 5
+"""Turns after which somebody who waits is told their place again though nothing has changed."""
 
 GUESSES = 5
 """Intents that the trainers are shown with a message that was not understood."""
@@ -72,8 +75,46 @@ async def waits_for_person(sender: str) -> bool:
     return await (await get_desk()).live(sender) is not None
 
 
+async def say_waiting(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus) -> bool:
+    """What is said to a message that only the person can answer: where the customer stands in the queue, or, where they
+    know that already, no more than that it is noted. False when nobody is waited for."""
+    if (handoff := await (await get_desk()).live(tracker.sender_id)) is None:
+        return False
+    before = focus.value.get("waiting") or {}
+    place = await _place(handoff)
+    lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) < TOLD_AGAIN
+    if lately and before.get("id") == place:
+        dispatcher.utter_message(response="utter_waiting_noted", json_message=WAITING)
+    else:
+        await _say_place(dispatcher, tracker, domain, handoff, again=True)
+        focus.on("waiting", place)
+    return True
+
+
+async def _place(handoff: Handoff) -> str:
+    """Names what there is to tell of the queue: it is told again when it changes."""
+    desk = await get_desk()
+    return "closed" if desk.opens_at() else f"{handoff.status} {await desk.position(handoff)}"
+
+
+async def _say_place(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, handoff: Handoff, *, again: bool
+) -> None:
+    desk = await get_desk()
+    if handoff.status is HandoffStatus.CLAIMED:
+        dispatcher.utter_message(response="utter_handoff_talking", json_message=WAITING)
+    elif back := desk.opens_at():
+        words = said_time(tracker, domain, back)
+        dispatcher.utter_message(response="utter_handoff_closed", json_message=WAITING, back=words)
+    else:
+        ahead = await desk.position(handoff)
+        name = f"utter_handoff_{'still_' if again else ''}{'queue' if ahead else 'next'}"
+        dispatcher.utter_message(response=name, json_message=WAITING, ahead=ahead)
+
+
 async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
-    """Takes the customer out of the queue and says so; false when they were not in it."""
+    """Takes the customer out of the queue and says so; false when they were not in it. The slot ``queued`` is the
+    caller's to clear."""
     try:
         left = await (await get_desk()).withdraw(tracker.sender_id)
     except InvalidTransition:
@@ -95,21 +136,14 @@ class AskForPerson(Action):
         if turn.first("handoff") == "withdraw":
             if not await stop_waiting(dispatcher, tracker):
                 dispatcher.utter_message(response="utter_handoff_none")
-            return []
+            return [SlotSet("queued", None)]
         desk, sender = await get_desk(), tracker.sender_id
         before = await desk.live(sender)
         key = f"handoff {sender} {turn.message_id}"
         handoff = before or await desk.request(sender, why(tracker), key)
-        if handoff.status is HandoffStatus.CLAIMED:
-            dispatcher.utter_message(response="utter_handoff_talking", json_message=WAITING)
-        elif back := desk.opens_at():
-            words = said_time(tracker, domain, back)
-            dispatcher.utter_message(response="utter_handoff_closed", json_message=WAITING, back=words)
-        else:
-            ahead = await desk.position(handoff)
-            name = f"utter_handoff_{'still_' if before else ''}{'queue' if ahead else 'next'}"
-            dispatcher.utter_message(response=name, json_message=WAITING, ahead=ahead)
-        return []
+        await _say_place(dispatcher, tracker, domain, handoff, again=before is not None)
+        focus = Focus(tracker).on("waiting", await _place(handoff))
+        return [SlotSet("queued", True), *focus.events()]
 
 
 def said_time(tracker: Tracker, domain: Domain, back: datetime) -> str:

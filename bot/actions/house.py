@@ -13,10 +13,11 @@ from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, Sessi
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import note_gap
+from bot.actions.complaints import tell_order_of_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, intents_of, is_task, slots_of
 from bot.actions.focus import Focus, pointed_at
-from bot.actions.handoff import note_misunderstood, stop_waiting, waits_for_person
+from bot.actions.handoff import note_misunderstood, say_waiting, stop_waiting
 from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, order_title, orders_to_choose, own_order_meant
@@ -108,11 +109,12 @@ class NotUnderstood(Action):
     async def _ask_otherwise(
         dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, lost: int
     ) -> None:
-        if await waits_for_person(tracker.sender_id):
-            dispatcher.utter_message(response="utter_unknown_waiting")
+        if await say_waiting(dispatcher, tracker, domain, focus):
             return
         if lost >= LOST:
-            await _offer_person(dispatcher, tracker, domain)
+            dispatcher.utter_message(
+                response="utter_offer_human", buttons=[wish_button(tracker, domain, "human_handoff")]
+            )
             return
         likeliest = max(turn.ranking, key=lambda name: turn.ranking[name], default="")
         if turn.asks and (open_task(tracker) or likeliest in _QUESTIONS):
@@ -132,14 +134,6 @@ class NotUnderstood(Action):
             general = ("request_return", "order_status", "human_handoff")
             response = "utter_not_understood_again" if lost > 1 else "utter_default"
             dispatcher.utter_message(response=response, buttons=way_buttons(tracker, domain, general))
-
-
-async def _offer_person(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> None:
-    if await waits_for_person(tracker.sender_id):
-        dispatcher.utter_message(response="utter_unknown_waiting")
-    else:
-        human = wish_button(tracker, domain, "human_handoff")
-        dispatcher.utter_message(response="utter_offer_human", buttons=[human])
 
 
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
@@ -283,6 +277,8 @@ async def _say_order(
         until = minute(tracker, error.until)
         dispatcher.utter_message(response="utter_inform_order_locked", order_id=order_id, until=until)
     else:
+        if await tell_order_of_complaint(dispatcher, tracker, domain, focus, order):
+            return
         if reason:
             say_problem(dispatcher, tracker, domain, reason, order)
         else:
@@ -299,6 +295,51 @@ def _say_state(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domai
 # --- talk ------------------------------------------------------------------------------------------------------------
 
 
+class Greet(Action):
+    """Also "人呢", "怎么不说话": whoever waits for something hears of it, instead of that somebody is there."""
+
+    def name(self) -> str:
+        return "action_greet"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        focus = Focus(tracker)
+        if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
+            dispatcher.utter_message(response="utter_greet")
+        return focus.events()
+
+
+class Acknowledge(Action):
+    """The customer has heard; what is open is named, and nothing is asked."""
+
+    def name(self) -> str:
+        return "action_acknowledge"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        focus = Focus(tracker)
+        if not await _say_what_is_open(dispatcher, tracker, domain, focus):
+            dispatcher.utter_message(response="utter_acknowledge")
+        return focus.events()
+
+
+async def _say_what_is_open(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, *, reminded: bool = False
+) -> bool:
+    """In half a sentence: the person that is waited for, the request that lacks something, the complaint that is noted.
+    ``reminded``: the request only where the flows do not remind of it by themselves."""
+    if await say_waiting(dispatcher, tracker, domain, focus):
+        return True
+    beneath = next((one for one in reversed(Conversation.of(tracker).stack[:-1]) if one["status"] == "open"), None)
+    if beneath:
+        if not reminded or beneath.get("reminded"):
+            _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
+            return True
+    elif reminded and focus.at_hand("complaint"):
+        human = wish_button(tracker, domain, "human_handoff")
+        dispatcher.utter_message(response="utter_here_complaint", buttons=[human])
+        return True
+    return False
+
+
 class Chitchat(Action):
     """Talk for its own sake; where it asks something that the shop knows, that is said."""
 
@@ -308,7 +349,8 @@ class Chitchat(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         if not turn.asks:
-            dispatcher.utter_message(response="utter_chitchat")
+            if not await say_waiting(dispatcher, tracker, domain, focus):
+                dispatcher.utter_message(response="utter_chitchat")
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             dispatcher.utter_message(response="utter_chitchat_asked")
         return focus.events()
@@ -446,16 +488,30 @@ class Remind(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         frame = Conversation.of(tracker).top
-        slot, wish = tracker.get_slot("missing") or frame.get("asked"), _wish(tracker, domain, frame)
-        if has_response(domain, f"utter_word_slot_{slot}"):
-            lacks = word(tracker, domain, f"slot_{slot}")
-            told = frame.get("aside") == Conversation.of(tracker).turn
-            orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
-            response = "utter_remind_noted" if told else "utter_remind"
-            dispatcher.utter_message(response=response, wish=wish, slot=lacks, buttons=order_buttons(orders, "inform"))
-        else:
-            dispatcher.utter_message(response="utter_remind_any", wish=wish)
+        slot = tracker.get_slot("missing") or frame.get("asked")
+        told = frame.get("aside") == Conversation.of(tracker).turn
+        orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
+        response = "utter_remind_noted" if told else "utter_remind"
+        _say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))
         return []
+
+
+def _say_lacking(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    frame: Mapping[str, Any],
+    slot: str | None,
+    response: str = "utter_remind",
+    buttons: Sequence[Button] = (),
+) -> None:
+    """What the request is for and what it lacks, in one line."""
+    wish = _wish(tracker, domain, frame)
+    if has_response(domain, f"utter_word_slot_{slot}"):
+        lacks = word(tracker, domain, f"slot_{slot}")
+        dispatcher.utter_message(response=response, wish=wish, slot=lacks, buttons=list(buttons))
+    else:
+        dispatcher.utter_message(response=f"{response.removesuffix('_noted')}_any", wish=wish)
 
 
 class AskChange(Action):
@@ -504,7 +560,7 @@ class NothingToCancel(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         focus = Focus(tracker)
         if await stop_waiting(dispatcher, tracker):
-            return []
+            return [SlotSet("queued", None)]
         if ticket := await _standing(tracker):
             _say_standing(dispatcher, tracker, domain, "utter_ticket_stands", ticket)
             return focus.on("ticket", ticket.id).events()
@@ -562,7 +618,7 @@ class SessionStart(Action):
         return "action_session_start"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        kept: dict[str, Any] = {"language": tracker.get_slot("language"), "focus": tracker.get_slot("focus")}
+        kept: dict[str, Any] = {name: tracker.get_slot(name) for name in ("language", "focus", "queued")}
         if state := tracker.get_slot("dialogue"):
             kept |= _left(tracker, state)
         events: list[EventType] = [SessionStarted()]

@@ -20,7 +20,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
-from bot.actions.handoff import waits_for_person
+from bot.actions.handoff import say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem
 from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
 from bot.actions.product_reference import (
@@ -283,14 +283,13 @@ async def say_unknown(
     third time what is known nearby is named."""
     if asked:
         await note_gap(asked)
-    waits = await waits_for_person(tracker.sender_id)
+    if await say_waiting(dispatcher, tracker, domain, focus):
+        return
     times = int(focus.at_hand("unknown") or 0) % 3 + 1
     focus.on("unknown", str(times))
     human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
     near = [one.answer for one in found if one.score >= NEARBY]
-    if waits:
-        dispatcher.utter_message(response="utter_unknown_waiting")
-    elif times == 3 and near:
+    if times == 3 and near:
         dispatcher.utter_message(response="utter_unknown_nearby", buttons=[*map(button, near), human])
         focus.on_list([_choice(answer) for answer in near])
     elif times > 1:

@@ -11,7 +11,8 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.orders import AboutOrders, on_their_way, say_order
+from bot.actions.order_choice import CHOICES
+from bot.actions.orders import AboutOrders, most_pressing, on_their_way, say_order
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain
@@ -26,10 +27,32 @@ class WorryDelivery(AboutOrders):
     def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
         return on_their_way(orders, now)
 
+    def _tell(
+        self,
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: Domain,
+        orders: Sequence[Order],
+        now: datetime,
+    ) -> list[EventType]:
+        """The one that presses most in full: who worries wants facts, no list. The others are a tap away."""
+        order = most_pressing(orders, now)
+        events = self._tell_one(dispatcher, tracker, domain, order)
+        if others := [one for one in orders if one.id != order.id][: CHOICES - 1]:
+            buttons = [{"title": one.lines[0].product_name, "payload": self._payload(one)} for one in others]
+            dispatcher.utter_message(response="utter_worry_others", count=len(others), buttons=buttons)
+        return events
+
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         if turn.topic in (None, "delivery") or not _NAMES_AN_ORDER.isdisjoint(turn.entities):
-            return await super().run(dispatcher, tracker, domain)
+            events = await super().run(dispatcher, tracker, domain)
+            if not dispatcher.messages and not focus.at_hand(
+                "worried"
+            ):  # the order is to be asked for: kind words first
+                dispatcher.utter_message(response="utter_worry_heard")
+                events += focus.on("worried", "yes").events()
+            return events
         # "我担心买贵了，能补差价吗": no parcel calms that, and no order number is asked for
         dispatcher.utter_message(response="utter_worry_other")
         if turn.asks and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:

@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 45.0
 """Longest turn; shorter than the 60 s after which Rasa gives a conversation's lock to the next message."""
 
+CALLS_A_PERSON = "/human_handoff"
+
 WORRIES = frozenset({"worry_delivery", "complain"})
 
 _ID = re.compile(r"[!-~]{1,200}")
@@ -163,7 +165,7 @@ async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
     if not answer.said and not tracker.is_paused():
         raise TurnAbandoned("the bot had nothing to say")
     await processor.save_tracker(tracker)
-    return {"messages": public(answer.said), "understood": _understood(message.parse_data)}
+    return {"messages": public(answer.said, _waits(tracker)), "understood": _understood(message.parse_data)}
 
 
 async def _understand(
@@ -242,21 +244,27 @@ def _recorded(tracker: DialogueStateTracker, message_id: str) -> dict[str, Any] 
             said.insert(0, event.message())
         elif isinstance(event, UserUttered):
             if event.message_id == message_id:
-                return {"messages": public(said), "understood": _understood(event.parse_data)}
+                return {"messages": public(said, _waits(tracker)), "understood": _understood(event.parse_data)}
             said.clear()
     return None
 
 
-def public(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _waits(tracker: DialogueStateTracker) -> bool:
+    """Whether the customer has asked for a person, who has not come yet."""
+    return "queued" in tracker.slots and bool(tracker.get_slot("queued"))
+
+
+def public(messages: Iterable[dict[str, Any]], waits: bool = False) -> list[dict[str, Any]]:
     """What the gateway may know of the bot's messages: without Rasa's own fields, empty ones left out.
 
-    Of two equal buttons of one answer the first is shown.
+    Of two equal buttons of one answer the first is shown; none that calls a person to somebody who ``waits`` for one.
     """
     public = []
     titles: set[str] = set()
     for message in messages:
         shown = {name: message[name] for name in ("text", "image", "custom") if message.get(name)}
-        buttons = {button["title"]: button for button in reversed(message.get("buttons") or [])}
+        offered = [one for one in message.get("buttons") or [] if not (waits and one.get("payload") == CALLS_A_PERSON)]
+        buttons = {button["title"]: button for button in reversed(offered)}
         fresh = [button for title, button in reversed(buttons.items()) if title not in titles]
         titles.update(buttons)
         fresh = list({button.get("payload") or button["title"]: button for button in reversed(fresh)}.values())[::-1]

@@ -21,7 +21,7 @@ from rasa.core.agent import Agent
 from rasa.core.channels.channel import InputChannel, UserMessage
 from rasa.core.processor import MessageProcessor
 from rasa.shared.core.constants import ACTION_LISTEN_NAME
-from rasa.shared.core.events import ActionExecuted, BotUttered, ConversationPaused, ConversationResumed
+from rasa.shared.core.events import ActionExecuted, BotUttered, ConversationPaused, ConversationResumed, SlotSet
 from sanic import Blueprint, response
 from sanic.exceptions import InvalidUsage
 from sanic.request import Request
@@ -96,6 +96,8 @@ async def record(processor: MessageProcessor, happened: DeskEvent) -> list[dict[
         utterance.metadata.update(by="desk", desk_id=message_id)
     if happened.event == "pause":
         tracker.update(ConversationPaused())
+        if "queued" in tracker.slots:
+            tracker.update(SlotSet("queued", None))
     tracker.update(utterance)
     if happened.event == "resume":
         tracker.update(ConversationResumed())

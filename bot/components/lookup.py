@@ -1,12 +1,14 @@
 """Entities from word lists that trainers keep: ``bot/data/lookups/<entity>.yml``, each value with ways of writing it.
 
-Reasons and the state of goods come in a few hundred short phrases; a list is quicker to correct than a model.
+Reasons and the state of goods come in a few hundred short phrases; a list is quicker to correct than a model. A phrase
+may have a gap: ``快递…骂人`` stands for both parts in this order, a few characters apart, in one sentence.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +36,27 @@ def read_lookups(folder: Path) -> Phrases:
         phrases: dict[str, str] = {}
         for value, spellings in read_yaml_file(path).items():
             for spelling in spellings:
-                phrase = normalize(str(spelling)).text
+                phrase = GAP.join(normalize(part).text.strip() for part in str(spelling).split(GAP))
                 if phrases.setdefault(phrase, str(value)) != str(value):
                     raise InvalidConfigException(f"{path}: {spelling!r} stands under two values")
         lookups[path.stem] = phrases
     return lookups
 
 
+GAP = "…"
+_WITHIN_GAP = "[^.。;!?]{0,12}?"
+
+
 def _pattern(phrase: str) -> str:
-    """Latin words stand alone ("other" is not in "another"), Chinese ones anywhere."""
-    return rf"(?<![a-z]){re.escape(phrase)}(?![a-z])" if phrase.isascii() else re.escape(phrase)
+    """Latin words and numbers stand alone ("other" is not in "another"), Chinese ones anywhere."""
+    parts = (
+        rf"(?<![a-z0-9]){re.escape(one)}(?![a-z0-9])" if one.isascii() else re.escape(one) for one in phrase.split(GAP)
+    )
+    return _WITHIN_GAP.join(parts)
+
+
+def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_pattern, sorted(phrases, key=len, reverse=True))))
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
@@ -57,9 +70,8 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     def _use(self, lookups: Phrases) -> None:
         self._lookups = lookups
         self._patterns = {
-            entity: re.compile("|".join(map(_pattern, sorted(phrases, key=len, reverse=True))))
+            entity: {value: _any_of(one for one, of in phrases.items() if of == value) for value in phrases.values()}
             for entity, phrases in lookups.items()
-            if phrases
         }
 
     @staticmethod
@@ -105,11 +117,11 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
         for message in messages:
             normalized = normalize(message.get(TEXT))
             found = []
-            for entity, pattern in self._patterns.items():
-                longest = max(pattern.finditer(normalized.text), key=lambda match: len(match.group()), default=None)
-                if longest:
+            for entity, patterns in self._patterns.items():
+                finds = [(m, value) for value, pattern in patterns.items() for m in pattern.finditer(normalized.text)]
+                if finds:
+                    longest, value = max(finds, key=lambda find: len(find[0].group()))
                     start, end = normalized.span(*longest.span())
-                    value = self._lookups[entity][longest.group()]
                     found.append({"entity": entity, "start": start, "end": end, "value": value})
             message.set(ENTITIES, message.get(ENTITIES, []) + self.add_extractor_name(found), add_to_output=True)
         return messages

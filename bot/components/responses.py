@@ -1,4 +1,5 @@
-"""Says things as ``domain.yml`` has them: never the same sentence twice while there is another variant."""
+"""Says things as ``domain.yml`` has them: never the same sentence twice while there is another variant, and no offer of
+a person to somebody who waits for one (slot ``queued``)."""
 
 from __future__ import annotations
 
@@ -25,7 +26,13 @@ class VariedResponses(TemplatedNaturalLanguageGenerator):
     ) -> dict[str, Any] | None:
         variants = self._variants(utter_action, tracker.current_slot_values(), output_channel, kwargs)
         said = {event.text: at for at, event in enumerate(tracker.events) if isinstance(event, BotUttered)}
-        return min(variants, key=lambda variant: said.get(variant.get("text"), -1), default=None)
+        waits = bool(tracker.get_slot("queued")) if "queued" in tracker.slots else False
+
+        def rank(variant: dict[str, Any]) -> tuple[bool, int]:
+            offers = (variant.get("metadata") or {}).get("offers")
+            return waits and offers == "human_handoff", said.get(variant.get("text"), -1)
+
+        return min(variants, key=rank, default=None)
 
     def _variants(self, name: str, slots: dict[str, Any], channel: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         if name not in self.responses:

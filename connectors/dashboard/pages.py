@@ -157,6 +157,20 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
         except NotFound:
             raise Refused(404, "not_found", "没有这条消息。") from None
 
+    @router.get("/api/complaints")
+    async def complaints(request: Request, response: Response) -> dict[str, Any]:
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        return {"complaints": [asdict(each) for each in await desk.complaints(limit=100)]}
+
+    @router.post("/api/complaints/{complaint_id}/settle", status_code=204)
+    async def settle_complaint(complaint_id: int, request: Request) -> None:
+        operators.writer(request)
+        try:
+            await desk.settle_complaint(complaint_id)
+        except NotFound:
+            raise Refused(404, "not_found", "没有这条投诉。") from None
+
     router.include_router(conversations.router(operators, desk), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router

@@ -13,7 +13,7 @@ import pytest
 
 from connectors.dashboard.operators import COOKIE
 from connectors.messages import caller
-from mall_adapter import Desk, Handoff, HandoffReason, create_engine
+from mall_adapter import ComplaintKind, Desk, Handoff, HandoffReason, create_engine
 from privacy.keyring import KeyRing
 from settings import desk_hours
 from tests.connectors.conftest import Gateway
@@ -200,3 +200,28 @@ def test_bad_questions_about_updates_are_refused(gateway: Gateway) -> None:
         response = httpx.get(f"{gateway.url}/api/chat/updates?{query}", trust_env=False)
         assert response.status_code == 422
     assert httpx.get(f"{gateway.url}/api/chat/updates", trust_env=False).json()["more"] is False
+
+
+def test_complaints_stand_there_until_they_are_dealt_with(
+    gateway: Gateway, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYRING_FILE", gateway.environment["KEYRING_FILE"])
+    words = f"烫到手了 {uuid4()}"
+
+    async def complain() -> None:
+        engine = create_engine(f"sqlite+aiosqlite:///{gateway.database}")
+        await Desk(engine, desk_hours()).note_complaint("web:hurt", ComplaintKind.HARMED, words, str(uuid4()))
+        await engine.dispose()
+
+    def mine() -> list[dict[str, Any]]:
+        return [
+            each for each in operator.get("/dashboard/api/complaints").json()["complaints"] if words in each["words"]
+        ]
+
+    asyncio.run(complain())
+    (complaint,) = mine()
+    assert (complaint["kind"], complaint["order_id"]) == ("harmed", None)
+    assert operator.post(f"/dashboard/api/complaints/{complaint['id']}/settle").status_code == 403
+    assert operator.post_as_page(f"complaints/{complaint['id']}/settle").status_code == 204
+    assert not mine()
+    assert operator.post_as_page("complaints/99999999/settle").json()["error"]["code"] == "not_found"

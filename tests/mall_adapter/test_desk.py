@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import (
+    ComplaintKind,
     Desk,
     DeskEvent,
     HandoffReason,
@@ -221,6 +222,41 @@ async def test_the_trainers_queue(desk: Desk, clock: Clock) -> None:
         await desk.settle(4711)
 
 
+async def test_complaints_are_kept_by_kind_until_somebody_has_dealt_with_them(desk: Desk, clock: Clock) -> None:
+    harmed, courier = ComplaintKind.HARMED, ComplaintKind.COURIER
+    for _ in range(2):  # the turn was lost and came again
+        await desk.note_complaint("web:ann", harmed, "面霜用了起疹子", "m1")
+    await desk.note_complaint("web:ann", harmed, "脸都肿了", "m2", order_id="ORD10001")
+    await desk.note_complaint("web:ann", courier, "骑手骂人", "m3")
+    await desk.note_complaint("web:ann", courier, "", "m4", enquiry=True)  # a button
+    await desk.note_complaint("web:bob", harmed, "烫到手了", "m1")
+    bob, rude, hurt = await desk.complaints()
+    assert (hurt.kind, hurt.words, hurt.order_id, hurt.enquiry) == (
+        harmed,
+        "面霜用了起疹子\n脸都肿了",
+        "ORD10001",
+        False,
+    )
+    assert (rude.kind, rude.words, rude.order_id, rude.enquiry) == (courier, "骑手骂人", None, True)
+    assert hurt.conversation == rude.conversation != bob.conversation
+
+    await desk.settle_complaint(hurt.id)
+    await desk.settle_complaint(hurt.id)
+    assert await desk.complaints() == [bob, rude]
+    await desk.note_complaint("web:ann", harmed, "又起了", "m5")
+    assert (await desk.complaints())[0].words == "又起了"
+    with pytest.raises(NotFound):
+        await desk.settle_complaint(4711)
+
+
+async def test_of_a_complaint_without_end_the_latest_is_kept(desk: Desk) -> None:
+    for number in range(30):
+        await desk.note_complaint("web:ann", ComplaintKind.OTHER, f"{number}" + "气" * 100, f"m{number}")
+    (complaint,) = await desk.complaints()
+    assert len(complaint.words) == 2000
+    assert complaint.words.endswith("29" + "气" * 100)
+
+
 async def a_busy_day(desk: Desk) -> None:
     wish = await desk.request("web:ann", ASKED, "k1")
     await desk.live("web:ann")
@@ -235,6 +271,8 @@ async def a_busy_day(desk: Desk) -> None:
     await desk.hand_back(wish.id, True)
     await desk.rate("web:ann", 5)
     await desk.note_misunderstood("web:ann", "我叫欧阳", [("request_return", 0.3)], "m1")
+    await desk.note_complaint("web:ann", ComplaintKind.HARMED, "我叫欧阳，起疹子了", "m2", order_id="ORD10001")
+    await desk.settle_complaint((await desk.complaints())[0].id)
     await desk.misunderstood()
     await desk.settle((await desk.misunderstood())[0].id, "request_return")
 
@@ -270,8 +308,6 @@ async def test_no_question_reads_a_whole_table(desk: Desk, engine: AsyncEngine) 
             plan = str((await connection.exec_driver_sql(explain + statement, parameters)).all())
             assert "Seq Scan" not in plan, statement
             # what still waits is few, and its index holds nothing else
-            for index in ("outbox_waiting", "misunderstood_open"):
-                plan = plan.replace(f"SCAN outbox USING INDEX ix_{index}", "").replace(
-                    f"SCAN misunderstood USING INDEX ix_{index}", ""
-                )
+            for index in ("outbox_waiting", "misunderstood_open", "complaint_open"):
+                plan = plan.replace(f"SCAN {index.partition('_')[0]} USING INDEX ix_{index}", "")
             assert "SCAN" not in plan, statement

@@ -408,6 +408,38 @@ class _Reading:
         return [Command("StartFlow", flow.name, told, "another order than that", self.part)]
 
     def _wish(self) -> list[Command]:
+        """What the message names may be heard in place of its intent, or before it ("卖假货的，给我退了")."""
+        named = self.flows.named_by([(one["entity"], one["value"]) for one in self.message.entities])
+        if named is None:
+            angry = self.message.intent == "complain" and self._sure() and self._step_in_own_words()
+            flow = self.flows.of_intent("complain") if angry else None
+            return [*self._told_beside(), *self._hear(flow)] if flow else self._wished()
+        flow, wished = named[0], self.flows.of_intent(self.message.intent)
+        asks = "question" in self.acts
+        if (
+            wished in (None, flow)
+            or self.message.confidence < CLEAR
+            or any(self.message.intent in one.instead_of for one in named[1])
+            or (not asks and any(self.message.intent in one.unless_asked for one in named[1]))
+        ):
+            return [*self._told_beside(), *self._hear(flow)]
+        found = self._wished()
+        return [*found, *self._hear(flow)] if found and wished and wished.kind == "task" else found
+
+    def _hear(self, flow: Flow) -> list[Command]:
+        told = {"intent": next(iter(flow.triggers))}
+        return [Command("StartFlow", flow.name, told, "what the message names, or its anger", self.part)]
+
+    def _told_beside(self) -> list[Command]:
+        """What a message says to the open task though it is about something else first: values, or a reason."""
+        if self.flow is None or self.flow.kind != "task" or self.asked == CONFIRMED:
+            return []
+        step = self._step_in_own_words()
+        if (found := self._values(asked_only=False)) or step is None or step.in_own_words != "free":
+            return found
+        return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
+
+    def _wished(self) -> list[Command]:
         """An intent that begins a flow: the open one again, or another."""
         message, flow = self.message, self.flows.of_intent(self.message.intent)
         if flow is None or message.intent in _ANSWERS or flow.pattern:
@@ -420,12 +452,12 @@ class _Reading:
             return []
         if answers and (message.confidence < SURE or message.rest < A_WISH or flow.kind == "talk"):
             return []
-        talk_beside = flow.kind == "talk" and self._step_in_own_words() and message.intent not in _SMALL
+        step = self._step_in_own_words()
+        talk_beside = flow.kind == "talk" and step and step.in_own_words != "choice" and message.intent not in _SMALL
         if talk_beside and "question" not in self.acts and message.confidence < SURE:
             return []
         if self._in_own_words_beside() or (answers and "urgent" in self.acts and "question" not in self.acts):
             return []
-        step = self._step_in_own_words()
         if step and step.in_own_words == "checked" and message.intent in ("out_of_scope", "inform"):
             return []
         return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]

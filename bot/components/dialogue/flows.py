@@ -19,6 +19,14 @@
           - write: action_change_address    # only after a clear yes to the summary that is on the screen
             summary: action_ask_confirm_address
 
+An intent begins one flow. A value that a message names may begin one in place of some intents::
+
+        nlu_trigger:
+          - intent: complain
+          - { entity: complaint, value: fake, instead_of: [report_problem], unless_asked: [ask_policy] }
+
+Without ``value`` any will do; ``unless_asked``: in place of these only where the message is no question.
+
 A flow with a ``write`` is a task, one that collects or ``needs`` something a question, any other one is talk.
 """
 
@@ -96,11 +104,25 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Named:
+    """What a message names begins a flow, in place of these intents and of none."""
+
+    entity: str
+    value: str | None
+    instead_of: frozenset[str]
+    unless_asked: frozenset[str]
+
+    def fits(self, values: Collection[tuple[str, object]]) -> bool:
+        return any(entity == self.entity and self.value in (None, value) for entity, value in values)
+
+
+@dataclass(frozen=True)
 class Flow:
     name: str
     description: str
     triggers: Mapping[str, Mapping[str, Any]]  # intent → slots that it says
     steps: tuple[Step, ...]
+    named: tuple[Named, ...] = ()
     holds: tuple[str, ...] = ()
     changeable: tuple[str, ...] = ()
     undone_by: str | None = None
@@ -141,6 +163,13 @@ class Flows(dict[str, Flow]):
     def of_intent(self, intent: str) -> Flow | None:
         return next((flow for flow in self.values() if intent in flow.triggers), None)
 
+    def named_by(self, values: Collection[tuple[str, object]]) -> tuple[Flow, tuple[Named, ...]] | None:
+        """The flow that one of the values of a message (entity, value) begins, and by which of its triggers."""
+        for flow in self.values():
+            if fitting := tuple(one for one in flow.named if one.fits(values)):
+                return flow, fitting
+        return None
+
 
 def read(folders: Iterable[str | Path]) -> dict[str, Any]:
     """The content of every file, by flow. Raises InvalidConfigException with the file."""
@@ -177,7 +206,11 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
     steps = tuple(_step(number, step) for number, step in enumerate(raw["steps"], 1))
     if len({step.id for step in steps}) < len(steps):
         raise ValueError("two steps have one id")
-    triggers = {trigger["intent"]: dict(trigger.get("set") or {}) for trigger in raw.get("nlu_trigger") or []}
+    listed = raw.get("nlu_trigger") or []
+    triggers = {trigger["intent"]: dict(trigger.get("set") or {}) for trigger in listed if "entity" not in trigger}
+    named = tuple(_named(trigger) for trigger in listed if "entity" in trigger)
+    if named and not triggers:
+        raise ValueError("an entity begins it, and no intent")
     own = {*(raw.get("holds") or ()), *(slot for told in triggers.values() for slot in told)}
     own |= {name for s in steps for name in ((s.name,) if s.kind == "collect" else s.needs)}
     asks = any(step.kind in ("collect", "write") or step.needs for step in steps)
@@ -186,6 +219,7 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
         raw["description"],
         triggers,
         steps,
+        named,
         tuple(raw.get("holds") or ()),
         tuple(raw.get("changeable") or ()),
         raw.get("undone_by"),
@@ -195,6 +229,13 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
         f"validate_{name}" if f"validate_{name}" in actions else None,
         frozenset({*own, *(CONTROL if asks else ())}),
     )
+
+
+def _named(raw: Mapping[str, Any]) -> Named:
+    if unknown := set(raw) - {"entity", "value", "instead_of", "unless_asked"}:
+        raise ValueError(f"the trigger {raw['entity']} has unknown keys {sorted(unknown)}")
+    intents = (frozenset(raw.get(key) or ()) for key in ("instead_of", "unless_asked"))
+    return Named(raw["entity"], raw.get("value"), *intents)
 
 
 def _step(number: int, raw: Mapping[str, Any]) -> Step:
@@ -235,7 +276,8 @@ def check(flows: Flows, actions: Collection[str], slots: Collection[str], intent
     """Raises InvalidConfigException for what a flow names and the domain does not know."""
     for flow in flows.values():
         problems = [f"no slot {name} in the domain" for name in sorted(flow.slots - set(slots))]
-        problems += [f"no intent {name} in the domain" for name in flow.triggers if name not in intents]
+        begun_by = {*flow.triggers, *(name for one in flow.named for name in one.instead_of | one.unless_asked)}
+        problems += [f"no intent {name} in the domain" for name in sorted(begun_by) if name not in intents]
         for name in flow.triggers:
             others = [other.name for other in flows.values() if other is not flow and name in other.triggers]
             problems += [f"the intent {name} begins {other}, too" for other in others]

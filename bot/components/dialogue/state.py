@@ -127,10 +127,10 @@ class Message:
 
     @property
     def rest(self) -> int:
-        """Letters and characters of words that no entity covers."""
+        """Letters and characters of words that no entity covers; what is complained of is no value."""
         left = self.text
         for one in self.entities:
-            if isinstance(one.get("start"), int) and one["end"] > one["start"]:
+            if isinstance(one.get("start"), int) and one["end"] > one["start"] and one["entity"] != "complaint":
                 left = left[: one["start"]] + " " * (one["end"] - one["start"]) + left[one["end"] :]
         return len(_WORD.findall(left))
 

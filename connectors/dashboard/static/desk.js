@@ -5,6 +5,10 @@ import { $, OFFLINE, Refusal, act, call, element, showBanner } from "./common.js
 
 const POLL = 1_500;
 const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉" };
+const COMPLAINTS = {
+  harmed: "伤到人", fake: "疑似假货", courier: "快递员", not_received: "签收未收到", unanswered: "没人理",
+  promise: "说了没做到", compensation: "要求赔偿", threat: "要举报曝光", other: "生气",
+};
 const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram" };
 const SPEAKERS = { customer: "顾客", bot: "掌柜", operator: "人工" };
 
@@ -183,9 +187,33 @@ function drawReview({ messages }) {
   );
 }
 
+// ---- complaints ----
+
+function drawComplaints({ complaints }) {
+  $("content").hidden = complaints.length > 0;
+  $("grievances").replaceChildren(
+    ...complaints.map(({ id, conversation, kind, words, order_id, enquiry, noted_at }) => {
+      const about = [COMPLAINTS[kind], order_id, enquiry && "请找快递核实", new Date(noted_at).toLocaleString("zh-CN")];
+      const small = element("small", {}, about.filter(Boolean).join("　"));
+      const link = element("a", { href: `${trace({ conversation })}#${noted_at}`, target: "_blank" }, "对话经过");
+      small.append("　", link);
+      const done = element("button", { type: "button" }, "完成");
+      done.addEventListener("click", () =>
+        act(done, async () => {
+          await call(`complaints/${id}/settle`, "POST", {});
+          drawComplaints(await call("complaints"));
+        }),
+      );
+      return element("li", { className: "message" }, element("div", {}, words, small), done);
+    }),
+  );
+}
+
 // ---- what is shown, again and again ----
 
-const reviewing = () => location.hash === "#review";
+const TABS = ["queue", "complaints", "review"];
+
+const shown = () => TABS.find((tab) => location.hash === `#${tab}`) ?? "queue";
 
 let refreshing = Promise.resolve();
 
@@ -196,14 +224,16 @@ function refresh() {
 }
 
 async function look() {
-  $("queue").hidden = reviewing();
-  $("review").hidden = !reviewing();
-  $("tab-review").ariaCurrent = reviewing() ? "page" : null;
-  $("tab-queue").ariaCurrent = reviewing() ? null : "page";
+  for (const tab of TABS) {
+    $(tab).hidden = tab !== shown();
+    $(`tab-${tab}`).ariaCurrent = tab === shown() ? "page" : null;
+  }
   try {
     drawQueue(await call("handoffs"));
-    if (reviewing()) {
+    if (shown() === "review") {
       if (!$("messages").contains(document.activeElement)) drawReview(await call("misunderstood"));
+    } else if (shown() === "complaints") {
+      if (!$("grievances").contains(document.activeElement)) drawComplaints(await call("complaints"));
     } else if (chosen !== null) {
       const mine = drawing;
       const answer = await call(`handoffs/${chosen}${after === null ? "" : `?after=${after}`}`);

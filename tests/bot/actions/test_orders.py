@@ -85,7 +85,6 @@ def said(customer: Customer) -> list[str]:
         ("order_status", "utter_order_listed", [PRESALE, PAID, TRAVELLING, LOST]),
         ("track_parcel", "utter_parcel_listed", [LOST, LATE, TRAVELLING]),
         ("urge_shipment", "utter_urge_listed", [PRESALE, PAID, TRAVELLING, LOST]),
-        ("worry_delivery", "utter_worry_listed", [LOST, LATE, TRAVELLING]),
     ],
 )
 async def test_several_orders_are_one_message(mall: None, intent: str, response: str, listed: list[str]) -> None:
@@ -97,6 +96,20 @@ async def test_several_orders_are_one_message(mall: None, intent: str, response:
     ]
     assert customer.text().count("\n") >= len(listed)
     assert customer.slots["missing"] is None
+
+
+async def test_worry_is_met_with_the_facts_of_the_parcel_that_presses_most_and_no_list(mall: None) -> None:
+    customer = await ask("worry_delivery", "会不会丢了啊")
+    assert said(customer) == ["utter_order_lost", "utter_worry_others"]
+    assert customer.focus["order"]["id"] == LOST
+    assert [button["payload"] for button in customer.told[1]["buttons"]] == [
+        f'/worry_delivery{{"order_id": "{order_id}"}}' for order_id in (LATE, TRAVELLING)
+    ]
+
+
+async def test_worry_of_somebody_unknown_is_heard_before_the_order_is_asked_for(mall: None) -> None:
+    customer = await ask("worry_delivery", "怕收不到", sender="web:guest")
+    assert (said(customer), customer.slots["missing"]) == (["utter_worry_heard"], "order_id")
 
 
 async def test_orders_that_do_not_fit_into_the_list_are_counted(mall: None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rasa_sdk import Action
 
-from bot.actions.feelings import Complain
+from bot.actions.complaints import Complain
 from bot.actions.house import Chitchat, Inform, NotUnderstood, OutOfScope
 from bot.actions.questions import AnswerFromGraph
 from bot.actions.shopping import CompareProducts, ProductInfo, Recommend

@@ -46,7 +46,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         KNOWN,
         [
             ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
-            ("穿一次就磨脚后跟，气死我了", "complain", 0.9, {}, [RETURN, CONFIRM]),
+            ("穿一次就磨脚后跟，气死我了", "complain", 0.9, {}, ["action_complain", RETURN, CONFIRM]),
         ],
     ),
     "small talk is no reason": (
@@ -85,7 +85,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("算了", "stop", 0.9, {}, ["action_cancelled"]),
         ],
     ),
-    "a yes to nothing asks nothing": ({}, [("好的", "affirm", 0.9, {}, ["utter_acknowledge"])]),
+    "a yes to nothing asks nothing": ({}, [("好的", "affirm", 0.9, {}, ["action_acknowledge"])]),
     "a no to nothing asks nothing": ({}, [("不", "deny", 0.9, {}, ["utter_deny"])]),
     "a stop with nothing open": ({}, [("算了", "stop", 0.9, {}, ["action_nothing_to_cancel"])]),
     "not the order that is proposed": (
@@ -215,4 +215,4 @@ GONE = {"flow": "gone", "intent": "x", "key": "k", "began": 1}
 def test_a_state_of_another_version_is_read(stored: dict[str, Any] | None) -> None:
     said = Message("你好", "greet", 0.9)
     state, _ = hear(State.load(stored), said, {}, real_flows(), Shown())
-    assert decide(state, {}, real_flows(), [], ACTIONS) == "utter_greet"
+    assert decide(state, {}, real_flows(), [], ACTIONS) == "action_greet"

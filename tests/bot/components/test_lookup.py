@@ -17,6 +17,7 @@ REASONS = """
 dislike: [不喜欢, 颜色不喜欢]
 wrong_size: [尺码不合适, 太小]
 other: [other]
+rude: [快递…骂人, 骂人, driver … rude]
 """
 
 
@@ -43,6 +44,10 @@ def extractor(tmp_path: Path) -> LookupEntityExtractor:
         ("鞋子太小了", "wrong_size", "太小"),
         ("Other!", "other", "Other"),
         ("another one", None, None),
+        ("那个快递员他居然骂人的", "rude", "快递员他居然骂人"),
+        ("快递到了。客服骂人", "rude", "骂人"),
+        ("your driver was so rude", "rude", "driver was so rude"),
+        ("快递到了", None, None),
         ("", None, None),
     ],
 )

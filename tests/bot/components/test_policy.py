@@ -531,13 +531,13 @@ def test_a_capability_comes_in_a_folder_of_its_own(tmp_path: Path) -> None:
     domain = Domain.load([str(ROOT / "bot/domain.yml"), str(tmp_path / "domain.yml")])
     bot = Bot(
         tmp_path,
-        "- story: a\n  steps: [{intent: greet}, {action: utter_greet}]",
+        "- story: a\n  steps: [{intent: greet}, {action: action_greet}]",
         domain,
         [ROOT / "bot/data/flows", tmp_path / "flows"],
     )
     talk = bot.new()
     assert talk.say("draw_lot") == ["utter_ask_lot_number"]
-    assert talk.say("greet")[0] == "utter_greet"
+    assert talk.say("greet")[0] == "action_greet"
     assert talk.say("inform", lot_number="7") == ["action_draw_lot"]
 
 

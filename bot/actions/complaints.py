@@ -1,0 +1,259 @@
+"""Complaints: heard first, each kind in words of its own, and noted for the operators; then come the facts and what can
+be done.
+
+Whoever complains again about the same thing gets a person. Which order it is about is asked once at most, and never of
+mere anger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot.actions.conversation import Conversation
+from bot.actions.focus import Focus
+from bot.actions.handoff import say_waiting, waits_for_person
+from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
+from bot.actions.malls import get_desk, get_mall
+from bot.actions.order_choice import CHOICES, SEARCHED, as_choices
+from bot.actions.orders import facts, say_order
+from bot.actions.questions import answer_question, open_task
+from bot.actions.tickets import Button, button, say_ticket
+from bot.actions.turn import Turn
+from bot.actions.wording import Domain, word
+from mall_adapter import ComplaintKind, MallError, Order, OrderStatus, Reason, Ticket
+
+RUNNING = 3
+"""Turns within which the next complaint goes on about the same thing."""
+
+ARRIVED = (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
+
+_K = ComplaintKind
+OF_ORDERS: dict[ComplaintKind, tuple[OrderStatus, ...]] = {
+    _K.HARMED: ARRIVED,
+    _K.FAKE: ARRIVED,
+    _K.COURIER: (OrderStatus.SHIPPED, OrderStatus.DELIVERED),
+    _K.NOT_RECEIVED: (OrderStatus.SHIPPED, OrderStatus.DELIVERED),
+}
+"""Kinds that are about one order, which may be asked for, and where such an order stands."""
+
+OF_GOODS = {_K.HARMED: Reason.QUALITY, _K.FAKE: Reason.NOT_AS_DESCRIBED}
+"""Kinds for which the goods may go back, and why."""
+
+OF_COURIERS = (_K.COURIER, _K.NOT_RECEIVED)
+"""Kinds in which the courier can be asked."""
+
+
+class Complain(Action):
+    def name(self) -> str:
+        return "action_complain"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        if order_id := turn.first("enquiry"):
+            await _enquire(dispatcher, tracker, domain, turn, focus, str(order_id))
+            return focus.events()
+        before, again = _complained_before(tracker, focus, turn)
+        kind = ComplaintKind(turn.first("complaint") or before or _K.OTHER)
+        order = await _order_in_question(tracker, turn, kind)
+        await _note(tracker, turn, kind, order.id if order else None)
+        focus.on("complaint", kind)
+        if turn.tapped and order:  # the order was asked for
+            await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order)
+        elif again:
+            await _say_again(dispatcher, tracker, domain, turn, focus, order)
+        else:
+            await _hear(dispatcher, tracker, domain, turn, focus, kind, order)
+        return focus.events()
+
+
+async def tell_order_of_complaint(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, order: Order
+) -> bool:
+    """An order number that a complaint was waiting for; false when none was."""
+    if (waiting := focus.at_hand("complained")) is None:
+        return False
+    turn, kind = Turn.of(tracker), ComplaintKind(waiting)
+    focus.on("complained", None)
+    await _note(tracker, turn, kind, order.id, words="")
+    await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order)
+    return True
+
+
+def _complained_before(tracker: Tracker, focus: Focus, turn: Turn) -> tuple[str | None, bool]:
+    """What was complained of lately, and whether this message says nothing new beside it."""
+    heard = focus.value.get("complaint") or {}
+    since = Conversation.of(tracker).turn - int(heard.get("turn") or 0)
+    if not heard or not 0 <= since <= RUNNING:
+        return None, False
+    return heard["id"], since > 0 and turn.first("complaint") in (None, heard["id"])
+
+
+async def _note(
+    tracker: Tracker, turn: Turn, kind: ComplaintKind, order_id: str | None, words: str | None = None
+) -> None:
+    said = ("" if turn.tapped else turn.text) if words is None else words
+    await (await get_desk()).note_complaint(tracker.sender_id, kind, said, turn.message_id, order_id=order_id)
+
+
+# --- which order -----------------------------------------------------------------------------------------------------
+
+
+async def _order_in_question(tracker: Tracker, turn: Turn, kind: ComplaintKind) -> Order | None:
+    """The order that is named, described or talked of, that of the open request, or the only one it can be about."""
+    if order := await order_talked_of(tracker, turn):
+        return order
+    frames = reversed(Conversation.of(tracker).stack)
+    told = next((one["values"]["order_id"] for one in frames if (one.get("values") or {}).get("order_id")), None)
+    if isinstance(told, str):
+        try:
+            return await (await get_mall()).order(tracker.sender_id, told)
+        except MallError:
+            return None
+    candidates = await _candidates(tracker, kind)
+    return candidates[0] if len(candidates) == 1 else None
+
+
+async def _candidates(tracker: Tracker, kind: ComplaintKind) -> Sequence[Order]:
+    """The sender's orders that a complaint of this kind can be about, the newest first."""
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED) if kind in OF_ORDERS else []
+    return [order for order in orders if order.status in OF_ORDERS[kind]][:CHOICES]
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+async def _hear(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    turn: Turn,
+    focus: Focus,
+    kind: ComplaintKind,
+    order: Order | None,
+) -> None:
+    """The first time: a sentence of its own, an answer where something is asked, the facts, what can be done."""
+    busy = open_task(tracker)  # then the open request is what can be done
+    heard = "utter_complain" if kind is _K.OTHER else f"utter_complain_{kind}"
+    dispatcher.utter_message(response=heard, buttons=way_buttons(tracker, domain, ["human_handoff"]) if busy else [])
+    if busy:
+        return
+    answered = False
+    if turn.asks and kind not in OF_ORDERS:
+        answered = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")).said
+    ticket = None if answered or kind in OF_ORDERS else await ticket_at_hand(tracker)
+    if ticket:
+        say_ticket(dispatcher, tracker, domain, ticket)
+    elif order and not answered and kind not in OF_ORDERS and kind is not _K.THREAT:
+        say_order(dispatcher, tracker, domain, order)
+        focus.on("told", order.id)
+    await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order, ticket)
+    if await waits_for_person(tracker.sender_id):
+        await say_waiting(dispatcher, tracker, domain, focus)
+
+
+async def _say_again(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, order: Order | None
+) -> None:
+    """The second time: what has not been said yet, and a person."""
+    if turn.asks:
+        await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")
+    if await waits_for_person(tracker.sender_id):
+        await say_waiting(dispatcher, tracker, domain, focus)
+        return
+    if order and not open_task(tracker) and focus.at_hand("told") != order.id:
+        say_order(dispatcher, tracker, domain, order, "parcel")
+        focus.on("told", order.id).on("order", order.id)
+    human = way_buttons(tracker, domain, ["human_handoff"])
+    dispatcher.utter_message(response="utter_complain_again", buttons=human)
+
+
+async def _say_what_can_be_done(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    turn: Turn,
+    focus: Focus,
+    kind: ComplaintKind,
+    order: Order | None,
+    ticket: Ticket | None = None,
+) -> None:
+    if order:
+        focus.on("order", order.id)
+    elif kind in OF_ORDERS and not focus.at_hand("complaint_order_asked"):
+        await _ask_which(dispatcher, tracker, domain, focus, kind)
+        return
+    shown = _titles(dispatcher, domain)
+    buttons = [*_ways_out(tracker, domain, kind, order, ticket), *way_buttons(tracker, domain, ["human_handoff"])]
+    buttons = [one for one in buttons if one["title"] not in shown]
+    if kind is not _K.OTHER and (order or kind not in OF_COURIERS):
+        told = word(tracker, domain, "last_scan" if kind in OF_COURIERS else "of_goods") if order else ""
+        about = told.format_map(facts(tracker, domain, order)) if order else ""
+        dispatcher.utter_message(response=f"utter_complain_ways_{kind}", about=about, buttons=buttons)
+    elif buttons:
+        dispatcher.utter_message(response="utter_complain_ways", buttons=buttons)
+
+
+async def _ask_which(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, kind: ComplaintKind
+) -> None:
+    """Once. Until it is told the complaint waits, and nothing is insisted on."""
+    focus.on("complained", kind).on("complaint_order_asked", "yes")
+    human = way_buttons(tracker, domain, ["human_handoff"])
+    if choices := as_choices(await _candidates(tracker, kind), tracker, domain):
+        focus.on_list(choices)
+        told = [button(one["title"], "complain", order_id=one["id"]) for one in choices]
+        listed = "\n".join(f"{place}. {one['title']}" for place, one in enumerate(choices, 1))
+        dispatcher.utter_message(response="utter_complain_which", orders=listed, buttons=[*told, *human])
+    else:
+        bound = await (await get_mall()).customer_of(tracker.sender_id)
+        bind = [] if bound else way_buttons(tracker, domain, ["bind_account"])
+        dispatcher.utter_message(response="utter_complain_number", buttons=[*bind, *human])
+
+
+def _ways_out(
+    tracker: Tracker, domain: Domain, kind: ComplaintKind, order: Order | None, ticket: Ticket | None
+) -> list[Button]:
+    """What the customer can have done at once; without an order, what is mostly behind a complaint."""
+    if ticket:
+        return way_buttons(tracker, domain, ["ticket_status"])
+    if kind in OF_COURIERS:
+        return [button(word(tracker, domain, "enquiry"), "complain", enquiry=order.id)] if order else []
+    if order is None:
+        return way_buttons(tracker, domain, ["report_problem", "track_parcel"]) if kind is _K.OTHER else []
+    if order.status in ARRIVED and not any(line.open_ticket_id for line in order.lines):
+        told = {"order_id": order.id, "reason": OF_GOODS.get(kind, Reason.QUALITY)}
+        return way_buttons(tracker, domain, ["request_return", "request_exchange"], **told)
+    return ways(tracker, domain, order)[:2]
+
+
+def _titles(dispatcher: CollectingDispatcher, domain: Domain) -> set[str]:
+    """Of the buttons that stand below what has been said already."""
+    said = dispatcher.messages
+    own = [one for message in said for one in message.get("buttons") or ()]
+    of_domain = [variant for message in said for variant in domain["responses"][message["response"]]]
+    return {one["title"] for one in (*own, *(one for variant in of_domain for one in variant.get("buttons") or ()))}
+
+
+# --- asking the courier ----------------------------------------------------------------------------------------------
+
+
+async def _enquire(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, order_id: str
+) -> None:
+    """Noted for the operators, who ask: nothing here reaches a courier by itself."""
+    kind = ComplaintKind(focus.at_hand("complaint") or _K.COURIER)
+    try:
+        order = await (await get_mall()).order(tracker.sender_id, order_id)
+    except MallError:  # the button is an old one, of an account that is no longer bound
+        dispatcher.utter_message(response="utter_complain_number")
+        focus.on("complained", kind)
+        return
+    desk = await get_desk()
+    await desk.note_complaint(tracker.sender_id, kind, "", turn.message_id, order_id=order.id, enquiry=True)
+    focus.on("complaint", kind).on("order", order.id)
+    human = way_buttons(tracker, domain, ["human_handoff"])
+    dispatcher.utter_message(response="utter_enquiry_noted", buttons=human, **facts(tracker, domain, order))
