@@ -23,6 +23,7 @@ from bot.actions.graphs import get_answering
 from bot.actions.handoff import waits_for_person
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem
 from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
+from bot.actions.product_compared import to_compare
 from bot.actions.product_reference import (
     SPOKEN_OF,
     WHICH_ONE,
@@ -31,7 +32,6 @@ from bot.actions.product_reference import (
     carried_on,
     last_said_of_goods,
     talked_of,
-    to_compare,
 )
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, has_response, title, word
@@ -50,6 +50,7 @@ GOODS: dict[Sign, float] = {
     Sign.SHELF: 0.65,
     Sign.AGAIN: 0.8,
     Sign.NAMED: 0.95,
+    Sign.CHOSEN: 1.5,
 }
 """How likely the goods that a message is about by such a sign are what it asks for; answers have a probability of their
 own."""

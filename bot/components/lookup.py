@@ -46,6 +46,12 @@ def _pattern(phrase: str) -> str:
     return rf"(?<![a-z]){re.escape(phrase)}(?![a-z])" if phrase.isascii() else re.escape(phrase)
 
 
+def _within(name: dict[str, Any], phrase: dict[str, Any]) -> bool:
+    """Whether ``name`` is a shorter one of the same kind in ``phrase``: 手机 in 手机壳."""
+    shorter = name["end"] - name["start"] < phrase["end"] - phrase["start"]
+    return shorter and name["entity"] == phrase["entity"] and phrase["start"] <= name["start"] < phrase["end"]
+
+
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
 class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     """Finds the longest phrase of each list; the value is the one that the list gives, the span is the original's."""
@@ -104,12 +110,13 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     def process(self, messages: list[Message]) -> list[Message]:
         for message in messages:
             normalized = normalize(message.get(TEXT))
-            found = []
+            known, found = message.get(ENTITIES, []), []
             for entity, pattern in self._patterns.items():
                 longest = max(pattern.finditer(normalized.text), key=lambda match: len(match.group()), default=None)
                 if longest:
                     start, end = normalized.span(*longest.span())
                     value = self._lookups[entity][longest.group()]
                     found.append({"entity": entity, "start": start, "end": end, "value": value})
-            message.set(ENTITIES, message.get(ENTITIES, []) + self.add_extractor_name(found), add_to_output=True)
+                    known = [one for one in known if not _within(one, found[-1])]
+            message.set(ENTITIES, known + self.add_extractor_name(found), add_to_output=True)
         return messages
