@@ -36,7 +36,7 @@ from bot.actions.product_reference import (
     talked_of,
     there_is,
 )
-from bot.actions.product_search import Budget, Condition, Found, proofs, read_budget, shared, telling
+from bot.actions.product_search import Budget, Condition, Found, Wish, proofs, read_budget, shared, telling
 from bot.actions.product_words import NEAREST, SAID, about_price, aspects_in
 from bot.actions.shop_product import (
     ShopProduct,
@@ -131,14 +131,15 @@ def _of_something_else(turn: Turn) -> bool:
 
 
 async def _read_order(speaker: Speaker) -> Reading | None:
-    """ "就第二个吧 怎么买": None where it is no order, or of nothing that was talked of."""
+    """ "就第二个吧 怎么买", or a yes to what was shown: None where it is no order, or of nothing that was talked of."""
     turn, tracker = speaker.turn, speaker.tracker
-    if turn.tapped or not SAID["orders"].search(plain(turn.text)):
-        return None
     talk = await talk_of(tracker)
     heard, found = await heard_in(talk, turn)
+    agrees = heard.agrees and talk.fresh
+    if turn.tapped or not (heard.orders or agrees):
+        return None
     pointed = [thing["id"] for thing in pointed_at(turn, speaker.focus.listed("product"))]
-    chosen = await shop_products(pointed[:1]) or found or list(talk.products)
+    chosen = await shop_products(pointed[:1]) or found or list(talk.products[:1] if agrees else talk.products)
     if heard.bought or heard.said.names_a_shelf or not chosen:
         return None
 
@@ -179,6 +180,8 @@ def _missing_shelf(speaker: Speaker, found: Found) -> Reading:
         response = "utter_shelf_missing_near" if near else "utter_shelf_missing"
         joined = speaker.word("beside_each").join(near)
         speaker.dispatcher.utter_message(response=response, name=missing, near=joined, buttons=[*look, human])
+        remember(speaker.focus, [], Wish(tuple(near[:1])))  # a yes looks for it
+        speaker.focus.on("product", None)
 
     return Reading(Sign.NAMED, say)
 

@@ -120,12 +120,12 @@ def remember(focus: Focus, products: Sequence[ShopProduct], wish: Wish | None = 
 
 async def talk_of(tracker: Tracker) -> Talk:
     focus = Focus(tracker)
-    products, in_hand, shown = await before(tracker), focus.at_hand("product"), shown_lately(tracker)
+    products, in_hand = await before(tracker), focus.at_hand("product")
     return Talk(
         products,
         products[0] if in_hand and products else None,
         listed(tracker),
-        Wish.load(focus.wish) if focus.wish and shown else None,
+        Wish.load(focus.wish) if focus.wish and _turns_since(tracker, "listed") <= AT_HAND else None,
         last_said_of_goods(tracker) is not None,
     )
 
@@ -254,8 +254,9 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
         kinds = [one for one in talk.products if kinds_in(one.live, read_budget(turn.text)[1])]
         if (not heard.narrows or kinds) and (those := asked_again(talk.products, turn.text, in_stock)):
             return Meant(those, Sign.AGAIN)
-    if heard.said.names_a_shelf or heard.said.asks_more or heard.move:
-        if meant := await _looked_for(heard, talk, in_stock, again):
+    offered = heard.agrees and talk.fresh and not talk.products
+    if heard.said.names_a_shelf or heard.said.asks_more or heard.move or heard.best_in or offered:
+        if meant := await _looked_for(heard, talk, in_stock):
             return meant
     elif talk.products and (talk.in_hand is None or turn.intent != "ask_product" or heard.narrows):
         narrower = await _narrower(heard, in_stock)
@@ -287,7 +288,7 @@ def asked_again(talked: Sequence[ShopProduct], text: str, only_kinds: bool = Fal
 # --- looking for goods -----------------------------------------------------------------------------------------------
 
 
-async def _looked_for(heard: Heard, talk: Talk, in_stock: bool, again: Sign) -> Meant | None:
+async def _looked_for(heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
     """What is wished. Where nothing is: the nearest, and what stands in the way; or that there is nothing cheaper."""
     wish, move = heard.wish, heard.move
     if not wish.names_a_shelf:
@@ -300,20 +301,22 @@ async def _looked_for(heard: Heard, talk: Talk, in_stock: bool, again: Sign) -> 
     elif move and talk.in_hand:
         seen = {talk.in_hand.id}
     found, products = await looked_for(wish, in_stock, seen, heard)
+    if move in ("cheaper", "dearer"):  # that price is not what was wished
+        before_it = talk.wish.budget if talk.wish else None
+        found = replace(found, wish=replace(found.wish, budget=before_it))
     if not products:
         if move:
-            return Meant(talk.products[:PRODUCTS_SHOWN], again, "else" if move == "others" else move)
+            return Meant(talk.products[:PRODUCTS_SHOWN], sign, "else" if move == "others" else move)
         missing = bool(wish.shelves) and not any([await there_is(name) for name in wish.shelves])
         return Meant([], Sign.NAMED, "shelf", found) if missing else None
     if found.exact:
         return Meant(products, sign, found=found)
     if move == "others":
-        return Meant(talk.products[:PRODUCTS_SHOWN], again, "else")
+        return Meant(talk.products[:PRODUCTS_SHOWN], sign, "else")
     if move:
-        price_holds = wish.budget not in found.missing
-        return Meant(talk.products[:PRODUCTS_SHOWN], again, move, found if price_holds else None)
+        return Meant(talk.products[:PRODUCTS_SHOWN], sign, move, found)
     if goes_on and all(isinstance(one, str) for one in found.missing) and not heard.said.budget:
-        return Meant(talk.products[:PRODUCTS_SHOWN], again, "told", found)
+        return Meant(talk.products[:PRODUCTS_SHOWN], sign, "told", found)
     return Meant(products, sign, found=found)
 
 
@@ -323,20 +326,20 @@ async def looked_for(
     """The prices and the stock of the graph may be seconds old: the mall's decide."""
     best_in = heard.best_in if heard else None
     limit = RANKED_OF if best_in else len(seen) + PRODUCTS_SHOWN * 2
-    found = await searched(wish, limit)
+    found = await searched(wish, limit, firm=heard is not None and heard.move in ("cheaper", "dearer"))
     products = await shop_products([one for one in found.ids if one not in seen])
     budget = None if wish.budget in found.missing else wish.budget
     fit = _fit(products, budget, in_stock, RANKED_OF)
     return found, (ranked(fit, best_in) or fit if best_in else fit)[:PRODUCTS_SHOWN]
 
 
-async def searched(wish: Wish, limit: int) -> Found:
+async def searched(wish: Wish, limit: int, firm: bool = False) -> Found:
     """In the graph; where it is away or does not know the shelf, among what the mall has."""
     nothing = Found((), wish)
-    found = await ask(lambda graph: search(in_graph(GraphKnowledgeBase(graph)), wish, limit), nothing)
+    found = await ask(lambda graph: search(in_graph(GraphKnowledgeBase(graph)), wish, limit, firm), nothing)
     if found.ids:
         return found
-    return await search(on_pages(await _of_the_shelf(wish)), wish, limit)
+    return await search(on_pages(await _of_the_shelf(wish)), wish, limit, firm)
 
 
 async def _of_the_shelf(wish: Wish) -> list[Product]:

@@ -268,15 +268,18 @@ class Found:
         return not self.missing
 
 
-def choose(pages: Sequence[Object], wish: Wish, limit: int) -> Found:
+def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) -> Found:
     """The goods of a shelf that fulfil the wish. Where none does: those that come nearest, and what stands in the way.
-    A word that no page of the shelf knows is no condition, nor is a quality that is only a hint."""
+    A word that no page of the shelf knows is no condition, nor is a quality that is only a hint. A ``firm`` price is
+    not given up."""
     fresh = [word for word in telling_apart(wish.text, pages) if word not in wish.words]
     known = [word for word in wish.words if not _is_hint(word) or any(says(page, word) for page in pages)]
-    told = [one for one in (wish.budget, wish.measure) if one]
-    conditions: list[Condition] = [*told, *known, *fresh]
+    told: list[Condition] = [one for one in (wish.budget, wish.measure) if one]
+    conditions = [*told, *known, *fresh]
+    if firm and wish.budget:
+        pages, conditions = [one for one in pages if _holds(wish.budget, one)], conditions[1:]
     fit, missing = _nearest(pages, conditions)
-    kept = [one for one in conditions if one not in missing]
+    kept = [one for one in (*told, *conditions) if one not in missing]
     held = replace(
         wish,
         budget=wish.budget if wish.budget in kept else None,
@@ -326,7 +329,7 @@ Finder = Callable[[Wish, Sequence[str], int], Awaitable[list[Object]]]
 """The pages of the shelf and the brand, within the budget, on which the words stand: the cheapest, and so many."""
 
 
-async def search(find: Finder, wish: Wish, limit: int) -> Found:
+async def search(find: Finder, wish: Wish, limit: int, firm: bool = False) -> Found:
     """Of a shelf that is too large to be read whole, those pages are read, too, that fulfil a part of the wish."""
     shelf = replace(wish, budget=None)
     pages = await find(shelf, (), SHELF)
@@ -338,7 +341,7 @@ async def search(find: Finder, wish: Wish, limit: int) -> Found:
         pages += await find(wish, (), LOOKED_AT)
         pages = list({page["id"]: page for page in pages}.values())
         pages.sort(key=lambda page: (not page["in_stock"], page["price_min_cents"], page["id"]))
-    return await asyncio.to_thread(choose, pages, wish, limit)
+    return await asyncio.to_thread(choose, pages, wish, limit, firm)
 
 
 def in_graph(base: GraphKnowledgeBase) -> Finder:

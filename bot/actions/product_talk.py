@@ -46,6 +46,7 @@ class Heard:
     narrows: bool = False  # it says what the goods have to be
     orders: bool = False  # how to have them
     bought: bool = False  # the customer has them already
+    agrees: bool = False  # a yes and nothing else
     for_sale: bool = True  # nothing speaks of a parcel, a complaint or another day's price
     best_in: Aspect | None = None  # put in order by it
 
@@ -83,6 +84,7 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
         narrows,
         orders=bool(SAID["orders"].search(text)),
         bought=bool(SAID["bought"].search(text)),
+        agrees=bool(turn.acts & {"yes", "yes_weak"}) and not turn.asks,
         for_sale=for_sale,
         best_in=best_in,
     )

@@ -18,7 +18,6 @@ from bot.spelling import plain
 SAID = patterns.load(
     "shopping",
     "cheaper",
-    "cheaper_ones",
     "dearer",
     "others",
     "similar",

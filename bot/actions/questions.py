@@ -161,7 +161,8 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
     """What the message says of goods; None where that is not looked for: goods that are complained of are not for
     sale, and words of a rule are not taken for those of a shelf."""
     turn, tracker = speaker.turn, speaker.tracker
-    if leaning == "complaint" or turn.intent in ("complain", "report_problem"):
+    complains = turn.intent in ("complain", "report_problem") and not _weakly_of_goods(turn)
+    if leaning == "complaint" or complains:
         return None
     if leaning == "comparison":
         return await read_comparison(speaker)
@@ -188,6 +189,11 @@ def open_task(tracker: Tracker) -> bool:
 def _wants_after_sales(turn: Turn) -> bool:
     """Whether the message may as well be about goods that were bought."""
     return any(turn.ranking.get(intent, 0.0) >= A_TASK for intent in _AFTER_SALES)
+
+
+def _weakly_of_goods(turn: Turn) -> bool:
+    """ "65W以上的充电器", which is taken for a complaint, but not surely, and names no fault."""
+    return turn.confidence < WEAK and turn.names_goods and turn.first("reason") is None
 
 
 def _blames(turn: Turn) -> bool:

@@ -1,4 +1,4 @@
-"""What a message asks of goods in the light of what was talked of, and which goods of a shelf are so: tables, no page."""
+"""What a message asks of goods in the light of what was talked of, and which goods of a shelf are so: tables."""
 
 from __future__ import annotations
 
@@ -137,13 +137,14 @@ CHOICES: dict[str, tuple[Wish, list[str], list[Any]]] = {
     "one word is in the way": (Wish(words=("主动降噪", "无糖")), ["R5", "H8"], ["无糖"]),
     "a hint that no page knows": (Wish(words=("适合长辈",), budget=yuan(None, 200)), ["Air"], []),
     "an express no": (Wish(text="防水的"), ["Run"], []),
+    "a firm price": (Wish(words=("主动降噪",), budget=yuan(None, 300)), ["Air"], ["主动降噪"]),
     "a measure": (Wish(measure=Measure("w", 65, None)), ["H8"], []),
 }
 
 
 @pytest.mark.parametrize(("wish", "ids", "missing"), CHOICES.values(), ids=CHOICES.keys())
-def test_choices(wish: Wish, ids: list[str], missing: list[Any]) -> None:
-    found = choose(EARPHONES, wish, 4)
+def test_choices(request: pytest.FixtureRequest, wish: Wish, ids: list[str], missing: list[Any]) -> None:
+    found = choose(EARPHONES, wish, 4, firm="firm" in request.node.name)
     assert list(found.ids) == ids
     assert list(found.missing) == missing
     assert not {*found.wish.words, found.wish.budget} & set(missing)  # what cannot be had is not wished any more
