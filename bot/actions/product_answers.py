@@ -303,6 +303,8 @@ def _condition(speaker: Speaker, condition: Condition) -> str:
             None if amount is None else f"{amount:g} {condition.unit.upper()}"
             for amount in (condition.low, condition.high)
         ]
+    if isinstance(condition, Budget) and (near := condition.near_cents):
+        return speaker.word("around").format(amount=yuan(near))
     if low and high:
         return speaker.word("from_to").format(low=low, high=high)
     return speaker.word("at_most" if high else "at_least").format(amount=high or low)
@@ -380,15 +382,13 @@ def say_list(
     lines, cards = [], []
     question, shows = read_budget(speaker.turn.question)[1], _shows(products, found)
     for place, product in enumerate(products, 1):
-        facts = [
-            price_range(product.live.skus),
-            stock_word(speaker.tracker, speaker.domain, product.live.skus),
-        ]
-        if SAID["asks_kinds"].search(plain(question)):
-            facts.append(kinds(product.live.skus))
-        elif asked := {name: product.attributes[name] for name in shows if name in product.attributes} or attributes_in(
-            product, question
-        ):
+        kind = kinds_in(product.live, question)
+        skus = kind or product.live.skus
+        facts = [price_range(skus), stock_word(speaker.tracker, speaker.domain, skus)]
+        shown = {name: product.attributes[name] for name in shows if name in product.attributes}
+        if kind or SAID["asks_kinds"].search(plain(question)):
+            facts.append(kinds(skus))
+        elif asked := shown or attributes_in(product, question, by_value=kind is None):
             facts.append(spelt_out(asked))
         text = "，".join(facts)
         lines.append(speaker.word("product_line").format(place=place, name=product.name, facts=text))

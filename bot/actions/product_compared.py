@@ -76,8 +76,8 @@ def _parts(turn: Turn) -> list[str]:
 async def _shelves(turn: Turn) -> list[str]:
     """The shelves that are named, and those that the words beside these call: 耳机和手表."""
     named_ones = list(map(str, turn.entities.get("category", ())))
-    beside = turn.without("category", "product")
-    called_too = [await shelves_called(part) for part in SAID["joins"].split(plain(beside)) if telling(part).strip()]
+    parts = SAID["joins"].split(plain(turn.without("category", "product")))
+    called_too = [await shelves_called(part) for part in parts if len(parts) > 1 and telling(part).strip()]
     return list(dict.fromkeys([*named_ones, *(some[0] for some in called_too if len(some) == 1)]))
 
 

@@ -30,7 +30,14 @@ from bot.actions.product_search import (
 )
 from bot.actions.product_talk import Heard, Talk, hear, only_describes
 from bot.actions.product_words import SAID
-from bot.actions.shop_product import ShopProduct, attributes_in, kinds_in, shop_products, with_knowledge
+from bot.actions.shop_product import (
+    ShopProduct,
+    attributes_in,
+    kinds_in,
+    names_a_kind,
+    shop_products,
+    with_knowledge,
+)
 from bot.actions.turn import Turn
 from bot.spelling import plain
 from mall_adapter import MallError, Order, Product, names_of, spelt
@@ -199,9 +206,9 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
     if turn.tapped or turn.entities.keys() & {"order_id", "ticket_id", "phone_tail"}:
         return False
     talk = await talk_of(tracker)
-    if not talk.fresh:
-        return False
     heard = hear(turn, talk)
+    if not talk.fresh and not (heard.move and Focus(tracker).at_hand("order") is None):
+        return False
     if turn.first("reason") is not None and not heard.move:
         return False
     if turn.entities.keys() & {"ordinal", "mention"} or heard.said.asks_more or heard.move or heard.orders:
@@ -325,11 +332,13 @@ async def looked_for(
 ) -> tuple[Found, list[ShopProduct]]:
     """The prices and the stock of the graph may be seconds old: the mall's decide."""
     best_in = heard.best_in if heard else None
-    limit = RANKED_OF if best_in else len(seen) + PRODUCTS_SHOWN * 2
+    text = heard.said.text if heard else ""
+    limit = RANKED_OF if best_in or names_a_kind(text) else len(seen) + PRODUCTS_SHOWN * 2
     found = await searched(wish, limit, firm=heard is not None and heard.move in ("cheaper", "dearer"))
     products = await shop_products([one for one in found.ids if one not in seen])
     budget = None if wish.budget in found.missing else wish.budget
     fit = _fit(products, budget, in_stock, RANKED_OF)
+    fit = [one for one in fit if kinds_in(one.live, text)] or fit  # 42码: those that come like that
     return found, (ranked(fit, best_in) or fit if best_in else fit)[:PRODUCTS_SHOWN]
 
 
@@ -388,8 +397,8 @@ async def cheapest_first(category: str) -> list[ShopProduct]:
 def called_so(part: str, product: Product) -> int:
     """How long a name of the product the words hold, or which piece of its name (喵净) they are; 0 for none."""
     names, short = names_of((product.name, product.brand, product.category))
-    written, piece = spelt(part), spelt(telling(part))
-    longest = max((len(form) for form in (*names, *short) if form in written), default=0)
+    written, piece, shelf = spelt(part), spelt(telling(part)), spelt(product.category)
+    longest = max((len(form) for form in (*names, *short) if form in written and form not in shelf), default=0)
     if len(piece) > 1 and piece in spelt(product.name) and piece not in spelt(product.brand + product.category):
         return max(longest, len(piece))
     return longest

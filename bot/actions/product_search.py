@@ -31,6 +31,9 @@ LOOKED_AT = 30
 ROUND_ABOUT = 0.25
 """一千左右: a quarter more or less."""
 
+FAR = 2
+"""Goods that cost more than so many times of what was said are not the nearest."""
+
 LEAST_BUDGET = 2000
 """Cents from which a bare sum is one: 三百, and no 10."""
 
@@ -43,6 +46,14 @@ _BUDGETS = patterns.read(patterns.FOLDER / "budget.yml")
 class Budget:
     min_cents: int | None
     max_cents: int | None
+
+    @property
+    def near_cents(self) -> int | None:
+        """Of 一千左右 the thousand."""
+        if not (self.min_cents and self.max_cents):
+            return None
+        near = round(self.min_cents / (1 - ROUND_ABOUT))
+        return near if round(near * (1 + ROUND_ABOUT)) == self.max_cents else None
 
     def allows(self, prices: Sequence[int]) -> bool:
         """Whether one of the kinds may be had for it."""
@@ -316,11 +327,14 @@ def _nearest(pages: Sequence[Object], conditions: Sequence[Condition]) -> tuple[
 
 
 def _by_distance(pages: list[Object], dropped: Sequence[Condition]) -> list[Object]:
-    """From a price that cannot be had, the nearest first."""
+    """From a price that cannot be had, the nearest first, and nothing that is far from it."""
     budget = next((one for one in dropped if isinstance(one, Budget)), None)
-    if budget is None or budget.max_cents is not None:
+    if budget is None:
         return pages
-    return sorted(pages, key=lambda page: (not page["in_stock"], -int(page["price_max_cents"])))
+    if budget.max_cents is None:
+        return sorted(pages, key=lambda page: (not page["in_stock"], -int(page["price_max_cents"])))
+    near = [page for page in pages if page["price_min_cents"] <= budget.max_cents * FAR]
+    return near or pages[:1]
 
 
 # --- search ----------------------------------------------------------------------------------------------------------

@@ -98,6 +98,12 @@ def kinds_in(product: Product, text: str) -> Sequence[Sku] | None:
     return [sku for sku in product.skus if all(re.search(word, specs[sku.id]) for word in wanted)]
 
 
+def names_a_kind(text: str) -> bool:
+    """Whether there is a colour or a size in it."""
+    said = SAID["no_colour"].sub(" ", telling(text))
+    return bool(SAID["colour"].search(said) or SAID["size"].search(said))
+
+
 def _kind_words(said: str, specs: Sequence[str]) -> list[str]:
     """Patterns that the specification of a kind has to have; of a colour or a size, also one that none has."""
 
