@@ -9,28 +9,16 @@ from typing import Any
 
 from rasa_sdk import Tracker
 
-from bot.actions.shop_product import ShopProduct, aspects_in, attributes_in, price_range, stock_word
+from bot.actions.product_search import says
+from bot.actions.product_words import ASPECTS, SAID, SAME, Aspect, aspects_in, qualities_in
+from bot.actions.shop_product import ShopProduct, attributes_in, price_range, stock_word
 from bot.actions.wording import Domain, word, yuan
+from bot.spelling import plain
 
 ROWS = 8
 MISSING = "—"
 MARKS = "①②③④"
 
-_QUANTITY = re.compile(
-    r"(?P<low>[0-9]+(?:\.[0-9]+)?)(?:\s*(?:至|到|-|~|–)\s*(?P<high>[0-9]+(?:\.[0-9]+)?))?\s*"
-    r"(?P<unit>分钟|小时|千克|公斤|毫安时|[A-Za-z]+|[一-鿿])"
-)
-_UNITS: dict[str, tuple[str, float]] = {
-    "kg": ("g", 1000),
-    "千克": ("g", 1000),
-    "公斤": ("g", 1000),
-    "斤": ("g", 500),
-    "克": ("g", 1),
-    "小时": ("min", 60),
-    "h": ("min", 60),
-    "分钟": ("min", 1),
-    "天": ("min", 1440),
-}
 _ASIDE = re.compile(r"[（(][^）)]*[）)]")
 
 Interval = tuple[str, float, float]
@@ -75,65 +63,100 @@ def compare(tracker: Tracker, domain: Domain, products: Sequence[ShopProduct], q
 
 
 def verdict(tracker: Tracker, domain: Domain, products: Sequence[ShopProduct], question: str) -> str | None:
-    """``更轻的是…（172 g）``: only what the question asks for, and only where one is ahead of all others."""
-    for aspect in aspects_in(question):
-        if aspect.name == "price":
-            values = [yuan(product.price_cents) for product in products]
-            measured: list[list[Interval] | None] = [
-                [("cents", product.price_cents, product.price_cents)] for product in products
-            ]
-        else:
-            found = next(
-                (
-                    name
-                    for part in aspect.attributes
-                    for name in products[0].attributes
-                    if part in name and all(name in product.attributes for product in products)
-                ),
-                None,
-            )
-            if found is None:
-                continue
-            values = [product.attributes[found] for product in products]
-            measured = [quantities(value) for value in values]
-        if (best := ahead(measured, aspect.lower_is_better)) is not None:
-            better = word(tracker, domain, f"{'better' if len(products) == 2 else 'best'}_{aspect.name}")
-            return word(tracker, domain, "verdict").format(better=better, name=products[best].name, value=values[best])
+    """``更轻的是…（172 g）``: what the question asks for, where some are ahead of the others; where it asks for nothing
+    in particular, what speaks for each."""
+
+    def say(which: str, **values: str) -> str:
+        return word(tracker, domain, which).format(**values)
+
+    grade = "better" if len(products) == 2 else "best"
+    for name in qualities_in(question)[0]:
+        fit = [one for one in products if says({"name": one.name, "attributes": one.attributes}, name)]
+        if 0 < len(fit) < len(products):
+            return say("verdict_quality", quality=name, name=say("and").join(one.name for one in fit))
+    asked = [aspect for aspect in aspects_in(question) if aspect.better]
+    for aspect in asked:
+        if best := _best_in(products, aspect):
+            product, value = best
+            better = word(tracker, domain, f"{grade}_{aspect.name}")
+            return say("verdict", better=better, name=product.name, value=value)
+    if asked or not SAID["in_all"].search(plain(question)):
+        return None
+    merits: dict[str, list[str]] = {}
+    for aspect in ASPECTS:
+        if aspect.better and (best := _best_in(products, aspect)):
+            product, value = best
+            better = word(tracker, domain, f"{grade}_{aspect.name}")
+            merits.setdefault(product.id, []).append(say("merit", better=better, value=value))
+    each = [
+        say("merits", name=one.name, merits=say("beside_each").join(merits[one.id]))
+        for one in products
+        if one.id in merits
+    ]
+    if not each:
+        return None
+    return say("verdict_each" if len(each) > 1 else "verdict_one", each=say("each_then").join(each))
+
+
+def _best_in(products: Sequence[ShopProduct], aspect: Aspect) -> tuple[ShopProduct, str] | None:
+    """The one that is ahead of all others, and by which value; None where that cannot be said."""
+    if aspect.name == "price":
+        values = [yuan(product.price_cents) for product in products]
+        prices: list[list[Interval] | None] = [
+            [("cents", product.price_cents, product.price_cents)] for product in products
+        ]
+        best = ahead(prices, lower=True)
+        return None if best is None else (products[best], values[best])
+    for part in aspect.attributes:
+        for name in products[0].attributes:
+            if part in name and all(name in product.attributes for product in products):
+                values = [product.attributes[name] for product in products]
+                best = ahead([quantities(value) for value in values], aspect.lower_is_better)
+                return None if best is None else (products[best], values[best])
     return None
 
 
-def ranked(products: Sequence[ShopProduct], question: str) -> list[ShopProduct]:
-    """The best first in what the question asks for; what does not say it at all is left out."""
-    for aspect in aspects_in(question):
-        name = next(
-            (name for part in aspect.attributes for one in products for name in one.attributes if part in name), None
-        )
-        if name is None:
-            continue
-        measured = [(quantities(one.attributes.get(name, "")), one) for one in products]
-        unit = next((found[0][0] for found, _ in measured if found), None)
-        known = [(found[0][1], one) for found, one in measured if found and found[0][0] == unit]
-        return [one for _, one in sorted(known, key=lambda pair: pair[0] if aspect.lower_is_better else -pair[0])]
-    return list(products)
+def ranked(products: Sequence[ShopProduct], aspect: Aspect) -> list[ShopProduct]:
+    """The best in it first; what does not say it at all is left out."""
+    if aspect.name == "price":
+        return sorted(products, key=lambda one: one.price_cents)
+    name = next(
+        (name for part in aspect.attributes for one in products for name in one.attributes if part in name), None
+    )
+    if name is None:
+        return []
+    measured = [(quantities(one.attributes.get(name, "")), one) for one in products]
+    unit = next((found[0][0] for found, _ in measured if found), None)
+    known = [(found[0][1], one) for found, one in measured if found and found[0][0] == unit]
+    return [one for _, one in sorted(known, key=lambda pair: pair[0] if aspect.lower_is_better else -pair[0])]
+
+
+def best_first(products: Sequence[ShopProduct], question: str) -> list[ShopProduct]:
+    """In the first thing that the question asks for and that pages tell."""
+    ways = (ranked(products, aspect) for aspect in aspects_in(question) if aspect.better and aspect.name != "price")
+    return next((some for some in ways if some), list(products))
 
 
 def quantities(value: str) -> list[Interval] | None:
     """``洗 48 dB、甩 68 dB`` → both, in order; None where there is no number with a unit."""
     found: list[Interval] = []
-    for match in _QUANTITY.finditer(_ASIDE.sub("", value)):
-        unit, factor = _UNITS.get(match["unit"].lower(), (match["unit"].lower(), 1.0))
+    for match in SAID["quantity"].finditer(plain(_ASIDE.sub("", value))):
+        unit, factor = SAME.get(match["unit"], (match["unit"], 1.0))
         low = float(match["low"]) * factor
         found.append((unit, low, float(match["high"]) * factor if match["high"] else low))
     return found or None
 
 
 def ahead(measured: Sequence[Sequence[Interval] | None], lower: bool) -> int | None:
-    """Which is better than every other in each of its numbers; None where that cannot be said."""
+    """Which is better than every other in each number that all of them tell; None where that cannot be said."""
     known = [one for one in measured if one]
-    if len(known) < len(measured) or len({tuple(unit for unit, *_ in one) for one in known}) > 1:
+    if len(known) < len(measured):
+        return None
+    told = min(map(len, known))
+    if len({tuple(unit for unit, *_ in one[:told]) for one in known}) > 1:
         return None
     sign = 1 if lower else -1
-    numbers = [[sign * number for _, *ends in one for number in ends] for one in known]
+    numbers = [[sign * number for _, *ends in one[:told] for number in ends] for one in known]
     for place, mine in enumerate(numbers):
         others = numbers[:place] + numbers[place + 1 :]
         if all(mine != other and all(a <= b for a, b in zip(mine, other, strict=True)) for other in others):

@@ -52,14 +52,21 @@ class Focus:
             return []
         return [thing for thing in shown if kind in (None, thing["kind"])]
 
+    @property
+    def wish(self) -> dict[str, Any] | None:
+        """What the goods that were listed last were chosen for (``product_search.Wish``)."""
+        wish: dict[str, Any] | None = (self._things.get("listed") or {}).get("wish")
+        return wish
+
     def on(self, kind: str, thing: str | None) -> Focus:
         """Turns to ``thing``; None lets go of what was at hand."""
         self._things = {**self._things, kind: None if thing is None else {"id": thing, "turn": self._turn}}
         self._changed = True
         return self
 
-    def on_list(self, things: Sequence[dict[str, str]]) -> Focus:
-        self._things = {**self._things, "listed": {"things": list(things), "turn": self._turn}}
+    def on_list(self, things: Sequence[dict[str, str]], wish: dict[str, Any] | None = None) -> Focus:
+        listed = {"things": list(things), "turn": self._turn} | ({"wish": wish} if wish else {})
+        self._things = {**self._things, "listed": listed}
         self._changed = True
         return self
 

@@ -182,9 +182,10 @@ class Inform(Action):
         if turn.first("answer"):  # the button "none of these"
             dispatcher.utter_message(response="utter_say_otherwise")
             return []
-        if await _say_values(dispatcher, tracker, domain, turn, focus):
+        on_goods = await goes_on(tracker, turn)
+        if not on_goods and await _say_values(dispatcher, tracker, domain, turn, focus):
             return focus.events()
-        about_goods = turn.names_goods or await goes_on(tracker, turn)
+        about_goods = turn.names_goods or on_goods
         outcome = await answer_question(
             dispatcher, tracker, domain, turn, focus, leaning="goods" if about_goods else "none"
         )

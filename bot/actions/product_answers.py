@@ -15,35 +15,42 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions import pictures
 from bot.actions.comparison import compare, verdict
-from bot.actions.focus import Focus
-from bot.actions.product_reference import (
+from bot.actions.focus import Focus, pointed_at
+from bot.actions.product_beside import (
     Beside,
-    Meant,
-    Sign,
     companions_in_question,
     fits_in_question,
+    similar_in_question,
+    substitutes,
+)
+from bot.actions.product_compared import the_only_one, to_compare
+from bot.actions.product_reference import (
+    PRODUCTS_SHOWN,
+    Meant,
+    Sign,
+    heard_in,
     in_question,
     listed,
     remember,
-    similar_in_question,
-    substitutes,
+    talk_of,
     talked_of,
-    to_compare,
+    there_is,
 )
-from bot.actions.product_search import plain, read_budget, shared, telling
+from bot.actions.product_search import Budget, Condition, Found, Wish, proofs, read_budget, shared, telling
+from bot.actions.product_words import NEAREST, SAID, about_price, aspects_in
 from bot.actions.shop_product import (
-    ASKS_KINDS,
     ShopProduct,
-    aspects_in,
     attributes_in,
     kinds,
     kinds_in,
     price_range,
     prices_by_kind,
+    shop_products,
     stock_word,
 )
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, draws_itself, word
+from bot.actions.wording import Domain, draws_itself, title, word, yuan
+from bot.spelling import plain
 from mall_adapter import Sku
 
 ATTRIBUTES_SHOWN = 4
@@ -52,11 +59,6 @@ ROWS_BESIDE_VERDICT = 3
 """The question is answered; what it named, the price and the stock are enough to read in a bubble."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
-_MOST = re.compile("最|[a-z]est\\b", re.IGNORECASE)
-_WHICH = re.compile(f"{_MOST.pattern}|哪|which", re.IGNORECASE)
-_IN_GENERAL = re.compile(r"参数|详情|详细|特点|具体|信息|资料|情况|优点|值得|[好不有没说讲能会很都了的]")
-_MEASURES = re.compile(r"[多大长久几和跟呢]")
 
 
 def source(product: ShopProduct, topic: str = "product_question") -> dict[str, Any]:
@@ -95,6 +97,8 @@ class Reading:
 async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
     """None when nothing in the message is about goods that the shop has."""
     tracker, turn = speaker.tracker, speaker.turn
+    if order := await _read_order(speaker):
+        return order
     if fits := await fits_in_question(tracker, turn):
         main, other, instead = fits
         return Reading(Sign.NAMED, lambda: _say_fits(speaker, main, other, instead), single=not instead)
@@ -107,20 +111,89 @@ async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
     if _asks_for_the_best(turn, listed(tracker)) and (compared := await read_comparison(speaker)):
         return compared
     meant = await in_question(tracker, turn, in_stock=recommends)
+    if meant.nothing == "shelf" and meant.found:
+        return _missing_shelf(speaker, meant.found)
     if not meant.products:
         return None
     single = bool(meant.nothing and meant.nothing != "there") or (
-        len(meant.products) == 1 and (meant.named or not recommends)
+        len(meant.products) == 1 and (meant.named or not recommends) and meant.found is None
     )
+    if not single and not turn.tapped and _of_something_else(turn):
+        return None
     answers = not (single and not meant.nothing) or _reply(speaker, meant.products[0])[0] != UNKNOWN
     return Reading(meant.sign, lambda: _say_meant(speaker, meant, recommends), single, answers)
+
+
+def _of_something_else(turn: Turn) -> bool:
+    """Whether the message speaks of a parcel, of what is wrong, or of a price to come: it wants no goods shown."""
+    text = plain(turn.text)
+    return bool(SAID["of_an_order"].search(text) or SAID["price_to_come"].search(text))
+
+
+async def _read_order(speaker: Speaker) -> Reading | None:
+    """ "就第二个吧 怎么买", or a yes to what was shown: None where it is no order, or of nothing that was talked of."""
+    turn, tracker = speaker.turn, speaker.tracker
+    talk = await talk_of(tracker)
+    heard, found = await heard_in(talk, turn)
+    agrees = heard.agrees and talk.fresh
+    if turn.tapped or not (heard.orders or agrees):
+        return None
+    pointed = [thing["id"] for thing in pointed_at(turn, speaker.focus.listed("product"))]
+    chosen = await shop_products(pointed[:1]) or found or list(talk.products[:1] if agrees else talk.products)
+    if heard.bought or heard.said.names_a_shelf or not chosen:
+        return None
+
+    async def say() -> None:
+        talked_of(speaker.focus, chosen)
+        if len(chosen) == 1:
+            say_how_to_order(speaker, chosen[0])
+        else:
+            say_list(speaker, "utter_order_which", chosen)
+
+    return Reading(Sign.CHOSEN, say, single=len(chosen) == 1)
+
+
+def say_how_to_order(speaker: Speaker, product: ShopProduct) -> None:
+    skus = product.live.skus
+    in_stock = any(sku.available > 0 for sku in skus)
+    speaker.dispatcher.utter_message(
+        response="utter_how_to_order" if in_stock else "utter_how_to_order_sold_out",
+        json_message={"source": source(product)},
+        name=product.name,
+        price=price_range(skus),
+        stock=stock_word(speaker.tracker, speaker.domain, skus),
+        kinds=kinds(skus),
+    )
+
+
+def _missing_shelf(speaker: Speaker, found: Found) -> Reading:
+    """Goods that the shop does not have are said to be missing, with the shelf that comes nearest."""
+
+    async def say() -> None:
+        missing = found.wish.shelves[0]
+        near = [name for name in NEAREST.get(missing, ()) if await there_is(name)]
+        human = {"title": title(speaker.tracker, speaker.domain, "human_handoff"), "payload": "/human_handoff"}
+        look = [
+            {"title": name, "payload": f"/recommend_product{json.dumps({'category': name}, ensure_ascii=False)}"}
+            for name in near
+        ]
+        response = "utter_shelf_missing_near" if near else "utter_shelf_missing"
+        joined = speaker.word("beside_each").join(near)
+        speaker.dispatcher.utter_message(response=response, name=missing, near=joined, buttons=[*look, human])
+        remember(speaker.focus, [], Wish(tuple(near[:1])))  # a yes looks for it
+        speaker.focus.on("product", None)
+
+    return Reading(Sign.NAMED, say)
 
 
 async def read_comparison(speaker: Speaker) -> Reading | None:
     """None when it cannot be told which products are to be compared."""
     products = await to_compare(speaker.tracker, speaker.turn)
     if len(products) < 2:
-        return None
+        only = await the_only_one(speaker.tracker) if not products or speaker.turn.asks else None
+        if only is None or (products and products[0].id != only.id):
+            return None
+        return Reading(Sign.NAMED, lambda: _say_only_one(speaker, only))
 
     async def say() -> None:
         await say_comparison(speaker, products)
@@ -129,12 +202,19 @@ async def read_comparison(speaker: Speaker) -> Reading | None:
     return Reading(Sign.NAMED, say, single=False)
 
 
+async def _say_only_one(speaker: Speaker, product: ShopProduct) -> None:
+    say_list(speaker, "utter_product_only_one", [product])
+
+
 def _asks_for_the_best(turn: Turn, shown: Sequence[str]) -> bool:
     """Of what was listed ("哪个便宜"), or of a shelf ("最安静的洗衣机"); shelves are shown by price anyway."""
-    aspects = aspects_in(turn.text)
+    aspects, text = [one for one in aspects_in(turn.text) if one.better], plain(turn.text)
+    if SAID["price_to_come"].search(text):
+        return False
     if turn.names_goods:
-        return bool(turn.first("category") and _MOST.search(turn.text) and any(one.attributes for one in aspects))
-    return bool(aspects and _WHICH.search(turn.text) and len(shown) > 1)
+        measured = any(one.name != "price" for one in aspects)
+        return bool(turn.first("category") and SAID["most"].search(text) and measured)
+    return bool(aspects and SAID["which"].search(text) and shown)
 
 
 async def _say_fits(speaker: Speaker, main: ShopProduct, other: ShopProduct, instead: Beside | None) -> None:
@@ -163,21 +243,71 @@ def _beside(speaker: Speaker, response: str, beside: Beside) -> Reading:
 
 
 async def _say_meant(speaker: Speaker, meant: Meant, recommends: bool) -> None:
-    products = meant.products
+    products, found = meant.products, meant.found
     if meant.nothing == "there":
         say_list(speaker, "utter_product_no_such_place", products, count=len(listed(speaker.tracker)))
     elif meant.nothing:
-        cheapest = min(products, key=lambda product: product.price_cents)
-        custom = {"source": source(cheapest)}
-        response = f"utter_product_nothing_{meant.nothing}"
-        speaker.dispatcher.utter_message(response=response, json_message=custom, name=cheapest.name)
-    elif len(products) == 1 and (meant.named or not recommends):
+        await _say_nothing(speaker, meant)
+    elif found is None and len(products) == 1 and (meant.named or not recommends):
         talked_of(speaker.focus, products)
         await say_product(speaker, products[0])
-    else:
-        several = "utter_recommended" if recommends else "utter_products"
-        say_list(speaker, several if meant.exact else "utter_products_nearest", products)
+    elif found is None:
+        say_list(speaker, "utter_recommended" if recommends else "utter_products", products)
         talked_of(speaker.focus, products)
+    else:
+        _say_found(speaker, products, found, recommends)
+
+
+def _say_found(speaker: Speaker, products: Sequence[ShopProduct], found: Found, recommends: bool) -> None:
+    if found.missing:
+        response = "utter_products_nearest" if len(found.missing) == 1 else "utter_products_not_together"
+        say_list(speaker, response, products, found, missing=_conditions(speaker, found.missing))
+    elif len(products) == 1:
+        say_list(speaker, "utter_products_one", products, found)
+    else:
+        say_list(speaker, "utter_recommended" if recommends else "utter_products", products, found)
+    remember(speaker.focus, products, found.wish)
+    speaker.focus.on("product", products[0].id if len(products) == 1 else None)
+
+
+async def _say_nothing(speaker: Speaker, meant: Meant) -> None:
+    """There is nothing cheaper, nothing else, nothing of which that is known; perhaps without one of the conditions."""
+    cheapest = min(meant.products, key=lambda product: product.price_cents)
+    dearest = max(meant.products, key=lambda product: product.price_cents)
+    name = dearest.name if meant.nothing == "dearer" else cheapest.name
+    missing = _conditions(speaker, [one for one in meant.found.missing if isinstance(one, str)]) if meant.found else ""
+    response = f"utter_product_nothing_{meant.nothing}"
+    custom = {"source": source(cheapest)}
+    speaker.dispatcher.utter_message(response=response, json_message=custom, name=name, missing=missing)
+    if meant.found and meant.nothing in ("cheaper", "dearer"):
+        shown = {product.id for product in meant.products}
+        others = await shop_products([one for one in meant.found.ids if one not in shown])
+        if others := [one for one in others if one.available > 0][:PRODUCTS_SHOWN]:
+            say_list(speaker, "utter_products_otherwise", others, missing=missing)
+            remember(speaker.focus, others, meant.found.wish)
+            speaker.focus.on("product", others[0].id if len(others) == 1 else None)
+
+
+def _conditions(speaker: Speaker, conditions: Sequence[Condition]) -> str:
+    """``¥300以内、无糖``"""
+    return speaker.word("beside_each").join(_condition(speaker, one) for one in conditions)
+
+
+def _condition(speaker: Speaker, condition: Condition) -> str:
+    if isinstance(condition, str):
+        return condition
+    if isinstance(condition, Budget):
+        low, high = [None if cents is None else yuan(cents) for cents in (condition.min_cents, condition.max_cents)]
+    else:
+        low, high = [
+            None if amount is None else f"{amount:g} {condition.unit.upper()}"
+            for amount in (condition.low, condition.high)
+        ]
+    if isinstance(condition, Budget) and (near := condition.near_cents):
+        return speaker.word("around").format(amount=yuan(near))
+    if low and high:
+        return speaker.word("from_to").format(low=low, high=high)
+    return speaker.word("at_most" if high else "at_least").format(amount=high or low)
 
 
 UNKNOWN = "utter_product_attribute_unknown"
@@ -199,7 +329,7 @@ def _reply(speaker: Speaker, product: ShopProduct) -> tuple[str, Sequence[Sku], 
     question = read_budget(turn.question)[1]
     wanted = kinds_in(product.live, question)
     asked = attributes_in(product, question, by_value=wanted is None)
-    about_goods = turn.intent not in ("ask_price", "ask_stock") or any("价" in name for name in asked)
+    about_goods = turn.intent not in ("ask_price", "ask_stock") or about_price(asked)
     skus: Sequence[Sku] = wanted or product.live.skus
     each = prices_by_kind(skus) if turn.intent == "ask_price" else None
     values = {
@@ -214,7 +344,7 @@ def _reply(speaker: Speaker, product: ShopProduct) -> tuple[str, Sequence[Sku], 
         response = "utter_product_no_such_kind"
     elif wanted and not (asked and about_goods):
         response = "utter_product_kind"
-    elif not asked and ASKS_KINDS.search(plain(question)):
+    elif not asked and SAID["asks_kinds"].search(plain(question)):
         response = "utter_product_kinds"
     elif about_goods and _only_beside(asked, question) and _asks_more(product, turn, asked):
         response = UNKNOWN  # 适合胖子穿吗, and the page says which roads it is for
@@ -240,22 +370,25 @@ def _asks_more(product: ShopProduct, turn: Turn, told: Mapping[str, str] = NOTHI
     rest = telling(turn.rest)
     for piece in shared(rest, own):
         rest = rest.replace(piece, " ")
-    rest = _MEASURES.sub("", rest) if told else rest
-    return len(re.sub(r"[\W_]+", "", _IN_GENERAL.sub("", rest))) > 1
+    rest = SAID["how_much"].sub("", rest) if told else rest
+    return len(re.sub(r"[\W_]+", "", SAID["in_general"].sub("", rest))) > 1
 
 
-def say_list(speaker: Speaker, response: str, products: Sequence[ShopProduct], **values: Any) -> None:
-    """Numbered, so that "第二个" means something, and as cards for channels that have them."""
+def say_list(
+    speaker: Speaker, response: str, products: Sequence[ShopProduct], found: Found | None = None, **values: Any
+) -> None:
+    """Numbered, so that "第二个" means something, and as cards for channels that have them. Beside price and stock the
+    one thing is said that was asked for, or that shows that what was ``found`` is so."""
     lines, cards = [], []
-    question = read_budget(speaker.turn.question)[1]
+    question, shows = read_budget(speaker.turn.question)[1], _shows(products, found)
     for place, product in enumerate(products, 1):
-        facts = [
-            price_range(product.live.skus),
-            stock_word(speaker.tracker, speaker.domain, product.live.skus),
-        ]
-        if ASKS_KINDS.search(plain(question)):
-            facts.append(kinds(product.live.skus))
-        elif asked := attributes_in(product, question):
+        kind = kinds_in(product.live, question)
+        skus = kind or product.live.skus
+        facts = [price_range(skus), stock_word(speaker.tracker, speaker.domain, skus)]
+        shown = {name: product.attributes[name] for name in shows if name in product.attributes}
+        if kind or SAID["asks_kinds"].search(plain(question)):
+            facts.append(kinds(skus))
+        elif asked := shown or attributes_in(product, question, by_value=kind is None):
             facts.append(spelt_out(asked))
         text = "，".join(facts)
         lines.append(speaker.word("product_line").format(place=place, name=product.name, facts=text))
@@ -269,6 +402,12 @@ def say_list(speaker: Speaker, response: str, products: Sequence[ShopProduct], *
         json_message={"cards": cards, "source": source(products[0])},
         **values,
     )
+
+
+def _shows(products: Sequence[ShopProduct], found: Found | None) -> list[str]:
+    """The attributes by which one sees which of the products are as they were wanted, and which are not."""
+    words = [one for one in (*found.wish.words, *found.missing) if isinstance(one, str)] if found else []
+    return list(dict.fromkeys(name for one in products for name in proofs(one.attributes, words)))
 
 
 def _button(product: ShopProduct, title: str) -> dict[str, str]:

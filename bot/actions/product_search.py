@@ -1,17 +1,24 @@
-"""What a customer's words ask of a product: a budget, a shelf, and words that the graph knows of the goods on it."""
+"""What a customer looks for: a shelf, and what the goods on it have to be; and which of them are so.
+
+A wish grows over several messages (``continued``). Which goods fulfil it is decided over the pages of the shelf,
+wherever they come from (``choose``); where none does, it is said what stands in the way.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
+from bot import patterns
 from bot.actions.knowledge_base import GraphKnowledgeBase, Object
-from bot.actions.turn import Turn
+from bot.actions.product_words import QUALITIES, SAID, UNITS, ways_to_write
+from bot.spelling import number, plain
 from knowledge_graph import products
+from mall_adapter import Product
 
 SHELF = 200
 """So many products of a category are enough to learn its words."""
@@ -19,57 +26,34 @@ SHELF = 200
 CATEGORIES = 1000
 
 LOOKED_AT = 30
-"""Of so many that fit, those with an express no are taken out."""
+"""So many more are read of a larger shelf, for each condition."""
 
 ROUND_ABOUT = 0.25
 """一千左右: a quarter more or less."""
 
-_DIGITS = {
-    character: number
-    for number, characters in enumerate(("零〇", "一", "二两", *"三四五六七八九"))
-    for character in characters
-}
-_POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10000, "k": 1000, "w": 10000}
+FAR = 2
+"""Goods that cost more than so many times of what was said are not the nearest."""
 
+LEAST_BUDGET = 2000
+"""Cents from which a bare sum is one: 三百, and no 10."""
 
-def plain(text: str) -> str:
-    """NFKC and lower case, of the same length: what a customer types has one character for each."""
-    folded = (unicodedata.normalize("NFKC", character).casefold() for character in text)
-    return "".join(one if len(one) == 1 else character for one, character in zip(folded, text, strict=True))
-
+_BUDGETS = patterns.read(patterns.FOLDER / "budget.yml")
 
 # --- budget ----------------------------------------------------------------------------------------------------------
-
-_N = r"[0-9]+(?:\.[0-9]+)?[千百万kw]?(?![0-9a-z])|[一二两三四五六七八九十百千万零]+(?![一二两三四五六七八九十百千万零])"
-_YUAN = r"\s*(?:元|块钱?|rmb|yuan|bucks)"
-_NOT_MONEY = (  # 40码以内, 3公里以上, 2天内
-    r"(?!\s*(?:码|号|[英公]?寸|平|㎡|个|人|岁|后|款|件|双|瓶|支|盒|色|位|ml|毫升|k?g\b|千?克|公?斤|l\b|升|小时|分钟?|天|月|年"
-    r"|周|w\b|瓦|mah|毫安|[cm]?m\b|厘?米|公里|里|hz|db|分贝|级|倍|寸|度|℃|%|折))"
-)
-_SUM = rf"[¥$]?\s*(?P<{{0}}>{_N})(?:{_YUAN}|{_NOT_MONEY})"
-_FROM, _TO, _AT = (_SUM.format(name) for name in ("low", "high", "at"))
-_ABOUT = r"(?:大概|大约|差不多|around|about)"
-_BUDGETS = [
-    re.compile(pattern)
-    for pattern in (
-        rf"{_FROM}\s*(?:到|至|-|~|–|—|to)\s*{_TO}(?:\s*(?:之间|左右))?",
-        rf"(?P<hundreds>[一二两三四五六七八九]{{2}})(?P<power>[百千万]){_NOT_MONEY}",
-        r"(?:不要?超过?|别超过?|不高于|低于|小于|少于|不大于|最多|顶多"
-        rf"|under|below|less than|up to|within|at most|max)\s*{_TO}",
-        rf"{_TO}\s*(?:以内|之内|以下|之下|以里|封顶|不到|内(?![存置衣裤胆搭]))",
-        rf"{_FROM}\s*(?:以上|往上|朝上|起步)"
-        rf"|(?:高于|至少|不低于|不少于|over|above|more than|at least)\s*{_FROM.replace('low', 'least')}",
-        rf"{_ABOUT}?\s*{_AT}\s*(?:左右|上下|出头)|(?:around|about)\s*{_AT.replace('at>', 'near>')}",
-        rf"(?:预算|budget)(?:是|在|有|就|大概|大约|of|is|\s|[::])*{_TO}",
-        rf"(?:[¥$]\s*(?P<high>{_N})|(?P<bare>{_N}){_YUAN})",
-    )
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     min_cents: int | None
     max_cents: int | None
+
+    @property
+    def near_cents(self) -> int | None:
+        """Of 一千左右 the thousand."""
+        if not (self.min_cents and self.max_cents):
+            return None
+        near = round(self.min_cents / (1 - ROUND_ABOUT))
+        return near if round(near * (1 + ROUND_ABOUT)) == self.max_cents else None
 
     def allows(self, prices: Sequence[int]) -> bool:
         """Whether one of the kinds may be had for it."""
@@ -79,66 +63,85 @@ class Budget:
         )
 
 
-def read_budget(text: str) -> tuple[Budget | None, str]:
-    """``("200以内的面霜")`` → at most 20000 cents, and the text with the budget blanked out."""
+def read_budget(text: str, bare: bool = False) -> tuple[Budget | None, str]:
+    """``("200以内的面霜")`` → at most 20000 cents, and the text with the budget blanked out. A ``bare`` sum at the end
+    ("给老人用的 三百") is one where goods are talked of."""
     written = plain(text)
-    for pattern in _BUDGETS:
-        match = pattern.search(written)
+    for name, pattern in _BUDGETS.items():
+        match = pattern.search(written) if bare or name != "round" else None
         if match and (budget := _budget({name: found for name, found in match.groupdict().items() if found})):
+            if name == "round" and (budget.max_cents or 0) < LEAST_BUDGET:
+                continue
             return budget, text[: match.start()] + " " * len(match.group()) + text[match.end() :]
     return None, text
 
 
 def _budget(found: dict[str, str]) -> Budget | None:
     if "hundreds" in found:  # 一两百
-        low, high = (_DIGITS[digit] * _POWERS[found["power"]] * 100 for digit in found["hundreds"])
+        low, high = (_cents(digit + found["power"]) for digit in found["hundreds"])
         return Budget(low, high) if low < high else None
-    sums = {name: _cents(number) for name, number in found.items()}
-    if near := sums.get("at") or sums.get("near"):
+    sums = {name: _cents(figures) for name, figures in found.items()}
+    if near := sums.get("near"):
         return Budget(round(near * (1 - ROUND_ABOUT)), round(near * (1 + ROUND_ABOUT)))
-    low_cents, high_cents = sums.get("low") or sums.get("least"), sums.get("high") or sums.get("bare")
+    low_cents, high_cents = sums.get("low"), sums.get("high") or sums.get("bare")
     if low_cents and high_cents and low_cents > high_cents:
         low_cents, high_cents = high_cents, low_cents
     return Budget(low_cents or None, high_cents or None) if low_cents or high_cents else None
 
 
-def _cents(number: str) -> int:
-    """``两百五`` → 25000, ``1.5k`` → 150000, ``一百零五`` → 10500"""
-    if number[0].isdecimal():
-        power = _POWERS.get(number[-1], 1)
-        return round(float(number.rstrip("千百万kw十")) * power * 100)
-    total, section, digit, power = 0, 0, 0, 1
-    for character in number:
-        if character in _DIGITS:
-            digit = _DIGITS[character]
-            power = 1 if character in "零〇" else power
-        elif character == "万":
-            total, section, digit, power = total + (section + digit) * 10000, 0, 0, 10000
-        else:
-            power = _POWERS[character]
-            section, digit = section + (digit or 1) * power, 0
-    # what stands behind a hundred without its own unit is tens: 两百五
-    return (total + section + digit * max(1, power // 10)) * 100
+def _cents(figures: str) -> int:
+    return round((number(figures) or 0) * 100)
+
+
+# --- measures --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """So much of a unit: 65w以上."""
+
+    unit: str
+    low: float | None
+    high: float | None
+
+    def fits(self, page: Object) -> bool:
+        return any(
+            (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+            for written in page["attributes"].values()
+            for value in _amounts(products.plain(written), self.unit)
+        )
+
+
+def read_measure(text: str) -> tuple[Measure | None, str]:
+    """None where the number has no bound: 10公斤的 is a word like others."""
+    match = SAID["measure"].search(plain(text))
+    if match is None or not (match["least"] or match["from"] or match["to"] or match["near"]):
+        return None, text
+    unit, amount = UNITS.get(match["unit"], match["unit"]), float(match["number"])
+    if match["to"]:
+        measure = Measure(unit, None, amount)
+    elif match["near"]:
+        measure = Measure(unit, amount * (1 - ROUND_ABOUT), amount * (1 + ROUND_ABOUT))
+    else:
+        measure = Measure(unit, amount, None)
+    return measure, text[: match.start()] + " " * len(match.group()) + text[match.end() :]
+
+
+def _amounts(written: str, unit: str) -> list[float]:
+    return [float(one) for one in re.findall(rf"([0-9]+(?:\.[0-9]+)?){re.escape(unit)}(?![a-z])", written)]
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
-_SAYS_NOTHING = re.compile(
-    r"推荐|介绍|有没有|有什么|什么|哪[个款种些双台]|可以|能不能|可不可以|一[下款个种双台些]|想[买要]|我要|给我|帮我|请问|看看|看一?下|"
-    r"多少钱?|价格|怎么样|怎么卖|好不好|好用|是不是|会不会|找找?|求|预算|便宜一?[点些]|比较|知道|告诉|问问?|现在|还有|需要|那种|这种|"
-    r"[这那][个款种双台些]|刚才|它|您|你们?|我|的话|[吗呢啊呀吧哦么嘛]|"
-    r"\b(?:is|are|do|does|it|the|a|an|for|of|any|you|have|i|want|need|what|which|how|please|me|show|with|much|price|cost)\b"
-)
-_RUN = re.compile(r"[一-鿿]+|[a-z0-9][a-z0-9.+-]*")
-_NO = re.compile(r"(?:否|无|不|没)")
-ASKS_CHEAPER = re.compile(r"便宜一?[点些]|太贵|贵了|更便宜|再便宜|cheaper|too expensive")
+_RUN = re.compile(r"[\u4e00-\u9fff]+|[a-z0-9][a-z0-9.+-]*")
+_LOOSE_UNIT = re.compile(r"(?<=[0-9]) +(?=[a-z])")
 
 
 def telling(text: str) -> str:
     """The words that could name something of a product: without politeness and question words."""
     if text.startswith("/"):
         return ""
-    return _SAYS_NOTHING.sub(" ", re.sub(r"(?<=[0-9]) +(?=[a-z])", "", plain(text)))
+    return SAID["says_nothing"].sub(" ", _LOOSE_UNIT.sub("", plain(text)))
 
 
 def shared(text: str, vocabulary: str) -> list[str]:
@@ -173,97 +176,244 @@ def telling_apart(text: str, shelf: Sequence[Object]) -> list[str]:
     return sorted((word for word in found if not all(word in page for page in pages)), key=len, reverse=True)
 
 
-def narrowed(shelf: Sequence[Object], text: str) -> tuple[list[Object], bool]:
-    """Those on which as many as can be had of the telling words of ``text`` stand; and whether all do."""
-    words = telling_apart(text, shelf)
-    for kept in range(len(words), 0, -1):
-        some = words[:kept]
-        fit = [one for one in shelf if all(word in words_of(one) and not says_no(one, word) for word in some)]
-        if fit:
-            return fit, kept == len(words)
-    return list(shelf), not words
-
-
-def says_no(product: Object, word: str) -> bool:
-    """``防水：否`` is no answer to 防水."""
+def says(product: Object, word: str) -> bool:
+    """Whether the page says the word, or the quality of that name. ``防水：否`` is no answer to 防水."""
     attributes: dict[str, str] = product["attributes"]
-    return any(word in plain(name) and _NO.match(value) for name, value in attributes.items())
+    lines = [product["name"], *(f"{name}{value}" for name, value in attributes.items())]
+    page = "\n".join(map(products.plain, lines))
+    if not any(way in page for way in ways_to_write(word)):
+        return False
+    return not any(word in plain(name) and SAID["denied"].match(plain(value)) for name, value in attributes.items())
 
 
-# --- search ----------------------------------------------------------------------------------------------------------
+def proofs(attributes: Mapping[str, str], words: Sequence[str]) -> dict[str, str]:
+    """The attributes that say so."""
+    ways = [way for word in words for way in ways_to_write(word)]
+    return {
+        name: value
+        for name, value in attributes.items()
+        if any(way in products.plain(f"{name}{value}") for way in ways)
+    }
+
+
+# --- wishes ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    categories: tuple[str, ...]
-    brand: str | None
-    budget: Budget | None
-    text: str  # what was said besides
+class Wish:
+    """What is looked for, as it has become over several messages."""
+
+    shelves: tuple[str, ...] = ()
+    brand: str | None = None
+    budget: Budget | None = None
+    measure: Measure | None = None
+    words: tuple[str, ...] = ()  # words of pages, and names of qualities
+    text: str = ""  # what was said besides, not yet held against the pages
 
     @property
     def names_a_shelf(self) -> bool:
-        return bool(self.categories or self.brand)
+        return bool(self.shelves or self.brand)
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether it says what the goods on the shelf have to be."""
+        return bool(self.budget or self.measure or self.words)
+
+    def stored(self) -> dict[str, Any]:
+        """For a slot."""
+        return {
+            "shelves": list(self.shelves),
+            "brand": self.brand,
+            "budget": [self.budget.min_cents, self.budget.max_cents] if self.budget else None,
+            "measure": [self.measure.unit, self.measure.low, self.measure.high] if self.measure else None,
+            "words": list(self.words),
+        }
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any]) -> Wish:
+        return cls(
+            tuple(stored["shelves"]),
+            stored["brand"],
+            Budget(*stored["budget"]) if stored["budget"] else None,
+            Measure(*stored["measure"]) if stored["measure"] else None,
+            tuple(stored["words"]),
+        )
+
+
+def continued(before: Wish | None, said: Wish) -> Wish:
+    """The wish so far with what was just said: another shelf is another wish, another price takes the place of the old
+    one, and what goods have to be is added to what they had to be."""
+    another = said.names_a_shelf and not (before and set(said.shelves) <= set(before.shelves) and said.asks_more)
+    if before is None or another:
+        return said
+    return Wish(
+        before.shelves,
+        said.brand or before.brand,
+        said.budget or before.budget,
+        said.measure or before.measure,
+        tuple(dict.fromkeys([*before.words, *said.words])),
+        said.text,
+    )
+
+
+Condition = Budget | Measure | str
+"""A price, a measure, or a word that has to stand on the page."""
+
+
+def _holds(condition: Condition, page: Object) -> bool:
+    if isinstance(condition, Budget):
+        low, high = condition.min_cents, condition.max_cents
+        return (high is None or page["price_min_cents"] <= high) and (low is None or page["price_max_cents"] >= low)
+    return condition.fits(page) if isinstance(condition, Measure) else says(page, condition)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     ids: tuple[str, ...]
-    exact: bool  # else the nearest: not everything that was wanted holds
-    words: tuple[str, ...] = ()  # that were told, and stand on the page of each
+    wish: Wish  # what holds for them
+    missing: tuple[Condition, ...] = ()  # what nothing fulfils, or not together with the rest
+    words: tuple[str, ...] = ()  # that this message told, and that hold
+
+    @property
+    def exact(self) -> bool:
+        return not self.missing
 
 
-async def read_wanted(base: GraphKnowledgeBase, turn: Turn) -> Wanted:
-    text = "" if turn.tapped else turn.text
-    budget, rest = read_budget(text)
-    brand = turn.first("brand")
-    categories = tuple(dict.fromkeys(map(str, turn.entities.get("category", ()))))
-    if not categories:
-        categories = tuple(await categories_called(base, rest))
-    for name in (*categories, *([brand] if brand else [])):
-        rest = re.sub(re.escape(name), " ", rest, flags=re.IGNORECASE)
-    return Wanted(categories, str(brand) if brand else None, budget, rest)
+def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) -> Found:
+    """The goods of a shelf that fulfil the wish. Where none does: those that come nearest, and what stands in the way.
+    A word that no page of the shelf knows is no condition, nor is a quality that is only a hint. A ``firm`` price is
+    not given up."""
+    fresh = [word for word in telling_apart(wish.text, pages) if word not in wish.words]
+    known = [word for word in wish.words if not _is_hint(word) or any(says(page, word) for page in pages)]
+    told: list[Condition] = [one for one in (wish.budget, wish.measure) if one]
+    conditions = [*told, *known, *fresh]
+    if firm and wish.budget:
+        pages, conditions = [one for one in pages if _holds(wish.budget, one)], conditions[1:]
+    fit, missing = _nearest(pages, conditions)
+    kept = [one for one in (*told, *conditions) if one not in missing]
+    held = replace(
+        wish,
+        budget=wish.budget if wish.budget in kept else None,
+        measure=wish.measure if wish.measure in kept else None,
+        words=tuple(one for one in kept if isinstance(one, str)),
+        text="",
+    )
+    ids = tuple(page["id"] for page in fit[:limit])
+    return Found(ids, held, tuple(missing), tuple(word for word in fresh if word in kept))
+
+
+def _is_hint(word: str) -> bool:
+    return word in QUALITIES and QUALITIES[word].soft
+
+
+def _nearest(pages: Sequence[Object], conditions: Sequence[Condition]) -> tuple[list[Object], list[Condition]]:
+    """What fulfils as many of the conditions as can be had, and the conditions that it does not fulfil. Where each of
+    several alone is in the way, the nearest of each way are taken in turn."""
+    held = {id(page): [_holds(one, page) for one in conditions] for page in pages}
+    everything = [page for page in pages if all(held[id(page)])]
+    if everything or not conditions:
+        return everything, []
+    for dropped in range(1, len(conditions) + 1):
+        ways = []
+        for out in combinations(range(len(conditions)), dropped):
+            some = [page for page in pages if all(h for place, h in enumerate(held[id(page)]) if place not in out)]
+            if some:
+                ways.append((out, _by_distance(some, [conditions[place] for place in out])))
+        if ways:
+            places = sorted({place for out, _ in ways for place in out})
+            turns = [page for rank in range(len(pages)) for _, some in ways for page in some[rank : rank + 1]]
+            return list({page["id"]: page for page in turns}.values()), [conditions[place] for place in places]
+    return list(pages), list(conditions)
+
+
+def _by_distance(pages: list[Object], dropped: Sequence[Condition]) -> list[Object]:
+    """From a price that cannot be had, the nearest first, and nothing that is far from it."""
+    budget = next((one for one in dropped if isinstance(one, Budget)), None)
+    if budget is None:
+        return pages
+    if budget.max_cents is None:
+        return sorted(pages, key=lambda page: (not page["in_stock"], -int(page["price_max_cents"])))
+    near = [page for page in pages if page["price_min_cents"] <= budget.max_cents * FAR]
+    return near or pages[:1]
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+Finder = Callable[[Wish, Sequence[str], int], Awaitable[list[Object]]]
+"""The pages of the shelf and the brand, within the budget, on which the words stand: the cheapest, and so many."""
+
+
+async def search(find: Finder, wish: Wish, limit: int, firm: bool = False) -> Found:
+    """Of a shelf that is too large to be read whole, those pages are read, too, that fulfil a part of the wish."""
+    shelf = replace(wish, budget=None)
+    pages = await find(shelf, (), SHELF)
+    if len(pages) >= SHELF:
+        told = telling_apart(wish.text, pages)
+        for word in [*wish.words, *told]:
+            for way in ways_to_write(word):
+                pages += await find(shelf, (way,), LOOKED_AT) + await find(wish, (way,), LOOKED_AT)
+        pages += await find(wish, (), LOOKED_AT)
+        pages = list({page["id"]: page for page in pages}.values())
+        pages.sort(key=lambda page: (not page["in_stock"], page["price_min_cents"], page["id"]))
+    return await asyncio.to_thread(choose, pages, wish, limit, firm)
+
+
+def in_graph(base: GraphKnowledgeBase) -> Finder:
+    async def find(wish: Wish, words: Sequence[str], limit: int) -> list[Object]:
+        constraints: list[dict[str, Any]] = [{"name": "word", "value": word} for word in words]
+        if wish.brand:
+            constraints.append({"name": "brand", "value": wish.brand})
+        if wish.budget:
+            constraints.append({"name": "min_cents", "value": wish.budget.min_cents})
+            constraints.append({"name": "max_cents", "value": wish.budget.max_cents})
+        shelves = [[{"name": "category", "value": name}] for name in wish.shelves] or [[]]
+        found = [one for shelf in shelves for one in await base.get_objects("product", [*constraints, *shelf], limit)]
+        return sorted(found, key=lambda one: (not one["in_stock"], one["price_min_cents"], one["id"]))[:limit]
+
+    return find
+
+
+def on_pages(goods: Sequence[Product]) -> Finder:
+    """Of what the mall alone has found."""
+    pages = [
+        {
+            "id": one.id,
+            "name": one.name,
+            "brand": one.brand,
+            "category": one.category,
+            "attributes": dict(one.attributes),
+            "price_min_cents": min(sku.price_cents for sku in one.skus),
+            "price_max_cents": max(sku.price_cents for sku in one.skus),
+            "in_stock": any(sku.available > 0 for sku in one.skus),
+        }
+        for one in goods
+    ]
+    pages.sort(key=lambda page: (not page["in_stock"], page["price_min_cents"], page["id"]))
+
+    async def find(wish: Wish, words: Sequence[str], limit: int) -> list[Object]:
+        return [
+            page
+            for page in pages
+            if (not wish.shelves or page["category"] in wish.shelves)
+            and wish.brand in (None, page["brand"])
+            and (wish.budget is None or _holds(wish.budget, page))
+            and all(says(page, word) for word in words)
+        ][:limit]
+
+    return find
 
 
 async def categories_called(base: GraphKnowledgeBase, text: str) -> list[str]:
     """A category may be called by one end of its name: 平板 for 平板电脑."""
     names = [category["name"] for category in await base.get_objects("category", [], CATEGORIES)]
-    return await asyncio.to_thread(_called, names, text)
+    return await asyncio.to_thread(called, names, text)
 
 
-def _called(names: Sequence[str], text: str) -> list[str]:
+def called(names: Sequence[str], text: str) -> list[str]:
     ends = {name: {end for size in range(2, len(name) + 1) for end in (name[:size], name[-size:])} for name in names}
     said = telling(text)
     longest = max((len(end) for some in ends.values() for end in some if end in said), default=0)
     return [name for name, some in ends.items() if any(len(end) == longest and end in said for end in some)]
-
-
-async def search(base: GraphKnowledgeBase, wanted: Wanted, limit: int) -> Found:
-    """What is wanted; where nothing is, as many of the words as can be had, and last of all another price."""
-    shelf = await _find(base, wanted, None, (), SHELF)
-    words = await asyncio.to_thread(telling_apart, wanted.text, shelf)
-    for budget in dict.fromkeys([wanted.budget, None]):
-        for kept in range(len(words), -1, -1):
-            some = words[:kept]
-            found = await _find(base, wanted, budget, some, max(LOOKED_AT, limit))
-            fit = [one for one in found if not any(says_no(one, word) for word in some)]
-            if fit:
-                exact = budget == wanted.budget and kept == len(words)
-                return Found(tuple(one["id"] for one in fit[:limit]), exact, tuple(some))
-    return Found((), False)
-
-
-async def _find(
-    base: GraphKnowledgeBase, wanted: Wanted, budget: Budget | None, words: Sequence[str], limit: int
-) -> list[Object]:
-    constraints: list[dict[str, Any]] = [{"name": "word", "value": word} for word in words]
-    if wanted.brand:
-        constraints.append({"name": "brand", "value": wanted.brand})
-    if budget:
-        constraints.append({"name": "min_cents", "value": budget.min_cents})
-        constraints.append({"name": "max_cents", "value": budget.max_cents})
-    shelves = [[{"name": "category", "value": name}] for name in wanted.categories] or [[]]
-    found = [one for shelf in shelves for one in await base.get_objects("product", [*constraints, *shelf], limit)]
-    return sorted(found, key=lambda one: (not one["in_stock"], one["price_min_cents"], one["id"]))[:limit]
 
 
 def made_by(brand: str, name: str) -> tuple[str, str]:
@@ -274,5 +424,5 @@ def made_by(brand: str, name: str) -> tuple[str, str]:
 async def companions(base: GraphKnowledgeBase, product: Object, categories: Sequence[str], limit: int) -> list[str]:
     """What goes with the product although nobody has paired them: pages that name its brand and model."""
     words = made_by(product["brand"], product["name"])
-    found = await _find(base, Wanted(tuple(categories), None, None, ""), None, words, SHELF)
+    found = await in_graph(base)(Wish(tuple(categories)), words, SHELF)
     return [one["id"] for one in found if one["category"] != product["category"]][:limit]

@@ -23,6 +23,7 @@ from bot.actions.graphs import get_answering
 from bot.actions.handoff import say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem
 from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
+from bot.actions.product_compared import to_compare
 from bot.actions.product_reference import (
     SPOKEN_OF,
     WHICH_ONE,
@@ -31,7 +32,6 @@ from bot.actions.product_reference import (
     carried_on,
     last_said_of_goods,
     talked_of,
-    to_compare,
 )
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, has_response, title, word
@@ -50,6 +50,7 @@ GOODS: dict[Sign, float] = {
     Sign.SHELF: 0.65,
     Sign.AGAIN: 0.8,
     Sign.NAMED: 0.95,
+    Sign.CHOSEN: 1.5,
 }
 """How likely the goods that a message is about by such a sign are what it asks for; answers have a probability of their
 own."""
@@ -160,7 +161,8 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
     """What the message says of goods; None where that is not looked for: goods that are complained of are not for
     sale, and words of a rule are not taken for those of a shelf."""
     turn, tracker = speaker.turn, speaker.tracker
-    if leaning == "complaint" or turn.intent in ("complain", "report_problem"):
+    complains = turn.intent in ("complain", "report_problem") and not _weakly_of_goods(turn)
+    if leaning == "complaint" or complains:
         return None
     if leaning == "comparison":
         return await read_comparison(speaker)
@@ -187,6 +189,11 @@ def open_task(tracker: Tracker) -> bool:
 def _wants_after_sales(turn: Turn) -> bool:
     """Whether the message may as well be about goods that were bought."""
     return any(turn.ranking.get(intent, 0.0) >= A_TASK for intent in _AFTER_SALES)
+
+
+def _weakly_of_goods(turn: Turn) -> bool:
+    """ "65W以上的充电器", which is taken for a complaint, but not surely, and names no fault."""
+    return turn.confidence < WEAK and turn.names_goods and turn.first("reason") is None
 
 
 def _blames(turn: Turn) -> bool:

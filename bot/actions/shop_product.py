@@ -10,8 +10,10 @@ from rasa_sdk import Tracker
 
 from bot.actions.graphs import ask
 from bot.actions.malls import get_mall
-from bot.actions.product_search import plain, shared, telling
+from bot.actions.product_search import shared, telling
+from bot.actions.product_words import SAID, UNITS, about_price, aspects_in
 from bot.actions.wording import Domain, word, yuan
+from bot.spelling import plain
 from knowledge_graph import products as graph_products
 from mall_adapter import NotFound, Product, Sku
 
@@ -19,18 +21,7 @@ FEW = 5
 KINDS_SHOWN = 6
 PRICES_SHOWN = 4
 
-_NO_COLOUR = re.compile("颜色|色号|特色|角色|单色|双色|其他|别的|换个")
-_COLOUR = re.compile("([一-鿿]{1,2})色|(?<![一-鿿])[这那]?([黑白红蓝绿黄灰紫粉橙棕金银])(?=的|款|$)")
-_SIZE = re.compile(
-    r"(?<![0-9.])(?P<number>[0-9]+(?:\.[0-9]+)?) ?"
-    "(?P<unit>码|号|英?寸|升|ml|kg|gb?|tb|l|(?=[的有呢没还]|$))(?![a-z0-9])"
-    "|(?<![a-z])(?P<letters>x{0,3}[sl]|m)码?(?![a-z])"
-)
 _LETTERS = r"(?<![a-z])(?:x{0,3}[sl]|m)(?![a-z])"
-ASKS_KINDS = re.compile(
-    "(?:什么|哪些|哪几|几|啥|别的?|其[他它]的?|另外的?)[种个款]?(?:颜色|色号|尺码|码数?|规格|版本|套装|口味)"
-    "|(?:which|what|other) (?:colou?r|size)s?"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +98,33 @@ def kinds_in(product: Product, text: str) -> Sequence[Sku] | None:
     return [sku for sku in product.skus if all(re.search(word, specs[sku.id]) for word in wanted)]
 
 
+def names_a_kind(text: str) -> bool:
+    """Whether there is a colour or a size in it."""
+    said = SAID["no_colour"].sub(" ", telling(text))
+    return bool(SAID["colour"].search(said) or SAID["size"].search(said))
+
+
 def _kind_words(said: str, specs: Sequence[str]) -> list[str]:
     """Patterns that the specification of a kind has to have; of a colour or a size, also one that none has."""
 
     def some(pattern: str) -> bool:
         return any(re.search(pattern, spec) for spec in specs)
 
-    said = _NO_COLOUR.sub(" ", said)
+    said = SAID["no_colour"].sub(" ", said)
     wanted = []
     for before in (
-        colour[1] or colour[2] for colour in _COLOUR.finditer(said)
+        colour["named"] or colour["alone"] for colour in SAID["colour"].finditer(said)
     ):  # 深红 of a page that has it, else 红: in 有红色 the rest is no colour
         wanted.append(before if some(before) else before[-1])
-    for size in _SIZE.finditer(said):
+    for size in SAID["size"].finditer(said):
         if letters := size["letters"]:
             wanted += [rf"(?<![a-z]){letters}(?![a-z])"] if some(_LETTERS) else []
             continue
-        unit = {"升": "l", "英寸": "寸"}.get(size["unit"], size["unit"])
+        unit = UNITS.get(size["unit"], size["unit"])
         pattern = rf"(?<![0-9.]){re.escape(size['number'])}{unit or '(?![0-9.])'}"
         like_it = f"[0-9]{unit}" if unit else rf"(?<![0-9.])[0-9]{{{len(size['number'])}}}(?![0-9.])"
         wanted += [pattern] if some(like_it) else []
-    rest = _SIZE.sub(" ", _COLOUR.sub(" ", said))
+    rest = SAID["size"].sub(" ", SAID["colour"].sub(" ", said))
     wanted += [re.escape(piece) for piece in shared(rest, "\n".join(specs)) if not all(piece in spec for spec in specs)]
     return wanted
 
@@ -141,47 +138,9 @@ def kinds(skus: Sequence[Sku]) -> str:
 # --- attributes ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Aspect:
-    """What customers ask of a product in other words than its page does."""
-
-    name: str  # utter_word_better_<name>
-    asked: re.Pattern[str]
-    attributes: tuple[str, ...]  # their names hold one of these
-    lower_is_better: bool
-
-
-ASPECTS = (
-    Aspect("price", re.compile("便宜|贵|划算|省钱|实惠|多少钱|价格|几块|cheap|expensive|price|how much"), (), True),
-    Aspect(
-        "battery",
-        re.compile("续航|待机|耐用|[用更]得?久|哪[个款台]久|久一?[点些]|battery|lasts?"),
-        ("续航", "电池容量"),
-        False,
-    ),
-    Aspect(
-        "weight",
-        re.compile("(?<![年减])轻|重量|多重|[更很太]重|重不重|几斤|沉不沉|[更很太]沉|light|heav|weigh"),
-        ("重量",),
-        True,
-    ),
-    Aspect("noise", re.compile("安静|静音|吵|噪|声音[大小]|quiet|nois|loud"), ("噪音", "噪声"), True),
-)
-
-
-def aspects_in(text: str) -> list[Aspect]:
-    return [aspect for aspect in ASPECTS if aspect.asked.search(plain(text))]
-
-
-_UNITS = {
-    "瓦": "w", "毫安": "mah", "毫升": "ml", "升": "l", "公斤": "kg", "千克": "kg", "克": "g", "分贝": "db",
-    "赫兹": "hz", "英?寸": "英寸", "个?平": "㎡", "帧": "帧", "片": "片", "节课?": "节", "小时": "小时", "米": "m",
-}  # fmt: skip
-"""What customers call a unit in a question ("多少瓦"), and how pages write it."""
-
 _ASKED_UNITS = [
-    (re.compile(f"(?:多少|几|多大){called}"), re.compile(f"[0-9.]{written}(?![a-z])"))
-    for called, written in _UNITS.items()
+    (re.compile(f"(?:{SAID['how_many'].pattern}){called}"), re.compile(f"[0-9.]{written}(?![a-z])"))
+    for called, written in UNITS.items()
 ]
 
 
@@ -191,11 +150,11 @@ def attributes_in(product: ShopProduct, text: str, by_value: bool = True) -> dic
     names = {name: plain(name) for name in product.attributes}
     values = {name: graph_products.plain(value) for name, value in product.attributes.items()}
     aspects = aspects_in(text)
-    wanted = [part for aspect in aspects for part in aspect.attributes]
+    wanted = [part for aspect in aspects if aspect.name != "price" for part in aspect.attributes]
     pieces = shared(text, "\n".join(names.values()))
     scores = {name: sum(len(piece) for piece in pieces if piece in written) for name, written in names.items()}
     if any(aspect.name == "price" for aspect in aspects):  # 滤芯多少钱: of 滤芯寿命 and 滤芯价格 it is the price
-        scores = {name: score + ("价" in name if score else 0) for name, score in scores.items()}
+        scores = {name: score + (about_price([name]) if score else 0) for name, score in scores.items()}
     best = max(scores.values(), default=0)
     found = {
         name

@@ -59,6 +59,12 @@ def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(_pattern, sorted(phrases, key=len, reverse=True))))
 
 
+def _within(name: dict[str, Any], phrase: dict[str, Any]) -> bool:
+    """Whether ``name`` is a shorter one of the same kind in ``phrase``: 手机 in 手机壳."""
+    shorter = name["end"] - name["start"] < phrase["end"] - phrase["start"]
+    return shorter and name["entity"] == phrase["entity"] and phrase["start"] <= name["start"] < phrase["end"]
+
+
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
 class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     """Finds the longest phrase of each list; the value is the one that the list gives, the span is the original's."""
@@ -116,6 +122,7 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
     def process(self, messages: list[Message]) -> list[Message]:
         for message in messages:
             normalized = normalize(message.get(TEXT))
+            known: list[dict[str, Any]] = message.get(ENTITIES, [])
             found = []
             for entity, patterns in self._patterns.items():
                 finds = [(m, value) for value, pattern in patterns.items() for m in pattern.finditer(normalized.text)]
@@ -123,5 +130,6 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
                     longest, value = max(finds, key=lambda find: len(find[0].group()))
                     start, end = normalized.span(*longest.span())
                     found.append({"entity": entity, "start": start, "end": end, "value": value})
-            message.set(ENTITIES, message.get(ENTITIES, []) + self.add_extractor_name(found), add_to_output=True)
+                    known = [one for one in known if not _within(one, found[-1])]
+            message.set(ENTITIES, known + self.add_extractor_name(found), add_to_output=True)
         return messages

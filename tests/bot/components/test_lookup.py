@@ -57,6 +57,22 @@ def test_phrases(extractor: LookupEntityExtractor, text: str, value: str | None,
     assert found == ([(value, words)] if value else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "values"),
+    [
+        ("颜色不喜欢", (2, 5), ["dislike"]),  # a shorter name in the phrase is none: 手机 in 手机壳
+        ("颜色不喜欢", (0, 5), ["known", "dislike"]),
+        ("不喜欢 太大", (4, 6), ["known", "dislike"]),
+    ],
+)
+def test_a_phrase_takes_the_place_of_a_name_in_it(
+    extractor: LookupEntityExtractor, text: str, known: tuple[int, int], values: list[str]
+) -> None:
+    name = {"entity": "reason", "start": known[0], "end": known[1], "value": "known"}
+    (message,) = extractor.process([Message({"text": text, "entities": [name]})])
+    assert [entity["value"] for entity in message.get("entities")] == values
+
+
 def test_a_phrase_under_two_values_is_refused(tmp_path: Path) -> None:
     (tmp_path / "reason.yml").write_text("a: [太小]\nb: [太大, 太小]\n", "utf-8")
     with pytest.raises(InvalidConfigException, match=r"reason\.yml.*太小"):

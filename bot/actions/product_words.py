@@ -1,0 +1,148 @@
+"""How customers speak of goods, and what the pages of goods call it: ``bot/data/goods.yml``, and the patterns of
+``bot/data/patterns/shopping.yml``. Both are checked when they are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot import patterns
+from bot.spelling import plain
+
+SAID = patterns.load(
+    "shopping",
+    "cheaper",
+    "dearer",
+    "others",
+    "similar",
+    "narrows",
+    "which",
+    "most",
+    "goes_with",
+    "any_companion",
+    "fits",
+    "joins",
+    "in_all",
+    "these",
+    "fragment",
+    "orders",
+    "bought",
+    "of_an_order",
+    "price_to_come",
+    "asks_stock",
+    "asks_kinds",
+    "no_colour",
+    "colour",
+    "size",
+    "denied",
+    "says_nothing",
+    "in_general",
+    "how_many",
+    "how_much",
+    "measure",
+    "quantity",
+)
+"""Matched against ``plain(text)``."""
+
+FILE = Path(__file__).parents[1] / "data/goods.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """What customers ask of a product in other words than its page does."""
+
+    name: str  # utter_word_better_<name>
+    asked: re.Pattern[str]
+    attributes: tuple[str, ...]  # their names hold one of these
+    better: str  # "less", "more", or "" where products cannot be put in order by it
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.better == "less"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What goods have to be, in the words of customers and in those of pages."""
+
+    name: str
+    asked: re.Pattern[str]
+    written: tuple[str, ...]  # of which one has to stand on the page
+    soft: bool  # a hint: where no page of the shelf speaks of it, it is let go
+
+
+@dataclass(frozen=True, slots=True)
+class GoodsWords:
+    aspects: tuple[Aspect, ...]
+    qualities: Mapping[str, Quality]
+    units: Mapping[str, str]
+    same: Mapping[str, tuple[str, float]]
+    nearest: Mapping[str, tuple[str, ...]]
+
+
+def read(path: Path = FILE) -> GoodsWords:
+    """Raises ValueError with the file and the entry that is not as it has to be."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        aspects = tuple(
+            Aspect(name, re.compile(told["asked"]), tuple(told.get("written", ())), _better(told))
+            for name, told in content["aspects"].items()
+        )
+        qualities = {
+            name: Quality(name, re.compile(told["asked"]), tuple(map(plain, told["written"])), bool(told.get("soft")))
+            for name, told in content["qualities"].items()
+        }
+        units = {plain(str(said)): plain(str(written)) for said, written in content["units"].items()}
+        same = {unit: (str(of), float(factor)) for unit, (of, factor) in content["same"].items()}
+        nearest = {name: tuple(shelves) for name, shelves in content["nearest"].items()}
+    except (LookupError, TypeError, AttributeError, ValueError, re.error) as error:
+        raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
+    return GoodsWords(aspects, qualities, units, same, nearest)
+
+
+def _better(told: Mapping[str, Any]) -> str:
+    value = str(told.get("better", ""))
+    if value not in ("less", "more", ""):
+        raise ValueError(f"better: {value}, and neither less nor more")
+    return value
+
+
+_WORDS = read()
+ASPECTS, QUALITIES, NEAREST = _WORDS.aspects, _WORDS.qualities, _WORDS.nearest
+UNITS, SAME = _WORDS.units, _WORDS.same
+
+
+def aspects_in(text: str) -> list[Aspect]:
+    written = plain(text)
+    return [aspect for aspect in ASPECTS if aspect.asked.search(written)]
+
+
+def about_price(names: Iterable[str]) -> bool:
+    """Whether one of these attributes is a price: 滤芯价格."""
+    (price,) = (aspect for aspect in ASPECTS if aspect.name == "price")
+    return any(part in name for part in price.attributes for name in names)
+
+
+def qualities_in(text: str) -> tuple[list[str], str]:
+    """``("给老人用的")`` → 适合长辈, and the text with what says it blanked out."""
+    written, found = plain(text), []
+    for name, quality in QUALITIES.items():
+        if matches := list(quality.asked.finditer(written)):
+            found.append(name)
+            for match in matches:
+                blank = " " * len(match.group())
+                text = text[: match.start()] + blank + text[match.end() :]
+                written = written[: match.start()] + blank + written[match.end() :]
+    return found, text
+
+
+def ways_to_write(word: str) -> tuple[str, ...]:
+    """What may stand on a page for the word, or for the quality of that name."""
+    quality = QUALITIES.get(word)
+    return quality.written if quality else (word,)
