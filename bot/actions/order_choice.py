@@ -58,16 +58,19 @@ def as_choices(orders: Sequence[Order], tracker: Tracker, domain: Domain) -> Lis
     return [{"kind": "order", "id": order.id, "title": order_title(order, tracker, domain)} for order in orders]
 
 
-def order_buttons(orders: Sequence[Order], payload: str) -> list[dict[str, str]]:
-    """A short button for each order of a list that is told in full beside it: its place and what it is. ``payload`` is
-    the intent that is sent with the number."""
+def order_buttons(orders: Sequence[Order], payload: str, numbered: bool = True) -> list[dict[str, str]]:
+    """A short button for each order of a list that is told in full beside it: its place, where it is ``numbered``, and
+    what it is. ``payload`` is the intent that is sent with the number."""
     kinds = [order.lines[0].category for order in orders]
     short = [
         kind if kinds.count(kind) == 1 else order.lines[0].product_name
         for kind, order in zip(kinds, orders, strict=True)
     ]
     return [
-        {"title": f"{place}. {name}", "payload": f"/{payload}{json.dumps({'order_id': order.id})}"}
+        {
+            "title": f"{place}. {name}" if numbered else name,
+            "payload": f"/{payload}{json.dumps({'order_id': order.id})}",
+        }
         for place, (name, order) in enumerate(zip(short, orders, strict=True), 1)
     ]
 

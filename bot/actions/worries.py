@@ -11,7 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import CHOICES
+from bot.actions.order_choice import CHOICES, order_buttons
 from bot.actions.orders import AboutOrders, most_pressing, on_their_way, say_order
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
@@ -39,7 +39,7 @@ class WorryDelivery(AboutOrders):
         order = most_pressing(orders, now)
         events = self._tell_one(dispatcher, tracker, domain, order)
         if others := [one for one in orders if one.id != order.id][: CHOICES - 1]:
-            buttons = [{"title": one.lines[0].product_name, "payload": self._payload(one)} for one in others]
+            buttons = order_buttons(others, self.intent, numbered=False)
             dispatcher.utter_message(response="utter_worry_others", count=len(others), buttons=buttons)
         return events
 

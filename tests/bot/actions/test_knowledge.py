@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from bot.actions.feelings import Complain
+from bot.actions.complaints import Complain
 from rasa_sdk import Action
 
 import settings
