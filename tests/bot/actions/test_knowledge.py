@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from bot.actions.complaints import Complain
 from rasa_sdk import Action
 
 import settings
 from bot.actions import graphs
+from bot.actions.complaints import Complain
 from bot.actions.house import NotUnderstood, OutOfScope
 from bot.actions.questions import AnswerFromGraph, NotHereYet
 from knowledge_graph import Answering, Graph, gaps
