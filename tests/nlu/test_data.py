@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from opencc import OpenCC
 
+from knowledge_graph import read_folder
+from knowledge_graph.training import unanswered
 from mall_adapter.mall import Reason
+from ops import graph_sync
+from tests.knowledge_graph.heldout import ANSWERABLE, FAR, NEAR
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = ROOT / "bot" / "data" / "nlu"
@@ -40,6 +45,8 @@ CONFUSABLE = {
 AT_LEAST = defaultdict(lambda: 40, dict.fromkeys(CONFUSABLE, 60) | {"ask_policy": 120, "out_of_scope": 150})
 
 NUMBER = "0"
+PARTICLES = "啊呀呢嘛哦啦哈哟喔噢诶哎唉吗吧么嘞咯哩哇"
+TO_SIMPLIFIED = OpenCC("t2s")
 
 
 def plain(text: str) -> str:
@@ -47,6 +54,12 @@ def plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c)[0] not in "CPZ")
     return re.sub(r"(?:ord)?\d+", NUMBER, kept) or folded
+
+
+def bare(text: str) -> str:
+    """:func:`plain`, in simplified characters and without particles: 好嘅 is not 好的, but 還發貨麼 is 还发货吗."""
+    kept = plain(TO_SIMPLIFIED.convert(text))
+    return kept.translate(dict.fromkeys(map(ord, PARTICLES))) or kept
 
 
 def near(a: str, b: str) -> bool:
@@ -115,6 +128,19 @@ def test_no_line_stands_twice_or_under_two_intents() -> None:
         seen[key] = (intent, text)
 
 
+def test_nothing_that_measures_was_taught() -> None:
+    """Neither as a line nor as a way of asking: both teach how messages are understood and answered."""
+    entries = read_folder(graph_sync.CONTENT, graph_sync.facts()).entries
+    taught = {bare(text): text for _, text in lines(*TRAINING_FILES)}
+    taught |= {bare(text): text for entry in entries for text in (entry.title, *entry.ask)}
+    taught |= {bare(text): text for text in unanswered()}
+    measured = [text for texts in MEASURED.values() for text in texts]
+    measured += [*(ask for ask, _ in ANSWERABLE), *NEAR, *FAR]
+    # One number is as good as another
+    found = [(text, taught[bare(text)]) for text in measured if bare(text) != NUMBER and bare(text) in taught]
+    assert not found, "measured, and taught"
+
+
 @pytest.mark.parametrize("intent", sorted(INTENTS))
 def test_no_two_lines_come_from_one_template(intent: str) -> None:
     texts = {plain(text): text for text in TRAINED[intent] + MEASURED[intent]}
@@ -140,6 +166,11 @@ def test_no_two_lines_come_from_one_template(intent: str) -> None:
 )
 def test_near_duplicates_are_recognised(one: str, other: str, expected: bool) -> None:
     assert near(plain(one), plain(other)) is near(plain(other), plain(one)) is expected
+
+
+def test_spelling_makes_no_line_new() -> None:
+    assert bare("今天還發貨麼？") == bare("今天还发货吗") != bare("今天还退货吗")
+    assert bare("嗯") == "嗯"
 
 
 def test_lines_hold_words_only() -> None:
