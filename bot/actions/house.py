@@ -17,7 +17,7 @@ from bot.actions.complaints import tell_order_of_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, intents_of, is_task, slots_of
 from bot.actions.focus import Focus, pointed_at
-from bot.actions.handoff import note_misunderstood, say_waiting, stop_waiting
+from bot.actions.handoff import note_misunderstood, say_waiting, stop_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, order_title, orders_to_choose, own_order_meant
@@ -491,6 +491,8 @@ class Remind(Action):
         frame = Conversation.of(tracker).top
         slot = tracker.get_slot("missing") or frame.get("asked")
         told = frame.get("aside") == Conversation.of(tracker).turn
+        if not told and await waits_for_person(tracker.sender_id):
+            return []  # whoever waits for a person is asked nothing
         orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
         response = "utter_remind_noted" if told else "utter_remind"
         _say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))

@@ -314,8 +314,9 @@ class _Reading:
         wish = self.flows.of_intent(self.message.intent)
         if undoing := self._undoes(wish):
             return undoing
-        if self._said_to_write():
-            return [self._ask_again("what is to be done, said once more")]  # "取消吧" while an order is cancelled
+        again = wish is not None and wish is self.flow and self.message.confidence >= SURE and self.asked != CONFIRMED
+        if self._said_to_write() or (again and "negation" not in self.acts):
+            return [self._ask_again("what is to be done, said once more")]  # "嗯 取消" while an order is cancelled
         another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
         if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip()):
             return []  # "不退了，帮我开发票"
