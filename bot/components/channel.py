@@ -32,6 +32,7 @@ from sanic.response import HTTPResponse
 
 from bot.components.action_server import TurnAbandoned
 from bot.components.clauses import behind_courtesy, in_words, readable, requests_of
+from bot.components.dialogue.evidence import Context, in_context
 from bot.components.text import visible
 
 logger = logging.getLogger(__name__)
@@ -176,6 +177,7 @@ async def _understand(
     ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting.
     The intent is the first's.
     ``worry``: the probability that the customer worries or complains, the highest of the message and its clauses.
+    ``intent_ranking`` has the guesses weighed by what was asked and talked of.
     ``acts``: none for a payload, which no component has read.
     """
     whole: dict[str, Any] = await processor.parse_message(message, tracker)
@@ -196,6 +198,8 @@ async def _understand(
             await read(clause)
         wishes = await requests_of(message.text, intent_of) or await behind_courtesy(message.text, intent_of)
         parts = [await read(text) for text in wishes]
+    context = Context.of(tracker.current_slot_values())
+    whole, parts = in_context(whole, context), [in_context(part, context) for part in parts]
     intent = parts[0]["intent"] if parts else whole["intent"]
     return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": max(map(_worry, parsed.values()))}
 
