@@ -396,6 +396,36 @@ class Repeat(Action):
         return []
 
 
+class AskWhich(Action):
+    """A yes to two ways that were offered at once: which of them, with their buttons."""
+
+    def name(self) -> str:
+        return "action_ask_which"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        buttons = [one for event in _said_last(tracker) for one in (event.get("data") or {}).get("buttons") or []]
+        dispatcher.utter_message(response="utter_ask_which", buttons=buttons)
+        return []
+
+
+class SummaryGone(Action):
+    """The button of a summary that was left or is done: what became of it, and how to begin again."""
+
+    def name(self) -> str:
+        return "action_summary_gone"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ended: Mapping[str, Any] = (tracker.get_slot("dialogue") or {}).get("ended") or {}
+        if Focus(tracker).written.get("turn", -1) >= ended.get("turn", 0):
+            dispatcher.utter_message(response="utter_summary_done")
+            return []
+        intent = str(ended.get("intent"))
+        known = has_response(domain, f"utter_title_{intent}")
+        buttons = [wish_button(tracker, domain, intent)] if known else []
+        dispatcher.utter_message(response="utter_summary_gone", buttons=buttons)
+        return []
+
+
 def _said_last(tracker: Tracker) -> list[dict[str, Any]]:
     """The bot's utterances before the customer's last message."""
     said: list[dict[str, Any]] = []

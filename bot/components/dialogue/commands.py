@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
-from bot.components.dialogue.state import Frame, Message, Shown, State
+from bot.components.dialogue.state import CHOICE, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
 
@@ -21,7 +21,7 @@ _SEVERAL = re.compile(r"[,，。;；!！\s]")
 
 Kind = Literal[
     "StartFlow", "SetSlot", "Correct", "Confirm", "Deny", "Cancel", "Wait", "Acknowledge", "Leave", "Repeat",
-    "Resume", "Object", "Unusable", "CannotHandle",
+    "Resume", "Object", "Unusable", "Which", "SummaryGone", "CannotHandle",
 ]  # fmt: skip
 
 CLEAR = 0.4
@@ -133,6 +133,11 @@ class _Reading:
         if message.intent == "affirm":
             if self.asked == CONFIRMED and told.get("summary") == self.slots.get("summary"):
                 return [Command("Confirm", why="the button of the summary")]
+            if "summary" in told and self.frame is None:
+                left = [one for one in self.state.stack if self.flows[one.flow].kind == "task"]
+                if left and told["summary"] == self.slots.get("summary"):
+                    return [Command("Resume", left[-1].flow, why="the button of a summary that was left")]
+                return [Command("SummaryGone", why="the button of a summary that is not open any more")]
             if self.asked == CONFIRMED or "summary" in told:
                 return [self._ask_again("a button of something else")]
             return self._yes(why) or [Command("Acknowledge", why=why)]
@@ -267,6 +272,8 @@ class _Reading:
             return False
         if self.acts & {"yes", "yes_weak"}:
             return True
+        if "ack" in self.acts:  # "知道了" has heard, no more
+            return False
         short = len(self.message.text) <= SHORT
         return short and self.message.intent == "affirm" and self.message.confidence >= CLEAR_BESIDE_QUESTION
 
@@ -287,6 +294,8 @@ class _Reading:
             return [self._set(self.asked, True, why)]
         if top := self._resume_offered():
             return [Command("Resume", top.flow, why=why)]
+        if self.shown.offers == CHOICE:
+            return [Command("Which", why=f"{why} to two ways")]
         offered = self.message.tap(self.shown.offers) if self.shown.offers else None
         if offered and (flow := self.flows.of_intent(offered.intent)):
             return _Reading(offered, self.state, self.slots, self.flows, self.shown)._begin(flow, f"{why} to an offer")

@@ -152,6 +152,15 @@ def test_a_place_in_the_list_is_a_tap(words: str, place: int | None) -> None:
     assert any(one.value == told for one in commands) is (place is not None), commands
 
 
+def test_a_yes_to_two_ways_asks_which() -> None:
+    talk = Talk()
+    talk.shown = Shown({"申请退款": "/request_refund", "转人工": "/human_handoff"}, offers="choice")
+    assert talk.say("好的", "affirm") == ["action_ask_which"]
+    talk.shown = Shown({"申请退款": "/request_refund"}, offers="choice")
+    assert talk.say("知道了", "affirm") == ["utter_acknowledge"]
+    assert talk.say("申请退款", "request_refund")[0] == RETURN
+
+
 def test_the_title_of_a_button_is_a_tap() -> None:
     talk = Talk(found=KNOWN)
     talk.say("我想退货", "request_return")
