@@ -53,7 +53,7 @@ class Complain(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        if order_id := turn.first("enquiry"):
+        if order_id := turn.first("enquiry") or tracker.get_slot("enquiry"):  # a tap, or a yes to the offer
             await _enquire(dispatcher, tracker, domain, turn, focus, str(order_id))
             return focus.events()
         before, again = _complained_before(tracker, focus, turn)
