@@ -13,7 +13,7 @@ from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, Sessi
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import note_gap
-from bot.actions.complaints import tell_order_of_complaint
+from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, intents_of, is_task, slots_of
 from bot.actions.focus import Focus, pointed_at
@@ -110,6 +110,8 @@ class NotUnderstood(Action):
         dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, lost: int
     ) -> None:
         if await say_waiting(dispatcher, tracker, domain, focus):
+            return
+        if lost < LOST and await go_on_with_complaint(dispatcher, tracker, domain, turn, focus):
             return
         if lost >= LOST:
             dispatcher.utter_message(
@@ -303,9 +305,10 @@ class Greet(Action):
         return "action_greet"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        focus = Focus(tracker)
+        turn, focus = Turn.of(tracker), Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
-            dispatcher.utter_message(response="utter_greet")
+            again = turn.asks and Conversation.of(tracker).turn > 1  # "人呢" in the middle is no hello
+            dispatcher.utter_message(response="utter_greet_again" if again else "utter_greet")
         return focus.events()
 
 
@@ -334,7 +337,7 @@ async def _say_what_is_open(
         if not reminded or beneath.get("reminded"):
             _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
             return True
-    elif reminded and focus.at_hand("complaint"):
+    elif Turn.of(tracker).asks and focus.at_hand("complaint"):
         human = wish_button(tracker, domain, "human_handoff")
         dispatcher.utter_message(response="utter_here_complaint", buttons=[human])
         return True
@@ -368,7 +371,10 @@ class OutOfScope(Action):
         outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
         if not outcome.said and turn.asks and turn.topic:  # it is the shop's business after all
             await say_unknown(dispatcher, tracker, domain, focus, turn)
-        elif not outcome.said:
+        elif not outcome.said and not (
+            await say_waiting(dispatcher, tracker, domain, focus)
+            or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
+        ):
             dispatcher.utter_message(response="utter_out_of_scope")
         return focus.events()
 

@@ -124,6 +124,9 @@ async def answer_question(
         focus.on("goods", SPOKEN_OF)
         return Outcome("goods")
     if sure(found):
+        of_people = found[0].answer.topic == "contact_human"  # "还要等多久" of somebody who waits: their own place
+        if of_people and await say_waiting(dispatcher, tracker, domain, focus, asked=True):
+            return Outcome("answer")
         missing = await say_answer(dispatcher, tracker, domain, found[0], focus, may_ask=leaning == "rule")
         return Outcome("missing" if missing else "answer", missing)
     if leaning in ("none", "complaint"):

@@ -445,7 +445,8 @@ class _Reading:
         if self.flow is None or self.flow.kind != "task" or self.asked == CONFIRMED:
             return []
         step = self._step_in_own_words()
-        if (found := self._values(asked_only=False)) or step is None or step.in_own_words != "free":
+        found, free = self._values(asked_only=False), step is not None and step.in_own_words == "free"
+        if found or step is None or not free or "question" in self.acts:
             return found
         return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
 
@@ -579,7 +580,7 @@ class _Reading:
 
     def _begin(self, flow: Flow, why: str) -> list[Command]:
         told: dict[str, Any] = {"intent": self.message.intent, **flow.triggers.get(self.message.intent, {})}
-        for slot in flow.asked_for:
+        for slot in (*flow.asked_for, *(flow.holds if flow.kind == "talk" else ())):
             if values := self.message.values(slot):
                 told[slot] = values[0]
         found = [Command("StartFlow", flow.name, told, why, self.part)]
