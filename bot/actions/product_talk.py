@@ -25,7 +25,7 @@ class Talk:
 
     products: Sequence[ShopProduct] = ()  # the one in hand, else those shown last
     in_hand: ShopProduct | None = None
-    shown: Sequence[str] = ()  # the ids of those shown last
+    seen: Sequence[str] = ()  # the ids of what was shown of this shelf
     wish: Wish | None = None  # what these were chosen for
     fresh: bool = False  # the last answer was about goods
 

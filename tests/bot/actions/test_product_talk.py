@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.actions.product_search import Budget, Measure, Wish, choose, continued, read_measure
 from bot.actions.product_talk import Heard, Talk, hear
-from bot.actions.product_words import qualities_in
+from bot.actions.product_words import FILE, qualities_in, read
 from bot.actions.shop_product import ShopProduct
 from bot.actions.turn import Turn
 from mall_adapter import Product, Sku
@@ -157,3 +158,18 @@ def test_a_wish_grows() -> None:
     wish = continued(wish, Wish(budget=yuan(None, 100)))
     assert wish == Wish(("月饼",), budget=yuan(None, 100), words=("无糖",))
     assert continued(wish, Wish(("粽子",))) == Wish(("粽子",))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("better: less", "better: smaller"),
+        ("written: [主动降噪]", "page: [主动降噪]"),
+        ("(?<!通话)(?<!麦克风)", "(?<!通话"),
+    ],
+)
+def test_words_that_are_not_well_made_are_refused(tmp_path: Path, right: str, wrong: str) -> None:
+    path = tmp_path / "goods.yml"
+    path.write_text(FILE.read_text("utf-8").replace(right, wrong), "utf-8")
+    with pytest.raises(ValueError, match=r"goods\.yml"):
+        read(path)
