@@ -219,7 +219,8 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
         return False
     if turn.first("reason") is not None and not heard.move:
         return False
-    if turn.entities.keys() & {"ordinal", "mention"} or heard.said.asks_more or heard.move or heard.orders:
+    narrows = heard.said.asks_more and heard.for_sale
+    if turn.entities.keys() & {"ordinal", "mention"} or narrows or heard.move or heard.orders:
         return True
     if SAID["similar"].search(plain(turn.text)) or asked_again(talk.products, turn.text):
         return True

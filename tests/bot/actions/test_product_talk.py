@@ -82,6 +82,11 @@ def test_what_is_heard(talk: Talk, text: str, entities: dict[str, str], wish: Wi
         assert (sign in signs(heard)) == (sign in so)
 
 
+def test_a_question_about_a_rule_says_nothing_of_goods() -> None:
+    heard = hear(turn("老人能用会员卡吗", "ask_policy"), SHOWN)
+    assert (heard.narrows, heard.wish.words) == (False, ())
+
+
 @pytest.mark.parametrize(
     ("text", "qualities"),
     [
