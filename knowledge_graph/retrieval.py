@@ -34,6 +34,9 @@ NONE = ""
 REFUSED = -1.0
 """What the machines say to a label that a line does not have; of having no answer, where there are no lines for it."""
 
+WORDS, TOPIC, MEANING = range(3)
+"""The kinds of evidence."""
+
 NEAREST = 3
 """Ways of asking that count for how near an answer is."""
 
@@ -298,17 +301,17 @@ class Retriever:
     def evidence(self, texts: Sequence[str]) -> Numbers:
         """Texts × (answers and, last, none) × (words, topic, meaning)."""
         found = np.zeros((len(texts), len(self.ids) + 1, 3), dtype=np.float32)
-        found[:, -1, :2] = REFUSED
+        found[:, -1, [WORDS, TOPIC]] = REFUSED
         for kind, words, labels in (
-            (0, self._words, [*self.ids, NONE]),
-            (1, self._topics, [*(topic for _, topic in self._subjects), NONE]),
+            (WORDS, self._words, [*self.ids, NONE]),
+            (TOPIC, self._topics, [*(topic for _, topic in self._subjects), NONE]),
         ):
             if words:
                 known = [place for place, label in enumerate(labels) if label in words.places]
                 found[:, known, kind] = words.scores(texts)[:, [words.places[labels[place]] for place in known]]
         if self._meaning:
             scores = self._meaning.scores(texts)
-            found[:, : scores.shape[1], 2] = scores
+            found[:, : scores.shape[1], MEANING] = scores
         return found
 
     def save(self, folder: Path) -> None:

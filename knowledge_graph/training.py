@@ -18,7 +18,17 @@ import yaml
 
 import encoder
 import settings
-from knowledge_graph.retrieval import BY_BOTH, BY_WORDS, Background, Encoder, Judge, Numbers, Retriever, Subject
+from knowledge_graph.retrieval import (
+    BY_BOTH,
+    BY_WORDS,
+    MEANING,
+    Background,
+    Encoder,
+    Judge,
+    Numbers,
+    Retriever,
+    Subject,
+)
 
 UNANSWERED = Path(__file__).parent / "unanswered.yml"
 
@@ -50,15 +60,19 @@ def split(subjects: Sequence[Subject], background: Background) -> Split:
     return Split(tuple(kept), replace(background, unanswered=rest), (*held, *((line, None) for line in none)))
 
 
-def judge(parts: Split, meaning: Encoder | None) -> Judge:
-    """Learned where enough lines are held back, of those with an answer and of those without."""
+def judges(parts: Split, meaning: Encoder | None) -> tuple[Judge, Judge]:
+    """By words alone, and by words and meaning. Learned where enough lines are held back, of those with an answer and
+    of those without."""
     answerable = sum(answer is not None for _, answer in parts.held)
     if not ENOUGH <= answerable < len(parts.held):
-        return BY_BOTH if meaning else BY_WORDS
+        return BY_WORDS, BY_BOTH
     retriever = Retriever.learn(parts.subjects, parts.background, meaning)
     places = {key: place for place, key in enumerate([*retriever.ids, None])}
+    right = [places[answer] for _, answer in parts.held]
     evidence = retriever.evidence([line for line, _ in parts.held])
-    return Judge.learn(evidence, [places[answer] for _, answer in parts.held])
+    both = Judge.learn(evidence, right) if meaning else BY_BOTH
+    evidence[..., MEANING] = 0
+    return Judge.learn(evidence, right), both
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +101,11 @@ def train(subjects: Sequence[Subject], background: Background, folder: Path) -> 
     ``background``: what the bot knows besides ``unanswered.yml``.
     """
     background = replace(background, unanswered=(*unanswered(), *background.unanswered))
-    parts = split(subjects, background)
-    meaning = remembered(subjects, background)
-    judges = {"by_words": judge(parts, None)} | ({"by_both": judge(parts, meaning)} if meaning else {})
+    by_words, by_both = judges(split(subjects, background), remembered(subjects, background))
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    state = {name: asdict(one) for name, one in judges.items()} | {"background": asdict(background)}
+    state = {"by_words": asdict(by_words), "by_both": asdict(by_both), "background": asdict(background)}
     (unfinished / "trained.json").write_text(json.dumps(state, ensure_ascii=False), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -112,7 +124,6 @@ class Trained:
             state = json.loads((folder / "trained.json").read_text("utf-8"))
             lines = state["background"]
             background = Background(tuple(lines["unanswered"]), tuple(map(tuple, lines["topics"])))
-            both = Judge(**state["by_both"]) if "by_both" in state else BY_BOTH
-            return cls(Judge(**state["by_words"]), both, background)
+            return cls(Judge(**state["by_words"]), Judge(**state["by_both"]), background)
         except (OSError, ValueError, LookupError, TypeError):
             return cls(BY_WORDS, BY_BOTH, Background(unanswered()))

@@ -19,6 +19,9 @@ from knowledge_graph import Answer, Found, Question, content, gaps, sure
 TOLD_BESIDE = 0.8
 """Chance from which the second question of a message is answered, too."""
 
+LIKELY = 0.35
+"""Chance from which what goes on from the question before is asked together with it."""
+
 SHORTEST, MOST = 4, 4
 """Characters of a question that stands beside another one, and so many of them are read."""
 
@@ -37,7 +40,7 @@ async def find_answers(tracker: Tracker, turn: Turn, before: str = "", goes_on: 
     """With what is being talked of in mind; nothing for a button or a bare number.
 
     ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
-    what is asked where they are the surer, or, if it surely ``goes_on``, where they are sure.
+    what is asked where they are the surer, or, if it surely ``goes_on``, where they are likely.
     """
     words = turn.words.strip()
     if not words:
@@ -53,7 +56,7 @@ async def find_answers(tracker: Tracker, turn: Turn, before: str = "", goes_on: 
     # all at once: the encoder is what costs
     found = await asyncio.to_thread(answering.find, [Question(text, near) for text in (words, *together, *pieces)])
     best, joined = found[0], found[1] if together else []
-    if joined and (not best or joined[0].score > best[0].score or (goes_on and sure(joined))):
+    if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)
     return Asked(best, _beside(best, found[len(found) - len(pieces) :]))
 

@@ -38,6 +38,10 @@ WORTH = 0.5
 """What a character of a known word weighs beside the model, whose scores for a line it knows well are about 1."""
 
 
+OWN = -0.1
+"""Score from which a line is about a topic even where its intent speaks of none, and no word of the topic is known."""
+
+
 class Topics:
     """The words and intents of the file, ready to be asked."""
 
@@ -64,10 +68,11 @@ class Topics:
     def of(self, message: Message, model: Linear) -> str | None:
         weights = self.weights(message.get(TEXT))
         intent = (message.get(INTENT) or {}).get(INTENT_NAME_KEY)
-        if intent in NO_TOPIC and not any(weights.values()):
+        scores = model.scores(words(message))
+        if intent in NO_TOPIC and not any(weights.values()) and scores.max() < OWN:
             return None
         known = np.array([weights[topic] for topic in model.labels])
-        return model.labels[int(np.argmax(model.scores(words(message)) + WORTH * known))]
+        return model.labels[int(np.argmax(scores + WORTH * known))]
 
     @staticmethod
     def _weight(listed: list[str], text: str) -> int:

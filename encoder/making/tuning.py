@@ -86,7 +86,9 @@ class _Cached:
         return self._half[rows].float(), mask
 
 
-def tune(weights: Weights, intents: Task, answers: Task, copies: Mapping[int, int], copied: float = 0.05) -> Iterator[Tuned]:
+def tune(
+    weights: Weights, intents: Task, answers: Task, copies: Mapping[int, int], copied: float = 0.05
+) -> Iterator[Tuned]:
     """One after each epoch; the last is the best."""
     torch.manual_seed(0)
     random = np.random.default_rng(0)
@@ -101,7 +103,9 @@ def tune(weights: Weights, intents: Task, answers: Task, copies: Mapping[int, in
     own = torch.zeros(int(answers.truth.max()) + 1, size).index_add_(0, torch.from_numpy(answers.truth), near)
     prototypes = nn.Parameter(functional.normalize(own, dim=1))
     with torch.inference_mode():
-        mean = torch.stack([pooled_of(upper, cached, np.arange(s, min(s + 64, len(lines)))).mean(0) for s in range(0, len(lines), 640)]).mean(0)
+        mean = torch.stack(
+            [pooled_of(upper, cached, np.arange(s, min(s + 64, len(lines)))).mean(0) for s in range(0, len(lines), 640)]
+        ).mean(0)
     mean = mean.clone()
     parts = [
         {"params": upper.parameters(), "lr": RATE},
@@ -125,7 +129,9 @@ def tune(weights: Weights, intents: Task, answers: Task, copies: Mapping[int, in
             vectors = pooled(upper(half, mask), mask)
             centred = functional.normalize(vectors - mean, dim=1)
             wanted = functional.cross_entropy(
-                head(functional.dropout(vectors[: len(mine)] - mean, 0.1)), torch.from_numpy(intents.truth[mine]), label_smoothing=SMOOTHING
+                head(functional.dropout(vectors[: len(mine)] - mean, 0.1)),
+                torch.from_numpy(intents.truth[mine]),
+                label_smoothing=SMOOTHING,
             )
             scores = SHARPNESS * centred[len(mine) :] @ functional.normalize(prototypes, dim=1).T
             found = functional.cross_entropy(scores, torch.from_numpy(answers.truth[theirs]), label_smoothing=SMOOTHING)
@@ -136,7 +142,9 @@ def tune(weights: Weights, intents: Task, answers: Task, copies: Mapping[int, in
             learning.step()
             schedule.step()
             step += 1
-            seen = [0.98 * old + 0.02 * float(new) for old, new in zip(seen, (wanted, found, forgot, 0, 0), strict=True)]
+            seen = [
+                0.98 * old + 0.02 * float(new) for old, new in zip(seen, (wanted, found, forgot, 0, 0), strict=True)
+            ]
             if step % 100 == 0:
                 spent = time.monotonic() - started
                 print(
@@ -164,6 +172,8 @@ def _batches(number: int, size: int, lengths: NDArray[np.intp], random: np.rando
     return [batches[place] for place in random.permutation(len(batches))]
 
 
-def _endless(number: int, size: int, lengths: NDArray[np.intp], random: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+def _endless(
+    number: int, size: int, lengths: NDArray[np.intp], random: np.random.Generator
+) -> Iterator[NDArray[np.intp]]:
     while True:
         yield from _batches(number, size, lengths, random)

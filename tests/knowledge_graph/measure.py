@@ -26,7 +26,7 @@ import encoder
 import settings
 from knowledge_graph import files_in
 from knowledge_graph.retrieval import Question, Retriever
-from knowledge_graph.training import judge, remembered, split, unanswered
+from knowledge_graph.training import judges, remembered, split, unanswered
 from ops import answers, graph_sync
 from ops.answers import Material
 from tests.knowledge_graph import heldout
@@ -56,10 +56,11 @@ SHARES: Mapping[str, Callable[[Figures], float]] = {
 def retrievers(material: Material) -> dict[str, Retriever]:
     """By words alone without an encoder."""
     background = replace(material.background, unanswered=(*unanswered(), *material.background.unanswered))
-    parts, meaning = split(material.subjects, background), remembered(material.subjects, background)
-    found = {"words": Retriever.learn(material.subjects, background, None, judge(parts, None))}
+    meaning = remembered(material.subjects, background)
+    by_words, by_both = judges(split(material.subjects, background), meaning)
+    found = {"words": Retriever.learn(material.subjects, background, None, by_words)}
     if meaning:
-        learned = Retriever.learn(material.subjects, background, meaning, judge(parts, meaning))
+        learned = Retriever.learn(material.subjects, background, meaning, by_both)
         with TemporaryDirectory() as folder:  # as customers ask it: with the encoder itself
             learned.save(Path(folder))
             found["words and meaning"] = Retriever.load(Path(folder), encoder.load())

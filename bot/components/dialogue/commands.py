@@ -395,7 +395,8 @@ class _Reading:
         flow, wish = self.flows.of_intent("ask_policy"), self.flows.of_intent(self.message.intent)
         if flow is None or not {"follow_up", "question"} <= self.acts or told.get("turn") != self.state.turn:
             return []
-        if wish is None or wish.kind != "task" or self.message.values("order_id"):
+        elsewhere = wish is not None and wish.kind != "task" and self.message.intent not in _ANSWERS
+        if elsewhere or self.frame or self.message.values("order_id"):
             return []
         return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", self.part)]
 
