@@ -22,10 +22,11 @@ from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, 
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, order_title, orders_to_choose, own_order_meant
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import Leaning, answer_question, open_task, say_unknown
+from bot.actions.questions import answer_question, open_task, say_unknown
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
+from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
 from mall_adapter import (
     MallError,

@@ -183,7 +183,9 @@ class _Reading:
             self._end_or_pause,
             self._person,
             self._no_words,
+            self._subject,
             self._correction,
+            self._follow_up,
             self._wish,
             self._value,
             self._own_words,
@@ -389,6 +391,23 @@ class _Reading:
         flow = self.flows.of_intent("greet" if "question" in self.acts else "inform")
         told = {"intent": "greet" if "question" in self.acts else "inform"}
         return [Command("StartFlow", flow.name, told, "no words", self.part)] if flow else []
+
+    def _subject(self) -> list[Command]:
+        """ "售后": a subject and no wish."""
+        if "subject" not in self.acts or self.message.entities or (self.asked and self.on_screen):
+            return []
+        return [Command("StartFlow", "pattern_subject", {"intent": self.message.intent}, "act subject", self.part)]
+
+    def _follow_up(self) -> list[Command]:
+        """ "那质量问题呢" right after an answer is about that answer's rule, and begins no request."""
+        told = (self.slots.get("focus") or {}).get("answer") or {}
+        flow, wish = self.flows.of_intent("ask_policy"), self.flows.of_intent(self.message.intent)
+        if flow is None or not {"follow_up", "question"} <= self.acts or told.get("turn") != self.state.turn:
+            return []
+        elsewhere = wish is not None and wish.kind != "task" and self.message.intent not in _ANSWERS
+        if elsewhere or self.frame or self.message.values("order_id"):
+            return []
+        return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", self.part)]
 
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
