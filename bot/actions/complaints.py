@@ -14,7 +14,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.conversation import Conversation
-from bot.actions.focus import Focus
+from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import say_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_desk, get_mall
@@ -58,10 +58,13 @@ class Complain(Action):
             return focus.events()
         before, again = _complained_before(tracker, focus, turn)
         kind = ComplaintKind(turn.first("complaint") or before or _K.OTHER)
-        order = await _order_in_question(tracker, turn, kind)
-        await _note(tracker, turn, kind, order.id if order else None)
+        order = await _order_in_question(tracker, turn, focus, kind)
+        names_one = turn.first("order_id") or turn.names_goods or pointed_at(turn, focus.listed("order"))
+        told = bool(order and names_one and (turn.tapped or focus.at_hand("complained")))  # it was asked for
+        await _note(tracker, turn, kind, order.id if order else None, words="" if told else None)
         focus.on("complaint", kind)
-        if turn.tapped and order:  # the order was asked for
+        if told:
+            focus.on("complained", None)
             await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order)
         elif again:
             await _say_again(dispatcher, tracker, domain, turn, focus, order)
@@ -122,13 +125,15 @@ async def _note(
 # --- which order -----------------------------------------------------------------------------------------------------
 
 
-async def _order_in_question(tracker: Tracker, turn: Turn, kind: ComplaintKind) -> Order | None:
-    """The order that is named, described or talked of, that of the open request, or the only one it can be about."""
-    if order := await order_talked_of(tracker, turn):
+async def _order_in_question(tracker: Tracker, turn: Turn, focus: Focus, kind: ComplaintKind) -> Order | None:
+    """The order that is pointed at, named, described or talked of, that of the open request, or the only one it can be
+    about."""
+    pointed = pointed_at(turn, focus.listed("order"))
+    if not pointed and (order := await order_talked_of(tracker, turn)):
         return order
     frames = reversed(Conversation.of(tracker).stack)
-    told = next((one["values"]["order_id"] for one in frames if (one.get("values") or {}).get("order_id")), None)
-    if isinstance(told, str):
+    asked = next((one["values"]["order_id"] for one in frames if (one.get("values") or {}).get("order_id")), None)
+    if isinstance(told := pointed[0]["id"] if pointed else asked, str):
         try:
             return await (await get_mall()).order(tracker.sender_id, told)
         except MallError:

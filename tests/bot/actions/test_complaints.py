@@ -125,6 +125,17 @@ async def test_which_order_is_asked_once_and_the_tap_goes_on(shop: SqlMall, boug
     assert (complaint.order_id, complaint.words) == (SHOES, "有人用过的东西也敢发\n就是假的")
 
 
+async def test_a_place_in_the_list_tells_the_order(shop: SqlMall, bought: None) -> None:
+    first = await complain("骑手冲我吼", "courier")
+    assert first.responses == ["utter_complain_courier", "utter_complain_which"]
+    second = first.slots["focus"]["listed"]["things"][1]["id"]
+    told = await complain("第二个", turn=3, entities={"ordinal": (2, "第二个")}, focus=first.slots["focus"])
+    assert told.responses == ["utter_complain_ways_courier"]
+    assert told.payloads[0] == f'/complain{{"enquiry": "{second}"}}'
+    complaint = await noted("骑手冲我吼")
+    assert (complaint.order_id, complaint.words) == (second, "骑手冲我吼")
+
+
 async def test_who_is_unknown_may_send_the_number_later(shop: SqlMall, bought: None) -> None:
     first = await complain("煎锅炸了把我烫伤", "harmed", sender="api:hurt")
     assert first.responses == ["utter_complain_harmed", "utter_complain_number"]
