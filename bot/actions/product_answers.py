@@ -333,7 +333,8 @@ def _reply(speaker: Speaker, product: ShopProduct) -> tuple[str, Sequence[Sku], 
     asked = attributes_in(product, question, by_value=wanted is None)
     about_goods = turn.intent not in ("ask_price", "ask_stock") or about_price(asked)
     skus: Sequence[Sku] = wanted or product.live.skus
-    each = prices_by_kind(skus) if turn.intent == "ask_price" else None
+    of_price = turn.intent == "ask_price" or any(one.name == "price" for one in aspects_in(question))
+    each = prices_by_kind(skus) if of_price else None
     values = {
         "name": product.name,
         "brand": product.live.brand,
