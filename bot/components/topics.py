@@ -38,7 +38,7 @@ WORTH = 0.5
 """What a character of a known word weighs beside the model, whose scores for a line it knows well are about 1."""
 
 
-OWN = -0.1
+OWN = 0.3
 """Score from which a line is about a topic even where its intent speaks of none, and no word of the topic is known."""
 
 
