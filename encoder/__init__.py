@@ -1,0 +1,8 @@
+"""What a text means, by a pretrained encoder that was tuned on this shop's talk: vectors, and what a line wants.
+
+Runs in both environments; ``make encoder`` makes its files anew (docs/nlu.md).
+"""
+
+from encoder.model import Encoder, held_back, load
+
+__all__ = ["Encoder", "held_back", "load"]
