@@ -37,6 +37,12 @@ def held_back(text: str) -> bool:
     return int(hashlib.sha256(plain(text).encode()).hexdigest(), 16) % HELD_BACK == 0
 
 
+def numbered(pieces: Any, texts: Sequence[str]) -> list[list[int]]:
+    """The numbers of the pieces of each text, at most ``LONGEST``; ``pieces`` is a processor of sentencepiece."""
+    lines = pieces.encode([plain(text) for text in texts], add_bos=True, add_eos=True)
+    return [line if len(line) <= LONGEST else [*line[: LONGEST - 1], line[-1]] for line in lines]
+
+
 class Encoder:
     """Made by :func:`load`."""
 
@@ -51,8 +57,7 @@ class Encoder:
             if hashlib.sha256(content).hexdigest() != card["sha256"][name]:
                 raise ValueError(f"{name} is not the file that {CARD} speaks of")
         self.labels: tuple[str, ...] = tuple(card["intents"])
-        self.name: str = card["sha256"][MODEL][:16]
-        """Changes with the weights."""
+        self.version: str = card["sha256"][MODEL]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -76,7 +81,7 @@ class Encoder:
         if new or len(rows) < len(known):
             kept.parent.mkdir(parents=True, exist_ok=True)
             draft = kept.with_name(f".{kept.name}.npz")
-            np.savez(draft, name=self.name, keys=np.array(list(rows)), vectors=np.array(list(rows.values())))
+            np.savez(draft, version=self.version, keys=np.array(list(rows)), vectors=np.array(list(rows.values())))
             draft.replace(kept)
         return np.array([rows[key] for key in keys], dtype=np.float32).reshape(len(keys), -1)
 
@@ -87,7 +92,7 @@ class Encoder:
     def _known(self, kept: Path) -> dict[str, NDArray[np.float16]]:
         try:
             with np.load(kept, allow_pickle=False) as file:
-                if str(file["name"]) == self.name:
+                if str(file["version"]) == self.version:
                     return dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
         except (OSError, ValueError, LookupError):  # missing, or not ours: it is written anew
             pass
@@ -100,8 +105,7 @@ class Encoder:
         return self._run(texts)
 
     def _run(self, texts: Sequence[str]) -> tuple[Vectors, NDArray[np.float32]]:
-        lines = self._pieces.encode([plain(text) for text in texts], add_bos=True, add_eos=True)
-        lines = [line if len(line) <= LONGEST else [*line[: LONGEST - 1], line[-1]] for line in lines]
+        lines = numbered(self._pieces, texts)
         size, number = (output.shape[1] for output in self._session.get_outputs())
         vectors, intents = (np.empty((len(texts), width), dtype=np.float32) for width in (size, number))
         order = sorted(range(len(texts)), key=lambda place: len(lines[place]))
@@ -112,6 +116,11 @@ class Encoder:
                 pieces[row, : len(lines[place])] = lines[place]
             vectors[some], intents[some] = self._session.run(["vectors", "intents"], {"pieces": pieces})
         return vectors, intents
+
+
+def version(folder: Path = FOLDER) -> str | None:
+    """Of the encoder that :func:`load` would give: changes with its weights."""
+    return found.version if (found := load(folder)) else None
 
 
 @cache
