@@ -3,6 +3,6 @@
 Runs in both environments; ``make encoder`` makes its files anew (docs/nlu.md).
 """
 
-from encoder.model import Encoder, held_back, load, version
+from encoder.model import Encoder, held_back, load
 
-__all__ = ["Encoder", "held_back", "load", "version"]
+__all__ = ["Encoder", "held_back", "load"]

@@ -57,7 +57,8 @@ class Encoder:
             if hashlib.sha256(content).hexdigest() != card["sha256"][name]:
                 raise ValueError(f"{name} is not the file that {CARD} speaks of")
         self.labels: tuple[str, ...] = tuple(card["intents"])
-        self.version: str = card["sha256"][MODEL]
+        self.name: str = card["sha256"][MODEL][:16]
+        """Changes with the weights."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -81,7 +82,7 @@ class Encoder:
         if new or len(rows) < len(known):
             kept.parent.mkdir(parents=True, exist_ok=True)
             draft = kept.with_name(f".{kept.name}.npz")
-            np.savez(draft, version=self.version, keys=np.array(list(rows)), vectors=np.array(list(rows.values())))
+            np.savez(draft, name=self.name, keys=np.array(list(rows)), vectors=np.array(list(rows.values())))
             draft.replace(kept)
         return np.array([rows[key] for key in keys], dtype=np.float32).reshape(len(keys), -1)
 
@@ -92,7 +93,7 @@ class Encoder:
     def _known(self, kept: Path) -> dict[str, NDArray[np.float16]]:
         try:
             with np.load(kept, allow_pickle=False) as file:
-                if str(file["version"]) == self.version:
+                if str(file["name"]) == self.name:
                     return dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
         except (OSError, ValueError, LookupError):  # missing, or not ours: it is written anew
             pass
@@ -116,11 +117,6 @@ class Encoder:
                 pieces[row, : len(lines[place])] = lines[place]
             vectors[some], intents[some] = self._session.run(["vectors", "intents"], {"pieces": pieces})
         return vectors, intents
-
-
-def version(folder: Path = FOLDER) -> str | None:
-    """Of the encoder that :func:`load` would give: changes with its weights."""
-    return found.version if (found := load(folder)) else None
 
 
 @cache

@@ -169,7 +169,7 @@ class LinearIntentClassifier(GraphComponent, IntentClassifier):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
         """Another encoder mixes otherwise; Rasa's cache looks at the training data alone."""
-        return encoder.version() if config.get("sure") else None
+        return found.name if config.get("sure") and (found := encoder.load()) else None
 
     @classmethod
     def create(
