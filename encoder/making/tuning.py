@@ -21,7 +21,7 @@ from encoder.making.vocabulary import SPECIAL
 from encoder.making.weights import Array, Weights
 
 FROZEN = 6
-EPOCHS = 3
+EPOCHS = 5
 LINES, QUESTIONS = 32, 16
 """Of a step."""
 
