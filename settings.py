@@ -185,11 +185,6 @@ def models_dir() -> Path:
     return _path("MODELS_DIR", ROOT / "models")
 
 
-def encoder() -> str | None:
-    """A sentence-transformers directory or hub name (``ENCODER``) instead of the encoder that ``make train`` makes."""
-    return os.environ.get("ENCODER") or None
-
-
 def answering_dir() -> Path:
     """What ``make train`` has learned for finding answers: an encoder and a judge."""
     return models_dir() / "answering"

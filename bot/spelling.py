@@ -20,6 +20,9 @@ DIGITS: dict[str, int] = {
 POWERS: dict[str, int] = _FIGURES["powers"]
 """What multiplies: 十, 百, 千, 万, k, w."""
 
+DAY: dict[str, str] = _FIGURES["day"]
+"""How a day is said, by language: format strings for ``moment``."""
+
 _MYRIAD = 10000
 _FIGURE = re.compile(r"[0-9]+(?:\.[0-9]+)?|\S")
 

@@ -8,7 +8,7 @@ Whoever asks must expect :class:`GraphDown`.
 """
 
 from knowledge_graph import catalogue, content, feedback, gaps, learning, products
-from knowledge_graph.answering import Answering, Found, close, sure
+from knowledge_graph.answering import CERTAIN, CLOSE, SURE, Answering, Found, sure
 from knowledge_graph.client import Graph, GraphDown, QueryTimeout
 from knowledge_graph.content import Answer
 from knowledge_graph.entries import READERS, TOPICS, Content, Entry, Fact, Problem, files_in, read_files, read_folder
@@ -20,7 +20,10 @@ from knowledge_graph.retrieval import Background, Question, Subject
 from knowledge_graph.training import train as train_answering
 
 __all__ = [
+    "CERTAIN",
+    "CLOSE",
     "READERS",
+    "SURE",
     "TOPICS",
     "Answer",
     "Answering",
@@ -40,7 +43,6 @@ __all__ = [
     "Subject",
     "around",
     "catalogue",
-    "close",
     "content",
     "feedback",
     "files_in",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
-import settings
-from knowledge_graph import encoder
+import encoder
 from knowledge_graph.client import Graph
 from knowledge_graph.text import cut
 from privacy import blind_index
@@ -97,9 +97,9 @@ def _cluster(found: Sequence[Gap]) -> list[Cluster]:
     return sorted(clustered, key=lambda one: (-one.count, -one.last_asked.timestamp()))
 
 
-def _vectors(texts: Sequence[str]) -> encoder.Vectors:
-    """By meaning; where no encoder was trained, by their characters."""
-    if (meaning := encoder.load(settings.answering_dir() / "encoder")) is not None:
+def _vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    """By meaning; where there is no encoder, by their characters."""
+    if (meaning := encoder.load()) is not None:
         return meaning.encode(texts)
     cuts = [set(cut(text)) for text in texts]
     columns = {token: place for place, token in enumerate(sorted(set().union(*cuts)))}

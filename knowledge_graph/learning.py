@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from zipfile import BadZipFile
 
+import encoder
 import settings
-from knowledge_graph import encoder
 from knowledge_graph.content import Answer
 from knowledge_graph.entries import Entry
 from knowledge_graph.retrieval import Retriever, Subject
-from knowledge_graph.training import UNANSWERED, Trained
+from knowledge_graph.training import UNANSWERED, Trained, remembered
 
 KEPT = 3
 """Stored retrievers; the oldest give way."""
@@ -28,7 +28,7 @@ KEPT = 3
 SECONDS = 300.0
 """For learning one: it takes some seconds on a quiet machine."""
 
-CODE = tuple(Path(__file__).with_name(name) for name in ("encoder.py", "retrieval.py", "text.py"))
+CODE = tuple(Path(__file__).with_name(name) for name in ("retrieval.py", "text.py"))
 
 
 _NUMBER = re.compile(r"\d+")
@@ -45,10 +45,10 @@ def subjects(answers: Sequence[Answer | Entry]) -> list[Subject]:
 
 def fingerprint(known: Sequence[Subject]) -> str:
     """Changes with the answers, with what was trained, and with how retrievers are made."""
-    trained = [settings.answering_dir() / name for name in ("trained.json", "encoder/model.safetensors")]
     state = [[one.id, one.topic, one.lines, one.text] for one in sorted(known, key=lambda one: one.id)]
-    digest = hashlib.sha256(json.dumps([state, settings.encoder()]).encode())
-    for path in (UNANSWERED, *CODE, *trained):
+    meaning = encoder.load()
+    digest = hashlib.sha256(json.dumps([state, meaning.name if meaning else None]).encode())
+    for path in (UNANSWERED, *CODE, settings.answering_dir() / "trained.json"):
         digest.update(hashlib.sha256(path.read_bytes()).digest() if path.exists() else b"-")
     return digest.hexdigest()[:16]
 
@@ -58,10 +58,9 @@ def stored(name: str) -> Retriever | None:
     folder = settings.retrievers_dir() / name
     if not _complete(folder):
         return None
-    meaning = encoder.load(settings.answering_dir() / "encoder")
     try:
         os.utime(folder)
-        return Retriever.load(folder, meaning)
+        return Retriever.load(folder, encoder.load())
     except (BadZipFile, EOFError, LookupError, OSError, TypeError, ValueError):
         shutil.rmtree(folder, ignore_errors=True)
         return None
@@ -93,7 +92,9 @@ def learn(known: Sequence[Subject]) -> str:
     name = fingerprint(known)
     if not _complete(settings.retrievers_dir() / name):
         trained = Trained.load(settings.answering_dir())
-        store(Retriever.learn(known, trained.background, trained.encoder, trained.judge), name)
+        meaning = remembered(known, trained.background)
+        judge = trained.by_both if meaning else trained.by_words
+        store(Retriever.learn(known, trained.background, meaning, judge), name)
     return name
 
 

@@ -2,40 +2,40 @@
 
 Words: a linear support vector machine for each answer, learned from its ways of asking, its title and its text, one for
 each topic, and one for everything that no answer covers (``unanswered.yml``). Meaning: how near the question is to the
-nearest ways of asking (:mod:`knowledge_graph.encoder`). Context: the topic that the bot has understood and the answers
-that belong to the product at hand. What comes out is a probability, which :class:`Judge` learned on questions that had
-been held back.
+nearest ways of asking, by the room ``encoder``. :class:`Judge` weighs them into probabilities of the answers and of
+having none; what weighs how much was learned from questions that had been held back.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge_graph.encoder import Encoder
 from knowledge_graph.text import cut, features
 
 Numbers = NDArray[np.float32]
-Mode = Literal["hybrid", "words", "meaning"]
 
-MEANING = 2.0
-"""What one of similarity weighs beside one of the machines' scores."""
+NEAR = 1.5
+"""What an answer that belongs to the product at hand is ahead, in logits: it breaks a tie, and no more."""
 
-TOPIC = 0.8
-"""What a topic's machine weighs: it has seen all ways of asking for anything of that topic."""
-
-SAME_TOPIC = 0.1
-NEAR = 0.3
-"""What the topic that the bot has understood and the product at hand add to a score; neighbours are about 0.5 apart."""
+CERTAIN = 1e-5
+"""What is left of the other answers where one is certain."""
 
 NONE = ""
 """The label of what no answer covers."""
+
+REFUSED = -1.0
+"""What the machines say to a label that a line does not have; of having no answer, where there are no lines for it."""
+
+WORDS, TOPIC, MEANING = range(3)
+"""The kinds of evidence."""
 
 NEAREST = 3
 """Ways of asking that count for how near an answer is."""
@@ -47,12 +47,16 @@ BEST = 3
 """So many answers of a question are told."""
 
 
+class Encoder(Protocol):
+    def encode(self, texts: Sequence[str]) -> Numbers:
+        """A row of unit length for each text, near to those that mean the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``topic`` as the bot understood it; ``near``, the answers that belong to what is being talked of."""
+    """``near``: the answers that belong to what is being talked of."""
 
     text: str
-    topic: str | None = None
     near: frozenset[str] = frozenset()
 
 
@@ -82,31 +86,48 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Logistic regression on an answer's lead over having none and its lead over the best of the others."""
+    """How much each kind of evidence weighs: a conditional logit over the answers and over having none."""
 
-    over_none: float
-    over_others: float
-    bias: float
+    words: float
+    topic: float
+    meaning: float
+    none: float  # what having no answer is ahead
 
-    def probability(self, over_none: Numbers, over_others: Numbers) -> Numbers:
-        logits = self.over_none * over_none + self.over_others * over_others + self.bias
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+    def chances(self, evidence: Numbers, ahead: Numbers | float = 0.0) -> Numbers:
+        """``evidence``: questions × (answers and, last, none) × (words, topic, meaning). Probabilities; each row is 1
+        in all. ``ahead`` is added to the logits."""
+        logits = evidence @ np.array([self.words, self.topic, self.meaning], dtype=np.float32) + ahead
+        logits[:, -1] += self.none
+        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+        result: Numbers = (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
+        return result
 
     @classmethod
-    def learn(
-        cls, over_none: Numbers, over_others: Numbers, right: Sequence[bool], answerable: Sequence[bool]
-    ) -> Judge:
-        """As if one question in five had no answer, whatever the share here."""
-        from sklearn.linear_model import LogisticRegression
+    def learn(cls, evidence: Numbers, right: Sequence[int]) -> Judge:
+        """``right``: the columns of what fits. As if one question in five had no answer, whatever the share here."""
+        from scipy.optimize import minimize
 
-        share = float(np.mean(answerable))
-        weights = np.where(answerable, 0.8 / share, 0.2 / (1 - share))
-        model = LogisticRegression(C=100.0).fit(np.c_[over_none, over_others], right, weights)
-        none, others = model.coef_[0]
-        return cls(float(none), float(others), float(model.intercept_[0]))
+        places = np.array(right)
+        none = np.zeros((*evidence.shape[:2], 1), dtype=np.float32)
+        none[:, -1] = 1
+        seen = np.concatenate([evidence, none], axis=2).astype(np.float64)
+        unanswerable = places == evidence.shape[1] - 1
+        share = unanswerable.mean()
+        shares = np.where(unanswerable, 0.2 / share, 0.8 / (1 - share)) / len(places)
+
+        def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            logits = seen @ weights
+            logits -= logits.max(axis=1, keepdims=True)
+            chances = np.exp(logits)
+            chances /= chances.sum(axis=1, keepdims=True)
+            fits = chances[np.arange(len(places)), places]
+            towards = np.einsum("qa,qae->qe", chances, seen) - seen[np.arange(len(places)), places]
+            return float(-shares @ np.log(fits + 1e-12)), shares @ towards
+
+        return cls(*map(float, minimize(loss, np.ones(4), jac=True, method="L-BFGS-B").x))
 
 
-DEFAULT_JUDGE = Judge(2.5, 2.0, -1.0)
+BY_WORDS, BY_BOTH = Judge(6.0, 1.5, 0.0, 0.5), Judge(3.0, 0.75, 18.0, 1.0)
 """For a retriever that nobody has measured: a house that was never trained."""
 
 
@@ -167,20 +188,21 @@ def _features(text: str) -> list[str]:
 
 
 class Meaning:
-    """The ways of asking as vectors, those of one answer beside each other."""
+    """The ways of asking as vectors, those of one label beside each other."""
 
     def __init__(self, encoder: Encoder, vectors: Numbers, counts: Sequence[int]) -> None:
-        """``counts``: how many there are of each answer."""
+        """``counts``: how many there are of each label, none of them 0."""
         self._encoder, self._vectors, self._counts = encoder, vectors, np.array(counts)
         self._starts = np.cumsum([0, *counts[:-1]])
 
     @classmethod
-    def learn(cls, encoder: Encoder, subjects: Sequence[Subject]) -> Meaning:
-        lines = [line for subject in subjects for line in subject.lines]
-        return cls(encoder, encoder.encode(lines), [len(subject.lines) for subject in subjects])
+    def learn(cls, encoder: Encoder, labels: Sequence[Sequence[str]]) -> Meaning:
+        """From the lines of each label."""
+        lines = [line for of_label in labels for line in of_label]
+        return cls(encoder, encoder.encode(lines), [len(of_label) for of_label in labels])
 
     def scores(self, texts: Sequence[str]) -> Numbers:
-        """Texts × answers: the mean similarity of the nearest ways of asking."""
+        """Texts × labels: the mean similarity of the nearest ways of asking."""
         found = np.zeros((len(texts), len(self._counts)), dtype=np.float32)
         vectors = self._encoder.encode(texts)
         for start in range(0, len(texts), TOGETHER):
@@ -194,33 +216,30 @@ class Meaning:
         return found
 
     def save(self, folder: Path) -> None:
-        np.savez(folder / "meaning.npz", vectors=self._vectors, counts=self._counts)
+        np.savez(folder / "meaning.npz", vectors=self._vectors.astype(np.float16), counts=self._counts)
 
     @classmethod
     def load(cls, encoder: Encoder, folder: Path) -> Meaning:
         arrays = np.load(folder / "meaning.npz")
-        return cls(encoder, arrays["vectors"], arrays["counts"].tolist())
+        return cls(encoder, arrays["vectors"].astype(np.float32), arrays["counts"].tolist())
 
 
 class Retriever:
     def __init__(
         self,
         subjects: Sequence[tuple[str, str]],
-        words: Words | None,
+        asked: dict[str, str],
+        words: Words,
         topics: Words | None,
         meaning: Meaning | None,
         judge: Judge,
     ) -> None:
-        """``subjects``: id and topic of the answers, sorted by id."""
+        """``subjects``: id and topic of the answers, sorted by id; ``asked``: ways of asking in one spelling, and their
+        answers."""
         self.ids = [subject for subject, _ in subjects]
-        self._topics = np.array([topic for _, topic in subjects])
+        self._subjects, self._asked = list(subjects), asked
         self._places = {subject: place for place, subject in enumerate(self.ids)}
-        self._words, self._meaning, self._judge = words, meaning, judge
-        self._topic_words = topics
-        if words:
-            self._columns, self._none = [words.places[subject] for subject in self.ids], words.places.get(NONE)
-        if topics:
-            self._topic_columns = [topics.places[topic] for _, topic in subjects]
+        self._words, self._topics, self._meaning, self._judge = words, topics, meaning, judge
 
     @classmethod
     def learn(
@@ -228,84 +247,96 @@ class Retriever:
         subjects: Sequence[Subject],
         background: Background,
         encoder: Encoder | None,
-        judge: Judge = DEFAULT_JUDGE,
-        mode: Mode = "hybrid",
+        judge: Judge | None = None,
     ) -> Retriever:
-        """Without an encoder by words alone, whatever the mode. There must be two answers at least."""
+        """By words alone without an encoder. There must be two answers at least."""
         subjects = sorted(subjects, key=lambda subject: subject.id)
-        words = topics = meaning = None
-        if mode != "meaning" or encoder is None:
-            lines = [(text, subject) for subject in subjects for text in (*subject.lines, subject.text)]
-            none = [(line, NONE) for line in background.unanswered]
-            words = Words.learn([*((line, subject.id) for line, subject in lines), *none])
-            known = {subject.topic for subject in subjects}
+        none = [(line, NONE) for line in background.unanswered]
+        lines = [(text, subject) for subject in subjects for text in (*subject.lines, subject.text)]
+        words = Words.learn([*((line, subject.id) for line, subject in lines), *none])
+        known = {subject.topic for subject in subjects}
+        topics = None
+        if len(known) > 1 or none:  # else there is nothing to tell it from
             others = [(line, topic) for line, topic in background.topics if topic in known]
-            if len(known) > 1 or none:  # else there is nothing to tell it from
-                topics = Words.learn([*((line, subject.topic) for line, subject in lines), *others, *none])
-        if mode != "words" and encoder is not None:
-            meaning = Meaning.learn(encoder, subjects)
-        return cls([(subject.id, subject.topic) for subject in subjects], words, topics, meaning, judge)
+            topics = Words.learn([*((line, subject.topic) for line, subject in lines), *others, *none])
+        meaning = None
+        if encoder is not None:
+            labels = [subject.lines for subject in subjects] + [background.unanswered] * bool(none)
+            meaning = Meaning.learn(encoder, labels)
+        times = Counter(key for subject in subjects for key in {_spelled(line) for line in subject.lines})
+        asked = {_spelled(line): subject.id for subject in subjects for line in subject.lines}
+        return cls(
+            [(subject.id, subject.topic) for subject in subjects],
+            {key: subject for key, subject in asked.items() if key and times[key] == 1},
+            words,
+            topics,
+            meaning,
+            judge or (BY_BOTH if meaning else BY_WORDS),
+        )
 
     def find(self, questions: Sequence[Question], among: Collection[str] | None = None) -> list[list[Hit]]:
         """For each question the best answers, the likeliest first; ``among``: those that may be told today.
 
-        Who asks for an answer that may not be told is not given its neighbour: the others stay as unlikely as they are.
+        What is asked in the very words of a way of asking is that. Who asks for an answer that may not be told is not
+        given its neighbour: the others stay as unlikely as they are.
         """
         if not questions:
             return []
-        scores, none = self.scores(questions)
-        chances = self._judge.probability(*leads(scores, none))
+        evidence = self.evidence([question.text for question in questions])
+        ahead = np.zeros(evidence.shape[:2], dtype=np.float32)
+        for row, question in zip(ahead, questions, strict=True):
+            row[[self._places[key] for key in question.near if key in self._places]] = NEAR
+        chances = self._judge.chances(evidence, ahead)
+        for row, question in zip(chances, questions, strict=True):
+            if (known := self._asked.get(_spelled(question.text))) is not None:
+                row *= CERTAIN
+                row[self._places[known]] = 1
         allowed = [place for place, key in enumerate(self.ids) if among is None or key in among]
-        best = np.argsort(-scores[:, allowed], axis=1, kind="stable")[:, :BEST]
+        best = np.argsort(-chances[:, allowed], axis=1, kind="stable")[:, :BEST]
         return [
             [Hit(self.ids[allowed[place]], round(float(row[allowed[place]]), 4)) for place in places]
             for places, row in zip(best, chances, strict=True)
         ]
 
-    def scores(self, questions: Sequence[Question]) -> tuple[Numbers, Numbers]:
-        """Questions × answers, and for each question what having no answer scores."""
-        texts = [question.text for question in questions]
-        scores = np.zeros((len(texts), len(self.ids)), dtype=np.float32)
-        none = np.zeros(len(texts), dtype=np.float32)
-        if self._words:
-            found = self._words.scores(texts)
-            scores += found[:, self._columns]
-            if self._none is not None:
-                none = found[:, self._none]
-        if self._topic_words:
-            scores += TOPIC * self._topic_words.scores(texts)[:, self._topic_columns]
+    def evidence(self, texts: Sequence[str]) -> Numbers:
+        """Texts × (answers and, last, none) × (words, topic, meaning)."""
+        found = np.zeros((len(texts), len(self.ids) + 1, 3), dtype=np.float32)
+        found[:, -1, [WORDS, TOPIC]] = REFUSED
+        for kind, words, labels in (
+            (WORDS, self._words, [*self.ids, NONE]),
+            (TOPIC, self._topics, [*(topic for _, topic in self._subjects), NONE]),
+        ):
+            if words:
+                known = [place for place, label in enumerate(labels) if label in words.places]
+                found[:, known, kind] = words.scores(texts)[:, [words.places[labels[place]] for place in known]]
         if self._meaning:
-            scores += MEANING * self._meaning.scores(texts)
-        for row, question in zip(scores, questions, strict=True):
-            row[self._topics == question.topic] += SAME_TOPIC
-            row[[self._places[key] for key in question.near if key in self._places]] += NEAR
-        return scores, none
+            scores = self._meaning.scores(texts)
+            found[:, : scores.shape[1], MEANING] = scores
+        return found
 
     def save(self, folder: Path) -> None:
-        for name, words in (("words", self._words), ("topics", self._topic_words)):
+        for name, words in (("words", self._words), ("topics", self._topics)):
             if words:
                 words.save(folder, name)
         if self._meaning:
             self._meaning.save(folder)
-        subjects = list(zip(self.ids, self._topics.tolist(), strict=True))
-        _write(folder / "retriever.json", {"subjects": subjects, "judge": asdict(self._judge)})
+        state = {"subjects": self._subjects, "asked": self._asked, "judge": asdict(self._judge)}
+        _write(folder / "retriever.json", state)
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder | None) -> Retriever:
         """What :meth:`save` has stored, with the encoder that it was learned with. Raises OSError where nothing is."""
         state = _read(folder / "retriever.json")
         words, topics = Words.load(folder, "words"), Words.load(folder, "topics")
+        if words is None:
+            raise FileNotFoundError(folder / "words.npz")
         meaning = Meaning.load(encoder, folder) if encoder and (folder / "meaning.npz").exists() else None
-        return cls(state["subjects"], words, topics, meaning, Judge(**state["judge"]))
+        subjects = [(str(subject), str(topic)) for subject, topic in state["subjects"]]
+        return cls(subjects, state["asked"], words, topics, meaning, Judge(**state["judge"]))
 
 
-def leads(scores: Numbers, none: Numbers) -> tuple[Numbers, Numbers]:
-    """Of each answer: over having none, and over the best of the others."""
-    if scores.shape[1] == 1:
-        return scores - none[:, None], np.ones_like(scores)
-    two = -np.partition(-scores, 1, axis=1)[:, :2]
-    others = np.where(scores == two[:, :1], two[:, 1:], two[:, :1])
-    return scores - none[:, None], scores - others
+def _spelled(text: str) -> str:
+    return " ".join(cut(text))
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:

@@ -1,31 +1,39 @@
-"""What ``make train`` learns for finding answers: an encoder, and how sure to be of an answer.
+"""What ``make train`` learns for finding answers: how much words and meaning weigh, and so how sure to be.
 
-How sure: a part of the ways of asking, and of the lines that nothing answers, is held back; a retriever that has not
-seen them says how far its answers lead, and a judge learns from that how often it is right. The retriever that
-customers ask is learned later, from the answers in the graph (:mod:`knowledge_graph.learning`).
+The ways of asking and the unanswered lines that the encoder was never tuned on (:func:`encoder.held_back`) are held
+back; what a retriever that has not seen them makes of them teaches the judge. The retriever that customers ask is
+learned later, from the answers in the graph (:mod:`knowledge_graph.learning`).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import yaml
 
+import encoder
 import settings
-from knowledge_graph import encoder
-from knowledge_graph.encoder import Encoder
-from knowledge_graph.retrieval import DEFAULT_JUDGE, Background, Judge, Mode, Question, Retriever, Subject, leads
+from knowledge_graph.retrieval import (
+    BY_BOTH,
+    BY_WORDS,
+    MEANING,
+    Background,
+    Encoder,
+    Judge,
+    Numbers,
+    Retriever,
+    Subject,
+)
 
 UNANSWERED = Path(__file__).parent / "unanswered.yml"
 
-HELD_BACK = 4
-"""Every fourth line."""
+ENOUGH = 100
+"""Lines that must be held back for a judge to learn from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,78 +49,81 @@ def unanswered() -> tuple[str, ...]:
 
 
 def split(subjects: Sequence[Subject], background: Background) -> Split:
-    random = np.random.default_rng(0)
+    """No answer loses all of its lines."""
     kept, held = [], list[tuple[str, str | None]]()
     for subject in subjects:
-        lines = [subject.lines[place] for place in random.permutation(len(subject.lines))]
-        back = len(lines) // HELD_BACK
-        held += [(line, subject.id) for line in lines[:back]]
-        kept.append(replace(subject, lines=tuple(lines[back:])))
-    none = [background.unanswered[place] for place in random.permutation(len(background.unanswered))]
-    back = len(none) // HELD_BACK
-    rest = replace(background, unanswered=tuple(none[back:]))
-    return Split(tuple(kept), rest, (*held, *((line, None) for line in none[:back])))
+        back = [line for line in subject.lines if encoder.held_back(line)][: len(subject.lines) - 1]
+        held += [(line, subject.id) for line in back]
+        kept.append(replace(subject, lines=tuple(line for line in subject.lines if line not in back)))
+    none = [line for line in background.unanswered if encoder.held_back(line)]
+    rest = tuple(line for line in background.unanswered if line not in none)
+    return Split(tuple(kept), replace(background, unanswered=rest), (*held, *((line, None) for line in none)))
 
 
-def judge(parts: Split, meaning: Encoder | None, mode: Mode = "hybrid") -> Judge:
-    """``meaning`` must not have learned from the lines that are held back."""
-    answerable = [answer is not None for _, answer in parts.held]
-    if all(answerable) or not any(answerable):
-        return DEFAULT_JUDGE
-    retriever = Retriever.learn(parts.subjects, parts.background, meaning, mode=mode)
-    scores, none = retriever.scores([Question(line) for line, _ in parts.held])
-    best = scores.argmax(axis=1)
-    over_none, over_others = (lead[np.arange(len(best)), best] for lead in leads(scores, none))
-    right = [retriever.ids[place] == answer for place, (_, answer) in zip(best, parts.held, strict=True)]
-    if all(right) or not any(right):  # of a few answers, too few lines to learn from
-        return DEFAULT_JUDGE
-    return Judge.learn(over_none, over_others, right, answerable)
+def judges(parts: Split, meaning: Encoder | None) -> tuple[Judge, Judge]:
+    """By words alone, and by words and meaning. Learned where enough lines are held back, of those with an answer and
+    of those without."""
+    answerable = sum(answer is not None for _, answer in parts.held)
+    if not ENOUGH <= answerable < len(parts.held):
+        return BY_WORDS, BY_BOTH
+    retriever = Retriever.learn(parts.subjects, parts.background, meaning)
+    places = {key: place for place, key in enumerate([*retriever.ids, None])}
+    right = [places[answer] for _, answer in parts.held]
+    evidence = retriever.evidence([line for line, _ in parts.held])
+    both = Judge.learn(evidence, right) if meaning else BY_BOTH
+    evidence[..., MEANING] = 0
+    return Judge.learn(evidence, right), both
 
 
-def learn_encoder(subjects: Sequence[Subject], more: Sequence[Sequence[str]], folder: Path) -> Encoder | None:
-    """``more``: other groups of lines that mean the same. None without torch; what ``ENCODER`` names is only loaded."""
-    if not settings.encoder():
-        try:
-            encoder.train([*(subject.lines for subject in subjects), *more], folder)
-        except ImportError:
-            return None
-    return encoder.load(folder)
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An encoder that has already read all that it will be asked."""
+
+    vectors: Mapping[str, Numbers]
+
+    def encode(self, texts: Sequence[str]) -> Numbers:
+        return np.array([self.vectors[text] for text in texts])
 
 
-def train(subjects: Sequence[Subject], alike: Sequence[Sequence[str]], background: Background, folder: Path) -> None:
+def remembered(subjects: Sequence[Subject], background: Background) -> Remembered | None:
+    """All lines that a retriever of these compares with; None without an encoder. Those that were read before are kept
+    in a file."""
+    if (meaning := encoder.load()) is None:
+        return None
+    lines = [*(line for subject in subjects for line in subject.lines), *background.unanswered]
+    vectors = meaning.encode(lines, kept=settings.models_dir() / "asked.npz")
+    return Remembered(dict(zip(lines, vectors, strict=True)))
+
+
+def train(subjects: Sequence[Subject], background: Background, folder: Path) -> None:
     """Fills ``folder``, which stays what it was until the new one is complete.
 
-    ``alike``: other groups of lines that mean the same; ``background``: what the bot knows besides ``unanswered.yml``.
+    ``background``: what the bot knows besides ``unanswered.yml``.
     """
     background = replace(background, unanswered=(*unanswered(), *background.unanswered))
-    parts = split(subjects, background)
-    with TemporaryDirectory() as scratch:
-        learned = judge(parts, learn_encoder(parts.subjects, alike, Path(scratch)))
+    by_words, by_both = judges(split(subjects, background), remembered(subjects, background))
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    learn_encoder(subjects, alike, unfinished / "encoder")
-    (unfinished / "trained.json").write_text(
-        json.dumps({"judge": asdict(learned), "background": asdict(background)}, ensure_ascii=False), "utf-8"
-    )
+    state = {"by_words": asdict(by_words), "by_both": asdict(by_both), "background": asdict(background)}
+    (unfinished / "trained.json").write_text(json.dumps(state, ensure_ascii=False), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    judge: Judge
+    by_words: Judge
+    by_both: Judge
     background: Background
-    encoder: Encoder | None
 
     @classmethod
     def load(cls, folder: Path) -> Trained:
         """What was trained into ``folder``; where nothing was, what can be had without."""
-        meaning = encoder.load(folder / "encoder")
         try:
             state = json.loads((folder / "trained.json").read_text("utf-8"))
             lines = state["background"]
             background = Background(tuple(lines["unanswered"]), tuple(map(tuple, lines["topics"])))
-            return cls(Judge(**state["judge"]), background, meaning)
+            return cls(Judge(**state["by_words"]), Judge(**state["by_both"]), background)
         except (OSError, ValueError, LookupError, TypeError):
-            return cls(DEFAULT_JUDGE, Background(unanswered()), meaning)
+            return cls(BY_WORDS, BY_BOTH, Background(unanswered()))

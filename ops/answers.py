@@ -1,7 +1,7 @@
 """Trains what finds the shop's answers when what it learns from has changed: `python -m ops.answers [--force]`.
 
-It is the second half of `make train`: an encoder, and a judge of how sure an answer is, go into `models/answering`, and
-the retriever of today's answers beside them, so that the house need not learn it when it starts.
+It is the second half of `make train`: how much words and meaning weigh goes into `models/answering`, and the retriever
+of today's answers beside it, so that the house need not learn it when it starts.
 """
 
 from __future__ import annotations
@@ -19,20 +19,18 @@ from pathlib import Path
 
 import yaml
 
+import encoder
 import settings
 from knowledge_graph import Background, Subject, learning, read_files, train_answering
 from ops import graph_sync, lessons
 from ops.training import fingerprint
 
 SOURCES = (
-    *("bot/data/nlu", "bot/topics.yml", "mall_adapter/rules", "requirements/encoder.lock"),
+    *("bot/data/nlu", "bot/topics.yml", "mall_adapter/rules", "encoder/model.py", "encoder/files/card.json"),
     *("knowledge_graph/content", "knowledge_graph/unanswered.yml"),
-    *(f"knowledge_graph/{name}.py" for name in ("encoder", "learning", "retrieval", "text", "training")),
+    *(f"knowledge_graph/{name}.py" for name in ("learning", "retrieval", "text", "training")),
 )
 """What the finding of answers depends on, besides the operator's own answers."""
-
-MANY_MEANINGS = frozenset({"ask_policy", "chitchat", "inform", "out_of_scope"})
-"""Intents whose lines do not mean the same."""
 
 NO_ANSWER = ("chitchat", "out_of_scope")
 """Intents that no answer of the shop is for."""
@@ -45,7 +43,7 @@ def train(*, force: bool = False) -> None:
     with (models / ".answering.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in graph_sync.own_files()]
-        now = {"sources": [fingerprint(sources=SOURCES), *own], "encoder": settings.encoder()}
+        now = {"sources": [fingerprint(sources=SOURCES), *own]}
         stamp = settings.answering_dir() / "stamp"
         then = json.loads(stamp.read_text()) if stamp.exists() else {}
         trained = then.items() >= now.items() and not force
@@ -55,10 +53,9 @@ def train(*, force: bool = False) -> None:
         start = time.monotonic()
         learned = material(graph_sync.files())
         if not trained:
-            train_answering(learned.subjects, learned.alike, learned.background, settings.answering_dir())
+            train_answering(learned.subjects, learned.background, settings.answering_dir())
         stamp.write_text(json.dumps({**now, "retriever": learning.learn(learned.subjects)}))
-        meaning = settings.encoder() or (settings.answering_dir() / "encoder").exists()
-        how = "by words and meaning / 按字词和语义" if meaning else "by words alone / 仅按字词"
+        how = "by words and meaning / 按字词和语义" if encoder.load() else "by words alone / 仅按字词"
         print(f"Learned in {time.monotonic() - start:.0f} s, {how}", flush=True)
 
 
@@ -67,7 +64,6 @@ class Material:
     """What finding answers is learned from; see :func:`knowledge_graph.train_answering`."""
 
     subjects: list[Subject]
-    alike: list[list[str]]
     background: Background
 
 
@@ -77,7 +73,6 @@ def material(answers: Sequence[Path]) -> Material:
     topics: dict[str, str] = yaml.safe_load((settings.ROOT / "bot/topics.yml").read_text("utf-8"))["intents"]
     return Material(
         learning.subjects(read_files(answers, graph_sync.facts()).entries),
-        [lines for intent, lines in by_intent.items() if intent not in MANY_MEANINGS],
         Background(
             tuple(line for intent in NO_ANSWER for line in by_intent[intent]),
             tuple((line, topic) for intent, topic in topics.items() for line in by_intent[intent]),

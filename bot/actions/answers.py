@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -12,20 +14,57 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot.actions.focus import Focus
 from bot.actions.graphs import ask, get_answering
 from bot.actions.turn import Turn
-from knowledge_graph import Answer, Found, Question, content, gaps
+from knowledge_graph import Answer, Found, Question, content, gaps, sure
+
+TOLD_BESIDE = 0.8
+"""Chance from which the second question of a message is answered, too."""
+
+LIKELY = 0.35
+"""Chance from which what goes on from the question before is asked together with it."""
+
+SHORTEST, MOST = 4, 4
+"""Characters of a question that stands beside another one, and so many of them are read."""
+
+_BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
 
 
-async def find_answers(tracker: Tracker, turn: Turn) -> list[Found]:
-    """The likeliest, with what is being talked of in mind; none for a button or a bare number."""
-    if not turn.words.strip():
-        return []
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``best``: the likeliest answers; ``beside``: that to the other question of a message that asks two things."""
+
+    best: list[Found] = field(default_factory=list)
+    beside: Found | None = None
+
+
+async def find_answers(tracker: Tracker, turn: Turn, before: str = "", goes_on: bool = False) -> Asked:
+    """With what is being talked of in mind; nothing for a button or a bare number.
+
+    ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
+    what is asked where they are the surer, or, if it surely ``goes_on``, where they are likely.
+    """
+    words = turn.words.strip()
+    if not words:
+        return Asked()
     near = frozenset[str]()
     if product_id := Focus(tracker).at_hand("product"):
         belonging: list[Answer] = await ask(lambda graph: content.applying_to(graph, product_id), [])
         near = frozenset(answer.id for answer in belonging)
+    pieces = [piece for piece in _BETWEEN.split(words) if len(piece) >= SHORTEST]
+    pieces = pieces if 2 <= len(pieces) <= MOST else []
+    together = [f"{before} {words}"] if before else []
     answering = await get_answering()
-    asked = [Question(turn.words, turn.topic, near)]
-    return (await asyncio.to_thread(answering.find, asked))[0]
+    # all at once: the encoder is what costs
+    found = await asyncio.to_thread(answering.find, [Question(text, near) for text in (words, *together, *pieces)])
+    best, joined = found[0], found[1] if together else []
+    if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
+        return Asked(joined)
+    return Asked(best, _beside(best, found[len(found) - len(pieces) :]))
+
+
+def _beside(best: list[Found], pieces: list[list[Found]]) -> Found | None:
+    likely = [one[0] for one in pieces if one and one[0].score >= TOLD_BESIDE]
+    others = [one for one in likely if one.answer.id != best[0].answer.id]
+    return others[0] if len(others) == 1 and len(likely) > 1 and sure(best) else None
 
 
 def say_plainly(dispatcher: CollectingDispatcher, found: Found) -> None:

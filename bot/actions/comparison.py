@@ -80,7 +80,8 @@ def verdict(tracker: Tracker, domain: Domain, products: Sequence[ShopProduct], q
             product, value = best
             better = word(tracker, domain, f"{grade}_{aspect.name}")
             return say("verdict", better=better, name=product.name, value=value)
-    if asked or not SAID["in_all"].search(plain(question)):
+    of_a_kind = len({one.live.category for one in products}) == 1
+    if asked or not of_a_kind or not SAID["in_all"].search(plain(question)):
         return None
     merits: dict[str, list[str]] = {}
     for aspect in ASPECTS:

@@ -18,7 +18,7 @@ from bot.actions.focus import Focus
 from bot.actions.handoff import say_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_desk, get_mall
-from bot.actions.order_choice import CHOICES, SEARCHED, as_choices
+from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, order_buttons
 from bot.actions.orders import facts, say_order
 from bot.actions.questions import answer_question, open_task
 from bot.actions.tickets import Button, button, say_ticket
@@ -53,7 +53,7 @@ class Complain(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        if order_id := turn.first("enquiry"):
+        if order_id := turn.first("enquiry") or tracker.get_slot("enquiry"):  # a tap, or a yes to the offer
             await _enquire(dispatcher, tracker, domain, turn, focus, str(order_id))
             return focus.events()
         before, again = _complained_before(tracker, focus, turn)
@@ -80,6 +80,26 @@ async def tell_order_of_complaint(
     focus.on("complained", None)
     await _note(tracker, turn, kind, order.id, words="")
     await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order)
+    return True
+
+
+async def go_on_with_complaint(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
+) -> bool:
+    """What follows a complaint and means nothing by itself ("那怎么办啊", "家里都问过了"): it is noted beside it, and
+    what can be done is told. False where nothing was complained of lately."""
+    before, _ = _complained_before(tracker, focus, turn)
+    if before is None or open_task(tracker):
+        return False
+    kind = ComplaintKind(before)
+    order = await order_talked_of(tracker, turn)
+    await _note(tracker, turn, kind, order.id if order else None)
+    if turn.asks and (order or kind not in (*OF_COURIERS, _K.OTHER)):
+        focus.on("complaint_order_asked", "yes")
+        await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order)
+    else:
+        buttons = [*_ways_out(tracker, domain, kind, order, None), *way_buttons(tracker, domain, ["human_handoff"])]
+        dispatcher.utter_message(response="utter_complain_more", buttons=buttons)
     return True
 
 
@@ -150,8 +170,10 @@ async def _hear(
     elif order and not answered and kind not in OF_ORDERS and kind is not _K.THREAT:
         say_order(dispatcher, tracker, domain, order)
         focus.on("told", order.id)
-    await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order, ticket)
-    if await waits_for_person(tracker.sender_id):
+    waits = await waits_for_person(tracker.sender_id)
+    if not waits or kind in OF_ORDERS:  # for anything else the person is waited for
+        await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order, ticket)
+    if waits:
         await say_waiting(dispatcher, tracker, domain, focus)
 
 
@@ -203,9 +225,10 @@ async def _ask_which(
     """Once. Until it is told the complaint waits, and nothing is insisted on."""
     focus.on("complained", kind).on("complaint_order_asked", "yes")
     human = way_buttons(tracker, domain, ["human_handoff"])
-    if choices := as_choices(await _candidates(tracker, kind), tracker, domain):
+    orders = await _candidates(tracker, kind)
+    if choices := as_choices(orders, tracker, domain):
         focus.on_list(choices)
-        told = [button(one["title"], "complain", order_id=one["id"]) for one in choices]
+        told = order_buttons(orders, "complain")
         listed = "\n".join(f"{place}. {one['title']}" for place, one in enumerate(choices, 1))
         dispatcher.utter_message(response="utter_complain_which", orders=listed, buttons=[*told, *human])
     else:

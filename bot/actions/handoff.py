@@ -75,15 +75,17 @@ async def waits_for_person(sender: str) -> bool:
     return await (await get_desk()).live(sender) is not None
 
 
-async def say_waiting(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus) -> bool:
+async def say_waiting(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, *, asked: bool = False
+) -> bool:
     """What is said to a message that only the person can answer: where the customer stands in the queue, or, where they
-    know that already, no more than that it is noted. False when nobody is waited for."""
+    know that already and have not ``asked``, no more than that it is noted. False when nobody is waited for."""
     if (handoff := await (await get_desk()).live(tracker.sender_id)) is None:
         return False
     before = focus.value.get("waiting") or {}
     place = await _place(handoff)
     lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) < TOLD_AGAIN
-    if lately and before.get("id") == place:
+    if lately and before.get("id") == place and not asked:
         dispatcher.utter_message(response="utter_waiting_noted", json_message=WAITING)
     else:
         await _say_place(dispatcher, tracker, domain, handoff, again=True)

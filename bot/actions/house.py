@@ -13,19 +13,20 @@ from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, Sessi
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import note_gap
-from bot.actions.complaints import tell_order_of_complaint
+from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, intents_of, is_task, slots_of
 from bot.actions.focus import Focus, pointed_at
-from bot.actions.handoff import note_misunderstood, say_waiting, stop_waiting
+from bot.actions.handoff import note_misunderstood, say_waiting, stop_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, order_title, orders_to_choose, own_order_meant
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import Leaning, answer_question, open_task, say_unknown
+from bot.actions.questions import answer_question, open_task, say_unknown
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
+from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
 from mall_adapter import (
     MallError,
@@ -110,6 +111,8 @@ class NotUnderstood(Action):
         dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, lost: int
     ) -> None:
         if await say_waiting(dispatcher, tracker, domain, focus):
+            return
+        if lost < LOST and await go_on_with_complaint(dispatcher, tracker, domain, turn, focus):
             return
         if lost >= LOST:
             dispatcher.utter_message(
@@ -303,9 +306,10 @@ class Greet(Action):
         return "action_greet"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        focus = Focus(tracker)
+        turn, focus = Turn.of(tracker), Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
-            dispatcher.utter_message(response="utter_greet")
+            again = turn.asks and Conversation.of(tracker).turn > 1  # "人呢" in the middle is no hello
+            dispatcher.utter_message(response="utter_greet_again" if again else "utter_greet")
         return focus.events()
 
 
@@ -334,7 +338,7 @@ async def _say_what_is_open(
         if not reminded or beneath.get("reminded"):
             _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
             return True
-    elif reminded and focus.at_hand("complaint"):
+    elif Turn.of(tracker).asks and focus.at_hand("complaint"):
         human = wish_button(tracker, domain, "human_handoff")
         dispatcher.utter_message(response="utter_here_complaint", buttons=[human])
         return True
@@ -368,7 +372,10 @@ class OutOfScope(Action):
         outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
         if not outcome.said and turn.asks and turn.topic:  # it is the shop's business after all
             await say_unknown(dispatcher, tracker, domain, focus, turn)
-        elif not outcome.said:
+        elif not outcome.said and not (
+            await say_waiting(dispatcher, tracker, domain, focus)
+            or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
+        ):
             dispatcher.utter_message(response="utter_out_of_scope")
         return focus.events()
 
@@ -393,6 +400,36 @@ class Repeat(Action):
             buttons=[one for each in data for one in each.get("buttons") or []],
             json_message=next((each["custom"] for each in data if each.get("custom")), {}),
         )
+        return []
+
+
+class AskWhich(Action):
+    """A yes to two ways that were offered at once: which of them, with their buttons."""
+
+    def name(self) -> str:
+        return "action_ask_which"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        buttons = [one for event in _said_last(tracker) for one in (event.get("data") or {}).get("buttons") or []]
+        dispatcher.utter_message(response="utter_ask_which", buttons=buttons)
+        return []
+
+
+class SummaryGone(Action):
+    """The button of a summary that was left or is done: what became of it, and how to begin again."""
+
+    def name(self) -> str:
+        return "action_summary_gone"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        ended: Mapping[str, Any] = (tracker.get_slot("dialogue") or {}).get("ended") or {}
+        if Focus(tracker).written.get("turn", -1) >= ended.get("turn", 0):
+            dispatcher.utter_message(response="utter_summary_done")
+            return []
+        intent = str(ended.get("intent"))
+        known = has_response(domain, f"utter_title_{intent}")
+        buttons = [wish_button(tracker, domain, intent)] if known else []
+        dispatcher.utter_message(response="utter_summary_gone", buttons=buttons)
         return []
 
 
@@ -491,6 +528,8 @@ class Remind(Action):
         frame = Conversation.of(tracker).top
         slot = tracker.get_slot("missing") or frame.get("asked")
         told = frame.get("aside") == Conversation.of(tracker).turn
+        if not told and await waits_for_person(tracker.sender_id):
+            return []  # whoever waits for a person is asked nothing
         orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
         response = "utter_remind_noted" if told else "utter_remind"
         _say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))

@@ -125,7 +125,7 @@ class InvoiceValidation(OrderValidation):
             request.set(**problem("invoice_kind", "unusable"))
 
     async def validate_invoice_title(self, value: Any, request: Request) -> None:
-        title = title_in(_words(request), asked=True) if isinstance(value, dict) else value
+        title = title_in(_words(request) if isinstance(value, dict) else str(value), asked=True)
         if title:
             request.set(invoice_title=title)
         elif kind_in(_words(request)) != _PERSONAL:

@@ -101,7 +101,10 @@ async def say_answer(
 
 
 def _told_lately(tracker: Tracker, answer: Answer) -> bool:
-    """Whether the very same was said in answer to one of the last messages: it was no help then."""
+    """Whether the very same was said in answer to one of the last messages: it was no help then. What goes on from it
+    ("那质量问题呢") wants another part of it."""
+    if "follow_up" in Turn.of(tracker).acts:
+        return False
     told = Focus(tracker).value.get("answer") or {}
     since = Conversation.of(tracker).turn - int(told.get("turn") or 0)
     return told.get("id") == answer.id and 0 < since <= TOLD_LATELY

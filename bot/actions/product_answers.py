@@ -37,19 +37,20 @@ from bot.actions.product_reference import (
     there_is,
 )
 from bot.actions.product_search import Budget, Condition, Found, Wish, proofs, read_budget, shared, telling
-from bot.actions.product_words import NEAREST, SAID, about_price, aspects_in
+from bot.actions.product_words import NEAREST, QUALITIES, SAID, about_price, aspects_in
 from bot.actions.shop_product import (
     ShopProduct,
     attributes_in,
     kinds,
     kinds_in,
+    names_a_kind,
     price_range,
     prices_by_kind,
     shop_products,
     stock_word,
 )
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, draws_itself, title, word, yuan
+from bot.actions.wording import Domain, draws_itself, language_of, title, word, yuan
 from bot.spelling import plain
 from mall_adapter import Sku
 
@@ -295,7 +296,8 @@ def _conditions(speaker: Speaker, conditions: Sequence[Condition]) -> str:
 
 def _condition(speaker: Speaker, condition: Condition) -> str:
     if isinstance(condition, str):
-        return condition
+        quality = QUALITIES.get(condition) if language_of(speaker.tracker) == "en" else None
+        return quality.english if quality else condition
     if isinstance(condition, Budget):
         low, high = [None if cents is None else yuan(cents) for cents in (condition.min_cents, condition.max_cents)]
     else:
@@ -382,7 +384,7 @@ def say_list(
     lines, cards = [], []
     question, shows = read_budget(speaker.turn.question)[1], _shows(products, found)
     for place, product in enumerate(products, 1):
-        kind = kinds_in(product.live, question)
+        kind = kinds_in(product.live, question) if names_a_kind(question) else None
         skus = kind or product.live.skus
         facts = [price_range(skus), stock_word(speaker.tracker, speaker.domain, skus)]
         shown = {name: product.attributes[name] for name in shows if name in product.attributes}

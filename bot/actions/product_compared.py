@@ -53,7 +53,7 @@ def _count(figure: str) -> int:
 async def the_only_one(tracker: Tracker) -> ShopProduct | None:
     """What is left of a list that was narrowed to one: "哪个最便宜" needs no table then."""
     talk = await talk_of(tracker)
-    return talk.products[0] if talk.wish and len(talk.shown) == len(talk.products) == 1 else None
+    return talk.products[0] if talk.wish and len(listed(tracker)) == len(talk.products) == 1 else None
 
 
 async def named_in_order(turn: Turn) -> list[ShopProduct]:

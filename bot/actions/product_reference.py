@@ -50,6 +50,7 @@ RANKED_OF = 30
 """So many that fit are put in order."""
 
 ORDERS_LOOKED_AT = 20
+SEEN_AT_MOST = 40
 
 SPOKEN_OF, WHICH_ONE = "spoken of", "which one"
 """What the last answer did about goods (kind ``goods`` of the focus): it spoke of some, or asked which is meant."""
@@ -121,8 +122,15 @@ def talked_of(focus: Focus, products: Sequence[ShopProduct]) -> None:
 
 
 def remember(focus: Focus, products: Sequence[ShopProduct], wish: Wish | None = None) -> None:
+    """And what the list was chosen for, with all that was shown of that shelf: "还有别的吗" shows nothing again."""
     things = [{"kind": "product", "id": product.id, "title": product.name} for product in products]
-    focus.on_list(things, wish.stored() if wish else None)
+    if wish is None:
+        focus.on_list(things)
+        return
+    before_it = focus.wish or {}
+    seen = before_it.get("seen", []) if before_it.get("shelves") == list(wish.shelves) else []
+    seen = list(dict.fromkeys([*seen, *(product.id for product in products)]))[-SEEN_AT_MOST:]
+    focus.on_list(things, {**wish.stored(), "seen": seen})
 
 
 async def talk_of(tracker: Tracker) -> Talk:
@@ -131,7 +139,7 @@ async def talk_of(tracker: Tracker) -> Talk:
     return Talk(
         products,
         products[0] if in_hand and products else None,
-        listed(tracker),
+        [*listed(tracker), *(focus.wish or {}).get("seen", ())],
         Wish.load(focus.wish) if focus.wish and _turns_since(tracker, "listed") <= AT_HAND else None,
         last_said_of_goods(tracker) is not None,
     )
@@ -211,7 +219,8 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
         return False
     if turn.first("reason") is not None and not heard.move:
         return False
-    if turn.entities.keys() & {"ordinal", "mention"} or heard.said.asks_more or heard.move or heard.orders:
+    narrows = heard.said.asks_more and heard.for_sale
+    if turn.entities.keys() & {"ordinal", "mention"} or narrows or heard.move or heard.orders:
         return True
     if SAID["similar"].search(plain(turn.text)) or asked_again(talk.products, turn.text):
         return True
@@ -248,10 +257,10 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
         return Meant(bought, Sign.NAMED)
     if found:
         return Meant(found[:PRODUCTS_SHOWN], Sign.NAMED)
-    if heard.bought:
+    if heard.bought and not talk.fresh:
         return Meant([])
     again = Sign.AGAIN if talk.fresh else Sign.IN_HAND
-    if turn.first("ordinal") and (shown := await shop_products(talk.shown[:PRODUCTS_SHOWN])):
+    if turn.first("ordinal") and (shown := await shop_products(listed(tracker)[:PRODUCTS_SHOWN])):
         return Meant(shown, again, "there")
     shelves = heard.said.shelves
     of_it = talk.in_hand is not None and (not shelves or talk.in_hand.live.category in shelves)
@@ -304,7 +313,7 @@ async def _looked_for(heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
     sign = Sign.NAMED if goes_on and talk.fresh else Sign.SHELF
     seen: Collection[str] = ()
     if move == "others":
-        seen = {*talk.shown, *(one.id for one in talk.products)}
+        seen = {*talk.seen, *(one.id for one in talk.products)}
     elif move and talk.in_hand:
         seen = {talk.in_hand.id}
     found, products = await looked_for(wish, in_stock, seen, heard)

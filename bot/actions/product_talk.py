@@ -15,6 +15,11 @@ from bot.actions.shop_product import ShopProduct
 from bot.actions.turn import Turn
 from bot.spelling import plain
 
+OF_GOODS = frozenset(
+    {"recommend_product", "ask_product", "ask_stock", "ask_price", "compare_products", "inform", "nlu_fallback"}
+)
+"""Intents of messages in which a word like 老人 or 孩子 says what goods have to be."""
+
 Move = Literal["", "cheaper", "dearer", "others"]
 """Away from what was shown."""
 
@@ -25,7 +30,7 @@ class Talk:
 
     products: Sequence[ShopProduct] = ()  # the one in hand, else those shown last
     in_hand: ShopProduct | None = None
-    shown: Sequence[str] = ()  # the ids of those shown last
+    seen: Sequence[str] = ()  # the ids of what was shown of this shelf
     wish: Wish | None = None  # what these were chosen for
     fresh: bool = False  # the last answer was about goods
 
@@ -68,7 +73,10 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
     measure, rest = read_measure(rest)
     qualities, rest = qualities_in(rest)
     move = _move(text, talk) if for_sale else ""
-    narrows = bool(budget or measure or qualities or (SAID["narrows"].search(text) and telling(rest).strip()))
+    narrows = bool(budget or measure or (SAID["narrows"].search(text) and telling(rest).strip()))
+    if not (narrows or SAID["narrows"].search(text) or (turn.intent in OF_GOODS and for_sale)):
+        qualities = []  # 老人能用会员卡吗
+    narrows = narrows or bool(qualities)
     aspects = [one for one in aspects_in(rest) if one.better and one.name != "price"]
     best_in = aspects[0] if aspects and (narrows or turn.intent == "recommend_product") else None
     if best_in:

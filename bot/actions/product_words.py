@@ -71,7 +71,8 @@ class Aspect:
 class Quality:
     """What goods have to be, in the words of customers and in those of pages."""
 
-    name: str
+    name: str  # as it is said back
+    english: str
     asked: re.Pattern[str]
     written: tuple[str, ...]  # of which one has to stand on the page
     soft: bool  # a hint: where no page of the shelf speaks of it, it is let go
@@ -95,7 +96,9 @@ def read(path: Path = FILE) -> GoodsWords:
             for name, told in content["aspects"].items()
         )
         qualities = {
-            name: Quality(name, re.compile(told["asked"]), tuple(map(plain, told["written"])), bool(told.get("soft")))
+            name: Quality(
+                name, told["en"], re.compile(told["asked"]), tuple(map(plain, told["written"])), bool(told.get("soft"))
+            )
             for name, told in content["qualities"].items()
         }
         units = {plain(str(said)): plain(str(written)) for said, written in content["units"].items()}

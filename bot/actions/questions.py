@@ -1,4 +1,4 @@
-"""Goods or rules: what a question is about is decided here, and nowhere else, with both scores side by side.
+"""Goods or rules: the evidence for both is gathered here, weighed in bot/actions/weighing.py, and the likelier said.
 
 The evidence: how sure an answer of the graph is, how clearly goods are named, pointed at or gone on about, the order or
 the ticket at hand (bot/actions/knowledge.py), and the intent, which is a hint among others.
@@ -9,19 +9,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
+import yaml
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.answers import button, find_answers, note_gap
+import settings
+from bot.actions.answers import Asked, button, find_answers, note_gap, say_plainly
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import say_waiting
-from bot.actions.knowledge import order_talked_of, say_answer, say_problem
+from bot.actions.knowledge import order_talked_of, say_answer, say_problem, way_buttons
+from bot.actions.order_choice import OF_AN_ORDER, own_order_meant
+from bot.actions.orders import say_order
 from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
 from bot.actions.product_compared import to_compare
 from bot.actions.product_reference import (
@@ -33,39 +38,14 @@ from bot.actions.product_reference import (
     last_said_of_goods,
     talked_of,
 )
+from bot.actions.tickets import Button
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, has_response, title, word
-from knowledge_graph import Answer, Answering, Found, close, sure
+from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Leaning, decide
+from bot.actions.wording import Domain, has_response, word
+from knowledge_graph import Answer, Answering, Found, sure
 from mall_adapter import Reason
 
-Leaning = Literal["rule", "goods", "recommendation", "comparison", "none", "complaint"]
-"""What the intent speaks for."""
-
-Kind = Literal["answer", "goods", "problem", "which", "missing", "unknown", "nothing"]
-
-GOODS: dict[Sign, float] = {
-    Sign.NONE: 0.0,
-    Sign.IN_HAND: 0.3,
-    Sign.WORDS: 0.4,
-    Sign.SHELF: 0.65,
-    Sign.AGAIN: 0.8,
-    Sign.NAMED: 0.95,
-    Sign.CHOSEN: 1.5,
-}
-"""How likely the goods that a message is about by such a sign are what it asks for; answers have a probability of their
-own."""
-
-PAGE_IS_SILENT = 0.7
-"""No more than this when the page of the goods does not say what is asked."""
-
-LEANS = 0.2
-"""What the intent adds to its side."""
-
-WANTS_SOMETHING = 0.4
-"""The same of a wish to be recommended something: no rule answers that."""
-
-ENOUGH = 0.5
-"""Goods are spoken of from here on."""
+Kind = Literal["answer", "goods", "problem", "which", "missing", "unknown", "heard", "nothing"]
 
 OF_GOODS = frozenset({"product_question", "feature_comparison"})
 """Topics of answers that speak of goods in general."""
@@ -73,17 +53,17 @@ OF_GOODS = frozenset({"product_question", "feature_comparison"})
 OFFERED = 1 / 3
 """Of the likeliest answer's probability: what an answer must have to be offered beside it."""
 
-LIKELIEST = 0.35
-"""Probability from which the likeliest answer is said when one has just asked which is meant."""
-
-NEARBY = 0.05
+NEARBY = 0.08
 """Probability from which an answer is worth naming where nothing else is known."""
 
-WEAK = 0.6
-"""Confidence below which a question about goods that names none may as well be about something else."""
+UNKNOWN_LATELY = 2
+"""Turns within which it is not said twice that something is not known."""
 
-SURE_OF_TOPIC = 0.95
-"""Confidence of the intent from which the topic is named that nothing is known of."""
+OPTIONS = 2
+"""So many answers that are near, and so many wishes, are offered where nothing is known."""
+
+SHORT = 12
+"""Characters of a question that may go on from the one before."""
 
 A_TASK = 0.3
 """Probability of a wish about an order from which goods that are named are not for sale."""
@@ -94,7 +74,6 @@ FAULTS = frozenset({Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MI
 """Reasons for which the shop has to make good."""
 
 _AFTER_SALES = ("request_return", "request_exchange", "request_refund", "report_problem")
-_GOODS_LEANINGS = frozenset({"goods", "recommendation", "comparison"})
 _POINTERS = frozenset({"ordinal", "mention", "product", "brand", "category"})
 
 
@@ -115,46 +94,94 @@ async def answer_question(
     if leaning == "goods":
         turn = carried_on(tracker, turn)
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
-    answering, found, reading = await asyncio.gather(
+    answering, asked, reading = await asyncio.gather(
         get_answering(), _answers(tracker, turn, focus), _goods(speaker, leaning)
     )
-    rule, goods = _weight_of_rule(found, leaning, reading), _weight_of_goods(reading, leaning)
-    if reading and goods >= ENOUGH and goods > rule:
+    found = asked.best
+    decision = decide(_evidence(tracker, turn, focus, leaning, found, reading, answering.ready))
+    if decision == "goods" and turn.topic in OF_AN_ORDER and (own := await own_order_meant(tracker, turn)):
+        say_order(dispatcher, tracker, domain, own, "parcel")  # "空气炸锅什么时候发" of somebody who has bought one
+        focus.on("order", own.id)
+        return Outcome("answer")
+    if decision == "goods" and reading:
         await reading.say()
         focus.on("goods", SPOKEN_OF)
         return Outcome("goods")
-    if sure(found):
+    if decision == "answer":
+        of_people = found[0].answer.topic == "contact_human"  # "还要等多久" of somebody who waits: their own place
+        if of_people and await say_waiting(dispatcher, tracker, domain, focus, asked=True):
+            return Outcome("answer")
         missing = await say_answer(dispatcher, tracker, domain, found[0], focus, may_ask=leaning == "rule")
+        if asked.beside and leaning == "rule" and not missing:
+            say_plainly(dispatcher, asked.beside)
         return Outcome("missing" if missing else "answer", missing)
-    if leaning in ("none", "complaint"):
-        return Outcome("nothing")
-    if _blames(turn) and leaning != "rule":
-        say_problem(dispatcher, tracker, domain, turn.first("reason"), await order_talked_of(tracker, turn))
-        return Outcome("problem")
-    if leaning == "rule" and not answering.ready:
-        dispatcher.utter_message(response="utter_answer_away")
-        return Outcome("unknown")
-    if close(found) and (leaning == "rule" or found[0].score >= LIKELIEST):
-        return await _which(dispatcher, tracker, domain, turn, focus, found)
-    if leaning == "rule":
-        await say_unknown(dispatcher, tracker, domain, focus, turn, found)
-        return Outcome("unknown")
-    if leaning == "goods" and turn.confidence < WEAK and not turn.names_goods:
-        await say_unknown(dispatcher, tracker, domain, focus, turn, found)
-        return Outcome("unknown")
-    await _which_goods(speaker, leaning)
-    return Outcome("which")
+    match decision:
+        case "problem":
+            order = await order_talked_of(tracker, turn)
+            say_problem(dispatcher, tracker, domain, turn.first("reason"), order)
+            return Outcome("problem")
+        case "away":
+            dispatcher.utter_message(response="utter_answer_away")
+            return Outcome("unknown")
+        case "which":
+            _which(dispatcher, tracker, domain, focus, found)
+            return Outcome("which")
+        case "unknown":
+            await say_unknown(dispatcher, tracker, domain, focus, turn, found)
+            return Outcome("unknown")
+        case "heard":
+            dispatcher.utter_message(response="utter_go_on")
+            return Outcome("heard")
+        case "which goods":
+            await _which_goods(speaker, leaning)
+            return Outcome("which")
+    return Outcome("nothing")
+
+
+def _evidence(
+    tracker: Tracker,
+    turn: Turn,
+    focus: Focus,
+    leaning: Leaning,
+    found: Sequence[Found],
+    reading: Reading | None,
+    ready: bool,
+) -> Evidence:
+    return Evidence(
+        leaning,
+        tuple(one.score for one in found),
+        of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
+        sign=reading.sign if reading else None,
+        page=reading is not None and reading.answers,
+        confidence=turn.confidence,
+        asks=turn.asks,
+        blames=_blames(turn),
+        names_goods=turn.names_goods,
+        bare=turn.names_goods and not turn.rest,
+        asked_back=_offered_lately(tracker, focus),
+        ready=ready,
+    )
 
 
 # --- the two sides ---------------------------------------------------------------------------------------------------
 
 
-async def _answers(tracker: Tracker, turn: Turn, focus: Focus) -> list[Found]:
+async def _answers(tracker: Tracker, turn: Turn, focus: Focus) -> Asked:
     """Those that fit the words, or the one that "第二个" means of those that were offered."""
     if _offered_lately(tracker, focus) and (pointed := pointed_at(turn, focus.listed("answer"))):
         chosen = (await get_answering()).answer(pointed[0]["id"])
-        return [Found(chosen, 1.0)] if chosen else []
-    return await find_answers(tracker, turn)
+        return Asked([Found(chosen, 1.0)] if chosen else [])
+    goes_on = "follow_up" in turn.acts
+    before = _answered_before(tracker) if turn.asks and (goes_on or len(turn.words.strip()) <= SHORT) else ""
+    return await find_answers(tracker, turn, before, goes_on)
+
+
+def _answered_before(tracker: Tracker) -> str:
+    """The question before this message, if it was answered with a rule."""
+    told = Focus(tracker).value.get("answer") or {}
+    if not told or Conversation.of(tracker).turn - int(told.get("turn") or 0) != 1:
+        return ""
+    return next((earlier.words.strip() for earlier in Turn.earlier(tracker)), "")
 
 
 async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
@@ -166,7 +193,7 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
         return None
     if leaning == "comparison":
         return await read_comparison(speaker)
-    if leaning not in _GOODS_LEANINGS:
+    if leaning not in GOODS_LEANINGS:
         pointed = turn.entities.keys() & _POINTERS
         talked = last_said_of_goods(tracker) or Focus(tracker).at_hand("product")
         if not (pointed or talked) or (leaning == "none" and turn.rest and not turn.asks):
@@ -174,7 +201,7 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
     if leaning in ("none", "goods") and not turn.tapped and _wants_after_sales(turn):
         return None
     reading = await read_goods(speaker, leaning == "recommendation")
-    meant = leaning in _GOODS_LEANINGS
+    meant = leaning in GOODS_LEANINGS
     listless = _blames(turn) or "objection" in turn.acts or (open_task(tracker) and not meant)
     if reading and listless and not (reading.single and (reading.sign is Sign.NAMED or meant)):
         return None
@@ -201,25 +228,6 @@ def _blames(turn: Turn) -> bool:
     return turn.first("reason") in FAULTS
 
 
-def _weight_of_rule(found: Sequence[Found], leaning: Leaning, reading: Reading | None) -> float:
-    if not sure(found):
-        return 0.0
-    # "有加湿器吗", "多大容量" of what is in hand: the goods themselves say more than how to choose some
-    of_goods = reading is not None and reading.sign >= Sign.IN_HAND and leaning in _GOODS_LEANINGS
-    if of_goods and found[0].answer.topic in OF_GOODS:
-        return 0.0
-    return found[0].score + (LEANS if leaning == "rule" else 0.0)
-
-
-def _weight_of_goods(reading: Reading | None, leaning: Leaning) -> float:
-    if reading is None:
-        return 0.0
-    known = GOODS[reading.sign] if reading.answers else min(GOODS[reading.sign], PAGE_IS_SILENT)
-    if leaning == "recommendation":
-        return known + WANTS_SOMETHING
-    return known + (LEANS if leaning in _GOODS_LEANINGS else 0.0)
-
-
 # --- asking back, and not knowing ------------------------------------------------------------------------------------
 
 
@@ -229,26 +237,15 @@ def _offered_lately(tracker: Tracker, focus: Focus) -> bool:
     return bool(focus.listed("answer")) and Conversation.of(tracker).turn - int(shown.get("turn") or 0) == 1
 
 
-async def _which(
-    dispatcher: CollectingDispatcher,
-    tracker: Tracker,
-    domain: Domain,
-    turn: Turn,
-    focus: Focus,
-    found: Sequence[Found],
-) -> Outcome:
-    """Which answer is meant, at most once in a row; then the likeliest is said, or that none is known."""
-    if _offered_lately(tracker, focus):
-        if found[0].score < LIKELIEST:
-            await say_unknown(dispatcher, tracker, domain, focus, turn, found)
-            return Outcome("unknown")
-        missing = await say_answer(dispatcher, tracker, domain, found[0], focus, may_ask=True)
-        return Outcome("missing" if missing else "answer", missing)
+def _which(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, found: Sequence[Found]
+) -> None:
+    """Which answer is meant."""
     likely = [one.answer for one in found if one.score >= found[0].score * OFFERED]
     none = {"title": word(tracker, domain, "none_of_these"), "payload": NONE_OF_THESE}
-    dispatcher.utter_message(response="utter_answer_which", buttons=[*map(button, likely), none])
+    response = "utter_answer_which" if len(likely) > 1 else "utter_answer_this"
+    dispatcher.utter_message(response=response, title=likely[0].title, buttons=[*map(button, likely), none])
     focus.on_list([_choice(answer) for answer in likely])
-    return Outcome("which")
 
 
 def _choice(answer: Answer) -> dict[str, str]:
@@ -274,10 +271,6 @@ async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
     speaker.focus.on("goods", WHICH_ONE)
 
 
-def _has_word(domain: Domain, asked: Turn) -> bool:
-    return has_response(domain, f"utter_word_topic_{asked.topic}")
-
-
 async def say_unknown(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,
@@ -286,26 +279,67 @@ async def say_unknown(
     asked: Turn | None,
     found: Sequence[Found] = (),
 ) -> None:
-    """Nothing fits what was asked: it is counted. First it is said honestly, the second time a person is offered, the
-    third time what is known nearby is named."""
+    """Nothing fits what was asked: it is counted. Once it is said what is not known, and what can be had instead; after
+    that a person is offered."""
     if asked:
         await note_gap(asked)
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
-    times = int(focus.at_hand("unknown") or 0) % 3 + 1
-    focus.on("unknown", str(times))
-    human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
-    near = [one.answer for one in found if one.score >= NEARBY]
-    if times == 3 and near:
-        dispatcher.utter_message(response="utter_unknown_nearby", buttons=[*map(button, near), human])
-        focus.on_list([_choice(answer) for answer in near])
-    elif times > 1:
-        dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
-    elif asked and asked.intent == "ask_policy" and asked.confidence >= SURE_OF_TOPIC and _has_word(domain, asked):
-        topic = word(tracker, domain, f"topic_{asked.topic}")
-        dispatcher.utter_message(response="utter_policy_unknown_about", topic=topic, buttons=[human])
+    near = [one.answer for one in found if one.score >= NEARBY][:OPTIONS]
+    topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
+    human = way_buttons(tracker, domain, ["human_handoff"])
+    if _unknown_lately(tracker, focus):
+        dispatcher.utter_message(response="utter_unknown_person", buttons=[*map(button, near), *human])
     else:
-        dispatcher.utter_message(response="utter_policy_unknown", buttons=[human])
+        wishes = way_buttons(tracker, domain, wishes_of(topic)[: OPTIONS if not near else 1])
+        buttons = [*map(button, near), *wishes, *human]
+        known = has_response(domain, f"utter_word_topic_{topic}")
+        about = {"topic": word(tracker, domain, f"topic_{topic}")} if known else {}
+        response = "utter_policy_unknown_about" if about else "utter_policy_unknown"
+        dispatcher.utter_message(response=response, buttons=_once(buttons), **about)
+    focus.on("unknown", topic or "any").on_list([_choice(answer) for answer in near])
+
+
+def _unknown_lately(tracker: Tracker, focus: Focus) -> bool:
+    """Whether one of the last two messages was met with "I do not know"."""
+    said = focus.value.get("unknown") or {}
+    return bool(said) and Conversation.of(tracker).turn - int(said.get("turn") or 0) <= UNKNOWN_LATELY
+
+
+def _once(buttons: Sequence[Button]) -> list[Button]:
+    return list({one["payload"]: one for one in buttons}.values())
+
+
+class OfferTasks(Action):
+    """A subject and nothing else ("售后", "发票"): what can be done about it."""
+
+    def name(self) -> str:
+        return "action_offer_tasks"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        topic = turn.topic or ""
+        wishes = way_buttons(tracker, domain, wishes_of(topic) or ("request_return", "order_status", "human_handoff"))
+        near = [one.answer for one in (await find_answers(tracker, turn)).best if one.answer.topic == topic][:OPTIONS]
+        buttons = [*wishes, *map(button, near)]
+        focus.on_list([_choice(answer) for answer in near])
+        if has_response(domain, f"utter_word_topic_{topic}"):
+            about = word(tracker, domain, f"topic_{topic}")
+            dispatcher.utter_message(response="utter_offer_tasks", topic=about, buttons=buttons)
+        else:
+            dispatcher.utter_message(response="utter_default", buttons=buttons)
+        return focus.events()
+
+
+@cache
+def _wishes() -> dict[str, list[str]]:
+    content: dict[str, dict[str, list[str]]] = yaml.safe_load((settings.ROOT / "bot/topics.yml").read_text("utf-8"))
+    return content["wishes"]
+
+
+def wishes_of(topic: str) -> Sequence[str]:
+    """What one can wish for about a topic, the most common first."""
+    return _wishes().get(topic, ())
 
 
 # --- the actions of questions about rules ----------------------------------------------------------------------------
@@ -350,7 +384,7 @@ class NotHereYet(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         dispatcher.utter_message(response="utter_not_here_yet")
-        found = await find_answers(tracker, turn)
+        found = (await find_answers(tracker, turn)).best
         if sure(found) and found[0].answer.topic == turn.topic:
             await say_answer(dispatcher, tracker, domain, found[0], focus)
         return focus.events()

@@ -9,8 +9,9 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
-from bot.actions.questions import Leaning, answer_question
+from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
+from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from rasa_sdk import Tracker
 
 from bot.actions.malls import get_mall
+from bot.spelling import DAY
 from mall_adapter import OrderLine
 from settings import SHANGHAI
 
@@ -73,7 +74,7 @@ def day(tracker: Tracker, moment: datetime | date | None) -> str | None:
     if moment is None:
         return None
     local = moment.astimezone(SHANGHAI) if isinstance(moment, datetime) else moment
-    return f"{local.month}月{local.day}日" if language_of(tracker) == "zh" else f"{local.day} {local:%b}"
+    return DAY[language_of(tracker)].format(moment=local)
 
 
 def minute(tracker: Tracker, moment: datetime) -> str:

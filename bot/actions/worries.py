@@ -47,9 +47,8 @@ class WorryDelivery(AboutOrders):
         turn, focus = Turn.of(tracker), Focus(tracker)
         if turn.topic in (None, "delivery") or not _NAMES_AN_ORDER.isdisjoint(turn.entities):
             events = await super().run(dispatcher, tracker, domain)
-            if not dispatcher.messages and not focus.at_hand(
-                "worried"
-            ):  # the order is to be asked for: kind words first
+            # where the order is to be asked for: kind words first
+            if not dispatcher.messages and not focus.at_hand("worried"):
                 dispatcher.utter_message(response="utter_worry_heard")
                 events += focus.on("worried", "yes").events()
             return events

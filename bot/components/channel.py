@@ -31,13 +31,17 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.components.action_server import TurnAbandoned
-from bot.components.clauses import behind_courtesy, in_words, readable, requests_of
+from bot.components.clauses import SURE, behind_courtesy, in_words, readable, requests_of
+from bot.components.dialogue.evidence import Context, in_context
 from bot.components.text import visible
 
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 45.0
 """Longest turn; shorter than the 60 s after which Rasa gives a conversation's lock to the next message."""
+
+ONE_SENTENCE_SECONDS = 30.0
+"""Within these the next message may end a sentence that was not understood."""
 
 CALLS_A_PERSON = "/human_handoff"
 
@@ -176,6 +180,8 @@ async def _understand(
     ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting.
     The intent is the first's.
     ``worry``: the probability that the customer worries or complains, the highest of the message and its clauses.
+    ``intent_ranking`` has the guesses weighed by what was asked and talked of; where they are unsure and the message
+    before was not understood, both are read as one sentence.
     ``acts``: none for a payload, which no component has read.
     """
     whole: dict[str, Any] = await processor.parse_message(message, tracker)
@@ -191,13 +197,35 @@ async def _understand(
         return intent["name"], intent["confidence"]
 
     parts: list[dict[str, Any]] = []
-    if not message.text.startswith("/"):
+    if not _tapped(message):
         for clause in readable(message.text):
             await read(clause)
         wishes = await requests_of(message.text, intent_of) or await behind_courtesy(message.text, intent_of)
         parts = [await read(text) for text in wishes]
+    context = Context.of(tracker.current_slot_values())
+    whole, parts = in_context(whole, context), [in_context(part, context) for part in parts]
+    if not parts and (begun := _begun(tracker)) and whole["intent"]["confidence"] < SURE and not _tapped(message):
+        said = await read(f"{begun} {message.text}")
+        if said["intent"]["confidence"] >= SURE:
+            whole = {**whole, "intent": said["intent"], "intent_ranking": said["intent_ranking"]}
     intent = parts[0]["intent"] if parts else whole["intent"]
     return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": max(map(_worry, parsed.values()))}
+
+
+def _tapped(message: UserMessage) -> bool:
+    return bool(message.text.startswith("/"))
+
+
+def _begun(tracker: DialogueStateTracker) -> str | None:
+    """The message before this one, where it was not understood and has only just come: its sentence may end now."""
+    last = tracker.latest_message
+    if not last or not last.text or last.text.startswith("/") or not _lost(tracker):
+        return None
+    return last.text if time.time() - (last.timestamp or 0) < ONE_SENTENCE_SECONDS else None
+
+
+def _lost(tracker: DialogueStateTracker) -> bool:
+    return bool((tracker.current_slot_values().get("dialogue") or {}).get("lost"))
 
 
 def _worry(parse_data: dict[str, Any]) -> float:

@@ -1,12 +1,14 @@
 """What a message is about, by the topics of a knowledge answer: words of ``bot/topics.yml``, and what goes with them.
 
-The training lines in which a word of a topic stands, and those of an intent that has a topic, teach a linear model how
-else one speaks of it. A message is about the topic for which its known words and the model together say most.
+The training lines in which a word of a topic stands, those of an intent that has a topic, and the ways of asking for
+the shop's answers teach a linear model how else one speaks of it. A message is about the topic for which its known
+words and the model together say most.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from rasa.shared.utils.io import read_yaml_file
 
 from bot.components.linear import Linear, machine, matrix, words
 from bot.components.text import normalize
+from bot.components.tokenizer import CharacterTokenizer
 
 NO_TOPIC = frozenset(
     {
@@ -33,6 +36,10 @@ NO_TOPIC = frozenset(
 
 WORTH = 0.5
 """What a character of a known word weighs beside the model, whose scores for a line it knows well are about 1."""
+
+
+OWN = -0.1
+"""Score from which a line is about a topic even where its intent speaks of none, and no word of the topic is known."""
 
 
 class Topics:
@@ -61,10 +68,11 @@ class Topics:
     def of(self, message: Message, model: Linear) -> str | None:
         weights = self.weights(message.get(TEXT))
         intent = (message.get(INTENT) or {}).get(INTENT_NAME_KEY)
-        if intent in NO_TOPIC and not any(weights.values()):
+        scores = model.scores(words(message))
+        if intent in NO_TOPIC and not any(weights.values()) and scores.max() < OWN:
             return None
         known = np.array([weights[topic] for topic in model.labels])
-        return model.labels[int(np.argmax(model.scores(words(message)) + WORTH * known))]
+        return model.labels[int(np.argmax(scores + WORTH * known))]
 
     @staticmethod
     def _weight(listed: list[str], text: str) -> int:
@@ -84,18 +92,20 @@ class TopicFinder(GraphComponent):
     def __init__(
         self, config: dict[str, Any], model_storage: ModelStorage, resource: Resource, model: Linear | None = None
     ) -> None:
-        self._topics = Topics(read_yaml_file(Path(config["file"])))
+        self._topics, self._answers = Topics(read_yaml_file(Path(config["file"]))), Path(config["answers"])
         self._model_storage, self._resource, self._model = model_storage, resource, model
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        return {"file": "bot/topics.yml"}
+        return {"file": "bot/topics.yml", "answers": "knowledge_graph/content"}
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
-        """Changed words teach anew; Rasa's cache looks at the training data alone."""
-        path = Path(config.get("file") or cls.get_default_config()["file"])
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+        """Changed words and answers teach anew; Rasa's cache looks at the training data alone."""
+        known = {**cls.get_default_config(), **config}
+        paths = [Path(known["file"]), *sorted(Path(known["answers"]).glob("*.yml"))]
+        content = [path.read_bytes() for path in paths if path.exists()]
+        return hashlib.sha256(b"".join(content)).hexdigest() if content else None
 
     @classmethod
     def create(
@@ -113,11 +123,22 @@ class TopicFinder(GraphComponent):
             for line in training_data.intent_examples
             if line.get(TEXT) and (topic := self._topics.taught_by(line.get(TEXT), line.get(INTENT)))
         ]
+        taught += [(words(line), topic) for line, topic in self._asked()]
         vocabulary, features = matrix([cut for cut, _ in taught])
         self._model = Linear.of(machine(1.0).fit(features, [topic for _, topic in taught]), vocabulary)
         with self._model_storage.write_to(self._resource) as folder:
             self._model.store(folder)
         return self._resource
+
+    def _asked(self) -> Iterator[tuple[Message, str]]:
+        """The ways of asking for the shop's own answers, with their topics."""
+        tokenizer = CharacterTokenizer(CharacterTokenizer.get_default_config())
+        for path in sorted(self._answers.glob("*.yml")):
+            content = read_yaml_file(path)
+            for ask in [ask for entry in content.get("entries", ()) for ask in (*entry["ask"], entry["title"])]:
+                line = Message({TEXT: str(ask)})
+                line.set("text_tokens", tokenizer.tokenize(line, TEXT))
+                yield line, content["topic"]
 
     @classmethod
     def load(

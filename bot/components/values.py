@@ -1,5 +1,5 @@
 """Values that follow a rule, in normalised text: numbers of orders, tickets and phones, tax numbers, e-mail addresses,
-sizes, quantities, and what points at something.
+sizes, quantities, what points at something, and companies.
 
 Readers go over a message one after another, the surest first. What one has claimed is cut out before the next reads, so
 that no character is heard twice: the digits of an order are never a tax number's, those of a phone never a quantity.
@@ -37,7 +37,7 @@ _SAID = patterns.load(
     "values",
     *("order", "ticket", "named_ticket", "named_order", "parcel_number", "mobile", "named_tax", "named_tail"),
     *("tail_behind", "four_digits", "number", "before_amounts", "season", "polite"),
-    *("size", "quantity", "ordinal", "mention"),
+    *("size", "quantity", "ordinal", "mention", "company"),
 )
 _EMAIL = re.compile(r"(?<![a-z0-9_.+-])[a-z0-9_.+-]+ ?@ ?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}")
 _TAX_RUNS = re.compile("[0-9a-z]+(?:[ –—_-][0-9a-z]+)*")
@@ -236,9 +236,14 @@ def _quantities(text: str) -> Iterator[Claim]:
             yield _claim("quantity", match, count)
 
 
+def _companies(text: str) -> Iterator[Claim]:
+    for match in _SAID["company"].finditer(text):
+        yield _claim("invoice_title", match, match.group())
+
+
 _READERS: tuple[Callable[[str], Iterator[Claim]], ...] = (
     *(_emails, _orders, _tickets, _parcels, _named_tax_numbers, _mobiles, _named_orders, _tax_numbers, _named_tails),
-    *(_sizes, _pointers, _quantities),
+    *(_sizes, _pointers, _quantities, _companies),
 )
 
 
@@ -249,7 +254,7 @@ def _bare(text: str, found: set[str]) -> list[Find]:
         number = _digits(match.group())
         if len(number) == 4:
             finds.append(Find("phone_tail", *match.span(), number))
-        elif match.group().isdecimal() and 5 <= len(number) <= 12:
+        elif 5 <= len(number) <= 12 and len(number) == len(match.group()):
             finds.append(Find("order_id", *match.span(), f"ORD{number}"))
         else:  # a date, a price, a size: then the others are not ours either
             return []

@@ -1,8 +1,8 @@
-"""How well answers are found by words, by meaning and by both: ``python -m tests.knowledge_graph.measure``.
+"""How well answers are found by words, and by words and meaning: ``python -m tests.knowledge_graph.measure``.
 
 Prints a table; ``--write`` puts it into docs/answers.md, too. ``--jddc FILE`` measures ``text<TAB>label`` lines of
-another shop through ``tests/nlu/jddc.yml``: is the topic of the best answer right? Each way has an encoder and a judge
-of its own making, in a temporary folder; what ``make train`` made is not looked at. Takes a minute or two. There is no
+another shop through ``tests/nlu/jddc.yml``: is the topic of the best answer right? Each way has a judge
+of its own making; what ``make train`` made is not looked at. Takes a minute or two. There is no
 ``make`` target for it: it is for whoever changes the retriever.
 """
 
@@ -22,10 +22,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import yaml
 
+import encoder
 import settings
 from knowledge_graph import files_in
-from knowledge_graph.retrieval import Mode, Question, Retriever
-from knowledge_graph.training import judge, learn_encoder, split, unanswered
+from knowledge_graph.retrieval import Question, Retriever
+from knowledge_graph.training import judges, remembered, split, unanswered
 from ops import answers, graph_sync
 from ops.answers import Material
 from tests.knowledge_graph import heldout
@@ -52,17 +53,18 @@ SHARES: Mapping[str, Callable[[Figures], float]] = {
 }
 
 
-def retrievers(material: Material, scratch: Path) -> dict[Mode, Retriever]:
-    """By words alone without torch."""
+def retrievers(material: Material) -> dict[str, Retriever]:
+    """By words alone without an encoder."""
     background = replace(material.background, unanswered=(*unanswered(), *material.background.unanswered))
-    parts = split(material.subjects, background)
-    partly = learn_encoder(parts.subjects, material.alike, scratch / "split")
-    meaning = learn_encoder(material.subjects, material.alike, scratch / "all")
-    modes: tuple[Mode, ...] = ("words", "meaning", "hybrid") if meaning else ("words",)
-    return {
-        mode: Retriever.learn(material.subjects, background, meaning, judge(parts, partly, mode), mode)
-        for mode in modes
-    }
+    meaning = remembered(material.subjects, background)
+    by_words, by_both = judges(split(material.subjects, background), meaning)
+    found = {"words": Retriever.learn(material.subjects, background, None, by_words)}
+    if meaning:
+        learned = Retriever.learn(material.subjects, background, meaning, by_both)
+        with TemporaryDirectory() as folder:  # as customers ask it: with the encoder itself
+            learned.save(Path(folder))
+            found["words and meaning"] = Retriever.load(Path(folder), encoder.load())
+    return found
 
 
 def right_topics(retriever: Retriever, topics: Mapping[str, str], lines: Lines) -> float:
@@ -87,7 +89,7 @@ def speed(retriever: Retriever) -> tuple[float, float]:
     return together, float(np.quantile(alone, 0.95)) * 1000
 
 
-def table(found: Mapping[Mode, Retriever], topics: Mapping[str, str], jddc: Lines) -> str:
+def table(found: Mapping[str, Retriever], topics: Mapping[str, str], jddc: Lines) -> str:
     figures = [heldout.measure(retriever) for retriever in found.values()]
     rows = [[name, *(f"{share(one):.3f}" for one in figures)] for name, share in SHARES.items()]
     if jddc:
@@ -118,9 +120,7 @@ def main() -> None:
             text, _, label = line.rpartition("\t")
             jddc.append((text, label))
     material = answers.material(files_in(graph_sync.CONTENT))
-    with TemporaryDirectory() as scratch:
-        found = retrievers(material, Path(scratch))
-        text = table(found, {one.id: one.topic for one in material.subjects}, jddc)
+    text = table(retrievers(material), {one.id: one.topic for one in material.subjects}, jddc)
     print(text)
     if arguments.write:
         write(text)

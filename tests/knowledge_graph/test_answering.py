@@ -15,7 +15,7 @@ import pytest
 
 import settings
 from knowledge_graph import answering, learning
-from knowledge_graph.answering import Answering, close, sure
+from knowledge_graph.answering import Answering, sure
 from knowledge_graph.client import Graph, GraphDown
 from knowledge_graph.content import Answer, load
 from knowledge_graph.entries import Content, Entry
@@ -63,7 +63,6 @@ IN_MARCH, IN_APRIL = date(2026, 3, 31), date(2026, 4, 1)
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing was trained, nothing is stored."""
     monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.delenv("ENCODER", raising=False)
     return tmp_path / "models"
 
 
@@ -188,20 +187,6 @@ async def test_other_days_are_heard_of_without_learning_anew(graph: Graph, monke
     await write(graph, WRAPPING, ENGRAVING, replace(TASTING, valid_until=IN_APRIL))
     await house.look()
     assert told(house, "周末有试吃吗", IN_APRIL)
-
-
-def test_between_two_answers_it_asks() -> None:
-    def found(*scores: float) -> list[answering.Found]:
-        answer = Answer("a", "faq", "presale", "A", "a", (), None, None)
-        return [answering.Found(answer, score) for score in scores]
-
-    assert [(sure(one), close(one)) for one in (found(), found(0.6), found(0.59), found(0.59, 0.2))] == [
-        (False, False),
-        (True, False),
-        (False, False),
-        (False, True),
-    ]
-    assert not close(found(0.4, 0.2, 0.05))
 
 
 # ---- learned once ----------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ async def fill(server: Server) -> None:
 
 def start_command(house: Server, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     """The same on every machine: nothing was trained, and what is said is said when a buffer is full or at the end."""
-    ours = {"MODELS_DIR": str(house.folder / "models"), "ENCODER": "", "PYTHONUNBUFFERED": ""}
+    ours = {"MODELS_DIR": str(house.folder / "models"), "PYTHONUNBUFFERED": ""}
     return subprocess.Popen(
         [sys.executable, "-m", "knowledge_graph", *arguments],
         cwd=settings.ROOT,

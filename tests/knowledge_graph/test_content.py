@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import settings
-from bot.actions import product_reference
+from bot.actions import product_compared
 from mall_adapter import binding, orders, ownership
 from mall_adapter.demo import history
 from mall_adapter.demo.coupons import _OFFERS
@@ -187,7 +187,7 @@ FACTS_OF_THE_CODE: list[tuple[str, int]] = [
     ("locked_hours", binding.LOCKED_FOR // timedelta(hours=1)),
     ("usual_handling_days", handling_days("entitlement")),
     ("review_handling_days", handling_days("review")),
-    ("compare_at_most", product_reference.COMPARED_AT_MOST),
+    ("compare_at_most", product_compared.COMPARED_AT_MOST),
 ]
 
 

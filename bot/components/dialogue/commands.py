@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
-from bot.components.dialogue.state import Frame, Message, Shown, State
+from bot.components.dialogue.state import CHOICE, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
 
@@ -21,7 +21,7 @@ _SEVERAL = re.compile(r"[,，。;；!！\s]")
 
 Kind = Literal[
     "StartFlow", "SetSlot", "Correct", "Confirm", "Deny", "Cancel", "Wait", "Acknowledge", "Leave", "Repeat",
-    "Resume", "Object", "Unusable", "CannotHandle",
+    "Resume", "Object", "Unusable", "Which", "SummaryGone", "CannotHandle",
 ]  # fmt: skip
 
 CLEAR = 0.4
@@ -133,6 +133,11 @@ class _Reading:
         if message.intent == "affirm":
             if self.asked == CONFIRMED and told.get("summary") == self.slots.get("summary"):
                 return [Command("Confirm", why="the button of the summary")]
+            if "summary" in told and self.frame is None:
+                left = [one for one in self.state.stack if self.flows[one.flow].kind == "task"]
+                if left and told["summary"] == self.slots.get("summary"):
+                    return [Command("Resume", left[-1].flow, why="the button of a summary that was left")]
+                return [Command("SummaryGone", why="the button of a summary that is not open any more")]
             if self.asked == CONFIRMED or "summary" in told:
                 return [self._ask_again("a button of something else")]
             return self._yes(why) or [Command("Acknowledge", why=why)]
@@ -178,7 +183,9 @@ class _Reading:
             self._end_or_pause,
             self._person,
             self._no_words,
+            self._subject,
             self._correction,
+            self._follow_up,
             self._wish,
             self._value,
             self._own_words,
@@ -267,6 +274,8 @@ class _Reading:
             return False
         if self.acts & {"yes", "yes_weak"}:
             return True
+        if "ack" in self.acts:  # "知道了" has heard, no more
+            return False
         short = len(self.message.text) <= SHORT
         return short and self.message.intent == "affirm" and self.message.confidence >= CLEAR_BESIDE_QUESTION
 
@@ -287,6 +296,8 @@ class _Reading:
             return [self._set(self.asked, True, why)]
         if top := self._resume_offered():
             return [Command("Resume", top.flow, why=why)]
+        if self.shown.offers == CHOICE:
+            return [Command("Which", why=f"{why} to two ways")]
         offered = self.message.tap(self.shown.offers) if self.shown.offers else None
         if offered and (flow := self.flows.of_intent(offered.intent)):
             return _Reading(offered, self.state, self.slots, self.flows, self.shown)._begin(flow, f"{why} to an offer")
@@ -314,8 +325,9 @@ class _Reading:
         wish = self.flows.of_intent(self.message.intent)
         if undoing := self._undoes(wish):
             return undoing
-        if self._said_to_write():
-            return [self._ask_again("what is to be done, said once more")]  # "取消吧" while an order is cancelled
+        again = wish is not None and wish is self.flow and self.message.confidence >= SURE and self.asked != CONFIRMED
+        if self._said_to_write() or (again and "negation" not in self.acts):
+            return [self._ask_again("what is to be done, said once more")]  # "嗯 取消" while an order is cancelled
         another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
         if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip()):
             return []  # "不退了，帮我开发票"
@@ -380,6 +392,23 @@ class _Reading:
         told = {"intent": "greet" if "question" in self.acts else "inform"}
         return [Command("StartFlow", flow.name, told, "no words", self.part)] if flow else []
 
+    def _subject(self) -> list[Command]:
+        """ "售后": a subject and no wish."""
+        if "subject" not in self.acts or self.message.entities or (self.asked and self.on_screen):
+            return []
+        return [Command("StartFlow", "pattern_subject", {"intent": self.message.intent}, "act subject", self.part)]
+
+    def _follow_up(self) -> list[Command]:
+        """ "那质量问题呢" right after an answer is about that answer's rule, and begins no request."""
+        told = (self.slots.get("focus") or {}).get("answer") or {}
+        flow, wish = self.flows.of_intent("ask_policy"), self.flows.of_intent(self.message.intent)
+        if flow is None or not {"follow_up", "question"} <= self.acts or told.get("turn") != self.state.turn:
+            return []
+        elsewhere = wish is not None and wish.kind != "task" and self.message.intent not in _ANSWERS
+        if elsewhere or self.frame or self.message.values("order_id"):
+            return []
+        return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", self.part)]
+
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
         if corrects and self.flow is None:
@@ -435,7 +464,8 @@ class _Reading:
         if self.flow is None or self.flow.kind != "task" or self.asked == CONFIRMED:
             return []
         step = self._step_in_own_words()
-        if (found := self._values(asked_only=False)) or step is None or step.in_own_words != "free":
+        found, free = self._values(asked_only=False), step is not None and step.in_own_words == "free"
+        if found or step is None or not free or "question" in self.acts:
             return found
         return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
 
@@ -569,7 +599,7 @@ class _Reading:
 
     def _begin(self, flow: Flow, why: str) -> list[Command]:
         told: dict[str, Any] = {"intent": self.message.intent, **flow.triggers.get(self.message.intent, {})}
-        for slot in flow.asked_for:
+        for slot in (*flow.asked_for, *(flow.holds if flow.kind == "talk" else ())):
             if values := self.message.values(slot):
                 told[slot] = values[0]
         found = [Command("StartFlow", flow.name, told, why, self.part)]

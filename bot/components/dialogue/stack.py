@@ -261,6 +261,8 @@ class _Hearing:
         open_task = frame is not None and self.flows[frame.flow].kind == "task"
         if frame is not None:
             self._drop(frame)
+        if frame is not None and open_task:
+            self.state.ended = {"flow": frame.flow, "intent": frame.intent, "turn": self.state.turn}
         self._push("pattern_cancelled" if open_task else "pattern_nothing_to_cancel")
 
     def _leave(self, command: Command) -> None:
@@ -293,6 +295,12 @@ class _Hearing:
         if (frame := self.state.open) and frame.asked_in == self.state.turn - 1 and frame.asked != CONFIRMED:
             frame.asked_in = self.state.turn
         self._push(pattern)
+
+    def _which(self, command: Command) -> None:
+        self._push("pattern_which")
+
+    def _summarygone(self, command: Command) -> None:
+        self._push("pattern_summary_gone")
 
     def _resume(self, command: Command) -> None:
         frame = next((one for one in reversed(self.state.stack) if one.flow == command.name), None)

@@ -56,7 +56,7 @@ class State:
     say: list[str] = field(default_factory=list)  # actions that come before anything else
     quiet: bool = False  # nothing is asked in this turn
     lost: int = 0  # messages in a row that were not understood
-    ended: dict[str, Any] = field(default_factory=dict)  # the task that was finished last: flow, intent, turn
+    ended: dict[str, Any] = field(default_factory=dict)  # the task that was done or given up last
     commands: list[list[str]] = field(default_factory=list)  # of this turn, each with its reason
 
     @classmethod
@@ -151,7 +151,7 @@ class Shown:
     """What the customer sees above the line in which they write."""
 
     buttons: Mapping[str, str] = field(default_factory=dict)  # title → payload
-    offers: str | None = None  # the payload that a yes to it means
+    offers: str | None = None  # the payload that a yes to it means, or CHOICE
 
     def payload(self, text: str) -> str | None:
         """Of the button whose title was typed."""
@@ -167,6 +167,9 @@ class Shown:
 FIRST_BUTTON = "first_button"
 """What a response offers whose buttons are made by an action: the first of them."""
 
+CHOICE = "choice"
+"""What a response offers that leaves two ways open: a yes to it is asked back."""
+
 
 def shown(events: Sequence[Any]) -> Shown:
     """From the bot's utterances (event type ``bot``, as dicts) since the customer's last message."""
@@ -178,6 +181,8 @@ def shown(events: Sequence[Any]) -> Shown:
         offered = ((event.get("metadata") or {}).get("metadata") or {}).get("offers")
         if offered == FIRST_BUTTON:
             offers = next(iter(own.values()), offers)
+        elif offered == CHOICE:
+            offers = CHOICE
         elif offered:
             offers = f"/{offered}"
     return Shown(buttons, offers)
@@ -185,5 +190,5 @@ def shown(events: Sequence[Any]) -> Shown:
 
 def check_offer(intent: str, known: set[str], response: str) -> None:
     """Raises InvalidConfigException when a response offers what begins no flow."""
-    if intent not in known and intent != FIRST_BUTTON:
+    if intent not in known and intent not in (FIRST_BUTTON, CHOICE):
         raise InvalidConfigException(f"{response} offers {intent}, which begins no flow")

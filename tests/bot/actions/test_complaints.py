@@ -8,7 +8,7 @@ import pytest
 
 from bot.actions import malls
 from bot.actions.complaints import Complain
-from bot.actions.house import Acknowledge, Greet, Inform
+from bot.actions.house import Acknowledge, Greet, Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
 from mall_adapter import Complaint, ComplaintKind, HandoffReason, SqlMall
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
@@ -189,6 +189,37 @@ async def test_a_complaint_about_the_ticket(answers: Graph, ticket: str) -> None
     assert told.titles == ["售后进度", HUMAN]
 
 
+async def test_what_follows_and_means_nothing_by_itself_goes_on_about_it(shop: SqlMall) -> None:
+    first = await complain("面霜用了起疹子", "harmed", sender="api:on")
+    helpless = await answer(
+        OutOfScope(),
+        "那怎么办啊",
+        "out_of_scope",
+        sender="api:on",
+        acts=["question"],
+        turn=3,
+        focus=first.slots["focus"],
+    )
+    assert helpless.responses == ["utter_complain_ways_harmed"]
+    more = await answer(
+        NotUnderstood(),
+        "我妈也用了",
+        sender="api:on",
+        turn=4,
+        stack=[frame("cannot_handle")],
+        focus=helpless.slots["focus"],
+    )
+    assert (more.responses, more.titles) == (["utter_complain_more"], [HUMAN])
+    assert (await noted("面霜用了起疹子")).words == "面霜用了起疹子\n那怎么办啊\n我妈也用了"
+    later = await answer(OutOfScope(), "那怎么办啊", "out_of_scope", sender="api:on", turn=20)
+    assert later.responses == ["utter_out_of_scope"]
+
+
+async def test_is_anybody_there_in_the_middle_is_no_hello(shop: SqlMall) -> None:
+    assert (await answer(Greet(), "在吗", "greet", acts=["question"], turn=1)).responses == ["utter_greet"]
+    assert (await answer(Greet(), "人呢", "greet", acts=["question"], turn=3)).responses == ["utter_greet_again"]
+
+
 async def test_asking_the_courier_is_noted(shop: SqlMall, bought: None) -> None:
     first = await complain("快递员把箱子从楼上扔下来", "courier", focus=at_hand(order=SHOES))
     assert first.payloads[0] == f'/complain{{"enquiry": "{SHOES}"}}'
@@ -216,7 +247,7 @@ async def test_who_waits_is_told_the_truth_once_and_then_that_it_is_noted(shop: 
         told = await answer(Acknowledge(), "嗯", sender="api:line2", turn=turn, focus=focus)
         assert told.responses == ["utter_waiting_noted"]
     told = await complain("气死我了", sender="api:line2", turn=6, focus=focus)
-    assert told.responses == ["utter_complain", "utter_complain_ways", "utter_waiting_noted"]
+    assert told.responses == ["utter_complain", "utter_waiting_noted"]
     told = await complain("垃圾", sender="api:line2", turn=9, focus=told.slots["focus"])
     assert told.responses == ["utter_handoff_still_queue"], "long untold"
     await desk.withdraw("api:line1")
@@ -249,5 +280,7 @@ async def test_the_flows_remind_by_themselves_the_first_time(shop: SqlMall) -> N
 
 
 async def test_a_complaint_is_not_forgotten(shop: SqlMall) -> None:
-    told = await answer(Greet(), "怎么不说话", "greet", sender="api:open", focus=at_hand(complaint="harmed"), turn=4)
+    focus = at_hand(complaint="harmed")
+    told = await answer(Greet(), "怎么不说话", "greet", acts=["question"], focus=focus, turn=4)
     assert told.responses == ["utter_here_complaint"]
+    assert (await answer(Greet(), "你好", "greet", focus=focus, turn=4)).responses == ["utter_greet"]

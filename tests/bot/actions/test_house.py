@@ -13,6 +13,7 @@ from bot.actions.flow_files import flow_files, intents_of
 from bot.actions.house import (
     AskChange,
     AskResume,
+    AskWhich,
     BeginNext,
     Cancelled,
     Chitchat,
@@ -24,6 +25,7 @@ from bot.actions.house import (
     OutOfScope,
     Remind,
     Repeat,
+    SummaryGone,
 )
 from knowledge_graph import Graph
 from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, create_engine, models
@@ -288,6 +290,23 @@ async def test_once_more_because_the_customer_asks(answers: Graph) -> None:
     assert (await answer(Repeat(), "再说一遍")).responses == ["utter_acknowledge"]
 
 
+async def test_a_yes_to_two_ways_shows_them_again(answers: Graph) -> None:
+    user = {"event": "user", "text": "催一下", "parse_data": {}, "message_id": "m1", "metadata": {}}
+    late = {"event": "bot", "text": "晚了，可以等也可以退款", "metadata": {}}
+    late["data"] = {"buttons": [{"title": "申请退款", "payload": "/request_refund"}]}
+    told = await answer(AskWhich(), "好的", before=[user, late])
+    assert (told.responses, told.payloads) == (["utter_ask_which"], ["/request_refund"])
+
+
+async def test_the_button_of_an_old_summary(answers: Graph) -> None:
+    ended = {"ended": {"flow": "after_sales", "intent": "request_return", "turn": 4}, "turn": 5}
+    gone = await answer(SummaryGone(), "/affirm", dialogue=ended)
+    assert (gone.responses, gone.payloads) == (["utter_summary_gone"], ["/request_return"])
+    written = {"written": {"flow": "after_sales", "id": "RT1", "order": "ORD1", "turn": 4}}
+    done = await answer(SummaryGone(), "/affirm", dialogue=ended, focus=written)
+    assert (done.responses, done.payloads) == (["utter_summary_done"], [])
+
+
 # --- one request and the next ----------------------------------------------------------------------------------------
 
 
@@ -412,7 +431,8 @@ def test_an_offer_is_a_question_and_begins_something() -> None:
         (name, variant)
         for name, variants in DOMAIN["responses"].items()
         for variant in variants
-        if "offers" in (variant.get("metadata") or {}) and not name.startswith(("utter_ask_", "utter_product_"))
+        if (variant.get("metadata") or {}).get("offers", "choice") != "choice"
+        and not name.startswith(("utter_ask_", "utter_product_"))
     ]  # whoever is shown goods need not be asked whether they want one
     assert offers
     for name, variant in offers:

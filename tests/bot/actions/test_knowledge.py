@@ -13,7 +13,7 @@ import settings
 from bot.actions import graphs
 from bot.actions.complaints import Complain
 from bot.actions.house import NotUnderstood, OutOfScope
-from bot.actions.questions import AnswerFromGraph, NotHereYet
+from bot.actions.questions import AnswerFromGraph, NotHereYet, OfferTasks
 from knowledge_graph import Answering, Graph, gaps
 from mall_adapter import SqlMall
 from tests.bot.actions.said import Said, answer, at_hand, frame
@@ -199,7 +199,7 @@ async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answe
         ("能不能分期", "out_of_scope", ["utter_answer"], "instalments_rule"),
         ("帮我写首诗", "out_of_scope", ["utter_out_of_scope"], None),
         ("能量是什么", "energy_balance", ["utter_not_here_yet", "utter_answer"], "energy_what"),
-        ("我的能量", "energy_balance", ["utter_not_here_yet"], None),
+        ("我的能量", "energy_balance", ["utter_not_here_yet", "utter_answer"], "energy_what"),
         ("我要注销", "delete_my_data", ["utter_not_here_yet", "utter_answer"], "delete_data_how"),
         ("库存报表", "inventory_report", ["utter_not_here_yet"], None),
     ],
@@ -219,16 +219,56 @@ async def test_what_no_answer_covers_is_counted_without_the_customers_numbers(an
     assert not [text for text in counted if "ORD10001" in text]
 
 
-async def test_not_knowing_is_said_otherwise_each_time(answers: Graph) -> None:
-    """Honestly, then with a person, then with what is known nearby."""
-    questions = ["月球上能用你们的券吗", "开飞船去火星能报销吗", "退换的事情能不能刻在石头上烧成瓷砖"]
-    focus, said = None, []
-    for turn, question in enumerate(questions, 2):
-        told = await say(question, turn=turn, topic="refund", focus=focus, confidence=0.97)
-        focus = told.slots["focus"]
-        said += told.responses
-    assert said == ["utter_policy_unknown_about", "utter_unknown_person", "utter_unknown_nearby"]
-    assert len(told.titles) == len(set(told.titles)) > 1
+async def test_not_knowing_is_never_said_twice_running(answers: Graph) -> None:
+    """Once, with what it is about and what can be had instead; directly after that a person is offered."""
+    told = await say("能把火星烧成瓷砖吗", topic="refund")
+    assert told.responses == ["utter_policy_unknown_about"]
+    assert "退款" in told.text and told.titles[-1] == "转人工" and len(told.titles) > 1
+    again = await say("烧成瓷砖的火星呢", turn=3, topic="refund", focus=told.slots["focus"])
+    assert again.responses == ["utter_unknown_person"]
+    later = await say("能把火星烧成瓷砖吗", turn=7, topic="delivery", focus=again.slots["focus"])
+    assert later.responses == ["utter_policy_unknown_about"]
+    assert len(later.titles) == len(set(later.titles)) > 1
+
+
+async def test_a_remark_is_not_met_with_not_knowing(answers: Graph) -> None:
+    assert (await say("火星上也有人把瓷砖烧了", acts=[])).responses == ["utter_go_on"]
+
+
+async def test_two_questions_of_one_message_are_both_answered(answers: Graph) -> None:
+    told = await say("你们能开专票吗，还有货到付款支持不支持")
+    assert told.responses == ["utter_answer", "utter_answer"]
+    assert "专票" in told.text and "货到付款" in told.text
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "source"),
+    [
+        ("退货运费谁出", "那质量问题呢", "return_freight"),
+        ("分期付款支持吗", "微信付的也一样？", "instalments_rule"),
+        ("退款退到哪里", "微信付的也一样吗", "refund_where"),
+    ],
+)
+async def test_a_question_that_leaves_out_its_subject_goes_on_from_the_one_before(
+    first: str, then: str, source: str, answers: Graph
+) -> None:
+    told = await say(first, sender="api:guest")
+    before = {"text": first, "intent": {"name": "ask_policy", "confidence": 0.9}, "entities": [], "acts": ["question"]}
+    event = {"event": "user", "text": first, "parse_data": before, "message_id": "m1", "metadata": {}}
+    acts = ["question", "follow_up"]
+    gone_on = await say(then, acts=acts, turn=3, focus=told.slots["focus"], before=[event], sender="api:guest")
+    assert gone_on.source == source
+
+
+async def test_a_bare_subject_is_asked_back_with_what_can_be_done(answers: Graph) -> None:
+    for text, topic, first in (
+        ("售后", "return_exchange", "退货"),
+        ("发票", "invoice", "开发票"),
+        ("物流", "delivery", "看物流"),
+    ):
+        told = await answer(OfferTasks(), text, "ask_policy", topic=topic)
+        assert told.responses == ["utter_offer_tasks"]
+        assert told.titles[0] == first and len(told.titles) > 1
 
 
 async def test_asked_back_with_buttons_and_a_way_out(answers: Graph) -> None:

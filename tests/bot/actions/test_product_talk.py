@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.actions.product_search import Budget, Measure, Wish, choose, continued, read_measure
 from bot.actions.product_talk import Heard, Talk, hear
-from bot.actions.product_words import qualities_in
+from bot.actions.product_words import FILE, qualities_in, read
 from bot.actions.shop_product import ShopProduct
 from bot.actions.turn import Turn
 from mall_adapter import Product, Sku
@@ -79,6 +80,11 @@ def test_what_is_heard(talk: Talk, text: str, entities: dict[str, str], wish: Wi
     assert so <= signs(heard)
     for sign in ("orders", "bought", "not for sale"):
         assert (sign in signs(heard)) == (sign in so)
+
+
+def test_a_question_about_a_rule_says_nothing_of_goods() -> None:
+    heard = hear(turn("老人能用会员卡吗", "ask_policy"), SHOWN)
+    assert (heard.narrows, heard.wish.words) == (False, ())
 
 
 @pytest.mark.parametrize(
@@ -157,3 +163,18 @@ def test_a_wish_grows() -> None:
     wish = continued(wish, Wish(budget=yuan(None, 100)))
     assert wish == Wish(("月饼",), budget=yuan(None, 100), words=("无糖",))
     assert continued(wish, Wish(("粽子",))) == Wish(("粽子",))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("better: less", "better: smaller"),
+        ("written: [主动降噪]", "page: [主动降噪]"),
+        ("(?<!通话)(?<!麦克风)", "(?<!通话"),
+    ],
+)
+def test_words_that_are_not_well_made_are_refused(tmp_path: Path, right: str, wrong: str) -> None:
+    path = tmp_path / "goods.yml"
+    path.write_text(FILE.read_text("utf-8").replace(right, wrong), "utf-8")
+    with pytest.raises(ValueError, match=r"goods\.yml"):
+        read(path)

@@ -15,7 +15,7 @@ from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import SessionStarted
 from rasa.shared.core.trackers import DialogueStateTracker
 
-from bot.components import patches
+from bot.components import channel, patches
 from bot.components.channel import WORRIES, _understood
 from bot.components.text import visible
 from tests.bot.components.conftest import Actions, Bot, status_of
@@ -456,3 +456,27 @@ def test_the_turn_mirrors_rasa() -> None:
     """``channel.turn`` does what these functions do; should they change, it must be looked at."""
     assert patches.fingerprint(MessageProcessor.handle_message) == "0c41d4780d2d4676"
     assert patches.fingerprint(MessageProcessor.log_message) == "f2f8ec66a291d83d"
+
+
+async def test_two_messages_that_are_one_sentence(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    sure = {"就是说啊": ("complain", 0.3), "东西呢": ("complain", 0.45), "就是说啊 东西呢": ("order_status", 0.9)}
+    stock = MessageProcessor.parse_message
+
+    async def parse(self: MessageProcessor, message: UserMessage, *arguments: Any) -> Any:
+        name, confidence = sure[message.text]
+        guess = {"name": name, "confidence": confidence}
+        return {**await stock(self, message, *arguments), "intent": guess, "intent_ranking": [guess]}
+
+    monkeypatch.setattr(MessageProcessor, "parse_message", parse)
+    _, alone = await bot.send("就是说啊")
+    _, unheard = await bot.send("东西呢", sender="web:bob")
+    monkeypatch.setattr(channel, "_lost", lambda tracker: True)
+    _, ended = await bot.send("东西呢")
+    assert [reply["understood"]["intent"] for reply in (alone, unheard, ended)] == [
+        "complain",
+        "complain",
+        "order_status",
+    ]
+    monkeypatch.setattr(channel, "ONE_SENTENCE_SECONDS", 0.0)
+    _, later = await bot.send("东西呢")
+    assert later["understood"]["intent"] == "complain"

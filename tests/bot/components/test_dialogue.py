@@ -49,6 +49,50 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("穿一次就磨脚后跟，气死我了", "complain", 0.9, {}, ["action_complain", RETURN, CONFIRM]),
         ],
     ),
+    "anger while a list is shown: heard, and the list is not put again": (
+        {},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
+            ("什么破店", "complain", 0.6, {}, ["action_complain", "action_remind"]),
+            ("垃圾", "complain", 0.9, {}, ["action_complain"]),
+        ],
+    ),
+    "what is named is heard in place of an intent that tells the facts": (
+        {},
+        [
+            ("面霜用了起红疹", "report_problem", 0.9, {"complaint": "harmed"}, ["action_complain"]),
+            ("显示签收我没拿到", "track_parcel", 0.9, {"complaint": "not_received"}, ["action_complain"]),
+            ("发了十条没人理", "nlu_fallback", 0.4, {"complaint": "unanswered"}, ["action_complain"]),
+            ("骑手凶得很", "ask_policy", 0.9, {"complaint": "courier"}, ["action_complain"]),
+        ],
+    ),
+    "a question about the rules is answered, and so is a calm one": (
+        {},
+        [
+            ("买到假货怎么赔", "ask_policy", 0.9, {"complaint": "compensation"}, [RULE]),
+            ("什么时候发货", "order_status", 0.9, {}, ["action_order_status"]),
+            ("退货没人处理吗", "ticket_status", 0.9, {"complaint": "unanswered"}, ["action_ticket_status"]),
+        ],
+    ),
+    "a complaint and a wish: heard, and then the wish": (
+        KNOWN,
+        [
+            (
+                "这是假货 给我退了",
+                "request_return",
+                0.9,
+                {"complaint": "fake"},
+                ["action_complain", RETURN, "action_ask_reason"],
+            )
+        ],
+    ),
+    "what is named at the reason is the reason, too": (
+        KNOWN,
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("吃了拉肚子", "report_problem", 0.9, {"complaint": "harmed"}, ["action_complain", RETURN, CONFIRM]),
+        ],
+    ),
     "small talk is no reason": (
         KNOWN,
         [
@@ -150,6 +194,15 @@ def test_a_place_in_the_list_is_a_tap(words: str, place: int | None) -> None:
     commands = understand(message(words, "inform"), State(), {}, real_flows(), Shown({**listed, "都不是": "/deny"}))
     told = {"intent": "track_parcel", "order_id": f"ORD{place}"}
     assert any(one.value == told for one in commands) is (place is not None), commands
+
+
+def test_a_yes_to_two_ways_asks_which() -> None:
+    talk = Talk()
+    talk.shown = Shown({"申请退款": "/request_refund", "转人工": "/human_handoff"}, offers="choice")
+    assert talk.say("好的", "affirm") == ["action_ask_which"]
+    talk.shown = Shown({"申请退款": "/request_refund"}, offers="choice")
+    assert talk.say("知道了", "affirm") == ["utter_acknowledge"]
+    assert talk.say("申请退款", "request_refund")[0] == RETURN
 
 
 def test_the_title_of_a_button_is_a_tap() -> None:

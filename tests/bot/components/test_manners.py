@@ -185,6 +185,25 @@ def test_the_button_of_another_summary_confirms_nothing(flow: str, slot: str) ->
 
 
 @pytest.mark.parametrize("flow", list(AT))
+@pytest.mark.parametrize("words", ["算了", "确认"])
+def test_the_button_of_a_summary_that_is_over_says_so(flow: str, words: str) -> None:
+    talk = at(flow, CONFIRMED)
+    button = f'/affirm{{"summary": "{talk.slots["summary"]}"}}'
+    talk.say(words)
+    assert talk.tap(button) == ["action_summary_gone"]
+    assert talk.state.ended["flow"] == flow
+
+
+@pytest.mark.parametrize("flow", list(AT))
+def test_the_button_of_a_summary_that_was_left_brings_it_back(flow: str) -> None:
+    talk = at(flow, CONFIRMED)
+    button = f'/affirm{{"summary": "{talk.slots["summary"]}"}}'
+    talk.say("先这样吧")
+    assert not writes(talk.tap(button))
+    assert asks(talk.actions)
+
+
+@pytest.mark.parametrize("flow", list(AT))
 def test_what_is_known_is_not_asked(flow: str) -> None:
     talk = Talk(found={f"validate_{flow}": AT[flow][CONFIRMED]})
     talk.say("ORD1234567890 尾号5678 质量问题", next(iter(FLOWS[flow].triggers)), reason="quality")

@@ -13,6 +13,7 @@ version: "3.1"
 slots:
   language: {type: text, influence_conversation: false, mappings: [{type: custom}]}
 responses:
+  utter_tries: [{text: "没对上，还能试 {tries} 次"}, {text: "还是不对，剩 {tries} 次。"}]
   utter_three: [{text: 嗯嗯}, {text: 我在的}, {text: 您说}]
   utter_one:
     - {text: "好的 {name}"}
@@ -35,6 +36,17 @@ async def conversation(name: str, turns: int, *events: SlotSet) -> list[str]:
 
 async def test_every_variant_is_said_before_one_comes_again() -> None:
     assert await conversation("utter_three", 7) == ["嗯嗯", "我在的", "您说"] * 2 + ["嗯嗯"]
+
+
+async def test_another_number_is_no_other_sentence() -> None:
+    responses, tracker = VariedResponses(None, DOMAIN), DialogueStateTracker("a", DOMAIN.slots)
+    said = []
+    for tries in (4, 3, 2):
+        message = await responses.generate("utter_tries", tracker, "web", tries=tries)
+        assert message is not None
+        tracker.update(BotUttered(message["text"]))
+        said.append(message["text"])
+    assert said == ["没对上，还能试 4 次", "还是不对，剩 3 次。", "没对上，还能试 2 次"]
 
 
 async def test_nothing_is_glued_before_what_comes_again() -> None:

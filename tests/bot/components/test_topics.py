@@ -27,6 +27,17 @@ TOPICS = {
 }
 
 
+def test_what_can_be_wished_for_of_a_topic_is_an_intent() -> None:
+    assert set(CONTENT["wishes"]) <= TOPICS
+    triggers = {
+        trigger["intent"]
+        for path in (settings.ROOT / "bot" / "data" / "flows").glob("*.yml")
+        for flow in read_yaml_file(path)["flows"].values()
+        for trigger in flow.get("nlu_trigger", ())
+    }
+    assert {intent for listed in CONTENT["wishes"].values() for intent in listed} <= triggers
+
+
 def test_every_topic_has_words_and_a_word_has_one_topic() -> None:
     assert set(CONTENT["words"]) == TOPICS
     assert set(CONTENT["intents"].values()) <= TOPICS
@@ -76,7 +87,8 @@ def finder(tmp_path_factory: pytest.TempPathFactory) -> TopicFinder:
         for block in read_yaml_file(path)["nlu"]
         for line in block["examples"].splitlines()
     ]
-    arguments = {"file": str(FILE)}, Storage(tmp_path_factory.mktemp("topics")), Resource("topics")
+    config = {"file": str(FILE), "answers": str(settings.ROOT / "knowledge_graph" / "content")}
+    arguments = config, Storage(tmp_path_factory.mktemp("topics")), Resource("topics")
     TopicFinder.create(*arguments, ExecutionContext(GraphSchema({}))).train(TrainingData(lines))
     return TopicFinder.load(*arguments, ExecutionContext(GraphSchema({})))
 

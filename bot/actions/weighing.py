@@ -1,0 +1,112 @@
+"""Goods or rules, said or asked back: what a message is answered with is decided here, from numbers alone.
+
+An answer's chance is a probability (knowledge_graph/retrieval.py). How clearly goods are named, pointed at or gone on
+about stands beside it on the same scale, and the intent is a hint among others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.actions.product_reference import Sign
+from knowledge_graph import CERTAIN, CLOSE, SURE
+
+Leaning = Literal["rule", "goods", "recommendation", "comparison", "none", "complaint"]
+"""What the intent speaks for."""
+
+Decision = Literal["answer", "goods", "problem", "which", "which goods", "unknown", "away", "heard", "nothing"]
+
+GOODS: dict[Sign, float] = {
+    Sign.NONE: 0.0,
+    Sign.IN_HAND: 0.3,
+    Sign.WORDS: 0.4,
+    Sign.SHELF: 0.65,
+    Sign.AGAIN: 0.8,
+    Sign.NAMED: 0.95,
+    Sign.CHOSEN: 1.5,
+}
+"""How likely the goods that a message is about by such a sign are what it asks for."""
+
+PAGE_IS_SILENT = 0.7
+"""No more than this when the page of the goods does not say what is asked."""
+
+LEANS = 0.2
+"""What the intent adds to its side."""
+
+WANTS_SOMETHING = 0.4
+"""The same of a wish to be recommended something: no rule answers that."""
+
+ENOUGH = 0.5
+"""Goods are spoken of from here on."""
+
+LIKELIEST = 0.35
+"""Chance from which the likeliest answer is worth saying when one has just asked which is meant."""
+
+WEAK = 0.6
+"""Confidence below which an intent may as well be another."""
+
+GOODS_LEANINGS = frozenset({"goods", "recommendation", "comparison"})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    leaning: Leaning
+    chances: tuple[float, ...] = ()  # of the likeliest answers, the best first
+    of_goods: bool = False  # the best speaks of goods in general
+    sign: Sign | None = None  # None: no goods are meant
+    page: bool = True  # its page says what is asked
+    confidence: float = 1.0  # of the intent
+    asks: bool = True
+    blames: bool = False  # something is wrong with goods
+    names_goods: bool = False
+    bare: bool = False  # and says nothing else
+    asked_back: bool = False  # the message before was answered with "which of these?"
+    ready: bool = True  # there are answers at all
+
+
+def decide(seen: Evidence) -> Decision:
+    """What is likelier is said; what is likely enough among a few is asked back; a remark is no question."""
+    best = seen.chances[0] if seen.chances else 0.0
+    rule, goods = weight_of_rule(seen), weight_of_goods(seen)
+    if goods >= ENOUGH and goods > rule:
+        return "goods"
+    if best >= SURE:
+        return "answer"
+    if seen.leaning in ("none", "complaint"):
+        return "nothing"
+    if seen.blames and seen.leaning != "rule":
+        return "problem"
+    if seen.leaning == "rule" and not seen.ready:
+        return "away"
+    if sum(seen.chances) >= CLOSE and (seen.leaning == "rule" or best >= LIKELIEST):
+        if not seen.asked_back:
+            return "which"
+        return "answer" if best >= LIKELIEST else "unknown"
+    if seen.leaning == "rule":
+        return "unknown" if seen.asks else "heard"
+    if seen.leaning == "goods" and seen.confidence < WEAK and not seen.names_goods:
+        return "unknown" if seen.asks else "heard"
+    return "which goods"
+
+
+def weight_of_rule(seen: Evidence) -> float:
+    best = seen.chances[0] if seen.chances else 0.0
+    if best >= CERTAIN:  # asked in the very words of whoever wrote the answer
+        return 2.0
+    if best < SURE or seen.bare:
+        return 0.0
+    # "有加湿器吗", "多大容量" of what is in hand: the goods themselves say more than how to choose some
+    meant = seen.sign is not None and seen.sign >= Sign.IN_HAND and seen.leaning in GOODS_LEANINGS
+    if meant and seen.of_goods:
+        return 0.0
+    return best + (LEANS if seen.leaning == "rule" else 0.0)
+
+
+def weight_of_goods(seen: Evidence) -> float:
+    if seen.sign is None:
+        return 0.0
+    known = GOODS[seen.sign] if seen.page else min(GOODS[seen.sign], PAGE_IS_SILENT)
+    if seen.leaning == "recommendation":
+        return known + WANTS_SOMETHING
+    return known + (LEANS if seen.leaning in GOODS_LEANINGS else 0.0)

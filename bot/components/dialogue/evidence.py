@@ -1,0 +1,95 @@
+"""What was asked last, what is at hand and what is open weigh on what a message means.
+
+``in_context`` is all of it: a parse and a context go in, the parse comes back with its guesses weighed. A guess that
+was sure stays sure; of several it tips the scales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from bot import patterns
+from bot.components.dialogue.state import Message, State
+from bot.spelling import plain
+
+RECENT = 2
+"""Turns for which what was talked of weighs on a message that does not name it."""
+
+SHORT = 10
+"""Letters beside the values of a message that may go on about what was talked of."""
+
+A_VALUE = 2
+"""Letters beside its values of a message that is nothing but them: "系5678"."""
+
+UNSURE, TOO_CLOSE, UNDECIDED = 0.4, 0.03, "nlu_fallback"
+"""Below the one, or nearer to each other than the other, no guess is taken: as FallbackClassifier in bot/config.yml."""
+
+_SAID = patterns.load("evidence", "goes_on")
+
+_TALKED_OF: Mapping[str, frozenset[str]] = {
+    "answer": frozenset({"ask_policy"}),
+    "product": frozenset({"ask_product", "ask_price", "ask_stock", "recommend_product", "compare_products"}),
+    "order": frozenset({"order_status", "track_parcel", "urge_shipment"}),
+    "ticket": frozenset({"ticket_status", "cancel_ticket"}),
+}
+"""Intents that go on about what was talked of last; of two things of one turn the first."""
+
+_NO_VALUE = frozenset({"affirm", "deny", "out_of_scope", "chitchat", "complain", "greet", "bot_challenge", "ask_help"})
+"""Intents of messages that say more than a value."""
+
+_OWN_SUBJECT = frozenset({"product", "brand", "category", "order_id", "ticket_id", "invoice_title"})
+
+
+@dataclass(frozen=True)
+class Context:
+    asked: str | None = None  # the slot whose question stands on the screen
+    talked_of: str | None = None  # of _TALKED_OF
+
+    @classmethod
+    def of(cls, slots: Mapping[str, Any]) -> Context:
+        """From the slots ``dialogue`` and ``focus`` as the last turn left them."""
+        state = State.load(slots.get("dialogue"))
+        frame = state.open
+        asked = frame.asked if frame and frame.asked_in >= state.turn else None
+        focus: Mapping[str, Any] = slots.get("focus") or {}
+        turns = {kind: (focus.get(kind) or {}).get("turn", -RECENT - 1) for kind in _TALKED_OF}
+        turns["ticket"] = max(turns["ticket"], (focus.get("written") or {}).get("turn", turns["ticket"]))
+        last = max(turns, key=lambda kind: turns[kind])
+        return cls(asked, last if state.turn - turns[last] < RECENT else None)
+
+
+def in_context(parse: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The parse with ``intent`` and ``intent_ranking`` weighed; as it was where nothing weighs on it."""
+    ranking = {one["name"]: float(one["confidence"]) for one in parse.get("intent_ranking") or ()}
+    ranking.pop(UNDECIDED, None)
+    weights = list(_weights(Message.of(parse), context))
+    if not ranking or not weights:
+        return dict(parse)
+    weighed = {name: guess * prod(one.get(name, 1) for one in weights) for name, guess in ranking.items()}
+    total = sum(weighed.values()) + max(0.0, 1 - sum(ranking.values()))
+    guesses = [
+        {"name": name, "confidence": weighed[name] / total} for name in sorted(weighed, key=lambda name: -weighed[name])
+    ]
+    first, second = guesses[0], guesses[1] if len(guesses) > 1 else {"confidence": 0.0}
+    if first["confidence"] < UNSURE or first["confidence"] - second["confidence"] < TOO_CLOSE:
+        guesses.insert(0, {"name": UNDECIDED, "confidence": UNSURE})
+    return {**parse, "intent": guesses[0], "intent_ranking": guesses}
+
+
+def _weights(message: Message, context: Context) -> Iterator[dict[str, float]]:
+    """By how much each guess is likelier, for each thing that weighs."""
+    if message.tapped:
+        return
+    if message.values("invoice_title"):
+        yield {"request_invoice": 8, "inform": 2, "out_of_scope": 0.2}
+    if message.entities and message.rest <= A_VALUE and not message.acts & {"question", "yes", "no"}:
+        yield {"inform": 12, **dict.fromkeys(_NO_VALUE, 0.1)}
+    elif context.asked and message.rest <= SHORT and "question" not in message.acts:
+        yield {"inform": 2}
+    goes_on = bool(_SAID["goes_on"].search(plain(message.text)))
+    own = any(one["entity"] in _OWN_SUBJECT for one in message.entities)
+    if context.talked_of and "question" in message.acts and message.rest <= SHORT and not own:
+        yield dict.fromkeys(_TALKED_OF[context.talked_of], 8 if goes_on else 2)

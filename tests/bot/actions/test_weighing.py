@@ -1,0 +1,53 @@
+"""What is said, from the numbers alone: the evidence on the left, the decision on the right."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.actions.product_reference import Sign
+from bot.actions.weighing import Decision, Evidence, decide
+
+TABLE: list[tuple[str, Evidence, Decision]] = [
+    # an answer that is rather right than wrong is said, whatever the intent was taken for
+    ("a likely answer", Evidence("rule", (0.55, 0.3)), "answer"),
+    ("of chitchat", Evidence("none", (0.55,)), "answer"),
+    ("of goods", Evidence("goods", (0.7,)), "answer"),
+    ("while complaining", Evidence("complaint", (0.7,)), "answer"),
+    # goods that are meant
+    ("goods by name", Evidence("goods", (0.7,), sign=Sign.NAMED), "goods"),
+    ("a rule about goods by name", Evidence("rule", (0.95,), sign=Sign.NAMED), "answer"),
+    ("goods by name, a weak rule", Evidence("rule", (0.55,), sign=Sign.NAMED), "goods"),
+    ("a shelf", Evidence("goods", (0.6,), sign=Sign.SHELF), "goods"),
+    ("a shelf, a strong rule", Evidence("goods", (0.9,), sign=Sign.SHELF), "answer"),
+    ("a page that is silent", Evidence("goods", (0.95,), sign=Sign.NAMED, page=False), "answer"),
+    ("what was talked of, maybe", Evidence("none", (0.2,), sign=Sign.IN_HAND), "nothing"),
+    ("a wish to be recommended some", Evidence("recommendation", (0.9,), sign=Sign.SHELF), "goods"),
+    ("nothing but a name", Evidence("rule", (0.9,), sign=Sign.SHELF, names_goods=True, bare=True), "goods"),
+    # how to choose some is no answer to a question about some of them
+    ("how to choose", Evidence("goods", (0.8,), of_goods=True, sign=Sign.SHELF), "goods"),
+    # the very words of an entry
+    ("word for word, of goods", Evidence("goods", (1.0,), of_goods=True, sign=Sign.NAMED), "answer"),
+    ("word for word, a wish", Evidence("recommendation", (1.0,), of_goods=True, sign=Sign.NAMED), "answer"),
+    # between two it is asked, once
+    ("two close ones", Evidence("rule", (0.4, 0.35)), "which"),
+    ("asked already", Evidence("rule", (0.4, 0.35), asked_back=True), "answer"),
+    ("asked already, and weak", Evidence("rule", (0.3, 0.2, 0.2), asked_back=True), "unknown"),
+    ("two close ones, of goods", Evidence("goods", (0.4, 0.35)), "which"),
+    ("many weak ones, of goods", Evidence("goods", (0.25, 0.2, 0.2)), "which goods"),
+    # nothing is known
+    ("nothing", Evidence("rule", (0.2, 0.1)), "unknown"),
+    ("nothing at all", Evidence("rule"), "unknown"),
+    ("a remark", Evidence("rule", (0.2, 0.1), asks=False), "heard"),
+    ("no answers are there yet", Evidence("rule", ready=False), "away"),
+    ("chitchat", Evidence("none", (0.45, 0.4)), "nothing"),
+    ("a complaint", Evidence("complaint", (0.45, 0.4)), "nothing"),
+    ("a fault", Evidence("goods", (0.3,), blames=True), "problem"),
+    ("goods that nobody named", Evidence("goods", (0.1,), confidence=0.9), "which goods"),
+    ("maybe goods", Evidence("goods", (0.1,), confidence=0.45), "unknown"),
+    ("maybe goods, a remark", Evidence("goods", (0.1,), confidence=0.45, asks=False), "heard"),
+]
+
+
+@pytest.mark.parametrize(("seen", "decision"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_said(seen: Evidence, decision: Decision) -> None:
+    assert decide(seen) == decision

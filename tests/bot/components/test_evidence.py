@@ -1,0 +1,92 @@
+"""How what was asked and talked of weighs on what a message means, case by case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.components.acts import Acts
+from bot.components.dialogue.evidence import Context, in_context
+from bot.components.entities import extract
+from tests.bot.components.talk import ACTS
+
+NOTHING, GOODS, ANSWER, ORDER = Context(), Context(None, "product"), Context(None, "answer"), Context(None, "order")
+SIZE, TAIL, INVOICE = Context("size"), Context("phone_tail"), Context("order_id")
+
+
+def parse(text: str, guesses: dict[str, float], acts: Acts = ACTS) -> dict[str, Any]:
+    ranking = [{"name": name, "confidence": guess} for name, guess in guesses.items()]
+    entities = [vars(entity) for entity in extract(text)]
+    return {"text": text, "intent": ranking[0], "intent_ranking": ranking, "entities": entities, "acts": acts.of(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "guesses", "context", "intent"),
+    [
+        # a value is a value
+        ("L", {"out_of_scope": 0.49, "affirm": 0.08, "inform": 0.03}, SIZE, "inform"),
+        ("系5678", {"affirm": 0.9, "inform": 0.05, "deny": 0.02}, TAIL, "inform"),
+        ("5678啦", {"chitchat": 0.5, "inform": 0.2}, NOTHING, "inform"),
+        ("5678 对吧？", {"affirm": 0.8, "inform": 0.1}, TAIL, "affirm"),
+        # answers goods talked of
+        ("便宜点的呢", {"ask_promotion": 0.5, "recommend_product": 0.3}, GOODS, "recommend_product"),
+        ("便宜点的呢", {"ask_promotion": 0.5, "recommend_product": 0.3}, NOTHING, "ask_promotion"),
+        ("那防水吗", {"report_problem": 0.5, "ask_product": 0.2}, GOODS, "ask_product"),
+        # goes on about the rule that was just told
+        ("那到账要多久", {"ask_price": 0.5, "ask_policy": 0.3}, ANSWER, "ask_policy"),
+        ("微信付的也一样？", {"report_problem": 0.75, "ask_policy": 0.11}, ANSWER, "ask_policy"),
+        ("微信付的也一样？", {"report_problem": 0.75, "ask_policy": 0.11}, NOTHING, "report_problem"),
+        ("那要幾耐", {"chitchat": 0.4, "track_parcel": 0.2}, ORDER, "track_parcel"),
+        # what is sure stays sure, and so does what names its own subject
+        ("我要退货", {"request_return": 0.95, "ask_policy": 0.02}, ANSWER, "request_return"),
+        ("那我的快递到哪了？", {"track_parcel": 0.97, "ask_policy": 0.01}, ANSWER, "track_parcel"),
+        ("那 ORD12345 呢？", {"order_status": 0.5, "ask_policy": 0.2}, ANSWER, "order_status"),
+        # a company's name wants an invoice, whatever was asked
+        ("杭州明日科技有限公司", {"out_of_scope": 0.84, "request_invoice": 0.1}, INVOICE, "request_invoice"),
+        ("杭州明日科技有限公司", {"out_of_scope": 0.84, "request_invoice": 0.1}, NOTHING, "request_invoice"),
+        # too close to call
+        ("那呢？", {"chitchat": 0.24, "ask_policy": 0.03}, ANSWER, "nlu_fallback"),
+        ("这个呢？", {"nlu_fallback": 0.4, "chitchat": 0.35, "ask_policy": 0.3}, ANSWER, "ask_policy"),
+    ],
+)
+def test_what_weighs(text: str, guesses: dict[str, float], context: Context, intent: str) -> None:
+    weighed = in_context(parse(text, guesses), context)
+    assert weighed["intent"]["name"] == intent, weighed["intent_ranking"]
+    assert weighed["intent"] == weighed["intent_ranking"][0]
+    assert sum(guess["confidence"] for guess in weighed["intent_ranking"] if guess["name"] != "nlu_fallback") <= 1.001
+
+
+@pytest.mark.parametrize("text", ["我要退货", "/affirm"])
+def test_without_evidence_a_parse_stays_as_it_was(text: str) -> None:
+    before = parse(text, {"request_return": 0.6, "affirm": 0.3})
+    assert in_context(before, NOTHING) == before
+    assert in_context({"text": "", "intent": {"name": None}}, GOODS) == {"text": "", "intent": {"name": None}}
+
+
+def frame(asked_in: int, status: str = "open") -> dict[str, Any]:
+    told = {"flow": "after_sales", "intent": "request_return", "key": "m1", "began": 1}
+    return {**told, "status": status, "asked": "size", "asked_in": asked_in}
+
+
+@pytest.mark.parametrize(
+    ("slots", "context"),
+    [
+        ({}, NOTHING),
+        ({"dialogue": {"turn": 3, "stack": [frame(3)]}}, SIZE),
+        ({"dialogue": {"turn": 4, "stack": [frame(3)]}}, NOTHING),  # not on the screen any more
+        ({"dialogue": {"turn": 3, "stack": [frame(3, "parked")]}}, NOTHING),
+        ({"dialogue": {"turn": 3}, "focus": {"product": {"id": "p", "turn": 3}}}, GOODS),
+        ({"dialogue": {"turn": 5}, "focus": {"product": {"id": "p", "turn": 3}}}, NOTHING),
+        (
+            {"dialogue": {"turn": 3}, "focus": {"product": {"id": "p", "turn": 2}, "answer": {"id": "a", "turn": 3}}},
+            ANSWER,
+        ),
+        (
+            {"dialogue": {"turn": 3}, "focus": {"product": None, "written": {"id": "t", "turn": 3}}},
+            Context(None, "ticket"),
+        ),
+    ],
+)
+def test_the_context_is_what_stands_in_the_slots(slots: dict[str, Any], context: Context) -> None:
+    assert Context.of(slots) == context
