@@ -7,7 +7,7 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat interactive train test evaluate lint format bench lock migrate seed graph-sync stack-picture clean
+.PHONY: help environments run chat interactive train test evaluate lint format bench encoder lock migrate seed graph-sync stack-picture clean
 
 help: ## this list / 列出所有命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ format: environments ## format the code / 格式化代码
 
 bench: train ## measure a turn, throughput, memory and start / 性能测试
 	@exec $(APP) -m tests.bench
+
+encoder: environments ## tune the encoder anew on what the bot is taught, 15 to 30 minutes / 重新训练语义模型
+	@$(PYTHON) ops/environments.py encoder
+	@exec $(APP) -m ops.encoder
 
 lock: ## lock the versions of requirements/*.in anew; ARGS=--upgrade takes newer ones / 更新锁文件
 	@$(PYTHON) ops/environments.py lock $(ARGS)

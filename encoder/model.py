@@ -37,6 +37,12 @@ def held_back(text: str) -> bool:
     return int(hashlib.sha256(plain(text).encode()).hexdigest(), 16) % HELD_BACK == 0
 
 
+def numbered(pieces: Any, texts: Sequence[str]) -> list[list[int]]:
+    """The numbers of the pieces of each text, at most ``LONGEST``; ``pieces`` is a processor of sentencepiece."""
+    lines = pieces.encode([plain(text) for text in texts], add_bos=True, add_eos=True)
+    return [line if len(line) <= LONGEST else [*line[: LONGEST - 1], line[-1]] for line in lines]
+
+
 class Encoder:
     """Made by :func:`load`."""
 
@@ -100,8 +106,7 @@ class Encoder:
         return self._run(texts)
 
     def _run(self, texts: Sequence[str]) -> tuple[Vectors, NDArray[np.float32]]:
-        lines = self._pieces.encode([plain(text) for text in texts], add_bos=True, add_eos=True)
-        lines = [line if len(line) <= LONGEST else [*line[: LONGEST - 1], line[-1]] for line in lines]
+        lines = numbered(self._pieces, texts)
         size, number = (output.shape[1] for output in self._session.get_outputs())
         vectors, intents = (np.empty((len(texts), width), dtype=np.float32) for width in (size, number))
         order = sorted(range(len(texts)), key=lambda place: len(lines[place]))

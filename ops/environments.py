@@ -2,7 +2,7 @@
 
 `python3 ops/environments.py` sets up what is missing or out of date and returns within milliseconds when nothing is;
 `python3 ops/environments.py lock` makes the locks anew from the `.in` files;
-`python3 ops/environments.py encoder` tries again to add what the app can do without (`requirements/encoder.lock`).
+`python3 ops/environments.py encoder` makes `.venvs/encoder`, with torch, which only `make encoder` needs.
 
 It runs before anything is installed, so it needs the standard library and any Python from 3.8 on, and nothing else.
 """
@@ -48,7 +48,7 @@ class Environment:
     size: float  # gigabytes on disk, with bytecode
     venvs: Path = ROOT / ".venvs"
     requirements: Path = ROOT / "requirements"
-    encoder: bool = False  # is `encoder.lock` added, if it can be had?
+    torch: bool = False  # does the lock name it? Then a build for CPUs is taken where one can be had
 
     @property
     def folder(self) -> Path:
@@ -63,19 +63,14 @@ class Environment:
         return self.requirements / f"{self.name}.lock"
 
     @property
-    def encoder_lock(self) -> Path:
-        return self.requirements / "encoder.lock"
-
-    @property
     def stamp(self) -> Path:
         """Written last and removed first, so a set-up that was interrupted has none."""
         return self.folder / ".stamp"
 
     def facts(self) -> dict[str, str]:
         """What the stamp records. The place counts because the scripts of an environment hold absolute paths."""
-        locks = self.lock.read_bytes() + (self.encoder_lock.read_bytes() if self.encoder else b"")
         return {
-            "lock": hashlib.sha256(locks).hexdigest(),
+            "lock": hashlib.sha256(self.lock.read_bytes()).hexdigest(),
             "python": os.path.realpath(self.python),
             "place": str(self.folder),
         }
@@ -96,10 +91,13 @@ class Environment:
         return self.python.exists() and all(stamp.get(key) == facts[key] for key in ("python", "place"))
 
 
+NEWER = ("3.11", "3.12", "3.13", "3.14")
+
 ENVIRONMENTS = (
     Environment("rasa", ("3.10",), size=3.0),  # Rasa 3.6 needs Python below 3.11
-    Environment("app", ("3.11", "3.12", "3.13", "3.14"), size=0.8, encoder=True),
+    Environment("app", NEWER, size=0.8),
 )
+ENCODER = Environment("encoder", NEWER, size=1.2, torch=True)
 
 
 # --- finding a Python ------------------------------------------------------------------------------------------------
@@ -223,17 +221,16 @@ def install(environment: Environment, python: str, uv: str | None, environ: Mapp
     environment.stamp.unlink() if update else shutil.rmtree(environment.folder, ignore_errors=True)
     lock = str(environment.lock)
     with step(f"Installing the {environment.name} environment / 安装 {environment.name} 环境"):
-        if uv is not None:
-            if not update:
-                run([uv, "venv", "--quiet", "--python", python, str(environment.folder)], environ)
+        if not update:
+            made = [uv, "venv", "--quiet", "--python", python] if uv is not None else [python, "-m", "venv"]
+            run([*made, str(environment.folder)], environ)
+        if environment.torch:
+            install_with_torch(environment, uv, environ)
+        elif uv is not None:
             run_uv([uv, "pip", "sync", "--quiet", "--python", str(environment.python), lock], environ)
         else:
-            if not update:
-                run([python, "-m", "venv", str(environment.folder)], environ)
             # the lock is complete: resolving it again would only take time
             run([*pip_install(environment), "--no-deps", "-r", lock], environ)
-    if environment.encoder:
-        add_encoder(environment, uv, environ)
     with step("Compiling its bytecode / 编译字节码"):
         # uv writes none, and every start would compile TensorFlow again. A file for another Python fails: no harm.
         subprocess.run(
@@ -257,8 +254,8 @@ def pip_install(environment: Environment) -> list[str]:
     return [str(environment.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
 
 
-def add_encoder(environment: Environment, uv: str | None, environ: Mapping[str, str]) -> None:
-    """Adds what the environment can do without, and says which build of torch it got, or that there is none."""
+def install_with_torch(environment: Environment, uv: str | None, environ: Mapping[str, str]) -> None:
+    """Installs a lock that names torch, in the smallest build that can be had."""
 
     def add(*arguments: str) -> None:
         if uv is not None:
@@ -266,31 +263,17 @@ def add_encoder(environment: Environment, uv: str | None, environ: Mapping[str, 
         else:
             run([*pip_install(environment), "--retries", "1", *arguments], environ)
 
-    lock = environment.encoder_lock
-    (torch,) = (line for line in lock.read_text().splitlines() if line.startswith("torch=="))
-    builds = (
-        ("torch from find-links / 取自 find-links 的 torch", ("--no-index",)),
-        ("torch for CPU from PyTorch / PyTorch 官方的 CPU 版 torch", ("--index-url", CPU_BUILDS)),
-    )
-    taken, size = ("torch with CUDA / 含 CUDA 的 torch", 5.7) if sys.platform == "linux" else ("torch", 1.2)
-    try:
-        with step("Adding the encoder / 安装语义模型组件"):
-            for name, place in builds:
-                with contextlib.suppress(SetupError):
-                    add("--no-deps", *place, torch)
-                    taken, size = name, 1.2
-                    break
-            if shutil.disk_usage(environment.folder).free < size * 1e9:
-                raise disk_full(size)
-            # the lock names no CUDA package: a torch that needs them brings them, and one that is there is kept
-            add("-r", str(lock))
-        print(f"  {taken}", flush=True)
-    except SetupError as error:
-        print(
-            "  Going on without: answers are found by their words alone; to try again, python3 ops/environments.py"
-            f" encoder\n  暂不安装，检索只按字词匹配；重试请运行 python3 ops/environments.py encoder\n  {error}",
-            flush=True,
-        )
+    (torch,) = (line for line in environment.lock.read_text().splitlines() if line.startswith("torch=="))
+    size = 5.7 if sys.platform == "linux" else 1.2
+    for place in (("--no-index",), ("--index-url", CPU_BUILDS)):  # the first: from find-links
+        with contextlib.suppress(SetupError):
+            add("--no-deps", *place, torch)
+            size = 1.2
+            break
+    if shutil.disk_usage(environment.folder).free < size * 1e9:
+        raise disk_full(size)
+    # the lock names no CUDA package: a torch that needs them brings them, and one that is there is kept
+    add("-r", str(environment.lock))
 
 
 @contextlib.contextmanager
@@ -330,27 +313,16 @@ def make_locks(environments: Sequence[Environment], options: Sequence[str], envi
     if uv is None:
         raise SetupError("Making the locks needs uv: pip install uv.", "更新锁文件需要 uv：pip install uv。")
     for environment in environments:
-        lock_one(environment.lock, (), environment, uv, options, environ)
-        if environment.encoder:
-            # torch asks for CUDA on Linux, which the builds for CPU do without
-            arguments = (
-                "--excludes",
-                "requirements/cuda.txt",
-                "--constraints",
-                str(environment.lock.relative_to(ROOT)),
-            )
-            lock_one(environment.encoder_lock, arguments, environment, uv, options, environ)
+        # torch asks for CUDA on Linux, which the builds for CPU do without
+        arguments = ("--excludes", "requirements/cuda.txt") if environment.torch else ()
+        lock_one(environment, arguments, uv, options, environ)
 
 
 def lock_one(
-    lock: Path,
-    arguments: Sequence[str],
-    environment: Environment,
-    uv: str,
-    options: Sequence[str],
-    environ: Mapping[str, str],
+    environment: Environment, arguments: Sequence[str], uv: str, options: Sequence[str], environ: Mapping[str, str]
 ) -> None:
-    with step(f"Locking {lock.stem} / 锁定 {lock.stem}"):
+    with step(f"Locking {environment.name} / 锁定 {environment.name}"):
+        lock = environment.lock
         source, output = (str(path.relative_to(ROOT)) for path in (lock.with_suffix(".in"), lock))
         universal = ("--quiet", "--universal", "--python-version", environment.pythons[0])
         run(
@@ -429,11 +401,9 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwind, so that the installer underneath stops too
     try:
         if arguments[:1] == ["lock"]:
-            make_locks(ENVIRONMENTS, arguments[1:], os.environ)
+            make_locks((*ENVIRONMENTS, ENCODER), arguments[1:], os.environ)
         elif arguments[:1] == ["encoder"]:
-            (app,) = (environment for environment in ENVIRONMENTS if environment.encoder)
-            with alone(app.venvs):
-                add_encoder(app, find_uv(os.environ, app.venvs), os.environ)
+            set_up((ENCODER,), os.environ)
         else:
             set_up(ENVIRONMENTS, os.environ)
     except SetupError as error:

@@ -23,6 +23,7 @@ KEEP = 3
 SOURCES = (
     *("bot/data", "bot/domain.yml", "bot/config.yml", "bot/topics.yml"),
     *("bot/components", "bot/patterns.py", "bot/spelling.py", "requirements/rasa.lock"),
+    *("encoder/files/card.json", "encoder/model.py", "encoder/text.py"),
 )
 """Files and folders that a model depends on, relative to the root; with the lock, because models are pickles."""
 

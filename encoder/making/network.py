@@ -52,8 +52,8 @@ class Block(nn.Module):
         """As numbers again."""
 
         def pair(module: Any) -> tuple[Array, Array]:
-            weight = module.weight.detach().numpy()
-            return (weight.T if weight.ndim == 2 else weight).copy(), module.bias.detach().numpy().copy()
+            weight, bias = (part.detach().float().numpy() for part in (module.weight, module.bias))
+            return (weight.T if weight.ndim == 2 else weight).copy(), bias.copy()
 
         names = ("qkv", "attended", "attended_norm", "wide", "narrow", "narrow_norm")
         return Layer(*(pair(getattr(self, name)) for name in names))
@@ -68,7 +68,7 @@ class Blocks(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """``x``: lines × pieces × numbers; ``mask``: lines × pieces, False where there is no piece."""
-        bias = torch.zeros(mask.shape).masked_fill(~mask, -1e9)[:, None, None, :]
+        bias = torch.zeros(mask.shape, dtype=x.dtype).masked_fill(~mask, -1e9)[:, None, None, :]
         for block in self.blocks:
             x = block(x, bias)
         return x

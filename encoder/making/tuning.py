@@ -7,7 +7,7 @@ answer of a question, and still tell what the untuned encoder said of the line.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,31 +16,37 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.making.network import Blocks, embedded, padded, pooled
+from encoder.making.network import DROPOUT, Blocks, embedded, padded, pooled
 from encoder.making.vocabulary import SPECIAL
 from encoder.making.weights import Array, Weights
 
 FROZEN = 6
-EPOCHS = 4
-LINES, QUESTIONS = 32, 20
+EPOCHS = 5
+LINES, QUESTIONS = 32, 16
 """Of a step."""
 
 RATE, HEADS_RATE = 3e-4, 2e-3
 WARM = 0.06
 SMOOTHING = 0.1
 SHARPNESS = 16.0
-REMEMBER = 1.0
-"""Weight of telling what the untuned encoder said."""
+FINDING, REMEMBERING = 0.5, 1.0
+"""Weights of finding answers, and of telling what the untuned encoder said, beside the intents."""
+
+TOLD = 50
+"""Steps between two words about how far it is."""
 
 CHUNK = 50
 """Steps whose lines are sorted by their length, so that few pieces are filler."""
 
 PAD = SPECIAL["<pad>"]
 
+Places = NDArray[np.intp]
+
 
 @dataclass(frozen=True)
 class Tuned:
     weights: Weights
+    mean: Array
     head: tuple[Array, Array]  # numbers × intents, and a bias
 
 
@@ -49,131 +55,140 @@ class Task:
     """Lines (numbers of pieces) and what each is, as a number."""
 
     lines: Sequence[Sequence[int]]
-    truth: NDArray[np.intp]
+    truth: Places
 
 
-class _Cached:
+class Halfway:
     """What the lower half makes of each line, and the vector of the untuned encoder; computed once."""
 
     def __init__(self, weights: Weights, lines: Sequence[Sequence[int]]) -> None:
-        lower = Blocks(weights.layers[:FROZEN], weights.heads).eval()
-        upper = Blocks(weights.layers[FROZEN:], weights.heads).eval()
+        lower = Blocks(weights.layers[:FROZEN], weights.heads).eval().bfloat16()
+        upper = Blocks(weights.layers[FROZEN:], weights.heads).eval().bfloat16()
         starts = np.cumsum([0, *map(len, lines)])
         self.lengths = np.diff(starts)
         self._starts = torch.from_numpy(starts)
-        self._half = torch.empty((int(starts[-1]), weights.words.shape[1]), dtype=torch.float16)
+        self._half = torch.empty((int(starts[-1]), weights.words.shape[1]), dtype=torch.bfloat16)
         self.raw = torch.empty((len(lines), weights.words.shape[1]))
         order = np.argsort(self.lengths, kind="stable")
-        with torch.inference_mode():
-            for start in range(0, len(order), 64):
+        done, begun = 0, time.monotonic()
+        with torch.no_grad():
+            for number, start in enumerate(range(0, len(order), 64)):
                 some = order[start : start + 64]
                 numbers = padded([list(lines[place]) for place in some], PAD)
                 mask = numbers != PAD
-                half = lower(embedded(weights, numbers), mask)
-                self.raw[some] = pooled(upper(half, mask), mask)
+                half = lower(embedded(weights, numbers).bfloat16(), mask)
+                self.raw[some] = pooled(upper(half, mask).float(), mask)
                 for place, row in zip(some, half, strict=True):
                     self._half[starts[place] : starts[place + 1]] = row[: self.lengths[place]]
-                if start % 6400 == 0:
-                    print(f"  reading {start}/{len(order)}", flush=True)
-        self.raw -= self.raw.mean(0)
+                done += int(self.lengths[some].sum())
+                if number % TOLD == TOLD - 1:
+                    left = (time.monotonic() - begun) * (int(starts[-1]) - done) / done / 60
+                    print(f"  read {start} of {len(order)} lines, {left:.0f} min left", flush=True)
+        self.mean = self.raw.mean(0)
+        self.raw -= self.mean
 
-    def __getitem__(self, places: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, places: Places) -> tuple[Tensor, Tensor]:
         """Lines × pieces × numbers, and where there is a piece."""
         lengths = torch.from_numpy(self.lengths[places])
         at = torch.arange(int(lengths.max()))
         mask = at < lengths[:, None]
         rows = torch.where(mask, self._starts[torch.from_numpy(places)][:, None] + at, 0)
-        return self._half[rows].float(), mask
+        return self._half[rows], mask
 
 
-def tune(
-    weights: Weights, intents: Task, answers: Task, copies: Mapping[int, int], copied: float = 0.05
-) -> Iterator[Tuned]:
-    """One after each epoch; the last is the best."""
+class Networks(nn.Module):
+    """What learns: the upper layers, and what reads their vectors."""
+
+    def __init__(self, weights: Weights, intents: Task, answers: Task, halfway: Halfway) -> None:
+        super().__init__()
+        self.truths = torch.from_numpy(intents.truth), torch.from_numpy(answers.truth)
+        self.own = len(intents.lines)
+        self.halfway = halfway
+        size = weights.words.shape[1]
+        self.upper = Blocks(weights.layers[FROZEN:], weights.heads)
+        self.twin = Blocks(weights.layers[FROZEN:], weights.heads).bfloat16()  # computes, in half the time
+        self.head, self.remember = nn.Linear(size, int(intents.truth.max()) + 1), nn.Linear(size, size)
+        nn.init.zeros_(self.head.weight)
+        nn.init.eye_(self.remember.weight)
+        near = functional.normalize(halfway.raw[self.own :], dim=1)
+        sums = torch.zeros(int(answers.truth.max()) + 1, size).index_add_(0, self.truths[1], near)
+        self.prototypes = nn.Parameter(functional.normalize(sums, dim=1))
+
+    def losses(self, mine: Places, theirs: Places) -> tuple[Tensor, Tensor, Tensor]:
+        """Of some lines of the intents and of some questions: how badly they are told apart, and what is forgotten."""
+        places = np.concatenate([mine, theirs + self.own])
+        half, mask = self.halfway[places]
+        vectors = pooled(self.twin(half, mask).float(), mask) - self.halfway.mean
+        intents, answers = (
+            truth[torch.from_numpy(some)] for truth, some in zip(self.truths, (mine, theirs), strict=True)
+        )
+        scores = self.head(functional.dropout(vectors[: len(mine)], DROPOUT))
+        wanted = functional.cross_entropy(scores, intents, label_smoothing=SMOOTHING)
+        asked = functional.normalize(vectors[len(mine) :], dim=1)
+        scores = SHARPNESS * asked @ functional.normalize(self.prototypes, dim=1).T
+        found = functional.cross_entropy(scores, answers, label_smoothing=SMOOTHING)
+        forgot = 1 - functional.cosine_similarity(self.remember(vectors), self.halfway.raw[places]).mean()
+        return wanted, found, forgot
+
+    def tuned(self, weights: Weights) -> Tuned:
+        layers = [*weights.layers[:FROZEN], *(block.layer() for block in self.upper.blocks)]
+        weight, mean = self.head.weight.detach().numpy().T.copy(), self.halfway.mean.numpy()
+        return Tuned(replace(weights, layers=layers), mean, (weight, self.head.bias.detach().numpy() - mean @ weight))
+
+
+def tune(weights: Weights, intents: Task, answers: Task, halfway: Halfway) -> Tuned:
+    """Says how far it is, and how long it will take."""
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    lines = [*intents.lines, *answers.lines]
-    cached = _Cached(weights, lines)
-    size = weights.words.shape[1]
-    upper = Blocks(weights.layers[FROZEN:], weights.heads).train()
-    head, remember = nn.Linear(size, int(intents.truth.max()) + 1), nn.Linear(size, size)
-    nn.init.zeros_(head.weight)
-    nn.init.eye_(remember.weight)
-    near = functional.normalize(cached.raw[len(intents.lines) :], dim=1)
-    own = torch.zeros(int(answers.truth.max()) + 1, size).index_add_(0, torch.from_numpy(answers.truth), near)
-    prototypes = nn.Parameter(functional.normalize(own, dim=1))
-    with torch.inference_mode():
-        mean = torch.stack(
-            [pooled_of(upper, cached, np.arange(s, min(s + 64, len(lines)))).mean(0) for s in range(0, len(lines), 640)]
-        ).mean(0)
-    mean = mean.clone()
-    parts = [
-        {"params": upper.parameters(), "lr": RATE},
-        {"params": [*head.parameters(), *remember.parameters(), prototypes], "lr": HEADS_RATE},
-    ]
-    learning = torch.optim.AdamW(parts, weight_decay=0.01, fused=True)
-    each = len(intents.lines) // LINES
-    total = each * EPOCHS
+    networks = Networks(weights, intents, answers, halfway).train()
+    masters, twins = list(networks.upper.parameters()), list(networks.twin.parameters())
+    heads = [*networks.head.parameters(), *networks.remember.parameters(), networks.prototypes]
+    learning = torch.optim.AdamW(
+        [{"params": masters, "lr": RATE}, {"params": heads, "lr": HEADS_RATE}], weight_decay=0.01, fused=True
+    )
+    total = len(intents.lines) // LINES * EPOCHS
     schedule = torch.optim.lr_scheduler.LambdaLR(
         learning, lambda step: min((step + 1) / (WARM * total), max(0.0, (total - step) / ((1 - WARM) * total)))
     )
-    started, seen = time.monotonic(), [0.0] * 5
-    questions = _endless(len(answers.lines), QUESTIONS, cached.lengths[len(intents.lines) :], random)
-    step = 0
-    for epoch in range(EPOCHS):
-        upper.train()
-        for mine in _batches(len(intents.lines), LINES, cached.lengths[: len(intents.lines)], random):
-            theirs = next(questions)
-            places = np.concatenate([mine, theirs + len(intents.lines)])
-            half, mask = cached[places]
-            vectors = pooled(upper(half, mask), mask)
-            centred = functional.normalize(vectors - mean, dim=1)
-            wanted = functional.cross_entropy(
-                head(functional.dropout(vectors[: len(mine)] - mean, 0.1)),
-                torch.from_numpy(intents.truth[mine]),
-                label_smoothing=SMOOTHING,
+    lines = _endless(halfway.lengths[: len(intents.lines)], LINES, random)
+    questions = _endless(halfway.lengths[len(intents.lines) :], QUESTIONS, random)
+    begun, seen = time.monotonic(), np.zeros(3)
+    for step in range(1, total + 1):
+        wanted, found, forgot = networks.losses(next(lines), next(questions))
+        learning.zero_grad()
+        networks.twin.zero_grad()
+        torch.autograd.backward(wanted + FINDING * found + REMEMBERING * forgot)
+        for master, twin in zip(masters, twins, strict=True):
+            master.grad = None if twin.grad is None else twin.grad.float()
+        nn.utils.clip_grad_norm_(masters, 1.0)
+        learning.step()
+        schedule.step()
+        with torch.no_grad():
+            for master, twin in zip(masters, twins, strict=True):
+                twin.copy_(master)
+        seen += [float(part.detach()) for part in (wanted, found, forgot)]
+        if step % TOLD == 0:
+            left = (time.monotonic() - begun) / step * (total - step) / 60
+            wants, finds, forgets = seen / TOLD
+            print(
+                f"  step {step} of {total}, {left:.0f} min left / 约剩 {left:.0f} 分钟: losses {wants:.2f} for intents,"
+                f" {finds:.2f} for answers, {forgets:.2f} for what was known",
+                flush=True,
             )
-            scores = SHARPNESS * centred[len(mine) :] @ functional.normalize(prototypes, dim=1).T
-            found = functional.cross_entropy(scores, torch.from_numpy(answers.truth[theirs]), label_smoothing=SMOOTHING)
-            forgot = 1 - functional.cosine_similarity(remember(vectors - mean), cached.raw[places]).mean()
-            learning.zero_grad()
-            (wanted + 0.5 * found + REMEMBER * forgot).backward()
-            nn.utils.clip_grad_norm_(upper.parameters(), 1.0)
-            learning.step()
-            schedule.step()
-            step += 1
-            seen = [
-                0.98 * old + 0.02 * float(new) for old, new in zip(seen, (wanted, found, forgot, 0, 0), strict=True)
-            ]
-            if step % 100 == 0:
-                spent = time.monotonic() - started
-                print(
-                    f"  {step}/{total}: {spent / 60:.1f} min, {spent / step * (total - step) / 60:.0f} min left;"
-                    f" wanted {seen[0]:.3f}, found {seen[1]:.3f}, forgot {seen[2]:.3f}  cpu {time.process_time():.0f}",
-                    flush=True,
-                )
-        tuned = replace(weights, layers=[*weights.layers[:FROZEN], *(block.layer() for block in upper.blocks)])
-        weight = head.weight.detach().numpy().T.copy()
-        yield Tuned(tuned, (weight, head.bias.detach().numpy() - mean.numpy() @ weight))
+            seen = np.zeros(3)
+    return networks.tuned(weights)
 
 
-def pooled_of(upper: Blocks, cached: _Cached, places: NDArray[np.intp]) -> Tensor:
-    half, mask = cached[places]
-    return pooled(upper(half, mask), mask)
-
-
-def _batches(number: int, size: int, lengths: NDArray[np.intp], random: np.random.Generator) -> list[NDArray[np.intp]]:
-    order = random.permutation(number)
+def _batches(lengths: Places, size: int, random: np.random.Generator) -> list[Places]:
+    order = random.permutation(len(lengths))
     batches = []
-    for start in range(0, number - size + 1, size * CHUNK):
+    for start in range(0, len(order) - size + 1, size * CHUNK):
         some = order[start : start + size * CHUNK]
         some = some[np.argsort(lengths[some], kind="stable")]
         batches += [some[at : at + size] for at in range(0, len(some) - size + 1, size)]
     return [batches[place] for place in random.permutation(len(batches))]
 
 
-def _endless(
-    number: int, size: int, lengths: NDArray[np.intp], random: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
+def _endless(lengths: Places, size: int, random: np.random.Generator) -> Iterator[Places]:
     while True:
-        yield from _batches(number, size, lengths, random)
+        yield from _batches(lengths, size, random)

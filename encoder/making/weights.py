@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def read(path: Path) -> Weights:
         )
 
     return Weights(
-        [text[start:end].decode("utf-8", "replace") for start, end in zip(starts, starts[1:], strict=False)],
+        [text[start:end].decode("utf-8", "replace") for start, end in pairwise(starts)],
         scores.copy(),
         packed("emb.word", hidden),
         numbers("emb.pos").reshape(-1, hidden) + numbers("emb.type").reshape(-1, hidden)[0],

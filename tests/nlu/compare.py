@@ -46,7 +46,7 @@ from sklearn.svm import LinearSVC
 
 import settings
 from bot.components import linear
-from bot.components.classifier import sharpness_of_learning
+from bot.components.classifier import scores_unseen, sharpness_of_learning
 from bot.components.tokenizer import CharacterTokenizer
 from tests.nlu.evaluate import HERE, OUT_OF_SCOPE, Guess, figures, guesses, lines, table
 
@@ -102,7 +102,7 @@ class Machine(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, features: Any, intents: Sequence[str]) -> Machine:
         self.classes_, truth = np.unique(intents, return_inverse=True)
-        self.sharp_ = sharpness_of_learning(features, truth, self.c, folds=3)
+        self.sharp_ = sharpness_of_learning(scores_unseen(features, truth, self.c, folds=3), truth, folds=3)
         self.machine_ = LinearSVC(C=self.c, random_state=0).fit(features, truth)
         return self
 

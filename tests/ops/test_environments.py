@@ -135,11 +135,11 @@ class Workshop:
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
-    def with_encoder(self) -> None:
-        """The environment may have an encoder, which needs a build of torch."""
-        self.environment = replace(self.environment, encoder=True)
+    def with_torch(self) -> None:
+        """The lock names torch, of which there are several builds."""
+        self.environment = replace(self.environment, torch=True)
         self.wheel("meaning", "1.0", needs="torch")
-        self.environment.encoder_lock.write_text("meaning==1.0\ntorch==1.0\n")
+        self.environment.lock.write_text("meaning==1.0\ntorch==1.0\n")
 
     def set_up(self) -> None:
         set_up([self.environment], self.environ)
@@ -216,33 +216,22 @@ def test_a_failed_set_up_is_not_taken_for_a_finished_one(workshop: Workshop) -> 
     assert workshop.installed() == "1.0"
 
 
-def test_of_two_builds_of_torch_the_one_without_cuda_is_taken(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    workshop.with_encoder()
-    workshop.wheel("torch", "1.0", needs="cuda")
-    workshop.wheel("torch", "1.0+cpu")
+@pytest.mark.parametrize(("builds", "taken"), [(("1.0", "1.0+cpu"), "1.0+cpu"), (("1.0",), "1.0")])
+def test_the_build_of_torch_without_cuda_is_taken(workshop: Workshop, builds: tuple[str, ...], taken: str) -> None:
+    workshop.with_torch()
+    workshop.wheel("cuda", "1.0")
+    for build in builds:
+        workshop.wheel("torch", build, needs="cuda" if build == "1.0" else "")
     workshop.set_up()
-    assert "torch from find-links" in capsys.readouterr().out
-    assert (workshop.installed("meaning"), workshop.installed("torch")) == ("1.0", "1.0+cpu")
+    assert (workshop.installed("meaning"), workshop.installed("torch")) == ("1.0", taken)
+    assert (workshop.installed("cuda") is None) == ("+cpu" in taken)
 
 
-def test_without_an_encoder_the_environment_works(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
-    workshop.with_encoder()
-    workshop.set_up()
-    assert "Going on without" in capsys.readouterr().out
-    assert (workshop.installed(), workshop.installed("torch")) == ("1.0", None)
-    workshop.set_up()
-    assert capsys.readouterr().out == "", "it tried again, which costs every start its time"
-
-
-def test_an_encoder_survives_a_new_lock_of_the_app(workshop: Workshop) -> None:
-    workshop.with_encoder()
-    workshop.wheel("torch", "1.0+cpu")
-    workshop.set_up()
-    workshop.lock("2.0")
-    workshop.set_up()
-    assert (workshop.installed(), workshop.installed("meaning")) == ("2.0", "1.0")
+def test_without_torch_there_is_no_such_environment(workshop: Workshop) -> None:
+    workshop.with_torch()
+    with pytest.raises(SetupError):
+        workshop.set_up()
+    assert not workshop.environment.is_ready()
 
 
 @pytest.mark.parametrize("lock", sorted((settings.ROOT / "requirements").glob("*.lock")), ids=lambda path: path.name)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.resource import Resource
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from bot.components.classifier import LinearIntentClassifier, sharpness
+from bot.components.classifier import LinearIntentClassifier, Mix, opinion, sharpness
 from bot.components.tokenizer import CharacterTokenizer
 
 tokenizer = CharacterTokenizer(CharacterTokenizer.get_default_config())
@@ -63,7 +64,10 @@ def trained(arguments: tuple[Any, ...]) -> LinearIntentClassifier:
 
 @pytest.mark.parametrize(
     ("text", "intent"),
-    [("你好你好", "greet"), ("太感谢了", "thank"), ("退钱", "refund"), ("refunded", "refund"), ("阿巴", "rare")],
+    [
+        *(("你好你好", "greet"), ("太感谢了", "thank"), ("退钱", "refund"), ("refunded", "refund"), ("阿巴", "rare")),
+        *(("tuikuan", "refund"), ("tui wo qian a", "refund"), ("duoxie", "thank"), ("zaima zaima", "greet")),
+    ],
 )
 def test_it_generalises(trained: LinearIntentClassifier, text: str, intent: str) -> None:
     (message,) = trained.process(messages(text))
@@ -102,3 +106,99 @@ def test_confidence_is_as_high_as_the_share_that_is_right() -> None:
     truth = np.repeat([0, 1, 2], [800, 100, 100])
     sharp = sharpness(scores, truth)
     assert np.exp(sharp) / (np.exp(sharp) + 2) == pytest.approx(0.8, abs=1e-3)
+
+
+class Knowing:
+    """Stands for an encoder that is sure of one of its intents."""
+
+    labels = ("thank", "refund", "gone")
+    name = "knowing"
+
+    def __init__(self, intent: str) -> None:
+        self.intent = intent
+        self.asked: list[str] = []
+
+    def intents(self, texts: list[str]) -> NDArray[np.float32]:
+        self.asked += texts
+        row = [0.98 if label == self.intent else 0.01 for label in self.labels]
+        return np.array([row] * len(texts), dtype=np.float32)
+
+
+LABELS = ["greet", "refund", "thank"]
+
+
+def test_an_opinion_is_of_the_intents_that_both_know() -> None:
+    (said,) = opinion(Knowing("refund"), LABELS, ["退了"])  # type: ignore[arg-type]
+    assert said == pytest.approx([0, 0.98 / 0.99, 0.01 / 0.99])
+    (said,) = opinion(Knowing("gone"), LABELS, ["退了"])  # type: ignore[arg-type]
+    assert said == pytest.approx([0, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("quick", "said", "both"),
+    [
+        ([0.0, 0.6, 0.4], [0.0, 0.2, 0.8], [0.0, 0.4, 0.6]),  # half and half
+        ([0.5, 0.3, 0.2], [0.0, 0.2, 0.8], [0.5, 0.2, 0.3]),  # of greet it knows nothing
+        ([1.0, 0.0, 0.0], [0.0, 0.2, 0.8], [1.0, 0.0, 0.0]),
+    ],
+)
+def test_an_intent_that_the_encoder_does_not_know_is_the_quick_models(
+    quick: list[float], said: list[float], both: list[float]
+) -> None:
+    assert Mix().mixed(np.array([quick]), np.array([said]))[0] == pytest.approx(both, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sure", "asked", "intent"),
+    [
+        (0.0, 0, "refund"),  # never asked
+        (1.0, 1, "thank"),
+        (0.01, 0, "refund"),  # sure enough
+    ],
+)
+def test_the_encoder_is_asked_where_the_quick_model_is_unsure(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[Any, ...], sure: float, asked: int, intent: str
+) -> None:
+    knowing = Knowing("thank")
+    monkeypatch.setattr("encoder.load", lambda: knowing)
+    classifier = LinearIntentClassifier.create(arguments[0] | {"sure": sure}, *arguments[1:])
+    lines = [message for intent, texts in LINES.items() for message in messages(*texts, intent=intent)]
+    classifier.train(TrainingData(lines))
+    knowing.asked.clear()
+    (message,) = LinearIntentClassifier.load(arguments[0] | {"sure": sure}, *arguments[1:]).process(messages("退了吧"))
+    assert len(knowing.asked) == asked
+    assert message.get("intent")["name"] == intent
+
+
+def test_the_training_log_names_what_the_encoder_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[Any, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("encoder.load", lambda: Knowing("thank"))
+    classifier = LinearIntentClassifier.create(arguments[0] | {"sure": 0.9}, *arguments[1:])
+    classifier.train(TrainingData([line for name, texts in LINES.items() for line in messages(*texts, intent=name)]))
+    assert "does not know greet, rare" in caplog.text
+
+
+def test_without_the_encoder_the_quick_model_decides(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[Any, ...]
+) -> None:
+    monkeypatch.setattr("encoder.load", lambda: None)
+    config = arguments[0] | {"sure": 1.0}
+    classifier = LinearIntentClassifier.create(config, *arguments[1:])
+    classifier.train(TrainingData([line for name, texts in LINES.items() for line in messages(*texts, intent=name)]))
+    (message,) = LinearIntentClassifier.load(config, *arguments[1:]).process(messages("退款啦"))
+    assert message.get("intent")["name"] == "refund"
+
+
+def test_the_mix_is_as_sure_as_it_is_right() -> None:
+    """Of a hundred unsure lines the quick model has half right and the encoder, always sure, nine in ten."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 3, 300)
+    quick, said = np.full((300, 3), 0.25), np.full((300, 3), 0.01)
+    guessed = np.where(random.random(300) < 0.5, truth, (truth + 1) % 3)
+    told = np.where(random.random(300) < 0.9, truth, (truth + 1) % 3)
+    quick[np.arange(300), guessed], said[np.arange(300), told] = 0.5, 0.98
+    found = Mix.learn(quick, said, truth, sure=0.9).mixed(quick, said)
+    right = found.argmax(axis=1) == truth
+    assert right.mean() > 0.85
+    assert found.max(axis=1).mean() == pytest.approx(right.mean(), abs=0.03)
