@@ -62,7 +62,8 @@ def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
 def _within(name: dict[str, Any], phrase: dict[str, Any]) -> bool:
     """Whether ``name`` is a shorter one of the same kind in ``phrase``: 手机 in 手机壳."""
     shorter = name["end"] - name["start"] < phrase["end"] - phrase["start"]
-    return shorter and name["entity"] == phrase["entity"] and phrase["start"] <= name["start"] < phrase["end"]
+    inside = phrase["start"] <= name["start"] < phrase["end"]
+    return bool(shorter and inside and name["entity"] == phrase["entity"])
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
