@@ -499,7 +499,7 @@ class _Reading:
     def _names_goods_alone(answer: Command, flow: Flow) -> bool:
         """ "空气炸锅多少钱" names goods, and no order by its goods."""
         by = answer.value.get("by") if isinstance(answer.value, dict) else None
-        return flow.kind != "task" and by in ("product", "category", "brand")
+        return flow.kind != "task" and by in ("product", "category", "brand", "goods_kind")
 
     def _in_own_words_beside(self) -> bool:
         """What is told as a reason with feeling is no complaint of its own."""
