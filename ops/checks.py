@@ -63,7 +63,7 @@ VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/c
 STORIES = ("--stories", "tests/stories", "--fail-on-prediction-errors", "--no-plot")
 RASA_LANE = (
     Step("training data", (RASA, "-m", "rasa", *VALIDATE)),
-    Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components")),
+    Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components", "tests/encoder")),
     Step("stories", (RASA, "-m", "rasa", "test", "core", "--model", "models", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),

@@ -140,7 +140,8 @@ def tune(weights: Weights, intents: Task, answers: Task, halfway: Halfway) -> Tu
     """Says how far it is, and how long it will take."""
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    networks = Networks(weights, intents, answers, halfway).train()
+    networks = Networks(weights, intents, answers, halfway)
+    networks.train()
     masters, twins = list(networks.upper.parameters()), list(networks.twin.parameters())
     heads = [*networks.head.parameters(), *networks.remember.parameters(), networks.prototypes]
     learning = torch.optim.AdamW(
