@@ -28,6 +28,9 @@ NEAR = 1.5
 CERTAIN = 1e-5
 """What is left of the other answers where one is certain."""
 
+LIKE_CERTAIN = 0.99
+"""No answer is surer, but where its very words are asked."""
+
 NONE = ""
 """The label of what no answer covers."""
 
@@ -288,6 +291,7 @@ class Retriever:
             row[[self._places[key] for key in question.near if key in self._places]] = NEAR
         chances = self._judge.chances(evidence, ahead)
         for row, question in zip(chances, questions, strict=True):
+            np.minimum(row, LIKE_CERTAIN, out=row)
             if (known := self._asked.get(_spelled(question.text))) is not None:
                 row *= CERTAIN
                 row[self._places[known]] = 1

@@ -36,6 +36,9 @@ CLEAR_BESIDE_QUESTION = 0.5
 SURE = 0.7
 """Confidence from which a message that also answers the question is a wish of its own, too."""
 
+SURE_TALK = 0.9
+"""Confidence from which small talk is no answer where one may say anything: "我家狗看见它就叫" is a reason."""
+
 SURE_YES = 0.8
 """Confidence from which an intent, without a word that says it, is a yes to a summary."""
 
@@ -483,6 +486,9 @@ class _Reading:
         if answers and (message.confidence < SURE or message.rest < A_WISH or flow.kind == "talk"):
             return []
         step = self._step_in_own_words()
+        free = step is not None and step.in_own_words == "free" and "question" not in self.acts
+        if free and message.intent in _SMALL and message.confidence < SURE_TALK:
+            return []
         talk_beside = flow.kind == "talk" and step and step.in_own_words != "choice" and message.intent not in _SMALL
         if talk_beside and "question" not in self.acts and message.confidence < SURE:
             return []
@@ -549,7 +555,8 @@ class _Reading:
         step = self._step_in_own_words()
         if step is None:
             return []
-        small = self.message.intent in _SMALL and self.message.confidence >= CLEAR_BESIDE_QUESTION
+        enough = SURE_TALK if step.in_own_words == "free" else CLEAR_BESIDE_QUESTION
+        small = self.message.intent in _SMALL and self.message.confidence >= enough
         if small and not (step.in_own_words == "checked" and self.message.intent == "out_of_scope"):
             return []
         if step.in_own_words == "choice" and (

@@ -201,7 +201,7 @@ def test_a_yes_to_two_ways_asks_which() -> None:
     talk.shown = Shown({"申请退款": "/request_refund", "转人工": "/human_handoff"}, offers="choice")
     assert talk.say("好的", "affirm") == ["action_ask_which"]
     talk.shown = Shown({"申请退款": "/request_refund"}, offers="choice")
-    assert talk.say("知道了", "affirm") == ["utter_acknowledge"]
+    assert talk.say("知道了", "affirm") == ["action_acknowledge"]
     assert talk.say("申请退款", "request_refund")[0] == RETURN
 
 
