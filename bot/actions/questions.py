@@ -91,6 +91,8 @@ async def answer_question(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, *, leaning: Leaning
 ) -> Outcome:
     """Says what the message asks for. Leaning to ``none`` or a ``complaint`` it says only what is sure."""
+    if leaning == "recommendation" and turn.confidence < WEAK and focus.at_hand("product"):
+        leaning = "goods"  # "50g的呢" of what is in hand
     if leaning == "goods":
         turn = carried_on(tracker, turn)
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
@@ -158,6 +160,7 @@ def _evidence(
         blames=_blames(turn),
         names_goods=turn.names_goods,
         bare=turn.names_goods and not turn.rest,
+        astray=turn.first("ordinal") is not None and not turn.names_goods and not focus.listed() and reading is None,
         asked_back=_offered_lately(tracker, focus),
         ready=ready,
     )

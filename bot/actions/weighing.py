@@ -24,7 +24,7 @@ GOODS: dict[Sign, float] = {
     Sign.SHELF: 0.65,
     Sign.AGAIN: 0.8,
     Sign.NAMED: 0.95,
-    Sign.CHOSEN: 1.5,
+    Sign.CHOSEN: 2.5,
 }
 """How likely the goods that a message is about by such a sign are what it asks for."""
 
@@ -61,6 +61,7 @@ class Evidence:
     blames: bool = False  # something is wrong with goods
     names_goods: bool = False
     bare: bool = False  # and says nothing else
+    astray: bool = False  # it points at goods that are not there: "最后一个" with nothing listed
     asked_back: bool = False  # the message before was answered with "which of these?"
     ready: bool = True  # there are answers at all
 
@@ -71,6 +72,8 @@ def decide(seen: Evidence) -> Decision:
     rule, goods = weight_of_rule(seen), weight_of_goods(seen)
     if goods >= ENOUGH and goods > rule:
         return "goods"
+    if seen.astray and seen.leaning in GOODS_LEANINGS:
+        return "which goods"
     if best >= SURE:
         return "answer"
     if seen.leaning in ("none", "complaint"):

@@ -25,7 +25,9 @@ TABLE: list[tuple[str, Evidence, Decision]] = [
     ("nothing but a name", Evidence("rule", (0.9,), sign=Sign.SHELF, names_goods=True, bare=True), "goods"),
     # how to choose some is no answer to a question about some of them
     ("how to choose", Evidence("goods", (0.8,), of_goods=True, sign=Sign.SHELF), "goods"),
+    ("goods that are not there", Evidence("goods", (0.9,), astray=True), "which goods"),
     # the very words of an entry
+    ("word for word, but it is to be bought", Evidence("rule", (1.0,), sign=Sign.CHOSEN), "goods"),
     ("word for word, of goods", Evidence("goods", (1.0,), of_goods=True, sign=Sign.NAMED), "answer"),
     ("word for word, a wish", Evidence("recommendation", (1.0,), of_goods=True, sign=Sign.NAMED), "answer"),
     # between two it is asked, once
