@@ -36,9 +36,12 @@ class Asked:
     beside: Found | None = None
 
 
-async def find_answers(tracker: Tracker, turn: Turn, before: str = "", goes_on: bool = False) -> Asked:
+async def find_answers(
+    tracker: Tracker, turn: Turn, before: str = "", goes_on: bool = False, of_rules: bool = False
+) -> Asked:
     """With what is being talked of in mind; nothing for a button or a bare number.
 
+    ``of_rules``: goods that are named only say what the rule is wanted for ("月饼还能无理由退吗").
     ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
     what is asked where they are the surer, or, if it surely ``goes_on``, where they are likely.
     """
@@ -52,9 +55,15 @@ async def find_answers(tracker: Tracker, turn: Turn, before: str = "", goes_on: 
     pieces = [piece for piece in _BETWEEN.split(words) if len(piece) >= SHORTEST]
     pieces = pieces if 2 <= len(pieces) <= MOST else []
     together = [f"{before} {words}"] if before else []
+    rule = turn.question.strip() if of_rules and turn.names_goods else ""
+    apart = [rule] if len(rule) >= SHORTEST else []
     answering = await get_answering()
     # all at once: the encoder is what costs
-    found = await asyncio.to_thread(answering.find, [Question(text, near) for text in (words, *together, *pieces)])
+    found = await asyncio.to_thread(
+        answering.find, [Question(text, near) for text in (words, *together, *pieces, *apart)]
+    )
+    if apart and (without := found.pop()) and (not found[0] or without[0].score > found[0][0].score):
+        found[0] = without
     best, joined = found[0], found[1] if together else []
     if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)

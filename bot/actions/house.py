@@ -83,6 +83,9 @@ class NotUnderstood(Action):
         lost = int((tracker.get_slot("dialogue") or {}).get("lost") or 0)
         if lost:  # else it is a question at a summary, which was understood as far as it goes
             await note_misunderstood(tracker, turn)
+        if _only_corrects(turn):
+            dispatcher.utter_message(response="utter_correct")
+            return focus.events()
         # what is asked comes before what is told beside it; values alone say what they are good for
         say = (self._say_answer, self._say_values) if turn.asks else (self._say_values, self._say_answer)
         if not (
@@ -151,6 +154,11 @@ def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
         ):
             by_title.setdefault(title(tracker, domain, name), wish_button(tracker, domain, name))
     return list(by_title.values())[:GUESSES]
+
+
+def _only_corrects(turn: Turn) -> bool:
+    """ "说错了", and not what is right."""
+    return (turn.intent == "correct" or "correction" in turn.acts) and len(turn.rest) <= A_WORD
 
 
 async def _say_what_can_be_done(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn) -> bool:

@@ -65,6 +65,9 @@ OPTIONS = 2
 SHORT = 12
 """Characters of a question that may go on from the one before."""
 
+A_BARE_QUESTION = 4
+"""Characters of a question about goods that says nothing else."""
+
 A_TASK = 0.3
 """Probability of a wish about an order from which goods that are named are not for sale."""
 
@@ -74,6 +77,7 @@ FAULTS = frozenset({Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MI
 """Reasons for which the shop has to make good."""
 
 _AFTER_SALES = ("request_return", "request_exchange", "request_refund", "report_problem")
+_OF_GOODS = ("ask_price", "ask_stock")
 _POINTERS = frozenset({"ordinal", "mention", "product", "brand", "category"})
 
 
@@ -97,7 +101,7 @@ async def answer_question(
         turn = carried_on(tracker, turn)
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
     answering, asked, reading = await asyncio.gather(
-        get_answering(), _answers(tracker, turn, focus), _goods(speaker, leaning)
+        get_answering(), _answers(tracker, turn, focus, leaning), _goods(speaker, leaning)
     )
     found = asked.best
     decision = decide(_evidence(tracker, turn, focus, leaning, found, reading, answering.ready))
@@ -160,7 +164,7 @@ def _evidence(
         blames=_blames(turn),
         names_goods=turn.names_goods,
         bare=turn.names_goods and not turn.rest,
-        astray=turn.first("ordinal") is not None and not turn.names_goods and not focus.listed() and reading is None,
+        astray=reading is None and not turn.names_goods and (_points_at_nothing(turn, focus) or _asks_of_goods(turn)),
         asked_back=_offered_lately(tracker, focus),
         ready=ready,
     )
@@ -169,14 +173,14 @@ def _evidence(
 # --- the two sides ---------------------------------------------------------------------------------------------------
 
 
-async def _answers(tracker: Tracker, turn: Turn, focus: Focus) -> Asked:
+async def _answers(tracker: Tracker, turn: Turn, focus: Focus, leaning: Leaning) -> Asked:
     """Those that fit the words, or the one that "第二个" means of those that were offered."""
     if _offered_lately(tracker, focus) and (pointed := pointed_at(turn, focus.listed("answer"))):
         chosen = (await get_answering()).answer(pointed[0]["id"])
         return Asked([Found(chosen, 1.0)] if chosen else [])
     goes_on = "follow_up" in turn.acts
     before = _answered_before(tracker) if turn.asks and (goes_on or len(turn.words.strip()) <= SHORT) else ""
-    return await find_answers(tracker, turn, before, goes_on)
+    return await find_answers(tracker, turn, before, goes_on, of_rules=leaning not in GOODS_LEANINGS)
 
 
 def _answered_before(tracker: Tracker) -> str:
@@ -214,6 +218,16 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
 def open_task(tracker: Tracker) -> bool:
     """Whether a request is being worked on: goods that are named are then those of the request."""
     return any(is_task(frame["flow"]) and frame["status"] == "open" for frame in Conversation.of(tracker).stack)
+
+
+def _points_at_nothing(turn: Turn, focus: Focus) -> bool:
+    """ "最后一个" with nothing listed."""
+    return turn.first("ordinal") is not None and not focus.listed()
+
+
+def _asks_of_goods(turn: Turn) -> bool:
+    """ "多少钱", "有货吗" and nothing else."""
+    return turn.intent in _OF_GOODS and turn.confidence >= WEAK and len(turn.rest) <= A_BARE_QUESTION
 
 
 def _wants_after_sales(turn: Turn) -> bool:

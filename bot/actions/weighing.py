@@ -61,7 +61,7 @@ class Evidence:
     blames: bool = False  # something is wrong with goods
     names_goods: bool = False
     bare: bool = False  # and says nothing else
-    astray: bool = False  # it points at goods that are not there: "最后一个" with nothing listed
+    astray: bool = False  # it is about goods that nobody has named: "多少钱", or "最后一个" with nothing listed
     asked_back: bool = False  # the message before was answered with "which of these?"
     ready: bool = True  # there are answers at all
 
@@ -100,7 +100,8 @@ def weight_of_rule(seen: Evidence) -> float:
     if best < SURE or seen.bare:
         return 0.0
     # "有加湿器吗", "多大容量" of what is in hand: the goods themselves say more than how to choose some
-    meant = seen.sign is not None and seen.sign >= Sign.IN_HAND and seen.leaning in GOODS_LEANINGS
+    least = Sign.IN_HAND if seen.leaning in GOODS_LEANINGS else Sign.SHELF
+    meant = seen.sign is not None and seen.sign >= least and seen.leaning != "rule"
     if meant and seen.of_goods:
         return 0.0
     return best + (LEANS if seen.leaning == "rule" else 0.0)
