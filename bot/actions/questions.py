@@ -68,6 +68,9 @@ SHORT = 12
 A_BARE_QUESTION = 4
 """Characters of a question about goods that says nothing else."""
 
+CLEAR_WISH = 0.7
+"""Confidence below which a wish for goods may be a question about those in hand."""
+
 A_TASK = 0.3
 """Probability of a wish about an order from which goods that are named are not for sale."""
 
@@ -95,7 +98,7 @@ async def answer_question(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, *, leaning: Leaning
 ) -> Outcome:
     """Says what the message asks for. Leaning to ``none`` or a ``complaint`` it says only what is sure."""
-    if leaning == "recommendation" and turn.confidence < WEAK and focus.at_hand("product"):
+    if leaning == "recommendation" and turn.confidence < CLEAR_WISH and focus.at_hand("product"):
         leaning = "goods"  # "50g的呢" of what is in hand
     if leaning == "goods":
         turn = carried_on(tracker, turn)
@@ -180,7 +183,9 @@ async def _answers(tracker: Tracker, turn: Turn, focus: Focus, leaning: Leaning)
         return Asked([Found(chosen, 1.0)] if chosen else [])
     goes_on = "follow_up" in turn.acts
     before = _answered_before(tracker) if turn.asks and (goes_on or len(turn.words.strip()) <= SHORT) else ""
-    return await find_answers(tracker, turn, before, goes_on, of_rules=leaning not in GOODS_LEANINGS)
+    return await find_answers(
+        tracker, turn, before, goes_on, of_rules=leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
+    )
 
 
 def _answered_before(tracker: Tracker) -> str:
