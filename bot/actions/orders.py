@@ -152,6 +152,9 @@ class AboutOrders(Action, ABC):
         mall, turn = await get_mall(), Turn.of(tracker)
         known = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
         named = [] if turn.first("order_id") else meant_by_words(turn, known)
+        if known and not named and (strange := _bought_elsewhere(turn)):
+            self._say_none_of(dispatcher, known, strange)
+            return Focus(tracker).on_list(as_choices(known[:CHOICES], tracker, domain)).events()
         order_id = named[0].id if len(named) == 1 else order_meant(tracker, turn)
         if order_id and len(named) < 2:
             try:
@@ -168,6 +171,13 @@ class AboutOrders(Action, ABC):
         now = datetime.now(UTC)
         meant = self.concerns(named, now) or named or self.concerns(known, now) or known[:1]
         return self._tell(dispatcher, tracker, domain, meant, now)
+
+    def _say_none_of(self, dispatcher: CollectingDispatcher, known: Sequence[Order], goods_named: str) -> None:
+        """No order has what is named: the newest ones are shown, and none is taken for it."""
+        shown = known[:CHOICES]
+        titles = "\n".join(f"{place}. {goods(order.lines)}" for place, order in enumerate(shown, 1))
+        buttons = order_buttons(shown, self.intent)
+        dispatcher.utter_message(response="utter_no_order_of", name=goods_named, orders=titles, buttons=buttons)
 
     def _tell(
         self,
@@ -204,6 +214,13 @@ class AboutOrders(Action, ABC):
     def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime) -> str:
         what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
         return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
+
+
+def _bought_elsewhere(turn: Turn) -> str | None:
+    """What the message names as goods; None where it names none, or an order beside it."""
+    if any(turn.first(kind) for kind in ("order_id", "ordinal", "phone", "phone_tail")):
+        return None
+    return next((str(name) for kind in ("product", "category") if (name := turn.first(kind))), None)
 
 
 def most_pressing(orders: Sequence[Order], now: datetime) -> Order:

@@ -107,6 +107,12 @@ async def test_worry_is_met_with_the_facts_of_the_parcel_that_presses_most_and_n
     ]
 
 
+async def test_goods_that_none_of_the_orders_has_are_said_to_be_none_of_them(mall: None) -> None:
+    customer = await ask("track_parcel", "我的帐篷到哪了", category=("帐篷", "帐篷"))
+    assert said(customer) == ["utter_no_order_of"] and "帐篷" in customer.text()
+    assert customer.focus.get("order") is None and customer.focus["listed"]["things"]
+
+
 async def test_worry_of_somebody_unknown_is_heard_before_the_order_is_asked_for(mall: None) -> None:
     customer = await ask("worry_delivery", "怕收不到", sender="web:guest")
     assert (said(customer), customer.slots["missing"]) == (["utter_worry_heard"], "order_id")
