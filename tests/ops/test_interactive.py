@@ -496,7 +496,7 @@ def test_a_corrected_action_changes_what_the_bot_does_there_and_nowhere_else(les
     lesson.terminal.choose("What is the next action of the bot?", "action_listen")
     lesson.say("你好")
     lesson.confirm(True)
-    lesson.agree("utter_greet")
+    lesson.agree("action_greet")
     lesson.export()
     lesson.accept()
 
@@ -508,7 +508,7 @@ def test_a_corrected_action_changes_what_the_bot_does_there_and_nowhere_else(les
     stock, taught = settings.ROOT / "models" / f"{fingerprint()}.tar.gz", lesson.train()
     assert lesson.told(taught, [[RETURN, "/thank"], ["/greet", RETURN, "/thank"]]) == [
         [asked, thanked],
-        [["utter_greet"], asked, thanked],
+        [["action_greet"], asked, thanked],
     ]
     elsewhere = [["/thank"], ["/request_return", "/thank"], [RETURN, "/greet", "/thank"], [RETURN, "/stop", "/thank"]]
     assert lesson.told(taught, elsewhere) == lesson.told(stock, elsewhere)
