@@ -264,7 +264,8 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
         return Meant(shown, again, "there")
     shelves = heard.said.shelves
     of_it = talk.in_hand is not None and (not shelves or talk.in_hand.live.category in shelves)
-    if talk.in_hand and turn.first("mention") and not heard.asks_more and of_it:
+    beside = bool(SAID["goes_with"].search(plain(turn.text)))  # what goes with it is not known: it is still meant
+    if talk.in_hand and turn.first("mention") and of_it and (beside or not heard.asks_more):
         return Meant([talk.in_hand], Sign.NAMED)
     if not heard.said.names_a_shelf and not heard.move:
         kinds = [one for one in talk.products if kinds_in(one.live, read_budget(turn.text)[1])]
