@@ -53,6 +53,9 @@ LONGEST_WHOLE = 40
 _KINDS = {"whole", "part"}
 _APOSTROPHE = re.compile(r"(?<=[a-z])['’`´](?=[a-z])")
 
+_MARKED = re.compile("[\u0300-\u036f]")
+"""Marks on Latin letters: "y" under two dots is a slip of the finger, and no yes."""
+
 
 class Acts:
     """The patterns of a file, ready to be asked. Raises ValueError, saying where, when they are not well made."""
@@ -90,7 +93,7 @@ class Acts:
         if text.strip().startswith("/"):
             return []
         normal = self._otherwise.sub(lambda form: self._spoken[form.group()], normalize(text).text)
-        plain = self._plain(normal)
+        plain = normal if _MARKED.search(normal) else self._plain(normal)
         return [
             act
             for act in self._acts

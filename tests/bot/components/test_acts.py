@@ -260,6 +260,10 @@ def test_a_yes_is_not_in_doubt(text: str) -> None:
     assert doubts.isdisjoint(ACTS.of(text))
 
 
+def test_a_letter_with_a_mark_is_no_yes() -> None:
+    assert "yes" in ACTS.of("y") and "yes" not in ACTS.of("\u00a8y")
+
+
 def test_the_table_is_large() -> None:
     assert len(ROWS) > 800
     assert {act.lstrip("!") for wanted in SAID for act in wanted.split()} == set(read_yaml_file(FILE)["acts"])
