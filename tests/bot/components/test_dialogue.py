@@ -177,6 +177,12 @@ def test_a_stop_takes_back_what_was_written(words: str) -> None:
     assert talk.actions[0] == "validate_cancel_ticket", talk.state.commands
 
 
+def test_a_slip_of_the_finger_is_no_yes_whatever_it_is_taken_for() -> None:
+    talk = Talk(found={RETURN: {**KNOWN[RETURN], "reason": "dislike"}, CONFIRM: {"summary": "abc"}})
+    talk.say("我想退货", "request_return")
+    assert talk.say("\u00a8y", "affirm", 0.99)[0] != "action_create_return_ticket"
+
+
 def test_a_yes_takes_up_what_was_offered() -> None:
     talk = Talk(found=KNOWN)
     talk.shown = Shown(offers="/request_return")
