@@ -260,7 +260,7 @@ class _Reading:
             and self.message.confidence >= SURE_YES
             and "yes_weak" not in self.acts
             and not self.message.entities
-            and 1 < self.message.rest
+            and self.message.rest > 1
             and len(words) <= SHORT
         )
 
