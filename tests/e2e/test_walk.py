@@ -434,7 +434,11 @@ class Visit:
         answer = self.say("你好")
         texts, buttons = texts_of(answer), buttons_of(answer)
         answering = [button["title"] for button in buttons if ANSWERED_BY_BUTTON.match(button["payload"])]
-        if len(texts) != 1 or not says(texts[0], "utter_greet*", "utter_handoff_still*") or answering:
+        if (
+            len(texts) != 1
+            or not says(texts[0], "utter_greet*", "utter_handoff_still*", "utter_waiting_noted*")
+            or answering
+        ):
             self.fail("not let out")
 
 
