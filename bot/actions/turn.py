@@ -5,8 +5,6 @@ Of a message with several requests, the one for which the action runs (slot ``di
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,7 +20,6 @@ T = TypeVar("T")
 CLEAR = 0.4
 """Confidence from which an intent is taken at its word."""
 
-_PAYLOAD = re.compile(r"/(?P<intent>[a-z_]+)(?P<entities>\{.*\})?", re.DOTALL)
 _GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset({"order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"})
 _SAID = patterns.load("turn", "named", "says_nothing")
@@ -46,13 +43,13 @@ class Turn:
     @classmethod
     def of(cls, tracker: Tracker) -> Turn:
         event: dict[str, Any] = next((event for event in reversed(tracker.events) if event["event"] == "user"), {})
-        return cls._read(_tapped(tracker) or {**tracker.latest_message, **part_of(tracker)}, event)
+        return cls._read({**tracker.latest_message, **part_of(tracker)}, event)
 
     @classmethod
     def whole(cls, tracker: Tracker) -> Turn:
         """The message with all of its requests: values belong to every one of them."""
         event: dict[str, Any] = next((event for event in reversed(tracker.events) if event["event"] == "user"), {})
-        return cls._read(_tapped(tracker) or tracker.latest_message, event)
+        return cls._read(tracker.latest_message, event)
 
     @classmethod
     def earlier(cls, tracker: Tracker) -> Iterator[Turn]:
@@ -125,25 +122,6 @@ class Turn:
             if entity["entity"] in kinds:
                 text = _without(text, _with_name(text, entity))
         return text
-
-
-def _tapped(tracker: Tracker) -> dict[str, Any]:
-    """The button whose title was typed, as if it had been tapped; empty where none that was just shown is called so."""
-    typed, answered = plain(tracker.latest_message.get("text") or "").strip(" .。!！"), False
-    for event in reversed(tracker.events) if typed and not typed.startswith("/") else ():
-        if event["event"] == "user":
-            if answered:
-                break
-            answered = True
-        if event["event"] != "bot" or not answered:
-            continue
-        for button in (event.get("data") or {}).get("buttons") or ():
-            match = _PAYLOAD.fullmatch(button.get("payload") or "")
-            if match and plain(button["title"]).strip() == typed:
-                told = json.loads(match["entities"] or "{}")
-                entities = [{"entity": name, "value": value} for name, value in told.items()]
-                return {"text": match[0], "intent": {"name": match["intent"], "confidence": 1.0}, "entities": entities}
-    return {}
 
 
 def part_of(tracker: Tracker) -> dict[str, Any]:

@@ -31,18 +31,8 @@ from bot.spelling import simplified
 ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
-        *(
-            "question",
-            "objection",
-            "condition",
-            "negation",
-            "urgent",
-            "human",
-            "all",
-            "correction",
-            "subject",
-            "follow_up",
-        ),
+        *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
+        *("subject", "follow_up"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

@@ -33,6 +33,7 @@ from sanic.response import HTTPResponse
 from bot.components.action_server import TurnAbandoned
 from bot.components.clauses import SURE, behind_courtesy, in_words, readable, requests_of
 from bot.components.dialogue.evidence import Context, in_context
+from bot.components.dialogue.state import shown
 from bot.components.text import visible
 
 logger = logging.getLogger(__name__)
@@ -234,10 +235,11 @@ def _worry(parse_data: dict[str, Any]) -> float:
 
 
 async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateTracker, inbound: Inbound) -> str:
-    """The text for Rasa: a payload only if a button with it was shown in this conversation, in an earlier session too,
-    else words."""
+    """The text for Rasa: the payload of a button whose title was typed right below it, or a payload, but only if a
+    button with it was shown in this conversation, in an earlier session too, else words."""
     if not visible(inbound.text).startswith("/"):
-        return inbound.text
+        typed = None if tracker.is_paused() else shown(tracker.events).payload(inbound.text)
+        return typed if _well_made(typed) else inbound.text
     payload = inbound.text.strip()
     if payload in _offered(tracker.events):
         return payload

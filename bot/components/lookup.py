@@ -28,6 +28,9 @@ from bot.components.text import normalize
 Phrases = dict[str, dict[str, str]]
 """entity → normalised phrase → value"""
 
+GAP = "…"
+_WITHIN_GAP = "[^.。;!?]{0,12}?"
+
 
 def read_lookups(folder: Path) -> Phrases:
     """Every list of ``folder``. A phrase that stands under two values raises InvalidConfigException with its file."""
@@ -41,10 +44,6 @@ def read_lookups(folder: Path) -> Phrases:
                     raise InvalidConfigException(f"{path}: {spelling!r} stands under two values")
         lookups[path.stem] = phrases
     return lookups
-
-
-GAP = "…"
-_WITHIN_GAP = "[^.。;!?]{0,12}?"
 
 
 def _pattern(phrase: str) -> str:

@@ -83,7 +83,7 @@ def test_a_customer_and_an_operator_talk(stack: Stack, browser: Browser, tmp_pat
     operator.page.screenshot(path=tmp_path / f"{width}-2-empty.png")
 
     customer = Customer(browser, WIDTHS[width], stack.url)
-    customer.say("太差劲了，我要投诉你们")
+    customer.say("我的快递一直没到，太差劲了我要投诉")
     customer.say("转人工")
     customer.sees("继续跟我说")
     customer.say("你能做什么")  # the bot goes on while they wait

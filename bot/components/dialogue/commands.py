@@ -93,7 +93,7 @@ class Command:
 
 def understand(message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> list[Command]:
     """At least one command."""
-    if not message.tapped and (payload := shown.payload(message.text) or _numbered(message, shown)):
+    if not message.tapped and (payload := _numbered(message, shown)):
         message = message.tap(payload) or message
     reading = _Reading(message, state, slots, flows, shown)
     if message.tapped:
@@ -260,7 +260,7 @@ class _Reading:
             and self.message.confidence >= SURE_YES
             and "yes_weak" not in self.acts
             and not self.message.entities
-            and self.message.rest > 1
+            and self.message.rest != 1  # "y" under two dots; a story has no words
             and len(words) <= SHORT
         )
 

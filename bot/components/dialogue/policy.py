@@ -31,7 +31,6 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
     ActionExecuted,
     ActionExecutionRejected,
-    BotUttered,
     ConversationPaused,
     ConversationResumed,
     Event,
@@ -73,7 +72,7 @@ def fold(tracker: DialogueStateTracker, flows: Flows) -> tuple[State, Values, li
             parse = {**(event.parse_data or {}), "text": event.text or ""}
             message = Message.of(parse, event.message_id or "")
             spent = {CONFIRMED: None} if slots.get(CONFIRMED) else {}  # a yes is good for one turn: that of its message
-            state, new = hear(state, message, {**slots, **spent}, flows, shown(_said_before(events[:at])))
+            state, new = hear(state, message, {**slots, **spent}, flows, shown(events[:at]))
             new, ran = {**spent, **new}, []
             slots.update({**new, **after})
         elif isinstance(event, ConversationPaused):  # a person takes over: what was open is theirs
@@ -120,17 +119,6 @@ def _ran_before(events: Sequence[Event]) -> list[str]:
             break
         if isinstance(event, (ActionExecuted, ActionExecutionRejected)) and event.action_name not in _SILENT:
             found.insert(0, event.action_name)
-    return found
-
-
-def _said_before(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """What the bot said in answer to the message before this one."""
-    found: list[dict[str, Any]] = []
-    for event in reversed(events):
-        if isinstance(event, UserUttered):
-            break
-        if isinstance(event, BotUttered):
-            found.insert(0, event.as_dict())
     return found
 
 

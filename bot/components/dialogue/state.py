@@ -9,8 +9,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import takewhile
 from typing import Any
 
+from rasa.shared.core.events import BotUttered, Event, UserUttered
 from rasa.shared.exceptions import InvalidConfigException
 
 from bot.components.text import normalize
@@ -171,14 +173,15 @@ CHOICE = "choice"
 """What a response offers that leaves two ways open: a yes to it is asked back."""
 
 
-def shown(events: Sequence[Any]) -> Shown:
-    """From the bot's utterances (event type ``bot``, as dicts) since the customer's last message."""
+def shown(events: Sequence[Event]) -> Shown:
+    """What the bot said since the last message among the ``events``."""
     buttons: dict[str, str] = {}
     offers = None
-    for event in events:
-        own = {b["title"]: b["payload"] for b in (event.get("data") or {}).get("buttons") or [] if b.get("payload")}
+    said = takewhile(lambda event: not isinstance(event, UserUttered), reversed(events))
+    for event in reversed([event for event in said if isinstance(event, BotUttered)]):
+        own = {b["title"]: b["payload"] for b in event.data.get("buttons") or [] if b.get("payload")}
         buttons.update(own)
-        offered = ((event.get("metadata") or {}).get("metadata") or {}).get("offers")
+        offered = (event.metadata.get("metadata") or {}).get("offers")
         if offered == FIRST_BUTTON:
             offers = next(iter(own.values()), offers)
         elif offered == CHOICE:

@@ -32,6 +32,13 @@ async def test_a_conversation(bot: Bot, actions: Actions) -> None:
     assert await bot.heard() == ["你好", OFFERED, "太差了我要投诉"]
 
 
+async def test_the_title_of_a_button_typed_right_below_it_is_a_tap(bot: Bot) -> None:
+    await bot.says("你好")
+    assert await bot.says("查订单。") == [{"text": "订单 ORD12345 已发货"}]
+    await bot.says("查订单")  # which is words by now
+    assert await bot.heard() == ["你好", OFFERED, "查订单"]
+
+
 async def test_the_reply_says_what_was_understood(bot: Bot) -> None:
     _, calm = await bot.send("你好")
     _, worried = await bot.send("怎么还不发货，好着急，要投诉了")

@@ -211,14 +211,6 @@ def test_a_yes_to_two_ways_asks_which() -> None:
     assert talk.say("申请退款", "request_refund")[0] == RETURN
 
 
-def test_the_title_of_a_button_is_a_tap() -> None:
-    talk = Talk(found=KNOWN)
-    talk.say("我想退货", "request_return")
-    talk.shown = Shown({"质量问题": '/inform{"reason": "quality"}'})
-    assert talk.say("质量问题", "nlu_fallback", 0.1) == [RETURN, CONFIRM]
-    assert talk.slots["reason"] == "quality"
-
-
 def test_the_second_order_is_noted_and_comes_next() -> None:
     talk = Talk(found={RETURN: {"proved": True}})
     assert talk.say("ORD123456789012和ORD123456789013都退", "request_return")[0] == "action_noted"
