@@ -82,7 +82,8 @@ def decide(seen: Evidence) -> Decision:
         return "problem"
     if seen.leaning == "rule" and not seen.ready:
         return "away"
-    if sum(seen.chances) >= CLOSE and (seen.leaning == "rule" or best >= LIKELIEST):
+    likely = sum(seen.chances) >= CLOSE and (seen.leaning == "rule" or best >= LIKELIEST)
+    if likely and seen.leaning != "recommendation":
         if not seen.asked_back:
             return "which"
         return "answer" if best >= LIKELIEST else "unknown"

@@ -199,7 +199,7 @@ async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answe
         ("能不能分期", "out_of_scope", ["utter_answer"], "instalments_rule"),
         ("帮我写首诗", "out_of_scope", ["utter_out_of_scope"], None),
         ("能量是什么", "energy_balance", ["utter_not_here_yet", "utter_answer"], "energy_what"),
-        ("能量有什么用", "energy_balance", ["utter_not_here_yet", "utter_answer"], "energy_what"),
+        ("我的能量", "energy_balance", ["utter_not_here_yet", "utter_answer"], "energy_what"),
         ("我要注销", "delete_my_data", ["utter_not_here_yet", "utter_answer"], "delete_data_how"),
         ("库存报表", "inventory_report", ["utter_not_here_yet"], None),
     ],

@@ -22,6 +22,7 @@ TABLE: list[tuple[str, Evidence, Decision]] = [
     ("a page that is silent", Evidence("goods", (0.95,), sign=Sign.NAMED, page=False), "answer"),
     ("what was talked of, maybe", Evidence("none", (0.2,), sign=Sign.IN_HAND), "nothing"),
     ("a wish to be recommended some", Evidence("recommendation", (0.9,), sign=Sign.SHELF), "goods"),
+    ("a wish that nothing fits is asked about goods", Evidence("recommendation", (0.4, 0.35)), "which goods"),
     ("nothing but a name", Evidence("rule", (0.9,), sign=Sign.SHELF, names_goods=True, bare=True), "goods"),
     # how to choose some is no answer to a question about some of them
     ("how to choose", Evidence("goods", (0.8,), of_goods=True, sign=Sign.SHELF), "goods"),

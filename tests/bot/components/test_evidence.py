@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rasa.shared.utils.io import read_yaml_file
 
 from bot.components.acts import Acts
-from bot.components.dialogue.evidence import Context, in_context
+from bot.components.dialogue.evidence import TOO_CLOSE, UNSURE, Context, in_context
 from bot.components.entities import extract
-from tests.bot.components.talk import ACTS
+from tests.bot.components.talk import ACTS, ROOT
 
+CONFIG = ROOT / "bot/config.yml"
 NOTHING, GOODS, ANSWER, ORDER = Context(), Context(None, "product"), Context(None, "answer"), Context(None, "order")
 SIZE, TAIL, INVOICE = Context("size"), Context("phone_tail"), Context("order_id")
 
@@ -90,3 +92,8 @@ def frame(asked_in: int, status: str = "open") -> dict[str, Any]:
 )
 def test_the_context_is_what_stands_in_the_slots(slots: dict[str, Any], context: Context) -> None:
     assert Context.of(slots) == context
+
+
+def test_no_guess_is_taken_where_the_pipeline_takes_none() -> None:
+    (fallback,) = (one for one in read_yaml_file(CONFIG)["pipeline"] if one["name"] == "FallbackClassifier")
+    assert (fallback["threshold"], fallback["ambiguity_threshold"]) == (UNSURE, TOO_CLOSE)
