@@ -78,6 +78,12 @@ class Server:
     def stop(self) -> int:
         return self.end(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """Until SIGCONT. It returns when every thread has stopped: on a busy machine one could answer once more."""
+        assert self.process, "it was not started"
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
     def kill(self) -> None:
         self.end(signal.SIGKILL)
 
