@@ -13,6 +13,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot.actions.conversation import Conversation, ask, confirmed, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
+from bot.actions.questions import answer_question
 from bot.actions.summaries import sum_up
 from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
@@ -22,9 +23,11 @@ from mall_adapter import BindingLocked, WrongProof
 _DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
 _A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A-Za-z])")
 
-
 LATELY = 3
 """Messages back in which a phone number counts as told."""
+
+A_BARE_WISH = 10
+"""Characters of a message that may want nothing but to be bound."""
 
 
 class BindAccountValidation(Validation):
@@ -80,8 +83,16 @@ class AccountBoundAlready(Action):
         return "action_account_bound_already"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        dispatcher.utter_message(response="utter_account_bound_already")
-        return []
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        # more words than the wish needs are a question about accounts
+        outcome = (
+            await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+            if turn.asks or len(turn.rest) > A_BARE_WISH
+            else None
+        )
+        if not (outcome and outcome.said):
+            dispatcher.utter_message(response="utter_account_bound_already")
+        return focus.events()
 
 
 class AskAccountPhone(Action):

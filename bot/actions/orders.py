@@ -187,11 +187,15 @@ class AboutOrders(Action, ABC):
         orders: Sequence[Order],
         now: datetime,
     ) -> list[EventType]:
-        """Several as a list, unless such a list was just shown: then the one that presses most."""
-        listed = {thing["id"] for thing in Focus(tracker).listed("order", lately=True)}
-        if len(orders) == 1 or listed & {order.id for order in orders}:
+        """Several as a list. Where such a list was just shown: which of them, and after that the one that presses
+        most."""
+        focus, shown = Focus(tracker), orders[:CHOICES]
+        listed = {thing["id"] for thing in focus.listed("order", lately=True)}
+        if len(orders) == 1 or (again := bool(listed & {order.id for order in orders})) and focus.at_hand("which"):
             return self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
-        shown = orders[:CHOICES]
+        if again:
+            dispatcher.utter_message(response="utter_order_which", buttons=order_buttons(shown, self.intent))
+            return focus.on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
         lines = [self._line(tracker, domain, order, place, now) for place, order in enumerate(shown, 1)]
         if more := len(orders) - len(shown):
             lines.append(word(tracker, domain, "more_orders").format(count=more))
@@ -201,7 +205,7 @@ class AboutOrders(Action, ABC):
             count=len(orders),
             buttons=order_buttons(shown, self.intent),
         )
-        return Focus(tracker).on("order", None).on_list(as_choices(shown, tracker, domain)).events()
+        return focus.on("order", None).on("which", None).on_list(as_choices(shown, tracker, domain)).events()
 
     def _tell_one(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order

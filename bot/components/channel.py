@@ -239,7 +239,7 @@ async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateT
     button with it was shown in this conversation, in an earlier session too, else words."""
     if not visible(inbound.text).startswith("/"):
         typed = None if tracker.is_paused() else shown(tracker.events).payload(inbound.text)
-        return typed if _well_made(typed) else inbound.text
+        return typed if typed is not None and _well_made(typed) else inbound.text
     payload = inbound.text.strip()
     if payload in _offered(tracker.events):
         return payload

@@ -42,6 +42,9 @@ SURE_TALK = 0.9
 SURE_YES = 0.8
 """Confidence from which an intent, without a word that says it, is a yes to a summary."""
 
+SEVERAL_WAYS = 2
+"""Buttons on the screen from which a bare yes leaves open what is meant."""
+
 A_POINTER = 3
 """Letters beside "那个" of a message that does nothing but point."""
 
@@ -600,6 +603,8 @@ class _Reading:
                 return [Command("Unusable", self.asked, "lost", "a no to a question for a value")]
             return [Command("Leave", "deny", why="a no to nothing")]
         if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:
+            if len(self.shown.buttons) >= SEVERAL_WAYS:
+                return [Command("Which", why="a yes to a choice")]
             return [Command("Acknowledge", why="a yes to nothing")]
         return [Command("CannotHandle", why=f"intent {self.message.intent} {self.message.confidence:.2f}")]
 

@@ -297,7 +297,7 @@ class _Hearing:
         self._push(pattern)
 
     def _which(self, command: Command) -> None:
-        self._push("pattern_which")
+        self._pause("pattern_which")
 
     def _summarygone(self, command: Command) -> None:
         self._push("pattern_summary_gone")
