@@ -291,14 +291,18 @@ class AskOrderId(Action):
         if not bound:
             buttons = [{"title": title(tracker, domain, "bind_account"), "payload": "/bind_account"}]
         asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
-        if choices:
+        focus = Focus(tracker)
+        on_screen = {thing["id"] for thing in focus.listed("order", lately=True)}
+        if choices and not trouble and {order.id for order in orders} <= on_screen:
+            asking = "utter_ask_order_id_which"
+        elif choices:
             asking = "utter_ask_order_id_choose"
         elif proposal == DECLINED:
             asking = "utter_ask_order_id_other"
         elif trouble.get("name") == "lost" and not bound:
             asking = "utter_order_id_lost"
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
-        return Focus(tracker).on_list(choices).events()
+        return focus.on_list(choices).events()
 
 
 def _wish_named(frame: Mapping[str, Any], domain: Domain) -> str:
