@@ -10,14 +10,16 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.answers import find_answers
 from bot.actions.conversation import Conversation, ask, confirmed, problem
 from bot.actions.focus import Focus
+from bot.actions.knowledge import say_answer
 from bot.actions.malls import get_mall
-from bot.actions.questions import answer_question
 from bot.actions.summaries import sum_up
 from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, minute
+from knowledge_graph import sure
 from mall_adapter import BindingLocked, WrongProof
 
 _DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
@@ -26,8 +28,8 @@ _A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A
 LATELY = 3
 """Messages back in which a phone number counts as told."""
 
-A_BARE_WISH = 10
-"""Characters of a message that may want nothing but to be bound."""
+HOW_TO_BIND = "bind_account_how"
+"""Id of the answer that is no use to whoever is bound."""
 
 
 class BindAccountValidation(Validation):
@@ -84,13 +86,10 @@ class AccountBoundAlready(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        # more words than the wish needs are a question about accounts
-        outcome = (
-            await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
-            if turn.asks or len(turn.rest) > A_BARE_WISH
-            else None
-        )
-        if not (outcome and outcome.said):
+        found = (await find_answers(tracker, turn)).best  # "解绑", "收不到验证码"
+        if sure(found) and found[0].answer.id != HOW_TO_BIND:
+            await say_answer(dispatcher, tracker, domain, found[0], focus)
+        else:
             dispatcher.utter_message(response="utter_account_bound_already")
         return focus.events()
 

@@ -65,6 +65,9 @@ async def find_answers(
     if apart and (without := found.pop()) and (not found[0] or without[0].score > found[0][0].score):
         found[0] = without
     best, joined = found[0], found[1] if together else []
+    told = Focus(tracker).at_hand("answer")
+    if joined and joined[0].answer.id == told and not goes_on and (not best or best[0].answer.id != told):
+        joined = []  # the question before says so, and it has been answered
     if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)
     return Asked(best, _beside(best, found[len(found) - len(pieces) :]))

@@ -1,6 +1,4 @@
-"""What the house does in every flow (bot/data/flows/patterns.yml): stops, comes back, notes, reminds, repeats; and what
-it says to a message that it has not understood or that holds nothing but values.
-"""
+"""What the house does in every flow (bot/data/flows/patterns.yml): it stops, comes back, notes, reminds and repeats."""
 
 from __future__ import annotations
 
@@ -12,44 +10,22 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.answers import note_gap
-from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
+from bot.actions.complaints import go_on_with_complaint
 from bot.actions.conversation import Conversation, ask
-from bot.actions.flow_files import flow_files, intents_of, is_task, slots_of
-from bot.actions.focus import Focus, pointed_at
-from bot.actions.handoff import note_misunderstood, say_waiting, stop_waiting, waits_for_person
-from bot.actions.knowledge import order_talked_of, say_problem, ticket_at_hand, way_buttons, ways
+from bot.actions.flow_files import flow_files, is_task, slots_of
+from bot.actions.focus import Focus
+from bot.actions.handoff import say_waiting, stop_waiting, waits_for_person
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import order_buttons, order_title, orders_to_choose, own_order_meant
-from bot.actions.product_reference import goes_on
-from bot.actions.questions import answer_question, open_task, say_unknown
-from bot.actions.shop_product import shop_products
-from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
+from bot.actions.order_choice import order_buttons, orders_to_choose
+from bot.actions.questions import answer_question, say_unknown
+from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
-from bot.actions.weighing import Leaning
-from bot.actions.wording import Domain, goods, has_response, minute, title, word
+from bot.actions.wording import Domain, has_response, title, word
 from mall_adapter import (
     MallError,
     NotFound,
-    Order,
-    OrderLocked,
-    OrderNotFound,
-    OwnershipRequired,
     Ticket,
-    WrongPhoneTail,
 )
-
-LOST = 3
-"""Messages in a row that were not understood, after which a person is offered."""
-
-GUESSES = 2
-"""Likely readings that are offered as buttons."""
-
-LIKELY = 0.3
-"""Confidence from which the likeliest reading is worth a button; fewer and none is better than any."""
-
-ALSO_LIKELY = 0.15
-"""The same for the second."""
 
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""
@@ -57,251 +33,8 @@ A_WORD = 2
 JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
 
-_QUESTIONS = frozenset({"ask_policy", "ask_promotion"})
-"""Intents that a button cannot stand for: what is asked is in the words."""
-
-_NO_GUESS = _QUESTIONS | {
-    *("nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat", "complain"),
-    *("worry_delivery", "greet", "goodbye", "thank", "bot_challenge", "ask_help", "rate_service"),
-}
-
 _CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change", "heard")
 """Slots that mean nothing after a day."""
-
-
-# --- not understood --------------------------------------------------------------------------------------------------
-
-
-class NotUnderstood(Action):
-    """What is sure comes first, then likely readings, then other words with what can be done, then a person."""
-
-    def name(self) -> str:
-        return "action_not_understood"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn, focus = Turn.of(tracker), Focus(tracker)
-        lost = int((tracker.get_slot("dialogue") or {}).get("lost") or 0)
-        if lost:  # else it is a question at a summary, which was understood as far as it goes
-            await note_misunderstood(tracker, turn)
-        if _only_corrects(turn):
-            dispatcher.utter_message(response="utter_correct")
-            return focus.events()
-        # what is asked comes before what is told beside it; values alone say what they are good for
-        say = (self._say_answer, self._say_values) if turn.asks else (self._say_values, self._say_answer)
-        if not (
-            await say[0](dispatcher, tracker, domain, turn, focus)
-            or await say[1](dispatcher, tracker, domain, turn, focus)
-        ):
-            await self._ask_otherwise(dispatcher, tracker, domain, turn, focus, lost)
-        return focus.events()
-
-    @staticmethod
-    async def _say_answer(
-        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
-    ) -> bool:
-        about_goods = not open_task(tracker) and (turn.names_goods or await goes_on(tracker, turn))
-        leaning: Leaning = "goods" if about_goods else "none"
-        return (await answer_question(dispatcher, tracker, domain, turn, focus, leaning=leaning)).said
-
-    @staticmethod
-    async def _say_values(
-        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
-    ) -> bool:
-        return not open_task(tracker) and await _say_values(dispatcher, tracker, domain, turn, focus)
-
-    @staticmethod
-    async def _ask_otherwise(
-        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, lost: int
-    ) -> None:
-        if await say_waiting(dispatcher, tracker, domain, focus):
-            return
-        if lost < LOST and await go_on_with_complaint(dispatcher, tracker, domain, turn, focus):
-            return
-        if lost >= LOST:
-            dispatcher.utter_message(
-                response="utter_offer_human", buttons=[wish_button(tracker, domain, "human_handoff")]
-            )
-            return
-        likeliest = max(turn.ranking, key=lambda name: turn.ranking[name], default="")
-        if turn.asks and (open_task(tracker) or likeliest in _QUESTIONS):
-            await say_unknown(dispatcher, tracker, domain, focus, turn)
-            return
-        if turn.asks:
-            await note_gap(turn)
-        if turn.intent == "correct" or "correction" in turn.acts:
-            dispatcher.utter_message(response="utter_correct")
-        elif lost <= 1 and (guesses := _guesses(turn, tracker, domain)):
-            none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
-            response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
-            dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
-        elif lost <= 1 and not turn.asks:
-            dispatcher.utter_message(response="utter_go_on")
-        elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
-            general = ("request_return", "order_status", "human_handoff")
-            response = "utter_not_understood_again" if lost > 1 else "utter_default"
-            dispatcher.utter_message(response=response, buttons=way_buttons(tracker, domain, general))
-
-
-def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
-    """Buttons for the likeliest readings, each title once."""
-    ruled_out = _NO_GUESS | intents_of("not_here_yet")
-    by_title: dict[str, Button] = {}
-    for name, confidence in sorted(turn.ranking.items(), key=lambda guess: -guess[1]):
-        if (
-            confidence >= (ALSO_LIKELY if by_title else LIKELY)
-            and name not in ruled_out
-            and has_response(domain, f"utter_title_{name}")
-        ):
-            by_title.setdefault(title(tracker, domain, name), wish_button(tracker, domain, name))
-    return list(by_title.values())[:GUESSES]
-
-
-def _only_corrects(turn: Turn) -> bool:
-    """ "说错了", and not what is right."""
-    return (turn.intent == "correct" or "correction" in turn.acts) and len(turn.rest) <= A_WORD
-
-
-async def _say_what_can_be_done(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn) -> bool:
-    """With the ticket, the order or the goods at hand; false when there is nothing at hand."""
-    human = wish_button(tracker, domain, "human_handoff")
-    if (ticket := await ticket_at_hand(tracker)) and ticket.status in CANCELLABLE:
-        take_back = wish_button(tracker, domain, "cancel_ticket", ticket_id=ticket.id)
-        buttons = [wish_button(tracker, domain, "ticket_status"), take_back, human]
-        told = {"ticket_id": ticket.id, "goods": ticket.summary}
-        dispatcher.utter_message(response="utter_not_understood_ticket", buttons=buttons, **told)
-    elif order := await order_talked_of(tracker, turn):
-        buttons = [*ways(tracker, domain, order)[:2], human]
-        dispatcher.utter_message(response="utter_not_understood_order", goods=goods(order.lines), buttons=buttons)
-    elif (product_id := Focus(tracker).at_hand("product")) and (found := await shop_products([product_id])):
-        dispatcher.utter_message(response="utter_not_understood_goods", name=found[0].name, buttons=[human])
-    else:
-        return False
-    return True
-
-
-# --- values without a wish -------------------------------------------------------------------------------------------
-
-
-class Inform(Action):
-    """A number, goods or a reason that no open question asked for."""
-
-    def name(self) -> str:
-        return "action_inform"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn, focus = Turn.of(tracker), Focus(tracker)
-        if turn.first("answer"):  # the button "none of these"
-            dispatcher.utter_message(response="utter_say_otherwise")
-            return []
-        on_goods = await goes_on(tracker, turn)
-        if not on_goods and await _say_values(dispatcher, tracker, domain, turn, focus):
-            return focus.events()
-        about_goods = turn.names_goods or on_goods
-        outcome = await answer_question(
-            dispatcher, tracker, domain, turn, focus, leaning="goods" if about_goods else "none"
-        )
-        if not outcome.said and not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
-            general = ("request_return", "order_status")
-            dispatcher.utter_message(response="utter_inform_what", buttons=way_buttons(tracker, domain, general))
-        return [*outcome.events, *focus.events()]
-
-
-async def _say_values(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
-) -> bool:
-    """What the numbers and the reason of the message are good for; false when it holds none."""
-    tail = turn.first("phone_tail") or (turn.first("four_digits") if not turn.rest else None)
-    reason: str | None = turn.first("reason")
-    order_id = turn.first("order_id") or _order_pointed_at(turn, focus)
-    if order_id is None and (own := await own_order_meant(tracker, turn)):
-        order_id = own.id
-    ticket_id = turn.first("ticket_id") or next((one["id"] for one in pointed_at(turn, focus.listed("ticket"))), None)
-    if ticket_id and not order_id:
-        await _say_ticket(dispatcher, tracker, domain, str(ticket_id), focus)
-    elif order_id:
-        await _say_order(dispatcher, tracker, domain, str(order_id), tail, reason, focus)
-    elif tail and (at_hand := focus.at_hand("order")):
-        await _say_order(dispatcher, tracker, domain, at_hand, tail, reason, focus)
-    elif tail:
-        bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
-        dispatcher.utter_message(response="utter_inform_tail_bound" if bound else "utter_inform_tail")
-        focus.on("tail", str(tail))  # the number of the order may follow
-    elif reason:
-        order = await order_talked_of(tracker, turn)
-        say_problem(dispatcher, tracker, domain, reason, order)
-        if order:
-            focus.on("order", order.id)
-    else:
-        return False
-    return True
-
-
-def _order_pointed_at(turn: Turn, focus: Focus) -> str | None:
-    """By its place in the list, or "这单" where no goods are talked of."""
-    if pointed := pointed_at(turn, focus.listed("order")):
-        return pointed[0]["id"]
-    of_goods = turn.names_goods or focus.at_hand("product")
-    return focus.at_hand("order") if turn.first("mention") and not of_goods else None
-
-
-async def _say_ticket(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket_id: str, focus: Focus
-) -> None:
-    try:
-        ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
-    except NotFound:
-        dispatcher.utter_message(response="utter_inform_ticket_not_found", ticket_id=ticket_id)
-        return
-    say_ticket(dispatcher, tracker, domain, ticket)
-    focus.on("ticket", ticket.id).on("order", ticket.order_id)
-
-
-async def _say_order(
-    dispatcher: CollectingDispatcher,
-    tracker: Tracker,
-    domain: Domain,
-    order_id: str,
-    tail: object,
-    reason: str | None,
-    focus: Focus,
-) -> None:
-    """Where it stands and what can be done with it; the tail of its phone is asked for where it is not yet known to be
-    the sender's."""
-    mall, sender = await get_mall(), tracker.sender_id
-    tail = tail or focus.at_hand("tail")
-    focus.on("order", order_id)
-    try:
-        try:
-            order = await mall.order(sender, order_id)
-        except OwnershipRequired:
-            if not tail:
-                dispatcher.utter_message(response="utter_inform_needs_tail", order_id=order_id)
-                return
-            order = await mall.prove_ownership(sender, order_id, str(tail))
-    except OrderNotFound:
-        focus.on("order", None)
-        dispatcher.utter_message(response="utter_inform_order_not_found", order_id=order_id)
-    except WrongPhoneTail as error:
-        focus.on("tail", None)
-        values = {"order_id": order_id, "tries": error.tries_left}
-        dispatcher.utter_message(response="utter_inform_wrong_tail", **values)
-    except OrderLocked as error:
-        until = minute(tracker, error.until)
-        dispatcher.utter_message(response="utter_inform_order_locked", order_id=order_id, until=until)
-    else:
-        if await tell_order_of_complaint(dispatcher, tracker, domain, focus, order):
-            return
-        if reason:
-            say_problem(dispatcher, tracker, domain, reason, order)
-        else:
-            _say_state(dispatcher, tracker, domain, order)
-
-
-def _say_state(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order) -> None:
-    buttons = ways(tracker, domain, order)
-    response = "utter_inform_order" if buttons else "utter_inform_order_over"
-    shown = order_title(order, tracker, domain)
-    dispatcher.utter_message(response=response, order_id=order.id, order=shown, buttons=buttons)
 
 
 # --- talk ------------------------------------------------------------------------------------------------------------
@@ -317,7 +50,8 @@ class Greet(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
             again = turn.asks and Conversation.of(tracker).turn > 1  # "人呢" in the middle is no hello
-            dispatcher.utter_message(response="utter_greet_again" if again else "utter_greet")
+            response = "utter_greet_again" if turn.rest else "utter_unanswered"
+            dispatcher.utter_message(response=response if again else "utter_greet")
         return focus.events()
 
 

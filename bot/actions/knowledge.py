@@ -4,7 +4,7 @@ And what can be done with an order: the buttons that stand beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -254,10 +254,11 @@ async def order_talked_of(tracker: Tracker, turn: Turn) -> Order | None:
         return None
 
 
-def ways(tracker: Tracker, domain: Domain, order: Order) -> list[Button]:
-    """Buttons for what can be done with the order now."""
+def ways(tracker: Tracker, domain: Domain, order: Order, wished: Collection[str] = ()) -> list[Button]:
+    """Buttons for what can be done with the order now, those first that are ``wished``."""
     live = ("ticket_status",) if any(line.open_ticket_id for line in order.lines) else ()
-    return way_buttons(tracker, domain, (*live, *WAYS[order.status])[:3], order_id=order.id)
+    known = sorted((*live, *WAYS[order.status]), key=lambda intent: intent not in wished)
+    return way_buttons(tracker, domain, known[:3], order_id=order.id)
 
 
 def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told: str | None) -> list[Button]:

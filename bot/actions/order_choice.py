@@ -20,6 +20,7 @@ from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
+from bot.spelling import plain
 from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
 from settings import SHANGHAI
 
@@ -41,7 +42,8 @@ AFTER_DELIVERY = frozenset({"request_return", "request_exchange", "report_proble
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_TALK = patterns.load("orders", "talk")["talk"]
+_SAID = patterns.load("orders", "talk", "bought")
+_TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
 WISHES: dict[str, Wish] = {
@@ -76,7 +78,8 @@ def order_buttons(orders: Sequence[Order], payload: str, numbered: bool = True) 
 
 
 def order_title(order: Order, tracker: Tracker, domain: Domain) -> str:
-    return f"{goods(order.lines)}（{day(tracker, order.placed_at)} {word(tracker, domain, f'status_{order.status}')}）"
+    stands = {"day": day(tracker, order.placed_at), "status": word(tracker, domain, f"status_{order.status}")}
+    return word(tracker, domain, "order_title").format(goods=goods(order.lines), **stands)
 
 
 def meant_by_words(turn: Turn, orders: Sequence[Order]) -> list[Order]:
@@ -108,9 +111,9 @@ def _of_category(order: Order, turn: Turn) -> bool:
 
 
 def _day_named(order: Order, turn: Turn) -> bool:
-    """Whether the message names the day of the order: entity ``day``, days ago."""
+    """Whether the message names the day on which it was bought: entity ``day``, days ago."""
     ago = turn.first("day")
-    if ago is None:
+    if ago is None or not _BOUGHT.search(plain(turn.text)):
         return False
     placed = order.placed_at.astimezone(SHANGHAI).date()
     return placed == (datetime.now(SHANGHAI) - timedelta(days=int(ago))).date()

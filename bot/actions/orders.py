@@ -191,10 +191,11 @@ class AboutOrders(Action, ABC):
         most."""
         focus, shown = Focus(tracker), orders[:CHOICES]
         listed = {thing["id"] for thing in focus.listed("order", lately=True)}
-        if len(orders) == 1 or (again := bool(listed & {order.id for order in orders})) and focus.at_hand("which"):
+        again = not listed.isdisjoint(order.id for order in orders)
+        if len(orders) == 1 or (again and focus.at_hand("which")):
             return self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
         if again:
-            dispatcher.utter_message(response="utter_order_which", buttons=order_buttons(shown, self.intent))
+            dispatcher.utter_message(response="utter_which_order", buttons=order_buttons(shown, self.intent))
             return focus.on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
         lines = [self._line(tracker, domain, order, place, now) for place, order in enumerate(shown, 1)]
         if more := len(orders) - len(shown):

@@ -102,6 +102,8 @@ async def answer_question(
         leaning = "goods"  # "50g的呢" of what is in hand
     if leaning == "goods":
         turn = carried_on(tracker, turn)
+    if order_id := turn.first("order_id"):
+        focus.on("order", str(order_id))  # whosever it is: what follows is about it
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
     answering, asked, reading = await asyncio.gather(
         get_answering(), _answers(tracker, turn, focus, leaning), _goods(speaker, leaning)
@@ -201,7 +203,7 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
     sale, and words of a rule are not taken for those of a shelf."""
     turn, tracker = speaker.turn, speaker.tracker
     complains = turn.intent in ("complain", "report_problem") and not _weakly_of_goods(turn)
-    if leaning == "complaint" or complains:
+    if leaning == "complaint" or complains or (turn.first("order_id") and not turn.names_goods):
         return None
     if leaning == "comparison":
         return await read_comparison(speaker)

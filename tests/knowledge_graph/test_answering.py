@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -22,7 +22,7 @@ from knowledge_graph.entries import Content, Entry
 from knowledge_graph.learning import LearningFailed
 from knowledge_graph.migrations import migrate
 from knowledge_graph.retrieval import Question, Retriever, Subject
-from tests.knowledge_graph.servers import PASSWORD, Server
+from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
 
 PATIENCE = 60.0
 
@@ -64,6 +64,14 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing was trained, nothing is stored."""
     monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
     return tmp_path / "models"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One kind: what is learned begins where the graph has been read, and that is tried on both elsewhere."""
+    server = start(Embedded, tmp_path_factory.mktemp("answering"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

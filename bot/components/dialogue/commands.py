@@ -74,6 +74,9 @@ _QUIET = frozenset({"thank", "goodbye"})
 _SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_scope"})
 """Intents that are no reason, no title, and no wish."""
 
+_NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
+"""Intents that, without a question, want nothing of an order."""
+
 _POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
 
@@ -481,6 +484,8 @@ class _Reading:
         message, flow = self.message, self.flows.of_intent(self.message.intent)
         if flow is None or message.intent in _ANSWERS or flow.pattern:
             return []
+        if message.intent in _NO_WISH and message.values("order_id") and "question" not in self.acts:
+            return []  # the number is what was told
         answers = [one for one in self._values(asked_only=True) if not self._names_goods_alone(one, flow)]
         if self.flow is flow and flow.kind == "task":
             return self._same_wish()
@@ -601,7 +606,8 @@ class _Reading:
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
             if self.asked and self.on_screen and self.frame and self.frame.asks.get(self.asked, 0) < 2:
                 return [Command("Unusable", self.asked, "lost", "a no to a question for a value")]
-            return [Command("Leave", "deny", why="a no to nothing")]
+            if "no" in self.acts or self.message.rest <= A_POINTER:
+                return [Command("Leave", "deny", why="a no to nothing")]
         if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:
             if len(self.shown.buttons) >= SEVERAL_WAYS:
                 return [Command("Which", why="a yes to a choice")]

@@ -57,6 +57,9 @@ class Context:
         focus: Mapping[str, Any] = slots.get("focus") or {}
         turns = {kind: (focus.get(kind) or {}).get("turn", -RECENT - 1) for kind in _TALKED_OF}
         turns["ticket"] = max(turns["ticket"], (focus.get("written") or {}).get("turn", turns["ticket"]))
+        listed: Mapping[str, Any] = focus.get("listed") or {}
+        for kind in {thing["kind"] for thing in listed.get("things") or ()} & turns.keys():
+            turns[kind] = max(turns[kind], listed["turn"])
         last = max(turns, key=lambda kind: turns[kind])
         return cls(asked, last if state.turn - turns[last] < RECENT else None)
 

@@ -1,4 +1,4 @@
-"""What the house does in every flow: bare values, what was not understood, coming back, stopping, and the next day."""
+"""What the house does in every flow, and what it says to bare values and to what it has not understood."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.actions import house, malls
+from bot.actions import malls, misunderstandings
 from bot.actions.flow_files import flow_files, intents_of
 from bot.actions.house import (
     AskChange,
@@ -18,16 +18,15 @@ from bot.actions.house import (
     BeginNext,
     Cancelled,
     Chitchat,
-    Inform,
     Interrupt,
     Noted,
     NothingToCancel,
-    NotUnderstood,
     OutOfScope,
     Remind,
     Repeat,
     SummaryGone,
 )
+from bot.actions.misunderstandings import Inform, NotUnderstood
 from knowledge_graph import Graph
 from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, create_engine, models
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
@@ -53,7 +52,7 @@ async def test_likely_readings_are_two_buttons_with_a_way_out(answers: Graph) ->
 
 
 def test_what_is_not_open_or_no_wish_is_never_guessed() -> None:
-    ruled_out = house._NO_GUESS | intents_of("not_here_yet")
+    ruled_out = misunderstandings._NO_GUESS | intents_of("not_here_yet")
     assert {"goodbye", "greet", "sales_report", "export_my_data", "my_card", "redeem_energy"} <= ruled_out
     assert not {"request_return", "my_coupons", "human_handoff", "recommend_product"} & ruled_out
 
