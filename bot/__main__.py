@@ -1,7 +1,8 @@
 """``python -m bot serve`` runs the bot for the gateway; ``python -m bot train`` trains its model. Rasa environment.
 
 ``python -m bot interactive MODEL`` is ``rasa interactive`` on the copy of ``bot/`` in the working folder; it is started
-by ``ops/interactive.py``, which makes the copy.
+by ``ops/interactive.py``, which makes the copy. ``python -m bot rasa …`` is Rasa's own command line, which reads YAML
+faster here.
 
 ``MODELS_DIR`` (default ``models/``) is where models are written, and where the newest is read from.
 """
@@ -15,6 +16,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,9 @@ def train(models: Path, name: str | None) -> None:
     from rasa.api import train as train_model
     from rasa.utils.log_utils import configure_structlog
 
+    from bot.components import patches
+
+    patches.apply(patches.READING)
     configure_structlog(logging.INFO)
     result = train_model(
         domain=str(BOT / "domain.yml"),
@@ -83,9 +88,18 @@ def train(models: Path, name: str | None) -> None:
     print(result.model)
 
 
+def rasa(arguments: Sequence[str]) -> None:
+    from rasa.__main__ import main as rasa_command
+
+    from bot.components import patches
+
+    patches.apply(patches.READING)
+    sys.argv[1:] = arguments
+    rasa_command()
+
+
 def interactive(model: Path) -> None:
     """Writes, when told to, ``lessons/*.yml`` and ``bot/domain.yml`` of the working folder."""
-    from rasa.__main__ import main as rasa_command
     from rasa.core.training.interactive import PATHS
     from sanic import Sanic
 
@@ -106,8 +120,7 @@ def interactive(model: Path) -> None:
         "--data": "bot/data",
         "--endpoints": "bot/endpoints.yml",
     }
-    sys.argv[1:] = ["interactive", "--skip-visualization", *(part for option in options.items() for part in option)]
-    rasa_command()
+    rasa(["interactive", "--skip-visualization", *(part for option in options.items() for part in option)])
 
 
 def main() -> None:
@@ -118,12 +131,16 @@ def main() -> None:
     training.add_argument("--fixed-model-name", metavar="NAME", help="file name of the model, without .tar.gz")
     teaching = commands.add_parser("interactive", help="rasa interactive on the bot/ of the working folder")
     teaching.add_argument("model", type=Path)
+    stock = commands.add_parser("rasa", help="Rasa's own commands")
+    stock.add_argument("rest", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     models = settings.ROOT / (os.environ.get("MODELS_DIR") or "models")
     if arguments.command == "serve":
         serve(models)
     elif arguments.command == "interactive":
         interactive(arguments.model)
+    elif arguments.command == "rasa":
+        rasa(arguments.rest)
     else:
         train(models, arguments.fixed_model_name)
 

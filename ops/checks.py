@@ -1,7 +1,7 @@
 """What `make test` runs: `python -m ops.checks`, or the quick ones of `make lint` with `--quick`.
 
-Three lanes side by side, one for each environment and one that mostly waits for processes; then the conversations,
-which start the whole stack. What a step printed is shown when it fails; of a test run that passes, the closing line.
+Three lanes side by side: one for each environment, and one that mostly waits for processes. What a step printed is
+shown when it fails; of a test run that passes, the closing line.
 """
 
 from __future__ import annotations
@@ -58,21 +58,25 @@ QUICK = (
 ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph", "tests/ops")
 """Tests that have a step of their own, most of them in another lane: they wait for processes more than they compute."""
 
+WALK = "tests/e2e/test_walk.py"
 APP_LANE = (
     *QUICK,
     Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
+    Step("random walk", (APP, "-m", "pytest", WALK)),
 )
 VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
 STORIES = ("--stories", "tests/stories", "--fail-on-prediction-errors", "--no-plot")
 RASA_LANE = (
-    Step("training data", (RASA, "-m", "rasa", *VALIDATE)),
+    Step("training data", (RASA, "-m", "bot", "rasa", *VALIDATE)),
     Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components", "tests/encoder")),
-    Step("stories", (RASA, "-m", "rasa", "test", "core", "--model", "models", *STORIES)),
+    Step("stories", (RASA, "-m", "bot", "rasa", "test", "core", "--model", "models", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
+    Step("conversations", (APP, "-m", "pytest", "tests/e2e", f"--ignore={WALK}")),
+)
+HOUSE_LANE = (
+    Step("tests of the house", (APP, "-m", "pytest", "tests/ops")),
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )
-HOUSE_LANE = (Step("tests of the house", (APP, "-m", "pytest", "tests/ops")),)
-CONVERSATIONS = (Step("conversations", (APP, "-m", "pytest", "tests/e2e")),)
 
 STEP_SECONDS = 1500
 """A step that takes longer hangs."""
@@ -131,24 +135,22 @@ async def lane(steps: Sequence[Step], folder: str) -> list[Outcome]:
     return [await run(step, folder) for step in steps]
 
 
-async def check(*rounds: Sequence[Sequence[Step]]) -> bool:
-    """Runs rounds one after another, the lanes of a round side by side; every step runs, whatever failed before."""
+async def check(*lanes: Sequence[Step]) -> bool:
+    """Runs the lanes side by side; every step runs, whatever failed before."""
     task = asyncio.current_task()
     assert task  # noqa: S101 (we are in one)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    outcomes: list[Outcome] = []
     with scratch() as folder:
-        for lanes in rounds:
-            for done in await asyncio.gather(*(lane(steps, folder) for steps in lanes)):
-                outcomes += done
+        done = await asyncio.gather(*(lane(steps, folder) for steps in lanes))
+    outcomes = [outcome for outcomes in done for outcome in outcomes]
     print("\n" + "\n".join(f"{'✔' if o.passed else '✘'} {o.step.name:22} {o.seconds:5.0f} s" for o in outcomes))
     return all(outcome.passed for outcome in outcomes)
 
 
 def main() -> int:
-    rounds = ((QUICK,),) if "--quick" in sys.argv[1:] else ((APP_LANE, RASA_LANE, HOUSE_LANE), (CONVERSATIONS,))
+    lanes = (QUICK,) if "--quick" in sys.argv[1:] else (APP_LANE, RASA_LANE, HOUSE_LANE)
     try:
-        return 0 if asyncio.run(check(*rounds)) else 1
+        return 0 if asyncio.run(check(*lanes)) else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 

@@ -198,7 +198,12 @@ def objections(bot: Path, plan: lessons.Plan, folder: Path, jobs: Jobs) -> str:
         "--stories",
         f"bot/{lessons.NEW_STORIES.parent}",
     )
-    if jobs.once("check", (RASA, "-m", "rasa", "train", "core", *paths, "--out", "models"), cwd=folder / "check") == 0:
+    if (
+        jobs.once(
+            "check", (RASA, "-m", "bot", "rasa", "train", "core", *paths, "--out", "models"), cwd=folder / "check"
+        )
+        == 0
+    ):
         return ""
     said = jobs.log("check")
     return next((line for line in said.splitlines() if "contradict each other" in line), said[-2000:])

@@ -414,7 +414,7 @@ class Lesson:
     def train(self) -> Path:
         """The policies alone, with what was brought back; they are asked with payloads, so no words are needed."""
         files = ("--domain", "bot/domain.yml", "--config", "bot/config.yml", "--stories", "bot/data/stories")
-        command = [interactive.RASA, "-m", "rasa", "train", "core", *files, "--out", "taught"]
+        command = [interactive.RASA, "-m", "bot", "rasa", "train", "core", *files, "--out", "taught"]
         subprocess.run(command, cwd=self.bot.parent, env=self.env, check=True, capture_output=True)
         return self.bot.parent / "taught"
 

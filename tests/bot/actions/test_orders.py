@@ -155,7 +155,9 @@ async def test_a_place_in_the_list_and_then_the_order_at_hand(mall: None) -> Non
 
 async def test_a_list_that_stands_there_is_not_said_again(mall: None) -> None:
     customer = await ask("track_parcel")
-    assert await customer.says("到哪了到底").meets(ACTIONS["track_parcel"]) == ["utter_order_lost"]
+    assert await customer.says("到哪了到底").meets(ACTIONS["track_parcel"]) == ["utter_which_order"]
+    assert len(customer.told[0]["buttons"]) == 3
+    assert await customer.says("倒是说呀").meets(ACTIONS["track_parcel"]) == ["utter_order_lost"]
 
 
 async def test_where_nothing_is_on_its_way_the_newest_is_told(session: AsyncSession) -> None:

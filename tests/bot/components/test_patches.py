@@ -10,6 +10,9 @@ from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.processor import MessageProcessor
 from rasa.shared.core.events import ActionExecutionRejected, ActiveLoop, Event, Restarted, SlotSet
 from rasa.shared.core.trackers import EventVerbosity
+from rasa.shared.utils.io import read_yaml
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.resolver import VersionedResolver
 
 from bot.components import patches
 from bot.components.patches import PATCHES, Patch
@@ -45,6 +48,28 @@ def test_events_are_found_by_their_type(patched: None) -> None:
 
 def test_the_schema_is_not_checked_twice(patched: None) -> None:
     assert RemoteAction("action_any", None)._validate_action_result({"events": [{"event": "slot"}]})
+
+
+SAID = """\
+text: 好
+title: 12
+names: [text, true, "12", no, ~]
+shop: ${SHOP_NAME}
+text2: "text"
+"""
+
+
+def test_what_is_read_is_the_same(patched: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_NAME", "掌柜")
+    expected = {"text": "好", "title": 12, "names": ["text", True, "12", "no", None], "shop": "掌柜", "text2": "text"}
+    assert read_yaml(SAID) == expected
+
+
+def test_what_has_been_read_makes_the_next_no_slower(patched: None) -> None:
+    resolver = VersionedResolver((1, 2))
+    tags = {resolver.resolve(ScalarNode, "text", (True, False)) for _ in range(9)}
+    assert tags == {resolver.DEFAULT_SCALAR_TAG}
+    assert len(resolver.versioned_resolver["t"]) < 9
 
 
 async def test_a_copy_of_a_tracker_is_what_a_replay_gives_and_stands_alone(bot: Bot) -> None:
