@@ -192,7 +192,10 @@ class OrderValidation(Validation):
         fitting = likely(
             [order for order in orders if wish is None or open_to(order, wish)], request.intent, request.focus
         )
-        named = meant_by_words(request.turn, orders) if request.turn.intent != "inform" else []
+        began = Turn.that_began(request.tracker)
+        named = meant_by_words(began, orders) if began else []
+        if not named and request.turn.intent != "inform":
+            named = meant_by_words(request.turn, orders)
         if pointed := pointed_at(request.turn, request.focus.listed("order")):
             request.set(order_id=pointed[0]["id"])
         elif len(named) == 1:

@@ -110,7 +110,8 @@ async def answer_question(
     )
     found = asked.best
     decision = decide(_evidence(tracker, turn, focus, leaning, found, reading, answering.ready))
-    if decision == "goods" and turn.topic in OF_AN_ORDER and (own := await own_order_meant(tracker, turn)):
+    of_order = decision == "goods" and turn.topic in OF_AN_ORDER and turn.intent not in _OF_GOODS
+    if of_order and (own := await own_order_meant(tracker, turn)):
         say_order(dispatcher, tracker, domain, own, "parcel")  # "空气炸锅什么时候发" of somebody who has bought one
         focus.on("order", own.id)
         return Outcome("answer")

@@ -52,6 +52,20 @@ class Turn:
         return cls._read(tracker.latest_message, event)
 
     @classmethod
+    def that_began(cls, tracker: Tracker) -> Turn | None:
+        """The request that began what is open now, in its own words: of this message, or of an earlier one in which it
+        was noted for later."""
+        state = tracker.get_slot("dialogue") or {}
+        top: dict[str, Any] = (state.get("stack") or [{}])[-1]
+        said = [event for event in reversed(tracker.events) if event["event"] == "user"]
+        ago = int(state.get("turn") or 0) - int(top.get("began") or 0)
+        if not 0 <= ago < len(said):
+            return None
+        message = {**said[ago]["parse_data"], "text": said[ago]["text"]}
+        parts, number = message.get("parts") or [], int(top.get("part") or 0)
+        return cls._read({**message, **parts[number]} if number < len(parts) else message, said[ago])
+
+    @classmethod
     def earlier(cls, tracker: Tracker) -> Iterator[Turn]:
         """The customer's messages before this one, the last first."""
         for event in [event for event in reversed(tracker.events) if event["event"] == "user"][1:]:

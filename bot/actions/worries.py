@@ -11,8 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import CHOICES, order_buttons
-from bot.actions.orders import AboutOrders, most_pressing, on_their_way, say_order
+from bot.actions.orders import AboutOrders, on_their_way, say_order
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain
@@ -26,22 +25,6 @@ class WorryDelivery(AboutOrders):
 
     def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
         return on_their_way(orders, now)
-
-    def _tell(
-        self,
-        dispatcher: CollectingDispatcher,
-        tracker: Tracker,
-        domain: Domain,
-        orders: Sequence[Order],
-        now: datetime,
-    ) -> list[EventType]:
-        """The one that presses most in full: who worries wants facts, no list. The others are a tap away."""
-        order = most_pressing(orders, now)
-        events = self._tell_one(dispatcher, tracker, domain, order)
-        if others := [one for one in orders if one.id != order.id][: CHOICES - 1]:
-            buttons = order_buttons(others, self.intent, numbered=False)
-            dispatcher.utter_message(response="utter_worry_others", count=len(others), buttons=buttons)
-        return events
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)

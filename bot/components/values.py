@@ -206,7 +206,7 @@ def _named_tails(text: str) -> Iterator[Claim]:
 
 def _sizes(text: str) -> Iterator[Claim]:
     for match in _SAID["size"].finditer(text):
-        size = match["number"] or match["named"] or match["letters"] or match["letter"]
+        size = match["number"] or match["named"] or match["worn"] or match["letters"] or match["letter"]
         if size:
             yield _claim("size", match, size.upper() + (".5" if match["half"] else ""))
         elif spoken := match["spoken"]:
