@@ -97,7 +97,7 @@ def scratch() -> Iterator[str]:
     """A folder for what the tests write, gone afterwards."""
     roomy = IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= MEMORY_BYTES
     place = IN_MEMORY if roomy else None
-    with tempfile.TemporaryDirectory(prefix="checks-", dir=place, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="test-", dir=place, ignore_cleanup_errors=True) as folder:
         yield folder
 
 

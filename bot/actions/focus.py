@@ -38,6 +38,11 @@ class Focus:
         thing = self._things.get(kind) or {}
         return thing.get("id") if self._turn - thing.get("turn", 0) <= AT_HAND else None
 
+    def later(self, kind: str, other: str) -> bool:
+        """Whether a ``kind`` was talked of after any ``other``."""
+        turns = [(self._things.get(one) or {}).get("turn", -1) for one in (kind, other)]
+        return turns[0] > turns[1]
+
     @property
     def written(self) -> dict[str, Any]:
         """What was written last, ``{"flow", "id", "order", "turn"}``; empty when that is long ago."""

@@ -200,11 +200,20 @@ class OrderValidation(Validation):
             request.set(order_id=pointed[0]["id"])
         elif len(named) == 1:
             request.set(order_id=named[0].id)
+        elif bought := self._bought(orders, request.focus):
+            request.set(order_id=bought.id)
         elif at_hand := request.focus.at_hand("order"):
             if not named or at_hand in {order.id for order in named}:
                 request.set(order_id=at_hand)
         elif len(fitting) == 1 and not named:
             request.set(proposal=fitting[0].id)
+
+    @staticmethod
+    def _bought(orders: Sequence[Order], focus: Focus) -> Order | None:
+        """The only order of the goods that were talked of after any order."""
+        product = focus.at_hand("product") if focus.later("product", "order") else None
+        held = [order for order in orders if any(line.product_id == product for line in order.lines)]
+        return held[0] if len(held) == 1 else None
 
     async def _prove(self, request: Request) -> None:
         mall, order_id = await get_mall(), request.slots["order_id"]

@@ -71,7 +71,8 @@ class ActionServer(EndpointConfig):
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                status, body = await self._post(call, min(ATTEMPT_SECONDS, give_up - now()))
+                left = max(give_up - now(), _FIRST_PAUSE_SECONDS)  # for aiohttp 0 and less are no limit
+                status, body = await self._post(call, min(ATTEMPT_SECONDS, left))
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 problem = type(error).__name__
             else:

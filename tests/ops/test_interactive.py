@@ -437,8 +437,8 @@ class Lesson:
 
 
 @pytest.fixture
-def lesson(tmp_path: Path) -> Iterator[Lesson]:
-    lesson = Lesson(tmp_path)
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lesson]:
+    lesson = Lesson(tmp_path_factory.mktemp("lesson"))  # a short name: sockets lie in it
     yield lesson
     lesson.terminal.close()
 
