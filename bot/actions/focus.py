@@ -40,8 +40,8 @@ class Focus:
 
     def later(self, kind: str, other: str) -> bool:
         """Whether a ``kind`` was talked of after any ``other``."""
-        turns = [(self._things.get(one) or {}).get("turn", -1) for one in (kind, other)]
-        return turns[0] > turns[1]
+        first, second = (int((self._things.get(one) or {}).get("turn", -1)) for one in (kind, other))
+        return first > second
 
     @property
     def written(self) -> dict[str, Any]:
