@@ -20,13 +20,13 @@ from settings import SHANGHAI
 
 log = logging.getLogger(__name__)
 
-SURE = 0.5
-"""From this probability an answer is given: it is rather right than wrong."""
+SURE = 0.6
+"""From this probability an answer is given: a wrong one costs more than a question back."""
 
 CERTAIN = 0.999
 """From this one it was asked in the very words of a way of asking."""
 
-CLOSE = 0.6
+CLOSE = 0.5
 """Else, when it is among the likeliest few with this probability, the customer is asked which one they mean."""
 
 LOOK_SECONDS = 3.0

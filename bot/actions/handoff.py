@@ -145,6 +145,8 @@ class AskForPerson(Action):
         handoff = before or await desk.request(sender, why(tracker), key)
         await _say_place(dispatcher, tracker, domain, handoff, again=before is not None)
         focus = Focus(tracker).on("waiting", await _place(handoff))
+        if order_id := turn.first("order_id"):
+            focus.on("order", str(order_id))
         return [SlotSet("queued", True), *focus.events()]
 
 

@@ -50,7 +50,9 @@ class Greet(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
             again = turn.asks and Conversation.of(tracker).turn > 1  # "人呢" in the middle is no hello
-            response = "utter_greet_again" if turn.rest else "utter_unanswered"
+            before = next(Turn.earlier(tracker), None)
+            unanswered = not turn.rest and before is not None and before.asks
+            response = "utter_unanswered" if unanswered else "utter_greet_again"
             dispatcher.utter_message(response=response if again else "utter_greet")
         return focus.events()
 

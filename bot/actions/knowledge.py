@@ -67,6 +67,10 @@ REPAIRS: dict[bool, tuple[str, ...]] = {  # of goods that came too late, or of a
 }
 
 
+OF_TASTE = frozenset({Reason.CHANGED_MIND, Reason.DISLIKE, Reason.WRONG_SIZE})
+"""Reasons for which nobody is to blame."""
+
+
 async def say_answer(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,
@@ -269,10 +273,11 @@ def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told
 def say_problem(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, reason: str | None, order: Order | None
 ) -> None:
-    """Sorry for what is wrong with the goods, and the ways to put it right."""
+    """Sorry for what is wrong with the goods, and the ways to put it right; the ways alone where nothing is wrong."""
     repairs = REPAIRS[reason == Reason.LATE_DELIVERY]
     buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
+    response = "utter_unwanted" if reason in OF_TASTE else "utter_problem"
     if order:
-        dispatcher.utter_message(response="utter_problem_of_order", goods=goods(order.lines), buttons=buttons)
+        dispatcher.utter_message(response=f"{response}_of_order", goods=goods(order.lines), buttons=buttons)
     else:
-        dispatcher.utter_message(response="utter_problem", buttons=buttons)
+        dispatcher.utter_message(response=response, buttons=buttons)

@@ -46,6 +46,9 @@ from mall_adapter import (
 LOST = 3
 """Messages in a row that were not understood, after which a person is offered."""
 
+CLEARLY = 0.8
+"""Confidence from which somebody asks what the shop can do at all."""
+
 GUESSES = 2
 """Likely readings that are offered as buttons."""
 
@@ -178,6 +181,19 @@ async def _say_what_can_be_done(dispatcher: CollectingDispatcher, tracker: Track
     else:
         return False
     return True
+
+
+class Help(Action):
+    """What the shop can do; to "那具体怎么弄" in the middle of a matter, what can be done about that."""
+
+    def name(self) -> str:
+        return "action_help"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn = Turn.of(tracker)
+        if turn.confidence >= CLEARLY or not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+            dispatcher.utter_message(response="utter_ask_help")
+        return []
 
 
 # --- values without a wish -------------------------------------------------------------------------------------------

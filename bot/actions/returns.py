@@ -229,12 +229,11 @@ class ValidateAfterSales(OrderValidation):
         request.set(ticket_kind=_known(value, TicketKind) or request.get("ticket_kind"))
 
     async def validate_reason(self, value: Any, request: Request) -> None:
-        tapped = request.turn.tapped
         if isinstance(value, dict):
             value = Reason.OTHER.value if len(request.turn.rest) >= SAYS_SOMETHING else None
         if reason := _known(value, Reason):
             request.set(reason=reason)
-            if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE and not tapped:
+            if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE:
                 request.clear("ticket_kind")  # whoever does not want it any more wants no other one
         else:
             request.set(**problem("reason", "unusable"))

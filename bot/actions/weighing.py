@@ -40,6 +40,9 @@ WANTS_SOMETHING = 0.4
 ENOUGH = 0.5
 """Goods are spoken of from here on."""
 
+STATED = 0.9
+"""Chance from which a rule is told to a message that asks nothing: "没法申请" is seldom about what it sounds like."""
+
 LIKELIEST = 0.35
 """Chance from which the likeliest answer is worth saying when one has just asked which is meant."""
 
@@ -74,7 +77,7 @@ def decide(seen: Evidence) -> Decision:
         return "goods"
     if seen.astray and seen.leaning in GOODS_LEANINGS:
         return "which goods"
-    if best >= SURE:
+    if best >= (SURE if seen.asks else STATED):
         return "answer"
     if seen.leaning in ("none", "complaint"):
         return "nothing"
@@ -98,7 +101,7 @@ def weight_of_rule(seen: Evidence) -> float:
     best = seen.chances[0] if seen.chances else 0.0
     if best >= CERTAIN:  # asked in the very words of whoever wrote the answer
         return 2.0
-    if best < SURE or seen.bare:
+    if best < (SURE if seen.asks else STATED) or seen.bare:
         return 0.0
     # "有加湿器吗", "多大容量" of what is in hand: the goods themselves say more than how to choose some
     least = Sign.IN_HAND if seen.leaning in GOODS_LEANINGS else Sign.SHELF

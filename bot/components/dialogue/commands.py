@@ -231,7 +231,8 @@ class _Reading:
         if self.frame or "yes" not in self.acts or self.acts & {"ack", *_AGAINST_YES}:
             return []
         left = [one for one in self.state.stack if self.flows[one.flow].kind == "task"]
-        return [Command("Resume", left[-1].flow, why="a yes to what was left")] if left else []
+        summed_up = bool(left) and left[-1].asked == CONFIRMED
+        return [Command("Resume", left[-1].flow, why="a yes to what was left")] if summed_up else []
 
     def _yes_or_no_asked(self) -> bool:
         if self.asked == CONFIRMED:
@@ -440,8 +441,10 @@ class _Reading:
     def _another_order(self) -> list[Command]:
         """ "弄错了，是ORD…" when the request has just ended, with a refusal mostly: it begins again with that order."""
         ended, orders = self.state.ended, self.message.values("order_id")
-        flow = self.flows.get(str(ended.get("flow")))
+        flow, wish = self.flows.get(str(ended.get("flow"))), self.flows.of_intent(self.message.intent)
         if not orders or flow is None or self.state.turn - ended["turn"] > ENDED_LATELY:
+            return []
+        if wish not in (None, flow) and self.message.intent not in _ANSWERS and self.message.confidence >= CLEAR:
             return []
         told = {"intent": ended["intent"], **flow.triggers.get(ended["intent"], {}), "order_id": orders[0]}
         return [Command("StartFlow", flow.name, told, "another order than that", self.part)]
@@ -609,9 +612,12 @@ class _Reading:
             if "no" in self.acts or self.message.rest <= A_POINTER:
                 return [Command("Leave", "deny", why="a no to nothing")]
         if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:
-            if len(self.shown.buttons) >= SEVERAL_WAYS:
+            asked_which = any(kind.startswith("Which") for kind, _ in self.state.commands)
+            if len(self.shown.buttons) >= SEVERAL_WAYS and not asked_which:
                 return [Command("Which", why="a yes to a choice")]
             return [Command("Acknowledge", why="a yes to nothing")]
+        if "thanks" in self.acts:
+            return [Command("Leave", "thank", why="thanks, and nothing else that is clear")]
         return [Command("CannotHandle", why=f"intent {self.message.intent} {self.message.confidence:.2f}")]
 
     # ---- helpers
