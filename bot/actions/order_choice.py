@@ -14,6 +14,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
 from bot.actions.conversation import Conversation, ask, problem
+from bot.actions.flow_files import slots_of
 from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
@@ -38,6 +39,9 @@ OF_AN_ORDER = frozenset({"delivery", "refund", "return_exchange", "order_change"
 
 AFTER_DELIVERY = frozenset({"request_return", "request_exchange", "report_problem"})
 """Intents that only mean goods that have come."""
+
+TOLD_FIRST = ("invoice_title", "tax_number", "delivery", "reason")
+"""Slots whose values customers like to send together with the wish."""
 
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
@@ -316,8 +320,17 @@ class AskOrderId(Action):
             asking = "utter_ask_order_id_other"
         elif trouble.get("name") == "lost" and not bound:
             asking = "utter_order_id_lost"
+        _note_told(dispatcher, tracker, domain, frame)
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return focus.on_list(choices).events()
+
+
+def _note_told(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> None:
+    """What the very first message has told already is said to be kept, before the order is asked for."""
+    told = [slot for slot in TOLD_FIRST if slot in slots_of(str(frame.get("flow"))) and tracker.get_slot(slot)]
+    if told and frame.get("began") == Conversation.of(tracker).turn:
+        names = word(tracker, domain, "and").join(word(tracker, domain, f"slot_{slot}") for slot in told)
+        dispatcher.utter_message(response="utter_told_first", slots=names)
 
 
 def _wish_named(frame: Mapping[str, Any], domain: Domain) -> str:

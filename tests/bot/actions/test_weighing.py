@@ -9,8 +9,12 @@ from bot.actions.weighing import Decision, Evidence, decide
 
 TABLE: list[tuple[str, Evidence, Decision]] = [
     # an answer that is rather right than wrong is said, whatever the intent was taken for
-    ("a likely answer", Evidence("rule", (0.55, 0.3)), "answer"),
-    ("of chitchat", Evidence("none", (0.55,)), "answer"),
+    ("a likely answer", Evidence("rule", (0.65, 0.3)), "answer"),
+    ("of chitchat", Evidence("none", (0.65,)), "answer"),
+    # what asks nothing is told a rule only where that is sure
+    ("a sure one, to a remark", Evidence("none", (0.95,), asks=False), "answer"),
+    ("a likely one, to a remark", Evidence("none", (0.8,), asks=False), "nothing"),
+    ("a likely one, to a remark about a rule", Evidence("rule", (0.8,), asks=False), "which"),
     ("of goods", Evidence("goods", (0.7,)), "answer"),
     ("while complaining", Evidence("complaint", (0.7,)), "answer"),
     # goods that are meant
