@@ -112,6 +112,13 @@ def lacks(address: str) -> tuple[str, ...]:
 class ChangeAddressValidation(OrderValidation):
     flow = "change_address"
 
+    async def validate_order_id(self, value: Any, request: Request) -> None:
+        """An address that is sent while the order is asked for is no order that cannot be found."""
+        await super().validate_order_id(value, request)
+        said = read_delivery(request.turn)
+        if not request.get("order_id") and (said.values or said.begun):
+            request.clear("problem")
+
     async def validate_delivery(self, value: Any, request: Request) -> None:
         """In the customer's own words, like everything that the message says of it: see ``complete``."""
         if not (isinstance(value, dict) and "words" in value):

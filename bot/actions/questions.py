@@ -312,13 +312,14 @@ async def say_unknown(
         return
     near = [one.answer for one in found if one.score >= NEARBY][:OPTIONS]
     topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
+    agreed = not near or near[0].topic == topic  # the words and what is near speak of the same
     human = way_buttons(tracker, domain, ["human_handoff"])
     if _unknown_lately(tracker, focus):
         dispatcher.utter_message(response="utter_unknown_person", buttons=[*map(button, near), *human])
     else:
         wishes = way_buttons(tracker, domain, wishes_of(topic)[: OPTIONS if not near else 1])
         buttons = [*map(button, near), *wishes, *human]
-        known = has_response(domain, f"utter_word_topic_{topic}")
+        known = agreed and has_response(domain, f"utter_word_topic_{topic}")
         about = {"topic": word(tracker, domain, f"topic_{topic}")} if known else {}
         response = "utter_policy_unknown_about" if about else "utter_policy_unknown"
         dispatcher.utter_message(response=response, buttons=_once(buttons), **about)

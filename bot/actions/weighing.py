@@ -85,7 +85,7 @@ def decide(seen: Evidence) -> Decision:
         return "problem"
     if seen.leaning == "rule" and not seen.ready:
         return "away"
-    likely = sum(seen.chances) >= CLOSE and (seen.leaning == "rule" or best >= LIKELIEST)
+    likely = sum(seen.chances) >= CLOSE and best >= (LIKELIEST if seen.asks else SURE)
     if likely and seen.leaning != "recommendation":
         if not seen.asked_back:
             return "which"
