@@ -57,6 +57,11 @@ class Focus:
             return []
         return [thing for thing in shown if kind in (None, thing["kind"])]
 
+    def just_listed(self) -> bool:
+        """Whether several things were listed in answer to the message before this one."""
+        last = self._things.get("listed") or {}
+        return len(last.get("things") or ()) > 1 and self._turn - int(last.get("turn") or 0) == 1
+
     @property
     def wish(self) -> dict[str, Any] | None:
         """What the goods that were listed last were chosen for (``product_search.Wish``)."""

@@ -66,7 +66,8 @@ class Acknowledge(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         focus = Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus):
-            dispatcher.utter_message(response="utter_acknowledge")
+            response = "utter_acknowledge_list" if focus.just_listed() else "utter_acknowledge"
+            dispatcher.utter_message(response=response)
         return focus.events()
 
 
