@@ -30,6 +30,10 @@ from mall_adapter import (
 
 SHOWN_AT_ONCE = 3
 READ_AT_ONCE = 20
+PLAINLY, AS_WELL = 0.7, 0.25
+"""Confidence below which a question about tickets may be one about orders, and what must speak for that."""
+
+_OF_ORDERS = ("order_status", "track_parcel", "urge_shipment")
 CANCELLABLE = (TicketStatus.OPEN, TicketStatus.APPROVED)
 
 Button: TypeAlias = dict[str, str]
@@ -154,6 +158,12 @@ def ticket_meant(turn: Turn, focus: Focus) -> str | None:
     return at_hand if at_hand and (written or turn.first("mention")) and not turn.names_goods else None
 
 
+def _of_anything(turn: Turn) -> bool:
+    """ "好了吗", "查到了没": how far something is, which may as well be an order."""
+    of_orders = sum(turn.ranking.get(intent, 0.0) for intent in _OF_ORDERS)
+    return turn.confidence < PLAINLY and of_orders >= AS_WELL
+
+
 class TicketStatusAction(Action):
     def name(self) -> str:
         return "action_ticket_status"
@@ -162,6 +172,11 @@ class TicketStatusAction(Action):
         mall, turn, focus = await get_mall(), Turn.of(tracker), Focus(tracker)
         order_id = self._order(tracker, turn, focus)
         named = turn.first("ticket_id") or (None if order_id else ticket_meant(turn, focus))
+        if not (order_id or named) and _of_anything(turn):
+            intents = ("ticket_status", "order_status", "human_handoff")
+            buttons = [wish_button(tracker, domain, intent) for intent in intents]
+            dispatcher.utter_message(response="utter_progress_which", buttons=buttons)
+            return []
         unknown = False
         if named:
             try:
