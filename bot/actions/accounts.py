@@ -87,7 +87,8 @@ class AccountBoundAlready(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         found = (await find_answers(tracker, turn)).best  # "解绑", "收不到验证码"
-        if sure(found) and found[0].answer.id != HOW_TO_BIND:
+        told = found[0].answer if sure(found) else None
+        if told and told.topic == turn.topic and told.id != HOW_TO_BIND:
             await say_answer(dispatcher, tracker, domain, found[0], focus)
         else:
             dispatcher.utter_message(response="utter_account_bound_already")

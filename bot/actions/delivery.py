@@ -116,7 +116,7 @@ class ChangeAddressValidation(OrderValidation):
         """An address that is sent while the order is asked for is no order that cannot be found."""
         await super().validate_order_id(value, request)
         said = read_delivery(request.turn)
-        if not request.get("order_id") and (said.values or said.begun):
+        if not request.get("order_id") and ("address" in said.values or said.begun):
             request.clear("problem")
 
     async def validate_delivery(self, value: Any, request: Request) -> None:

@@ -14,6 +14,7 @@ from rasa_sdk.events import EventType, SlotSet
 
 from bot.actions.conversation import Conversation
 from bot.actions.turn import Turn
+from mall_adapter import Order
 
 Listed = list[dict[str, str]]
 """What was last shown to choose from: ``{"kind": "order" | "line" | "product" | "ticket", "id", "title"}``."""
@@ -57,10 +58,15 @@ class Focus:
             return []
         return [thing for thing in shown if kind in (None, thing["kind"])]
 
-    def just_listed(self) -> bool:
-        """Whether several things were listed in answer to the message before this one."""
+    def just_listed(self, kind: str) -> bool:
+        """Whether several of a kind were listed in answer to the message before this one."""
         last = self._things.get("listed") or {}
-        return len(last.get("things") or ()) > 1 and self._turn - int(last.get("turn") or 0) == 1
+        return len(self.listed(kind)) > 1 and self._turn - int(last.get("turn") or 0) == 1
+
+    def shows(self, orders: Sequence[Order]) -> bool:
+        """Whether the list on the screen is one of these orders, in their places: then it need not be told again."""
+        shown = [thing["id"] for thing in self.listed("order", lately=True)]
+        return len(shown) > 1 and shown == [order.id for order in orders]
 
     @property
     def wish(self) -> dict[str, Any] | None:

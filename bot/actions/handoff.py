@@ -15,6 +15,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
+from bot.actions.order_choice import put_at_hand
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, word
 from bot.spelling import number, plain
@@ -146,7 +147,7 @@ class AskForPerson(Action):
         await _say_place(dispatcher, tracker, domain, handoff, again=before is not None)
         focus = Focus(tracker).on("waiting", await _place(handoff))
         if order_id := turn.first("order_id"):
-            focus.on("order", str(order_id))
+            await put_at_hand(tracker, focus, str(order_id))
         return [SlotSet("queued", True), *focus.events()]
 
 

@@ -66,7 +66,7 @@ class Acknowledge(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         focus = Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus):
-            response = "utter_acknowledge_list" if focus.just_listed() else "utter_acknowledge"
+            response = "utter_acknowledge_list" if focus.just_listed("order") else "utter_acknowledge"
             dispatcher.utter_message(response=response)
         return focus.events()
 
@@ -149,7 +149,7 @@ class Repeat(Action):
 
 
 class AskWhich(Action):
-    """A yes to two ways that were offered at once: which of them, with their buttons."""
+    """A yes to several ways, or things, that were offered at once: which of them, with their buttons."""
 
     def name(self) -> str:
         return "action_ask_which"

@@ -67,6 +67,9 @@ REPAIRS: dict[bool, tuple[str, ...]] = {  # of goods that came too late, or of a
 }
 
 
+NO_RULE_FOR = frozenset({OrderStatus.CANCELLED, OrderStatus.PENDING_PAYMENT})
+"""How an order stands to which no rule says more than to any other."""
+
 OF_TASTE = frozenset({Reason.CHANGED_MIND, Reason.DISLIKE, Reason.WRONG_SIZE})
 """Reasons for which nobody is to blame."""
 
@@ -192,7 +195,7 @@ async def say_with_order(
 ) -> None:
     """How the order stands, or what the rules say to its return; or, of a rule that holds for some days, whether they
     have passed for this order. Where no order is ``named`` the rule comes first."""
-    if order is None or order.status in (OrderStatus.CANCELLED, OrderStatus.PENDING_PAYMENT):
+    if order is None or order.status in NO_RULE_FOR:
         say_text(dispatcher, answer)
         return
     if answer.reason:

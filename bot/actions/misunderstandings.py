@@ -9,7 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.answers import note_gap
+from bot.actions.answers import cite, note_gap
 from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import intents_of
@@ -17,6 +17,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import note_misunderstood, say_waiting
 from bot.actions.knowledge import (
+    NO_RULE_FOR,
     OF_AN_ORDER,
     order_talked_of,
     say_problem,
@@ -34,6 +35,7 @@ from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_bu
 from bot.actions.turn import Turn
 from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
+from knowledge_graph import Found
 from mall_adapter import (
     NotFound,
     Order,
@@ -211,6 +213,10 @@ class Inform(Action):
             dispatcher.utter_message(response="utter_say_otherwise")
             return []
         on_goods = await goes_on(tracker, turn)
+        if turn.intent in _QUESTIONS:  # "ORD… 介绍下保价规则": a rule that is sure comes before the number
+            outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+            if outcome.said:
+                return [*outcome.events, *focus.events()]
         if not on_goods and await _say_values(dispatcher, tracker, domain, turn, focus):
             return focus.events()
         about_goods = turn.names_goods or on_goods
@@ -321,8 +327,9 @@ async def _say_state(
     answered = focus.value.get("answer") or {}
     lately = Conversation.of(tracker).turn - int(answered.get("turn") or 0) <= ANSWERED_LATELY
     told = (await get_answering()).answer(answered["id"]) if answered and lately else None
-    if told and told.context in OF_AN_ORDER:
+    if told and told.context in OF_AN_ORDER and order.status not in NO_RULE_FOR:
         await say_with_order(dispatcher, tracker, domain, told, order)
+        cite(dispatcher, Found(told, 1.0))
         return
     buttons = ways(tracker, domain, order, wishes_of(told.topic) if told else ())
     response = "utter_inform_order" if buttons else "utter_inform_order_over"

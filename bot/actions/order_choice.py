@@ -22,7 +22,7 @@ from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
 from bot.spelling import plain
-from mall_adapter import Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
+from mall_adapter import MallError, Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
 from settings import SHANGHAI
 
 CHOICES = 4
@@ -64,9 +64,9 @@ def as_choices(orders: Sequence[Order], tracker: Tracker, domain: Domain) -> Lis
     return [{"kind": "order", "id": order.id, "title": order_title(order, tracker, domain)} for order in orders]
 
 
-def order_buttons(orders: Sequence[Order], payload: str, numbered: bool = True) -> list[dict[str, str]]:
-    """A short button for each order of a list that is told in full beside it: its place, where it is ``numbered``, and
-    what it is. ``payload`` is the intent that is sent with the number."""
+def order_buttons(orders: Sequence[Order], payload: str) -> list[dict[str, str]]:
+    """A short button for each order of a list that is told in full beside it: its place and what it is. ``payload`` is
+    the intent that is sent with the number."""
     kinds = [order.lines[0].category for order in orders]
     short = [
         kind if kinds.count(kind) == 1 else order.lines[0].product_name
@@ -74,7 +74,7 @@ def order_buttons(orders: Sequence[Order], payload: str, numbered: bool = True) 
     ]
     return [
         {
-            "title": f"{place}. {name}" if numbered else name,
+            "title": f"{place}. {name}",
             "payload": f"/{payload}{json.dumps({'order_id': order.id})}",
         }
         for place, (name, order) in enumerate(zip(short, orders, strict=True), 1)
@@ -204,7 +204,7 @@ class OrderValidation(Validation):
             request.set(order_id=pointed[0]["id"])
         elif len(named) == 1:
             request.set(order_id=named[0].id)
-        elif bought := self._bought(orders, request.focus):
+        elif (bought := self._bought(orders, request.focus)) and (not named or bought in named):
             request.set(order_id=bought.id)
         elif at_hand := request.focus.at_hand("order"):
             if not named or at_hand in {order.id for order in named}:
@@ -214,8 +214,9 @@ class OrderValidation(Validation):
 
     @staticmethod
     def _bought(orders: Sequence[Order], focus: Focus) -> Order | None:
-        """The only order of the goods that were talked of after any order."""
-        product = focus.at_hand("product") if focus.later("product", "order") else None
+        """The only order of the goods that were talked of after any order, and any list."""
+        later = focus.later("product", "order") and focus.later("product", "listed")
+        product = focus.at_hand("product") if later else None
         held = [order for order in orders if any(line.product_id == product for line in order.lines)]
         return held[0] if len(held) == 1 else None
 
@@ -311,8 +312,7 @@ class AskOrderId(Action):
             buttons = [{"title": title(tracker, domain, "bind_account"), "payload": "/bind_account"}]
         asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
         focus = Focus(tracker)
-        on_screen = {thing["id"] for thing in focus.listed("order", lately=True)}
-        if choices and not trouble and {order.id for order in orders} <= on_screen:
+        if choices and not trouble and focus.shows(orders):
             asking = "utter_ask_order_id_which"
         elif choices:
             asking = "utter_ask_order_id_choose"
@@ -326,7 +326,7 @@ class AskOrderId(Action):
 
 
 def _note_told(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> None:
-    """What the very first message has told already is said to be kept, before the order is asked for."""
+    """What the message that began the request has told already is said to be kept, before the order is asked for."""
     told = [slot for slot in TOLD_FIRST if slot in slots_of(str(frame.get("flow"))) and tracker.get_slot(slot)]
     if told and frame.get("began") == Conversation.of(tracker).turn:
         names = word(tracker, domain, "and").join(word(tracker, domain, f"slot_{slot}") for slot in told)
@@ -367,6 +367,17 @@ async def order_by_words(tracker: Tracker, turn: Turn) -> Order | None:
     orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
     named = meant_by_words(turn, orders)
     return named[0] if len(named) == 1 else None
+
+
+async def put_at_hand(tracker: Tracker, focus: Focus, order_id: str) -> None:
+    """An order that is named beside something else: what follows is about it, whosever it is. Not a slip of the pen."""
+    try:
+        await (await get_mall()).order(tracker.sender_id, order_id)
+    except OrderNotFound:
+        return
+    except MallError:  # to be proved when it matters
+        pass
+    focus.on("order", order_id)
 
 
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:

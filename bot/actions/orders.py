@@ -190,13 +190,12 @@ class AboutOrders(Action, ABC):
         """Several as a list. Where such a list was just shown: which of them, and after that the one that presses
         most."""
         focus, shown = Focus(tracker), orders[:CHOICES]
-        listed = {thing["id"] for thing in focus.listed("order", lately=True)}
-        again = not listed.isdisjoint(order.id for order in orders)
-        if len(orders) == 1 or (again and focus.at_hand("which")):
+        again = focus.shows(shown)
+        if len(orders) == 1 or (again and focus.at_hand("which") == self.intent):
             return self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
         if again:
             dispatcher.utter_message(response="utter_which_order", buttons=order_buttons(shown, self.intent))
-            return focus.on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
+            return focus.on("order", None).on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
         lines = [self._line(tracker, domain, order, place, now) for place, order in enumerate(shown, 1)]
         if more := len(orders) - len(shown):
             lines.append(word(tracker, domain, "more_orders").format(count=more))

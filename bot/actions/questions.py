@@ -25,7 +25,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, way_buttons
-from bot.actions.order_choice import OF_AN_ORDER, own_order_meant
+from bot.actions.order_choice import OF_AN_ORDER, own_order_meant, put_at_hand
 from bot.actions.orders import say_order
 from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
 from bot.actions.product_compared import to_compare
@@ -103,7 +103,7 @@ async def answer_question(
     if leaning == "goods":
         turn = carried_on(tracker, turn)
     if order_id := turn.first("order_id"):
-        focus.on("order", str(order_id))  # whosever it is: what follows is about it
+        await put_at_hand(tracker, focus, str(order_id))
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
     answering, asked, reading = await asyncio.gather(
         get_answering(), _answers(tracker, turn, focus, leaning), _goods(speaker, leaning)

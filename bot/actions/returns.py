@@ -233,7 +233,8 @@ class ValidateAfterSales(OrderValidation):
             value = Reason.OTHER.value if len(request.turn.rest) >= SAYS_SOMETHING else None
         if reason := _known(value, Reason):
             request.set(reason=reason)
-            if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE:
+            again = TicketKind.EXCHANGE in request.turn.entities.get("ticket_kind", ())  # "黑的不想要了，换白的"
+            if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE and not again:
                 request.clear("ticket_kind")  # whoever does not want it any more wants no other one
         else:
             request.set(**problem("reason", "unusable"))

@@ -57,13 +57,14 @@ class Turn:
         was noted for later."""
         state = tracker.get_slot("dialogue") or {}
         top: dict[str, Any] = (state.get("stack") or [{}])[-1]
-        said = [event for event in reversed(tracker.events) if event["event"] == "user"]
-        ago = int(state.get("turn") or 0) - int(top.get("began") or 0)
-        if not 0 <= ago < len(said):
+        said = (event for event in reversed(tracker.events) if event["event"] == "user")
+        key = str(top.get("key") or "")
+        began = next((one for one in said if f"{key}.".startswith(f"{one.get('message_id')}.")), None)
+        if began is None:
             return None
-        message = {**said[ago]["parse_data"], "text": said[ago]["text"]}
+        message = {**began["parse_data"], "text": began["text"]}
         parts, number = message.get("parts") or [], int(top.get("part") or 0)
-        return cls._read({**message, **parts[number]} if number < len(parts) else message, said[ago])
+        return cls._read({**message, **parts[number]} if number < len(parts) else message, began)
 
     @classmethod
     def earlier(cls, tracker: Tracker) -> Iterator[Turn]:

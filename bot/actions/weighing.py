@@ -89,7 +89,7 @@ def decide(seen: Evidence) -> Decision:
     if likely and seen.leaning != "recommendation":
         if not seen.asked_back:
             return "which"
-        return "answer" if best >= LIKELIEST else "unknown"
+        return "answer" if seen.asks and best >= LIKELIEST else "unknown"
     if seen.leaning == "rule":
         return "unknown" if seen.asks else "heard"
     if seen.leaning == "goods" and seen.confidence < WEAK and not seen.names_goods:

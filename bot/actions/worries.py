@@ -1,4 +1,5 @@
-"""A customer worries: kind words, then the facts, then what can be done. Worrying again brings other facts."""
+"""A customer worries: kind words with the facts of what is on its way, then those of the one that is meant; worrying
+again brings other facts of it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
-from bot.actions.malls import get_mall
+from bot.actions.knowledge import order_talked_of
 from bot.actions.orders import AboutOrders, on_their_way, say_order
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
@@ -39,6 +40,6 @@ class WorryDelivery(AboutOrders):
         dispatcher.utter_message(response="utter_worry_other")
         if turn.asks and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             return focus.events()
-        if order_id := focus.at_hand("order"):
-            say_order(dispatcher, tracker, domain, await (await get_mall()).order(tracker.sender_id, order_id))
+        if order := await order_talked_of(tracker, turn):
+            say_order(dispatcher, tracker, domain, order)
         return focus.events()

@@ -616,7 +616,7 @@ class _Reading:
             if len(self.shown.buttons) >= SEVERAL_WAYS and not asked_which:
                 return [Command("Which", why="a yes to a choice")]
             return [Command("Acknowledge", why="a yes to nothing")]
-        if "thanks" in self.acts:
+        if "thanks" in self.acts and not self.acts & {"question", "urgent", "human"} and self.frame is None:
             return [Command("Leave", "thank", why="thanks, and nothing else that is clear")]
         return [Command("CannotHandle", why=f"intent {self.message.intent} {self.message.confidence:.2f}")]
 

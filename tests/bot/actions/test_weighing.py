@@ -8,7 +8,7 @@ from bot.actions.product_reference import Sign
 from bot.actions.weighing import Decision, Evidence, decide
 
 TABLE: list[tuple[str, Evidence, Decision]] = [
-    # an answer that is rather right than wrong is said, whatever the intent was taken for
+    # an answer that is likely enough is said, whatever the intent was taken for
     ("a likely answer", Evidence("rule", (0.65, 0.3)), "answer"),
     ("of chitchat", Evidence("none", (0.65,)), "answer"),
     # what asks nothing is told a rule only where that is sure
