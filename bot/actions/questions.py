@@ -166,7 +166,7 @@ def _evidence(
         sign=reading.sign if reading else None,
         page=reading is not None and reading.answers,
         confidence=turn.confidence,
-        asks=turn.asks,
+        asks=turn.asks or "condition" in turn.acts,  # "邮费店里包我才退" wants to know
         blames=_blames(turn),
         names_goods=turn.names_goods,
         bare=turn.names_goods and not turn.rest,
