@@ -40,7 +40,7 @@ _PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
 _SAID = patterns.load(
     "invoice",
     *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
-    *("company_name", "company_end", "no_title", "person"),
+    *("company_name", "company_end", "no_title", "person", "special"),
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
 _STRANGE = re.compile(r"[^0-9A-HJ-NPQRTUWXY]")
@@ -231,6 +231,9 @@ class AskConfirmInvoice(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
+        began = Turn.that_began(tracker)
+        if began and _SAID["special"].search(plain(began.text)) and tracker.get_slot("summary") is None:
+            dispatcher.utter_message(response="utter_invoice_not_special")
         return sum_up(
             dispatcher,
             tracker,

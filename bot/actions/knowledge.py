@@ -18,7 +18,7 @@ from bot.actions.conversation import Conversation, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import missing, order_by_words, order_meant, prove_if_told
-from bot.actions.orders import say_order
+from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import Button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, line_title, rule_text, word
@@ -93,6 +93,8 @@ async def say_answer(
         dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
     elif answer.context == "ticket" and ticket:
         say_ticket(dispatcher, tracker, domain, ticket)
+    elif answer.context == "ticket" and (cancelled := await cancelled_order(tracker, focus.at_hand("order"))):
+        say_order(dispatcher, tracker, domain, cancelled)
     elif answer.context in OF_AN_ORDER:
         return await _say_of_order(dispatcher, tracker, domain, found, focus, may_ask)
     elif ticket and answer.topic in OF_A_TICKET and focus.written.get("id") == ticket.id:
@@ -273,14 +275,39 @@ def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told
     return [wish_button(tracker, domain, intent, **known) for intent in intents]
 
 
-def say_problem(
+async def say_problem(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, reason: str | None, order: Order | None
 ) -> None:
-    """Sorry for what is wrong with the goods, and the ways to put it right; the ways alone where nothing is wrong."""
+    """Sorry for what is wrong with the goods, and the ways to put it right; the ways alone where nothing is wrong.
+
+    Of an order whose goods cannot go back any more the rule is told instead, and a person is offered."""
     repairs = REPAIRS[reason == Reason.LATE_DELIVERY]
+    if order and reason and (rule := await _no_way_back(tracker, domain, order, Reason(reason))):
+        human = way_buttons(tracker, domain, ["human_handoff"])
+        told = {"goods": goods(order.lines), "rule": rule, "delivered": day(tracker, order.delivered_at) or ""}
+        dispatcher.utter_message(response="utter_problem_too_late", buttons=human, **told)
+        return
     buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
     response = "utter_unwanted" if reason in OF_TASTE else "utter_problem"
     if order:
         dispatcher.utter_message(response=f"{response}_of_order", goods=goods(order.lines), buttons=buttons)
     else:
         dispatcher.utter_message(response=response, buttons=buttons)
+
+
+async def _no_way_back(tracker: Tracker, domain: Domain, order: Order, reason: Reason) -> str | None:
+    """Why nothing of an order that has come can be returned or exchanged for this reason; None where something can, or
+    a ticket is open already."""
+    if order.delivered_at is None:
+        return None
+    mall, rule = await get_mall(), None
+    for kind in (TicketKind.RETURN, TicketKind.EXCHANGE):
+        for line in order.lines:
+            try:
+                decision = await mall.assess(tracker.sender_id, TicketRequest(order.id, kind, reason, (line.id,)))
+            except MallError:
+                return None
+            if decision.allowed or decision.missing_facts:
+                return None
+            rule = rule or await rule_text(tracker, domain, decision.rule)
+    return rule

@@ -251,7 +251,7 @@ async def _say_values(
         focus.on("tail", str(tail))  # the number of the order may follow
     elif reason:
         order = await order_talked_of(tracker, turn)
-        say_problem(dispatcher, tracker, domain, reason, order)
+        await say_problem(dispatcher, tracker, domain, reason, order)
         if order:
             focus.on("order", order.id)
     else:
@@ -315,7 +315,7 @@ async def _say_order(
         if await tell_order_of_complaint(dispatcher, tracker, domain, focus, order):
             return
         if reason:
-            say_problem(dispatcher, tracker, domain, reason, order)
+            await say_problem(dispatcher, tracker, domain, reason, order)
         else:
             await _say_state(dispatcher, tracker, domain, focus, order)
 

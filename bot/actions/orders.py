@@ -27,15 +27,19 @@ from bot.actions.order_choice import (
     order_meant,
     prove_if_told,
 )
+from bot.actions.tickets import say_ticket, ticket_values
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, has_response, minute, word, yuan
 from mall_adapter import (
+    MallError,
     Order,
     OrderLocked,
     OrderNotFound,
     OrderStatus,
     OwnershipRequired,
     Shipment,
+    Ticket,
+    TicketStatus,
     WrongPhoneTail,
 )
 
@@ -162,7 +166,7 @@ class AboutOrders(Action, ABC):
                 order = await mall.order(tracker.sender_id, order_id)
             except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
                 return missing(tracker, error, order_id)
-            return self._tell_one(dispatcher, tracker, domain, order)
+            return await self._tell_one(dispatcher, tracker, domain, order)
         if not known:
             if await mall.customer_of(tracker.sender_id) is None:
                 return missing(tracker, None, None)
@@ -170,7 +174,7 @@ class AboutOrders(Action, ABC):
             return []
         now = datetime.now(UTC)
         meant = self.concerns(named, now) or named or self.concerns(known, now) or known[:1]
-        return self._tell(dispatcher, tracker, domain, meant, now)
+        return await self._tell(dispatcher, tracker, domain, meant, now)
 
     def _say_none_of(self, dispatcher: CollectingDispatcher, known: Sequence[Order], goods_named: str) -> None:
         """No order has what is named: the newest ones are shown, and none is taken for it."""
@@ -179,7 +183,7 @@ class AboutOrders(Action, ABC):
         buttons = order_buttons(shown, self.intent)
         dispatcher.utter_message(response="utter_no_order_of", name=goods_named, orders=titles, buttons=buttons)
 
-    def _tell(
+    async def _tell(
         self,
         dispatcher: CollectingDispatcher,
         tracker: Tracker,
@@ -192,11 +196,15 @@ class AboutOrders(Action, ABC):
         focus, shown = Focus(tracker), orders[:CHOICES]
         again = focus.shows(shown)
         if len(orders) == 1 or (again and focus.at_hand("which") == self.intent):
-            return self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
+            return await self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
         if again:
             dispatcher.utter_message(response="utter_which_order", buttons=order_buttons(shown, self.intent))
             return focus.on("order", None).on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
-        lines = [self._line(tracker, domain, order, place, now) for place, order in enumerate(shown, 1)]
+        tickets = await tickets_instead(tracker)
+        lines = [
+            self._line(tracker, domain, order, place, now, tickets.get(order.id))
+            for place, order in enumerate(shown, 1)
+        ]
         if more := len(orders) - len(shown):
             lines.append(word(tracker, domain, "more_orders").format(count=more))
         dispatcher.utter_message(
@@ -207,17 +215,43 @@ class AboutOrders(Action, ABC):
         )
         return focus.on("order", None).on("which", None).on_list(as_choices(shown, tracker, domain)).events()
 
-    def _tell_one(
+    async def _tell_one(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order
     ) -> list[EventType]:
         focus = Focus(tracker)
+        if order.delivered_at is None and (ticket := (await tickets_instead(tracker)).get(order.id)):
+            say_ticket(dispatcher, tracker, domain, ticket)
+            return focus.on("order", order.id).on("ticket", ticket.id).events()
         say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)
         return focus.on("order", order.id).on("told", order.id).events()
 
     @staticmethod
-    def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime) -> str:
-        what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
+    def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime, ticket: Ticket | None) -> str:
+        if ticket and order.delivered_at is None:
+            told = ticket_values(tracker, domain, ticket)
+            what = word(tracker, domain, "line_with_ticket").format(kind=told["kind"], stand=told["stand"])
+        else:
+            what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
         return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
+
+
+async def cancelled_order(tracker: Tracker, order_id: str | None) -> Order | None:
+    """The sender's order with this number, if it has been cancelled."""
+    if order_id is None:
+        return None
+    try:
+        order = await (await get_mall()).order(tracker.sender_id, order_id)
+    except MallError:
+        return None
+    return order if order.status is OrderStatus.CANCELLED else None
+
+
+async def tickets_instead(tracker: Tracker) -> dict[str, Ticket]:
+    """By order: the sender's newest ticket that still counts. Of goods that never came it says more than the parcel:
+    nobody is offered a refund that has been paid."""
+    tickets = await (await get_mall()).tickets_of(tracker.sender_id, limit=SEARCHED)
+    void = (TicketStatus.REJECTED, TicketStatus.CANCELLED)
+    return {ticket.order_id: ticket for ticket in reversed(tickets) if ticket.status not in void}
 
 
 def _bought_elsewhere(turn: Turn) -> str | None:

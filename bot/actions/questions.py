@@ -104,6 +104,8 @@ async def answer_question(
         turn = carried_on(tracker, turn)
     if order_id := turn.first("order_id"):
         await put_at_hand(tracker, focus, str(order_id))
+    if leaning == "goods" and not turn.names_goods:
+        await _goods_of_order(tracker, turn, focus)
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
     answering, asked, reading = await asyncio.gather(
         get_answering(), _answers(tracker, turn, focus, leaning), _goods(speaker, leaning)
@@ -130,7 +132,7 @@ async def answer_question(
     match decision:
         case "problem":
             order = await order_talked_of(tracker, turn)
-            say_problem(dispatcher, tracker, domain, turn.first("reason"), order)
+            await say_problem(dispatcher, tracker, domain, turn.first("reason"), order)
             return Outcome("problem")
         case "away":
             dispatcher.utter_message(response="utter_answer_away")
@@ -150,6 +152,18 @@ async def answer_question(
     return Outcome("nothing")
 
 
+async def _goods_of_order(tracker: Tracker, turn: Turn, focus: Focus) -> None:
+    """ "L 码有货吗" of whoever talks of an order: its goods, where they are of one kind, are what is asked about."""
+    if not (turn.intent in _OF_GOODS or turn.first("size")) or (
+        focus.at_hand("product") and not focus.later("order", "product")
+    ):
+        return
+    order = await order_talked_of(tracker, turn)
+    products = {line.product_id for line in order.lines} if order else set()
+    if len(products) == 1:
+        focus.on("product", products.pop())
+
+
 def _evidence(
     tracker: Tracker,
     turn: Turn,
@@ -163,7 +177,7 @@ def _evidence(
         leaning,
         tuple(one.score for one in found),
         of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
-        sign=reading.sign if reading else None,
+        sign=_sign(turn, reading) if reading else None,
         page=reading is not None and reading.answers,
         confidence=turn.confidence,
         asks=turn.asks or "condition" in turn.acts,  # "邮费店里包我才退" wants to know
@@ -174,6 +188,11 @@ def _evidence(
         asked_back=_offered_lately(tracker, focus),
         ready=ready,
     )
+
+
+def _sign(turn: Turn, reading: Reading) -> Sign:
+    """A size is asked of the goods in hand, and of no rule."""
+    return Sign.AGAIN if reading.sign is Sign.IN_HAND and turn.first("size") else reading.sign
 
 
 # --- the two sides ---------------------------------------------------------------------------------------------------

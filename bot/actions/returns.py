@@ -16,7 +16,7 @@ from bot.actions.conversation import Conversation, ask, confirmed, digest, key, 
 from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation
-from bot.actions.orders import state_of
+from bot.actions.orders import cancelled_order, say_order, state_of
 from bot.actions.tickets import (
     CANCELLABLE,
     Button,
@@ -28,7 +28,7 @@ from bot.actions.tickets import (
 )
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
-from bot.actions.wording import Domain, day, line_title, rule_text, word, yuan
+from bot.actions.wording import Domain, day, line_title, minute, rule_text, word, yuan
 from mall_adapter import (
     Decision,
     MallError,
@@ -212,6 +212,9 @@ class ValidateAfterSales(OrderValidation):
             }
             for line in order.lines
         ]
+        if order.status is OrderStatus.CANCELLED:
+            request.set(refusal={"name": "cancelled", "order": order.id})
+            return
         taken = {line.id: line.open_ticket_id for line in order.lines if line.open_ticket_id}
         named = next((meant for turn in turns_of(request) if (meant := lines_meant(turn, lines))), [])
         if len(taken) == len(lines) or (named and set(named) <= set(taken)):
@@ -435,6 +438,8 @@ class AskConfirmTicket(Action):
         if (values := values_of(slots)) is None:
             return []
         decision, part = slots["decision"], pieces_wanted(slots)
+        order = await (await get_mall()).order(tracker.sender_id, values["order_id"])
+        freight = "freight" if order.delivered_at or not order.shipments else "interception"
         cents, size = decision["refund_cents"], size_words(tracker, domain, values)
         reason = word(tracker, domain, values["reason"])
         buttons = [
@@ -457,7 +462,7 @@ class AskConfirmTicket(Action):
             reason=_reason_words(tracker, domain, values["note"], values["reason"], reason),
             money=word(tracker, domain, "refund_amount").format(amount=yuan(cents)) if cents else "",
             amount=word(tracker, domain, "refund_beside").format(amount=yuan(cents)) if cents else "",
-            freight=word(tracker, domain, f"freight_{decision['freight_payer']}"),
+            freight=word(tracker, domain, f"{freight}_{decision['freight_payer']}"),
             hints="".join(f"{hint}\n" for hint in _hints(tracker, domain, values, part)),
             days=decision["handling_days"],
             buttons=buttons,
@@ -546,6 +551,9 @@ class RefuseAfterSales(Action):
         if ticket_id := refusal.get("ticket"):
             ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
             return say_has_ticket(dispatcher, tracker, domain, ticket)
+        if cancelled := await cancelled_order(tracker, refusal.get("order")):
+            say_order(dispatcher, tracker, domain, cancelled)
+            return Focus(tracker).on("order", cancelled.id).events()
         return await say_refused(dispatcher, tracker, domain, str(refusal.get("rule")))
 
 
@@ -573,11 +581,14 @@ def say_has_ticket(
 async def say_refused(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> list[EventType]:
     """The reason of the rules, and the steps that they would allow."""
     slots = tracker.slots
+    order = await (await get_mall()).order(tracker.sender_id, slots["order_id"])
+    delivered = minute(tracker, order.delivered_at) if order.delivered_at else ""
     dispatcher.utter_message(
         response="utter_ticket_refused",
         goods=goods_in_request(slots),
         kind=word(tracker, domain, slots.get("ticket_kind") or "after_sales"),
         rule=await rule_text(tracker, domain, rule),
+        delivered=word(tracker, domain, "was_delivered").format(time=delivered) if delivered else "",
         buttons=[*await _allowed_steps(tracker, domain), *_ways_out(tracker, domain)],
     )
     return Focus(tracker).on("order", slots["order_id"]).events()

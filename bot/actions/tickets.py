@@ -6,34 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rasa_sdk import Action, Tracker
+from rasa_sdk import Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.conversation import ask, digest, summed_up
 from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import missing, prove_if_told
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, title, word, yuan
 from mall_adapter import (
     FreightPayer,
-    NotFound,
-    OrderLocked,
-    OrderNotFound,
-    OwnershipRequired,
     Ticket,
     TicketKind,
     TicketStatus,
-    WrongPhoneTail,
 )
 
 SHOWN_AT_ONCE = 3
 READ_AT_ONCE = 20
-PLAINLY, AS_WELL = 0.7, 0.25
-"""Confidence below which a question about tickets may be one about orders, and what must speak for that."""
-
-_OF_ORDERS = ("order_status", "track_parcel", "urge_shipment")
 CANCELLABLE = (TicketStatus.OPEN, TicketStatus.APPROVED)
 
 Button: TypeAlias = dict[str, str]
@@ -75,6 +65,8 @@ def goods_come_back(ticket: Ticket) -> bool:
 
 
 def _state(ticket: Ticket) -> str:
+    if ticket.status is TicketStatus.CLOSED and ticket.kind is not TicketKind.EXCHANGE and ticket.decision.refund_cents:
+        return "refunded"  # how much, and when, is what one wants to know of it
     if ticket.status is TicketStatus.APPROVED and not goods_come_back(ticket):
         return "approved_exchange_at_once" if ticket.kind is TicketKind.EXCHANGE else "approved_at_once"
     return ticket.status.value
@@ -156,60 +148,3 @@ def ticket_meant(turn: Turn, focus: Focus) -> str | None:
     at_hand = focus.at_hand("ticket")
     written = focus.written.get("id") == at_hand
     return at_hand if at_hand and (written or turn.first("mention")) and not turn.names_goods else None
-
-
-def _of_anything(turn: Turn) -> bool:
-    """ "好了吗", "查到了没": how far something is, which may as well be an order."""
-    of_orders = sum(turn.ranking.get(intent, 0.0) for intent in _OF_ORDERS)
-    return turn.confidence < PLAINLY and of_orders >= AS_WELL
-
-
-class TicketStatusAction(Action):
-    def name(self) -> str:
-        return "action_ticket_status"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        mall, turn, focus = await get_mall(), Turn.of(tracker), Focus(tracker)
-        order_id = self._order(tracker, turn, focus)
-        named = turn.first("ticket_id") or (None if order_id else ticket_meant(turn, focus))
-        if not (order_id or named) and _of_anything(turn):
-            intents = ("ticket_status", "order_status", "human_handoff")
-            buttons = [wish_button(tracker, domain, intent) for intent in intents]
-            dispatcher.utter_message(response="utter_progress_which", buttons=buttons)
-            return []
-        unknown = False
-        if named:
-            try:
-                return say_tickets(dispatcher, tracker, domain, [await mall.ticket(tracker.sender_id, str(named))])
-            except NotFound:
-                unknown = turn.first("ticket_id") is not None
-        try:
-            if order_id:
-                await prove_if_told(tracker, order_id, turn)
-            tickets = await tickets_in_question(tracker.sender_id, order_id)
-        except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
-            return missing(tracker, error, order_id)
-        if unknown and tickets:
-            dispatcher.utter_message(response="utter_ticket_not_found", detail=str(named))
-        if tickets:
-            return say_tickets(dispatcher, tracker, domain, of_goods(turn, tickets)[:SHOWN_AT_ONCE])
-        if order_id is None and await mall.customer_of(tracker.sender_id):
-            dispatcher.utter_message(response="utter_no_tickets")
-            return []
-        order_id = order_id or focus.at_hand("order")
-        if order_id is None:
-            return missing(tracker, None, None)
-        dispatcher.utter_message(response="utter_no_ticket", order_id=order_id)
-        return focus.on("order", order_id).events()
-
-    @staticmethod
-    def _order(tracker: Tracker, turn: Turn, focus: Focus) -> str | None:
-        """Only an order that is named or pointed at: the tickets of a customer are few, and most of them have one."""
-        told = tracker.get_slot("order_id")
-        if named := turn.first("order_id"):
-            return str(named)
-        if isinstance(told, str) and told:
-            return told
-        if pointed := pointed_at(turn, focus.listed("order")):
-            return pointed[0]["id"]
-        return focus.at_hand("order") if turn.first("mention") and not focus.at_hand("ticket") else None

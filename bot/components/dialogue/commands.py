@@ -15,6 +15,7 @@ from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
 from bot.components.dialogue.state import CHOICE, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
+from bot.spelling import plain
 
 _SEVERAL = re.compile(r"[,，。;；!！\s]")
 """Signs of more than one thing said."""
@@ -260,7 +261,7 @@ class _Reading:
             return True
         if self.acts & {*_AGAINST_YES, "thanks_only", "bye"}:
             return False
-        if "yes" in self.acts:
+        if "yes" in self.acts or self._ends_with_its_button():
             return True
         return (
             self.message.intent == "affirm"
@@ -275,6 +276,12 @@ class _Reading:
         """In the flow's own words for it."""
         step = self.flow.write if self.flow else None
         return bool(step and step.yes and step.yes.fullmatch(self._words()))
+
+    def _ends_with_its_button(self) -> bool:
+        """ "行吧 确认提交": the title of the button that says yes, behind words that hold nothing new."""
+        said = plain(self.message.text).strip(" ,.!~。！，、")
+        titles = (plain(title) for title, payload in self.shown.buttons.items() if payload.startswith("/affirm"))
+        return any(said.endswith(title) for title in titles) and not self._values(asked_only=False)
 
     def _words(self) -> str:
         return normalize(self.message.text).text.strip(" ,.!~。！，、")
