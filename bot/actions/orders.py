@@ -219,7 +219,9 @@ class AboutOrders(Action, ABC):
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order
     ) -> list[EventType]:
         focus = Focus(tracker)
-        if order.delivered_at is None and (ticket := (await tickets_instead(tracker)).get(order.id)):
+        just_made = focus.written.get("flow") == "after_sales" and focus.written.get("order") == order.id
+        instead = order.delivered_at is None or just_made  # "新的什么时候到" is no question about the first parcel
+        if instead and (ticket := (await tickets_instead(tracker)).get(order.id)):
             say_ticket(dispatcher, tracker, domain, ticket)
             return focus.on("order", order.id).on("ticket", ticket.id).events()
         say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)

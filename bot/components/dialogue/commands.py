@@ -341,6 +341,8 @@ class _Reading:
         if not ("stop" in self.acts or (sure and not self.message.entities)) or "wait" in self.acts:
             return []
         wish = self.flows.of_intent(self.message.intent)
+        if self.slots.get("queued") and "stop" in self.acts and self.frame is None:
+            return [Command("Cancel", why="a stop while a person is waited for")]  # "不等了，直接说能不能退"
         if undoing := self._undoes(wish):
             return undoing
         again = wish is not None and wish is self.flow and self.message.confidence >= SURE and self.asked != CONFIRMED
