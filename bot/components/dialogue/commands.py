@@ -349,7 +349,7 @@ class _Reading:
         if self._said_to_write() or (again and "negation" not in self.acts):
             return [self._ask_again("what is to be done, said once more")]  # "嗯 取消" while an order is cancelled
         another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
-        if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip()):
+        if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip(" ,，.。;；!！~")):
             return []  # "不退了，帮我开发票"
         if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
             changed = self._told_by_intent()
