@@ -214,8 +214,8 @@ class OrderValidation(Validation):
 
     @staticmethod
     def _bought(orders: Sequence[Order], focus: Focus) -> Order | None:
-        """The only order of the goods that were talked of after any order, and any list."""
-        later = focus.later("product", "order") and focus.later("product", "listed")
+        """The only order of the goods that were talked of after any order, and any list of them."""
+        later = focus.later("product", "order") and not (focus.listed("order") and focus.later("listed", "product"))
         product = focus.at_hand("product") if later else None
         held = [order for order in orders if any(line.product_id == product for line in order.lines)]
         return held[0] if len(held) == 1 else None

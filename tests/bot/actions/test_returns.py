@@ -21,7 +21,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from bot.actions import cancellations, malls, returns, tickets
+from bot.actions import cancellations, malls, returns, ticket_progress
 from bot.actions.conversation import digest
 from mall_adapter import (
     OrderStatus,
@@ -41,7 +41,7 @@ from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 ACTIONS: dict[str, Action] = {
     action.name(): action
-    for module in (returns, tickets, cancellations)
+    for module in (returns, ticket_progress, cancellations)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Action) and kind.__module__ == module.__name__
     for action in [kind()]
