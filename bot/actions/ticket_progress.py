@@ -54,7 +54,9 @@ class TicketStatusAction(Action):
             return missing(tracker, error, order_id)
         if unknown and tickets:
             dispatcher.utter_message(response="utter_ticket_not_found", detail=str(named))
-        cancelled = await cancelled_order(tracker, order_id or focus.at_hand("order"))
+        talked_of = not tickets or focus.written.get("flow") == "cancel_order"
+        about = order_id or (focus.at_hand("order") if talked_of and not turn.names_goods else None)
+        cancelled = await cancelled_order(tracker, about)
         if cancelled and not any(ticket.order_id == cancelled.id for ticket in tickets):
             say_order(dispatcher, tracker, domain, cancelled)  # its money needs no ticket
             return focus.on("order", cancelled.id).events()
