@@ -70,6 +70,9 @@ REPAIRS: dict[bool, tuple[str, ...]] = {  # of goods that came too late, or of a
 NO_RULE_FOR = frozenset({OrderStatus.CANCELLED, OrderStatus.PENDING_PAYMENT})
 """How an order stands to which no rule says more than to any other."""
 
+PERSON_DECIDES = "needs_a_person"
+"""The row of the decision table that leaves it to somebody."""
+
 OF_TASTE = frozenset({Reason.CHANGED_MIND, Reason.DISLIKE, Reason.WRONG_SIZE})
 """Reasons for which nobody is to blame."""
 
@@ -282,10 +285,14 @@ async def say_problem(
 
     Of an order whose goods cannot go back any more the rule is told instead, and a person is offered."""
     repairs = REPAIRS[reason == Reason.LATE_DELIVERY]
-    if order and reason and (rule := await _no_way_back(tracker, domain, order, Reason(reason))):
+    known = Reason(reason) if reason in set(Reason) else None
+    if order and known and (rule := await _no_way_back(tracker, order, known)):
         human = way_buttons(tracker, domain, ["human_handoff"])
-        told = {"goods": goods(order.lines), "rule": rule, "delivered": day(tracker, order.delivered_at) or ""}
-        dispatcher.utter_message(response="utter_problem_too_late", buttons=human, **told)
+        told = {"goods": goods(order.lines), "rule": await rule_text(tracker, domain, rule)}
+        late = rule.endswith("too_late")
+        told |= {"delivered": day(tracker, order.delivered_at) or ""} if late else {}
+        response = "utter_problem_too_late" if late else "utter_problem_excluded"
+        dispatcher.utter_message(response=response, buttons=human, **told)
         return
     buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
     response = "utter_unwanted" if reason in OF_TASTE else "utter_problem"
@@ -295,9 +302,9 @@ async def say_problem(
         dispatcher.utter_message(response=response, buttons=buttons)
 
 
-async def _no_way_back(tracker: Tracker, domain: Domain, order: Order, reason: Reason) -> str | None:
-    """Why nothing of an order that has come can be returned or exchanged for this reason; None where something can, or
-    a ticket is open already."""
+async def _no_way_back(tracker: Tracker, order: Order, reason: Reason) -> str | None:
+    """The rule by which nothing of an order that has come can be returned or exchanged for this reason. None where
+    something can, where a person decides, or where a ticket is open already."""
     if order.delivered_at is None:
         return None
     mall, rule = await get_mall(), None
@@ -307,7 +314,7 @@ async def _no_way_back(tracker: Tracker, domain: Domain, order: Order, reason: R
                 decision = await mall.assess(tracker.sender_id, TicketRequest(order.id, kind, reason, (line.id,)))
             except MallError:
                 return None
-            if decision.allowed or decision.missing_facts:
+            if decision.allowed or decision.missing_facts or decision.rule == PERSON_DECIDES:
                 return None
-            rule = rule or await rule_text(tracker, domain, decision.rule)
+            rule = rule or decision.rule
     return rule

@@ -195,15 +195,15 @@ class AboutOrders(Action, ABC):
         most."""
         focus, shown = Focus(tracker), orders[:CHOICES]
         again = focus.shows(shown)
-        if len(orders) == 1 or (again and focus.at_hand("which") == self.intent):
+        if len(orders) == 1 or (again and focus.at_hand("which")):
             return await self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
         if again:
             dispatcher.utter_message(response="utter_which_order", buttons=order_buttons(shown, self.intent))
             return focus.on("order", None).on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
-        tickets = await tickets_instead(tracker)
+        tickets = [None if order.delivered_at else await ticket_instead(tracker, order) for order in shown]
         lines = [
-            self._line(tracker, domain, order, place, now, tickets.get(order.id))
-            for place, order in enumerate(shown, 1)
+            self._line(tracker, domain, order, place, now, ticket)
+            for place, (order, ticket) in enumerate(zip(shown, tickets, strict=True), 1)
         ]
         if more := len(orders) - len(shown):
             lines.append(word(tracker, domain, "more_orders").format(count=more))
@@ -221,7 +221,7 @@ class AboutOrders(Action, ABC):
         focus = Focus(tracker)
         just_made = focus.written.get("flow") == "after_sales" and focus.written.get("order") == order.id
         instead = order.delivered_at is None or just_made  # "新的什么时候到" is no question about the first parcel
-        if instead and (ticket := (await tickets_instead(tracker)).get(order.id)):
+        if instead and (ticket := await ticket_instead(tracker, order)):
             say_ticket(dispatcher, tracker, domain, ticket)
             return focus.on("order", order.id).on("ticket", ticket.id).events()
         say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)
@@ -229,7 +229,7 @@ class AboutOrders(Action, ABC):
 
     @staticmethod
     def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime, ticket: Ticket | None) -> str:
-        if ticket and order.delivered_at is None:
+        if ticket:
             told = ticket_values(tracker, domain, ticket)
             what = word(tracker, domain, "line_with_ticket").format(kind=told["kind"], stand=told["stand"])
         else:
@@ -248,12 +248,14 @@ async def cancelled_order(tracker: Tracker, order_id: str | None) -> Order | Non
     return order if order.status is OrderStatus.CANCELLED else None
 
 
-async def tickets_instead(tracker: Tracker) -> dict[str, Ticket]:
-    """By order: the sender's newest ticket that still counts. Of goods that never came it says more than the parcel:
-    nobody is offered a refund that has been paid."""
-    tickets = await (await get_mall()).tickets_of(tracker.sender_id, limit=SEARCHED)
-    void = (TicketStatus.REJECTED, TicketStatus.CANCELLED)
-    return {ticket.order_id: ticket for ticket in reversed(tickets) if ticket.status not in void}
+async def ticket_instead(tracker: Tracker, order: Order) -> Ticket | None:
+    """The ticket that says more of an order than its parcel, since all of it is for the sender to get back or has been
+    paid back: nobody is offered a refund twice. None where part of it is still to come, or nothing is decided yet."""
+    ids = {line.open_ticket_id for line in order.lines}
+    if len(ids) != 1 or (ticket_id := ids.pop()) is None:
+        return None
+    ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
+    return None if ticket.status is TicketStatus.OPEN else ticket
 
 
 def _bought_elsewhere(turn: Turn) -> str | None:

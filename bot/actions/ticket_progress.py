@@ -13,7 +13,7 @@ from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain
-from mall_adapter import NotFound, OrderLocked, OrderNotFound, OwnershipRequired, WrongPhoneTail
+from mall_adapter import NotFound, OrderLocked, OrderNotFound, OwnershipRequired, TicketKind, WrongPhoneTail
 
 PLAINLY, AS_WELL = 0.7, 0.25
 """Confidence below which a question about tickets may be one about orders, and what must speak for that."""
@@ -55,7 +55,8 @@ class TicketStatusAction(Action):
         if unknown and tickets:
             dispatcher.utter_message(response="utter_ticket_not_found", detail=str(named))
         talked_of = not tickets or focus.written.get("flow") == "cancel_order"
-        about = order_id or (focus.at_hand("order") if talked_of and not turn.names_goods else None)
+        elsewhere = named or turn.names_goods or turn.first("ticket_kind") in (TicketKind.RETURN, TicketKind.EXCHANGE)
+        about = order_id or (focus.at_hand("order") if talked_of and not elsewhere else None)
         cancelled = await cancelled_order(tracker, about)
         if cancelled and not any(ticket.order_id == cancelled.id for ticket in tickets):
             say_order(dispatcher, tracker, domain, cancelled)  # its money needs no ticket

@@ -18,6 +18,7 @@ from bot.actions.wording import Domain, day, title, word, yuan
 from mall_adapter import (
     FreightPayer,
     Ticket,
+    TicketEvent,
     TicketKind,
     TicketStatus,
 )
@@ -72,6 +73,12 @@ def _state(ticket: Ticket) -> str:
     return ticket.status.value
 
 
+def _reached(ticket: Ticket) -> TicketEvent:
+    """When it came to where it stands: of one that is closed after a refund, when that was paid."""
+    state = _state(ticket)
+    return next((event for event in reversed(ticket.history) if event.status == state), ticket.history[-1])
+
+
 def ticket_values(tracker: Tracker, domain: Domain, ticket: Ticket) -> dict[str, Any]:
     """What may be said of a ticket: its number, kind and goods, ``stand`` (how far it is, in a few words), dates, money
     and the last word of who handles it."""
@@ -81,7 +88,7 @@ def ticket_values(tracker: Tracker, domain: Domain, ticket: Ticket) -> dict[str,
         "kind": word(tracker, domain, ticket.kind),
         "goods": ticket.summary,
         "due": day(tracker, ticket.due_on),
-        "updated": day(tracker, ticket.history[-1].time),
+        "updated": day(tracker, _reached(ticket).time),
         "money": yuan(ticket.decision.refund_cents) if ticket.decision.refund_cents else "",
         "note": ticket.history[-1].note,
     }

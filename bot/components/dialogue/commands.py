@@ -15,7 +15,6 @@ from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
 from bot.components.dialogue.state import CHOICE, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
-from bot.spelling import plain
 
 _SEVERAL = re.compile(r"[,，。;；!！\s]")
 """Signs of more than one thing said."""
@@ -261,7 +260,7 @@ class _Reading:
             return True
         if self.acts & {*_AGAINST_YES, "thanks_only", "bye"}:
             return False
-        if "yes" in self.acts or self._ends_with_its_button():
+        if "yes" in self.acts:
             return True
         return (
             self.message.intent == "affirm"
@@ -276,12 +275,6 @@ class _Reading:
         """In the flow's own words for it."""
         step = self.flow.write if self.flow else None
         return bool(step and step.yes and step.yes.fullmatch(self._words()))
-
-    def _ends_with_its_button(self) -> bool:
-        """ "行吧 确认提交": the title of the button that says yes, behind words that hold nothing new."""
-        said = plain(self.message.text).strip(" ,.!~。！，、")
-        titles = (plain(title) for title, payload in self.shown.buttons.items() if payload.startswith("/affirm"))
-        return any(said.endswith(title) for title in titles) and not self._values(asked_only=False)
 
     def _words(self) -> str:
         return normalize(self.message.text).text.strip(" ,.!~。！，、")
@@ -341,10 +334,11 @@ class _Reading:
         if not ("stop" in self.acts or (sure and not self.message.entities)) or "wait" in self.acts:
             return []
         wish = self.flows.of_intent(self.message.intent)
-        if self.slots.get("queued") and "stop" in self.acts and self.frame is None:
-            return [Command("Cancel", why="a stop while a person is waited for")]  # "不等了，直接说能不能退"
         if undoing := self._undoes(wish):
             return undoing
+        a_task = wish is not None and wish.kind == "task" and self.message.confidence >= CLEAR_TASK
+        if self.slots.get("queued") and "stop" in self.acts and self.frame is None and not a_task:
+            return [Command("Cancel", why="a stop while a person is waited for")]  # "不等了，直接说能不能退"
         again = wish is not None and wish is self.flow and self.message.confidence >= SURE and self.asked != CONFIRMED
         if self._said_to_write() or (again and "negation" not in self.acts):
             return [self._ask_again("what is to be done, said once more")]  # "嗯 取消" while an order is cancelled
