@@ -39,8 +39,11 @@ SURE = 0.7
 SURE_TALK = 0.9
 """Confidence from which small talk is no answer where one may say anything: "我家狗看见它就叫" is a reason."""
 
-SURE_YES = 0.8
-"""Confidence from which an intent, without a word that says it, is a yes to a summary."""
+SURE_TO_WRITE = 0.95
+"""Confidence from which an intent, without a word that says it, is a yes to a summary: "接着办" alone is none."""
+
+SURE_STOP = 0.8
+"""Confidence from which an intent, without a word that says it, is a stop in a longer message."""
 
 SEVERAL_WAYS = 2
 """Buttons on the screen from which a bare yes leaves open what is meant."""
@@ -264,7 +267,7 @@ class _Reading:
             return True
         return (
             self.message.intent == "affirm"
-            and self.message.confidence >= SURE_YES
+            and self.message.confidence >= SURE_TO_WRITE
             and "yes_weak" not in self.acts
             and not self.message.entities
             and self.message.rest != 1  # "y" under two dots; a story has no words
@@ -330,7 +333,7 @@ class _Reading:
     def _take_back(self) -> list[Command]:
         """A stop: of what is open, or of what has just been written."""
         short = len(self.message.text) <= SHORT and not self.message.entities
-        sure = self.message.intent == "stop" and self.message.confidence >= (SURE if short else SURE_YES)
+        sure = self.message.intent == "stop" and self.message.confidence >= (SURE if short else SURE_STOP)
         if not ("stop" in self.acts or (sure and not self.message.entities)) or "wait" in self.acts:
             return []
         wish = self.flows.of_intent(self.message.intent)
