@@ -42,13 +42,23 @@ def serve() -> None:
     port, folder, password = settings.graph_port(), settings.graph_dir(), settings.graph_password()
     _check_port(port)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # for sigwait; the JVM is told to leave signals alone, and its threads inherit the mask
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+    told = _told_to_stop()
     server = _start(folder, port, password)
     print(f"\nThe graph answers on {settings.HOST}:{port}", flush=True)
-    signal.sigwait(STOP)
+    os.read(told, 1)
     server.stop()
     os._exit(0)  # the JVM's threads would keep the interpreter alive
+
+
+def _told_to_stop() -> int:
+    """A pipe that can be read from once a signal of STOP has come, whichever thread the kernel gave it to: those of the
+    JVM, which is told to leave signals alone, do not run Python's handlers."""
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
+    for signum in STOP:
+        signal.signal(signum, lambda *_: None)
+    return told
 
 
 def _check_port(port: int) -> None:
