@@ -10,14 +10,13 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.complaints import go_on_with_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, is_task, slots_of
 from bot.actions.focus import Focus
 from bot.actions.handoff import say_waiting, stop_waiting, waits_for_person
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, orders_to_choose
-from bot.actions.questions import answer_question, say_unknown
+from bot.actions.questions import answer_question
 from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, has_response, title, word
@@ -103,25 +102,6 @@ class Chitchat(Action):
                 dispatcher.utter_message(response="utter_chitchat")
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             dispatcher.utter_message(response="utter_chitchat_asked")
-        return focus.events()
-
-
-class OutOfScope(Action):
-    """What is no business of the shop's, or sounds like it."""
-
-    def name(self) -> str:
-        return "action_out_of_scope"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn, focus = Turn.of(tracker), Focus(tracker)
-        outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
-        if not outcome.said and turn.asks and turn.topic:  # it is the shop's business after all
-            await say_unknown(dispatcher, tracker, domain, focus, turn)
-        elif not outcome.said and not (
-            await say_waiting(dispatcher, tracker, domain, focus)
-            or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
-        ):
-            dispatcher.utter_message(response="utter_out_of_scope")
         return focus.events()
 
 

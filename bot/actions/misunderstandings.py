@@ -5,11 +5,13 @@ What is sure comes first: an answer, or what the values are good for; then what 
 
 from __future__ import annotations
 
+from itertools import islice
+
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.answers import cite, note_gap
+from bot.actions.answers import cite
 from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import intents_of
@@ -19,6 +21,7 @@ from bot.actions.handoff import note_misunderstood, say_waiting
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
+    WAYS,
     order_talked_of,
     say_problem,
     say_with_order,
@@ -29,13 +32,13 @@ from bot.actions.knowledge import (
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title, own_order_meant
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import answer_question, open_task, say_unknown, wishes_of
+from bot.actions.questions import answer_question, open_task, say_heard, say_unknown, unknown_lately, wishes_of
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
-from knowledge_graph import Found
+from knowledge_graph import Answer, Found
 from mall_adapter import (
     NotFound,
     Order,
@@ -48,8 +51,8 @@ from mall_adapter import (
 LOST = 3
 """Messages in a row that were not understood, after which a person is offered."""
 
-CLEARLY = 0.8
-"""Confidence from which somebody asks what the shop can do at all."""
+WAYS_OFFERED = 2
+"""What can be begun, beside a person."""
 
 GUESSES = 2
 """Likely readings that are offered as buttons."""
@@ -60,6 +63,9 @@ LIKELY = 0.3
 ALSO_LIKELY = 0.15
 """The same for the second."""
 
+SHORT = 12
+"""Characters of a message that may be a wish in a few words, which one reading is enough to ask back."""
+
 NOTHING_ELSE = 2
 """Characters beside "说错了" that say nothing."""
 
@@ -68,6 +74,12 @@ ANSWERED_LATELY = 2
 
 _QUESTIONS = frozenset({"ask_policy", "ask_promotion"})
 """Intents that a button cannot stand for: what is asked is in the words."""
+
+_TASKS = (
+    *("request_return", "request_exchange", "request_refund", "report_problem", "cancel_order", "change_address"),
+    *("request_invoice", "urge_shipment", "ticket_status"),
+)
+"""Wishes that an order is named for."""
 
 _NO_GUESS = _QUESTIONS | {
     *("nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat", "complain"),
@@ -128,24 +140,18 @@ class NotUnderstood(Action):
                 response="utter_offer_human", buttons=[wish_button(tracker, domain, "human_handoff")]
             )
             return
-        likeliest = max(turn.ranking, key=lambda name: turn.ranking[name], default="")
-        if turn.asks and (open_task(tracker) or likeliest in _QUESTIONS):
-            await say_unknown(dispatcher, tracker, domain, focus, turn)
-            return
-        if turn.asks:
-            await note_gap(turn)
         if turn.intent == "correct" or "correction" in turn.acts:
             dispatcher.utter_message(response="utter_correct")
-        elif lost <= 1 and (guesses := _guesses(turn, tracker, domain)):
+            return
+        guesses = _guesses(turn, tracker, domain) if lost <= 1 else []
+        if len(guesses) > 1 or (guesses and len(turn.text) <= SHORT):  # close readings are asked back
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
             response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
-        elif lost <= 1 and not turn.asks:
-            dispatcher.utter_message(response="utter_go_on")
-        elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
-            general = ("request_return", "order_status", "human_handoff")
-            response = "utter_not_understood_again" if lost > 1 else "utter_default"
-            dispatcher.utter_message(response=response, buttons=way_buttons(tracker, domain, general))
+        elif turn.asks:
+            await say_unknown(dispatcher, tracker, domain, focus, turn)
+        else:
+            say_heard(dispatcher, tracker, domain, turn, guesses)
 
 
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
@@ -185,6 +191,25 @@ async def _say_what_can_be_done(dispatcher: CollectingDispatcher, tracker: Track
     return True
 
 
+class OutOfScope(Action):
+    """What is no business of the shop's, or sounds like it."""
+
+    def name(self) -> str:
+        return "action_out_of_scope"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+        if not outcome.said and turn.asks and turn.topic:  # it is the shop's business after all
+            await say_unknown(dispatcher, tracker, domain, focus, turn)
+        elif not outcome.said and not (
+            await say_waiting(dispatcher, tracker, domain, focus)
+            or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
+        ):
+            dispatcher.utter_message(response="utter_out_of_scope")
+        return focus.events()
+
+
 class Help(Action):
     """What the shop can do; to "那具体怎么弄" in the middle of a matter, what can be done about that."""
 
@@ -192,10 +217,22 @@ class Help(Action):
         return "action_help"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
-        if turn.confidence >= CLEARLY or not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        told = await _told_lately(tracker, focus)
+        human = wish_button(tracker, domain, "human_handoff")
+        if told:  # "怎么操作" after a rule: what it speaks of is begun for them
+            buttons = [*way_buttons(tracker, domain, list(wishes_of(told.topic)[:WAYS_OFFERED])), human]
+            dispatcher.utter_message(response="utter_help_answer", title=told.title, buttons=buttons)
+        elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
             dispatcher.utter_message(response="utter_ask_help")
-        return []
+        return focus.events()
+
+
+async def _told_lately(tracker: Tracker, focus: Focus) -> Answer | None:
+    """The rule that was told a message or two ago."""
+    answered = focus.value.get("answer") or {}
+    lately = Conversation.of(tracker).turn - int(answered.get("turn") or 0) <= ANSWERED_LATELY
+    return (await get_answering()).answer(answered["id"]) if answered and lately else None
 
 
 # --- values without a wish -------------------------------------------------------------------------------------------
@@ -324,14 +361,36 @@ async def _say_state(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, order: Order
 ) -> None:
     """What can be done with it; right after a rule was told, what that says to this order."""
-    answered = focus.value.get("answer") or {}
-    lately = Conversation.of(tracker).turn - int(answered.get("turn") or 0) <= ANSWERED_LATELY
-    told = (await get_answering()).answer(answered["id"]) if answered and lately else None
+    told = await _told_lately(tracker, focus)
     if told and told.context in OF_AN_ORDER and order.status not in NO_RULE_FOR:
         await say_with_order(dispatcher, tracker, domain, told, order)
         cite(dispatcher, Found(told, 1.0))
         return
+    shown = order_title(order, tracker, domain)
+    wish = _wished_lately(tracker)
+    if wish and order.status in WAYS and WAYS[order.status]:
+        first = wish_button(tracker, domain, wish, order_id=order.id)
+        others = [one for one in ways(tracker, domain, order) if one["title"] != first["title"]]
+        told_of = {"order": shown, "wish": first["title"]}
+        dispatcher.utter_message(response="utter_inform_order_wish", buttons=[first, *others[:1]], **told_of)
+        return
+    if focus.at_hand("unknown") and unknown_lately(tracker, focus):
+        human = wish_button(tracker, domain, "human_handoff")
+        dispatcher.utter_message(response="utter_inform_order_asked", order=shown, buttons=[human])
+        return
     buttons = ways(tracker, domain, order, wishes_of(told.topic) if told else ())
     response = "utter_inform_order" if buttons else "utter_inform_order_over"
-    shown = order_title(order, tracker, domain)
     dispatcher.utter_message(response=response, order_id=order.id, order=shown, buttons=buttons)
+
+
+def _wished_lately(tracker: Tracker) -> str | None:
+    """What this message, or one of the two before it, may have wanted of an order, unless something was written since:
+    the number is told for it."""
+    since = Conversation.of(tracker).turn - int(Focus(tracker).written.get("turn", -ANSWERED_LATELY))
+    for back, turn in enumerate((Turn.of(tracker), *islice(Turn.earlier(tracker), ANSWERED_LATELY))):
+        if turn.tapped or back >= since:
+            return None
+        likeliest = max(_TASKS, key=lambda intent: turn.ranking.get(intent, 0.0))
+        if turn.ranking.get(likeliest, 0.0) >= LIKELY:
+            return likeliest
+    return None

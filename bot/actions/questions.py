@@ -74,10 +74,16 @@ CLEAR_WISH = 0.7
 A_TASK = 0.3
 """Probability of a wish about an order from which goods that are named are not for sale."""
 
+A_STORY = 16
+"""Characters of words from which a statement tells of something that a person had better see."""
+
 NONE_OF_THESE = '/ask_policy{"answer": "none"}'
 
 FAULTS = frozenset({Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.NOT_AS_DESCRIBED})
 """Reasons for which the shop has to make good."""
+
+_UPSET = ("complain", "worry_delivery", "report_problem")
+"""Intents of somebody for whom something has gone wrong."""
 
 _AFTER_SALES = ("request_return", "request_exchange", "request_refund", "report_problem")
 _OF_GOODS = ("ask_price", "ask_stock")
@@ -144,7 +150,7 @@ async def answer_question(
             await say_unknown(dispatcher, tracker, domain, focus, turn, found)
             return Outcome("unknown")
         case "heard":
-            dispatcher.utter_message(response="utter_go_on")
+            say_heard(dispatcher, tracker, domain, turn)
             return Outcome("heard")
         case "which goods":
             await _which_goods(speaker, leaning)
@@ -180,7 +186,8 @@ def _evidence(
         sign=_sign(turn, reading) if reading else None,
         page=reading is not None and reading.answers,
         confidence=turn.confidence,
-        asks=turn.asks or "condition" in turn.acts,  # "邮费店里包我才退" wants to know
+        # "邮费店里包我才退" wants to know, and so does "昨天买的今天便宜了五十"
+        asks=turn.asks or "condition" in turn.acts or turn.first("matter") is not None,
         blames=_blames(turn),
         names_goods=turn.names_goods,
         bare=turn.names_goods and not turn.rest,
@@ -331,12 +338,13 @@ async def say_unknown(
         return
     near = [one.answer for one in found if one.score >= NEARBY][:OPTIONS]
     topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
-    agreed = not near or near[0].topic == topic  # the words and what is near speak of the same
+    # the words and what is near speak of the same, or the words are clear enough
+    agreed = near[0].topic == topic if near else asked is not None and asked.confidence >= WEAK
     human = way_buttons(tracker, domain, ["human_handoff"])
-    if _unknown_lately(tracker, focus):
+    if unknown_lately(tracker, focus):
         dispatcher.utter_message(response="utter_unknown_person", buttons=[*map(button, near), *human])
     else:
-        wishes = way_buttons(tracker, domain, wishes_of(topic)[: OPTIONS if not near else 1])
+        wishes = way_buttons(tracker, domain, wishes_of(topic)[: OPTIONS if not near else 1] if agreed else ())
         buttons = [*map(button, near), *wishes, *human]
         known = agreed and has_response(domain, f"utter_word_topic_{topic}")
         about = {"topic": word(tracker, domain, f"topic_{topic}")} if known else {}
@@ -345,7 +353,24 @@ async def say_unknown(
     focus.on("unknown", topic or "any").on_list([_choice(answer) for answer in near])
 
 
-def _unknown_lately(tracker: Tracker, focus: Focus) -> bool:
+def say_heard(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    turn: Turn,
+    guesses: Sequence[Button] = (),
+) -> None:
+    """To what was told and asks nothing: what has gone wrong, or is wanted, goes to a person; the rest was heard."""
+    buttons = [*guesses, *way_buttons(tracker, domain, ["human_handoff"])]
+    if sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST:
+        dispatcher.utter_message(response="utter_heard_trouble", buttons=buttons)
+    elif "request" in turn.acts or len(turn.rest) >= A_STORY:
+        dispatcher.utter_message(response="utter_heard_request", buttons=buttons)
+    else:
+        dispatcher.utter_message(response="utter_go_on", buttons=list(guesses))
+
+
+def unknown_lately(tracker: Tracker, focus: Focus) -> bool:
     """Whether one of the last two messages was met with "I do not know"."""
     said = focus.value.get("unknown") or {}
     return bool(said) and Conversation.of(tracker).turn - int(said.get("turn") or 0) <= UNKNOWN_LATELY

@@ -81,7 +81,7 @@ class Turn:
         rest = question = words = "" if tapped else text
         for entity in message.get("entities") or []:
             entities.setdefault(entity["entity"], []).append(entity["value"])
-            if rest and entity["entity"] not in ("language", "complaint"):
+            if rest and entity["entity"] not in ("language", "complaint", "matter"):
                 rest = _without(rest, entity)
             if question and entity["entity"] in _GOODS:
                 question = _without(question, entity)

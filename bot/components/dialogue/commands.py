@@ -115,7 +115,9 @@ def understand(message: Message, state: State, slots: Mapping[str, Any], flows: 
 def _numbered(message: Message, shown: Shown) -> str | None:
     """The payload of the button whose place in the list is all that is said: "第二个", "2"."""
     typed = message.text.strip()
-    places = [int(typed)] if typed.isdecimal() and len(typed) == 1 else message.values("ordinal")
+    if typed.isdecimal() and len(typed) == 1:
+        return shown.numbered(int(typed)) or shown.counted(int(typed))
+    places = message.values("ordinal")
     if len(places) != 1 or message.rest > A_POINTER or message.acts & _AGAINST_YES:
         return None
     return shown.numbered(int(places[0]))
@@ -499,7 +501,9 @@ class _Reading:
         if self.flow is flow and flow.kind == "task":
             return self._same_wish()
         clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
-        if message.confidence < clear or (self.on_screen and message.intent == "out_of_scope" and not self._sure()):
+        if message.confidence < max(clear, flow.confidence) or (
+            self.on_screen and message.intent == "out_of_scope" and not self._sure()
+        ):
             return []
         if answers and (message.confidence < SURE or message.rest < A_WISH or flow.kind == "talk"):
             return []
@@ -615,9 +619,10 @@ class _Reading:
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
             if self.asked and self.on_screen and self.frame and self.frame.asks.get(self.asked, 0) < 2:
                 return [Command("Unusable", self.asked, "lost", "a no to a question for a value")]
-            if "no" in self.acts or self.message.rest <= A_POINTER:
+            if "no" in self.acts or (self.message.rest <= A_POINTER and self.shown.buttons):
                 return [Command("Leave", "deny", why="a no to nothing")]
-        if self.message.intent == "affirm" and self.message.confidence >= CLEAR and self.message.rest <= A_WISH:
+        nods = bool(self.acts & {"yes", "yes_weak"}) or (self.message.intent == "affirm" and self._sure())
+        if nods and "question" not in self.acts and self.message.rest <= A_WISH:
             asked_which = any(kind.startswith("Which") for kind, _ in self.state.commands)
             if len(self.shown.buttons) >= SEVERAL_WAYS and not asked_which:
                 return [Command("Which", why="a yes to a choice")]

@@ -27,6 +27,8 @@ An intent begins one flow. A value that a message names may begin one in place o
 
 Without ``value`` any will do; ``unless_asked``: in place of these only where the message is no question.
 
+``confidence``: the least one with which its intent begins it, where a wrong beginning does more harm than none.
+
 A flow with a ``write`` is a task, one that collects or ``needs`` something a question, any other one is talk.
 """
 
@@ -56,7 +58,10 @@ _STEP_KEYS = {
     "write": {"if", "next", "id", "summary", "yes"},
     "link": {"if"},
 }
-_FLOW_KEYS = {"description", "nlu_trigger", "steps", "holds", "changeable", "undone_by", "quiet", "pattern", "serves"}
+_FLOW_KEYS = {
+    *("description", "nlu_trigger", "steps", "holds", "changeable", "undone_by", "quiet", "pattern", "serves"),
+    "confidence",
+}
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,7 @@ class Flow:
     pattern: bool = False  # of the house itself
     validate: str | None = None
     slots: frozenset[str] = field(default_factory=frozenset)
+    confidence: float = 0.0  # the least with which an intent begins it
 
     @property
     def kind(self) -> Literal["task", "question", "talk"]:
@@ -228,7 +234,14 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
         bool(raw.get("pattern")),
         f"validate_{name}" if f"validate_{name}" in actions else None,
         frozenset({*own, *(CONTROL if asks else ())}),
+        _probability(raw.get("confidence", 0.0)),
     )
+
+
+def _probability(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} is no confidence from 0 to 1")
+    return float(value)
 
 
 def _named(raw: Mapping[str, Any]) -> Named:

@@ -22,6 +22,7 @@ OPEN, WAITING, NEXT, PARKED = "open", "waiting", "next", "parked"
 and only goes on when the customer does."""
 
 _PAYLOAD = re.compile(r"/(?P<intent>[a-z_]+)(?P<entities>\{.*\})?", re.DOTALL)
+_NO_VALUE = frozenset({"complaint", "matter"})
 _PLACE = re.compile(r"(\d+)\. ")
 _WORD = re.compile(r"[^\W\d_]")
 
@@ -129,10 +130,10 @@ class Message:
 
     @property
     def rest(self) -> int:
-        """Letters and characters of words that no entity covers; what is complained of is no value."""
+        """Letters and characters of words that no entity covers; what is complained or spoken of is no value."""
         left = self.text
         for one in self.entities:
-            if isinstance(one.get("start"), int) and one["end"] > one["start"] and one["entity"] != "complaint":
+            if isinstance(one.get("start"), int) and one["end"] > one["start"] and one["entity"] not in _NO_VALUE:
                 left = left[: one["start"]] + " " * (one["end"] - one["start"]) + left[one["end"] :]
         return len(_WORD.findall(left))
 
@@ -164,6 +165,13 @@ class Shown:
         """Of the button that is called "2. …"; -1 is the last one."""
         found = {int(match[1]): p for title, p in self.buttons.items() if (match := _PLACE.match(title))}
         return found.get(max(found) if found and place == -1 else place)
+
+    def counted(self, place: int) -> str | None:
+        """Of the button that stands there, where none is called by a number ("2. …", "5 星") and none confirms."""
+        confirms = any(payload.startswith(("/affirm", "/deny")) for payload in self.buttons.values())
+        if confirms or any(character.isdigit() for title in self.buttons for character in title):
+            return None
+        return dict(enumerate(self.buttons.values(), 1)).get(place)
 
 
 FIRST_BUTTON = "first_button"

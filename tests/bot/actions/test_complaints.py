@@ -8,8 +8,8 @@ import pytest
 
 from bot.actions import malls
 from bot.actions.complaints import Complain
-from bot.actions.house import Acknowledge, Greet, OutOfScope
-from bot.actions.misunderstandings import Inform, NotUnderstood
+from bot.actions.house import Acknowledge, Greet
+from bot.actions.misunderstandings import Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
 from mall_adapter import Complaint, ComplaintKind, HandoffReason, SqlMall
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame

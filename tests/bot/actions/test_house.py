@@ -21,12 +21,11 @@ from bot.actions.house import (
     Interrupt,
     Noted,
     NothingToCancel,
-    OutOfScope,
     Remind,
     Repeat,
     SummaryGone,
 )
-from bot.actions.misunderstandings import Inform, NotUnderstood
+from bot.actions.misunderstandings import Help, Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
 from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, create_engine, models
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
@@ -69,6 +68,24 @@ async def test_what_is_hardly_likely_is_not_asked_back(answers: Graph) -> None:
     assert told.responses == ["utter_go_on"]
 
 
+@pytest.mark.parametrize(
+    ("text", "acts", "ranking", "response"),
+    [
+        ("那我等着", [], {}, "utter_go_on"),
+        ("等下我老公下班回来弄", [], {}, "utter_go_on"),
+        ("帮我跟仓库讲一声", ["request"], {}, "utter_heard_request"),
+        ("我那天跟物业王师傅讲好放门房结果他第二天就回老家了", [], {}, "utter_heard_request"),
+        ("锅底一股怪味儿", [], {"report_problem": 0.25, "complain": 0.2}, "utter_heard_trouble"),
+    ],
+)
+async def test_what_asks_nothing_is_heard(
+    text: str, acts: list[str], ranking: dict[str, float], response: str, answers: Graph
+) -> None:
+    told = await lost(text, 1, sender="api:guest", acts=acts, ranking=ranking)
+    assert told.responses == [response]
+    assert (HUMAN in told.titles) == (response != "utter_go_on")
+
+
 async def test_no_two_guesses_have_one_title(answers: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DOMAIN["responses"], "utter_title_request_refund", [{"text": "退货"}])
     ranking = {"request_refund": 0.3, "request_return": 0.28, "order_status": 0.2}
@@ -79,14 +96,14 @@ async def test_no_two_guesses_have_one_title(answers: Graph, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("times", "response"),
-    [(1, "utter_default"), (2, "utter_not_understood_again"), (3, "utter_offer_human"), (5, "utter_offer_human")],
+    [(1, "utter_policy_unknown"), (2, "utter_policy_unknown"), (3, "utter_offer_human"), (5, "utter_offer_human")],
 )
 async def test_the_ladder(times: int, response: str, answers: Graph) -> None:
     told = await lost("呜啦", times, sender="api:guest", acts=["question"])
     assert told.responses == [response]
     assert HUMAN in told.titles
     offered = {variant.get("metadata", {}).get("offers") for variant in DOMAIN["responses"][response]}
-    assert offered == ({"human_handoff"} if times >= 3 else {None})
+    assert offered == {"human_handoff"}
 
 
 async def test_nobody_is_offered_twice(answers: Graph) -> None:
@@ -106,17 +123,41 @@ async def test_what_is_sure_comes_before_any_ladder(answers: Graph) -> None:
         ({"order": "ORD10001"}, "utter_not_understood_order", ["退货", "换货", HUMAN]),
         ({"order": "ORD10004"}, "utter_not_understood_order", ["催发货", "改地址", HUMAN]),
         ({"product": "P081"}, "utter_not_understood_goods", [HUMAN]),
+        ({"answer": "invoice_how"}, "utter_help_answer", ["开发票", HUMAN]),
+        ({}, "utter_ask_help", []),  # its buttons stand in the response
     ],
 )
-async def test_what_is_at_hand_is_used(focus: dict[str, Any], response: str, titles: list[str], answers: Graph) -> None:
-    told = await lost("呜啦", 2, focus=at_hand(**focus))
+async def test_how_do_i_do_it_is_about_what_is_at_hand(
+    focus: dict[str, Any], response: str, titles: list[str], answers: Graph
+) -> None:
+    told = await answer(Help(), "怎么弄呀", "ask_help", focus=at_hand(**focus))
     assert (told.responses, told.titles) == ([response], titles)
 
 
-async def test_the_ticket_at_hand_is_used(answers: Graph, ticket: str) -> None:
-    told = await lost("呜啦", 2, focus=at_hand(ticket=ticket))
+async def test_the_ticket_at_hand_is_helped_with(answers: Graph, ticket: str) -> None:
+    told = await answer(Help(), "怎么弄呀", "ask_help", focus=at_hand(ticket=ticket))
     assert told.responses == ["utter_not_understood_ticket"]
     assert f'/cancel_ticket{{"ticket_id": "{ticket}"}}' in told.payloads
+
+
+def said_before(text: str, **ranking: float) -> dict[str, Any]:
+    message = {"intent_ranking": [{"name": name, "confidence": sure} for name, sure in ranking.items()]}
+    return {"event": "user", "text": text, "message_id": "before", "parse_data": message}
+
+
+async def test_the_number_of_an_order_is_told_for_what_was_wanted(answers: Graph) -> None:
+    number = {"entities": {"order_id": "ORD10001"}}
+    told = await inform("ORD10001", before=[said_before("发票的事咋整", request_invoice=0.4)], **number)
+    assert (told.responses, told.titles[0]) == (["utter_inform_order_wish"], "开发票")
+    weak = await inform("ORD10001", before=[said_before("在忙吗", request_invoice=0.1)], **number)
+    assert weak.responses == ["utter_inform_order"]
+    done = {"written": {"flow": "request_invoice", "id": "x"}}
+    written = await inform(
+        "ORD10001", before=[said_before("开票", request_invoice=0.9)], focus=at_hand(2, **done), **number
+    )
+    assert written.responses == ["utter_inform_order"]
+    asked = await inform("ORD10001", focus=at_hand(unknown="any"), **number)
+    assert (asked.responses, asked.titles) == (["utter_inform_order_asked"], [HUMAN])
 
 
 async def test_values_of_a_message_count_whatever_it_meant(answers: Graph) -> None:

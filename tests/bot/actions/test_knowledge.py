@@ -12,8 +12,7 @@ from rasa_sdk import Action
 import settings
 from bot.actions import graphs
 from bot.actions.complaints import Complain
-from bot.actions.house import OutOfScope
-from bot.actions.misunderstandings import NotUnderstood
+from bot.actions.misunderstandings import NotUnderstood, OutOfScope
 from bot.actions.questions import AnswerFromGraph, NotHereYet, OfferTasks
 from knowledge_graph import Answering, Graph, gaps
 from mall_adapter import SqlMall

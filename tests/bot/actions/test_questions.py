@@ -8,8 +8,8 @@ import pytest
 from rasa_sdk import Action
 
 from bot.actions.complaints import Complain
-from bot.actions.house import Chitchat, OutOfScope
-from bot.actions.misunderstandings import Inform, NotUnderstood
+from bot.actions.house import Chitchat
+from bot.actions.misunderstandings import Inform, NotUnderstood, OutOfScope
 from bot.actions.questions import AnswerFromGraph
 from bot.actions.shopping import CompareProducts, ProductInfo, Recommend
 from knowledge_graph import Graph

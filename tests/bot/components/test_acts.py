@@ -42,6 +42,10 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "!question ": "我這邊個人信息填好了 / 這邊處理 / 喇叭壞了",
     "!negation ": "積木有貨 / 大米有貨",
     "ack ": "沒關係啊",
+    "request": """
+        帮我跟快递讲一声 / 麻烦备注一下 / 请安排周六送 / 你们联系一下师傅 / 让快递放驿站 / 帮忙核实下 / 麻烦你们处理一下 / 叫他们快点 / could you ask them
+    """,
+    "!request": "请问几点发货 / 麻烦你了 / 麻烦了谢谢 / 申请好了 / 我请假了 / 请客吃饭 / 处理好了吗",
     "subject": "售后 / 申请售后 / 发票 / 物流 / 物流问题 / 我要申请售后 / 售后服务 / 优惠券 / 咨询物流 / after-sales",
     "!subject": "开发票 / 物流到哪了 / 我要退货 / 退货 / 发票在哪 / 售后电话多少 / 快递怎么还没到",
     "follow_up": """

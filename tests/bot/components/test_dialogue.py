@@ -66,6 +66,31 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("骑手凶得很", "ask_policy", 0.9, {"complaint": "courier"}, ["action_complain"]),
         ],
     ),
+    "a fallen price is a matter of its own, whatever it sounds like": (
+        {},
+        [
+            ("昨天买的今天就便宜了六十", "complain", 0.9, {"matter": "price_drop"}, [RULE]),
+            ("申请价保", "request_refund", 0.9, {"matter": "price_drop"}, [RULE]),
+            ("有活动吗 还会便宜了不", "ask_promotion", 0.9, {"matter": "price_drop"}, [RULE]),
+            ("降价了 转人工", "human_handoff", 0.9, {"matter": "price_drop"}, ["action_handoff"]),
+        ],
+    ),
+    "what does more harm than good when it is guessed needs more than a guess": (
+        {},
+        [
+            ("几点呢", "out_of_scope", 0.7, {}, ["action_not_understood"]),
+            ("写首诗", "out_of_scope", 0.9, {}, ["action_out_of_scope"]),
+            ("那电话是客户的", "my_leads", 0.8, {}, ["action_not_understood"]),
+            ("我的客户线索", "my_leads", 0.95, {}, ["action_not_here_yet"]),
+        ],
+    ),
+    "half a nod, or a no to nothing, is told and no more": (
+        {},
+        [
+            ("需要师傅来装", "affirm", 0.5, {}, ["action_not_understood"]),
+            ("没成功啊", "deny", 0.6, {}, ["action_not_understood"]),
+        ],
+    ),
     "a question about the rules is answered, and so is a calm one": (
         {},
         [
@@ -200,6 +225,20 @@ def test_a_place_in_the_list_is_a_tap(words: str, place: int | None) -> None:
     commands = understand(message(words, "inform"), State(), {}, real_flows(), Shown({**listed, "都不是": "/deny"}))
     told = {"intent": "track_parcel", "order_id": f"ORD{place}"}
     assert any(one.value == told for one in commands) is (place is not None), commands
+
+
+@pytest.mark.parametrize(
+    ("buttons", "words", "taken"),
+    [
+        ({"个人": '/inform{"buyer": "personal"}', "公司": '/inform{"buyer": "company"}'}, "2", "company"),
+        ({"个人": '/inform{"buyer": "personal"}', "公司": '/inform{"buyer": "company"}'}, "3", None),
+        ({"5 星": '/inform{"stars": "5"}', "4 星": '/inform{"stars": "4"}'}, "2", None),
+        ({"确认提交": '/affirm{"summary": "x"}', "改一下": "/deny"}, "1", None),
+    ],
+)
+def test_a_digit_counts_the_buttons(buttons: dict[str, str], words: str, taken: str | None) -> None:
+    payload = Shown(buttons).counted(int(words))
+    assert (taken is None) == (payload is None) and (taken or "") in (payload or "")
 
 
 def test_a_yes_to_two_ways_asks_which() -> None:
