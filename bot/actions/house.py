@@ -49,9 +49,7 @@ class Greet(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
             again = turn.asks and Conversation.of(tracker).turn > 1  # "人呢" in the middle is no hello
-            before = next(Turn.earlier(tracker), None)
-            unanswered = not turn.rest and before is not None and before.asks
-            response = "utter_unanswered" if unanswered else "utter_greet_again"
+            response = "utter_greet_again" if turn.rest else "utter_unanswered"  # "？" and no word
             dispatcher.utter_message(response=response if again else "utter_greet")
         return focus.events()
 
@@ -78,7 +76,7 @@ async def _say_what_is_open(
     if await say_waiting(dispatcher, tracker, domain, focus):
         return True
     beneath = next((one for one in reversed(Conversation.of(tracker).stack[:-1]) if one["status"] == "open"), None)
-    if beneath:
+    if beneath and not beneath.get("unsure"):
         if not reminded or beneath.get("reminded"):
             _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
             return True

@@ -220,9 +220,10 @@ class Help(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         told = await _told_lately(tracker, focus)
         human = wish_button(tracker, domain, "human_handoff")
-        if told:  # "怎么操作" after a rule: what it speaks of is begun for them
-            buttons = [*way_buttons(tracker, domain, list(wishes_of(told.topic)[:WAYS_OFFERED])), human]
-            dispatcher.utter_message(response="utter_help_answer", title=told.title, buttons=buttons)
+        if told:  # "怎么操作" after a rule: what it speaks of is begun for them, or a person does it
+            begun = [intent for intent in wishes_of(told.topic) if intent in _TASKS][:WAYS_OFFERED]
+            response = "utter_help_answer" if begun else "utter_unknown_person"
+            dispatcher.utter_message(response=response, buttons=[*way_buttons(tracker, domain, begun), human])
         elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
             dispatcher.utter_message(response="utter_ask_help")
         return focus.events()

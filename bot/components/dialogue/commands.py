@@ -403,9 +403,11 @@ class _Reading:
         message = self.message
         if message.rest or message.entities or not message.text.strip() or self.acts & {"yes", "no", "ack"}:
             return []
+        words = any(character.isalnum() for character in message.text)
         if self.asked and self.on_screen:
-            return []
-        if "question" not in self.acts and not any(character.isalnum() for character in message.text):
+            unclear = "question" in self.acts and not words and self.asked != CONFIRMED
+            return [Command("Unusable", self.asked, "lost", "a question mark to a question")] if unclear else []
+        if "question" not in self.acts and not words:
             return [Command("Acknowledge", why="no words")]
         flow = self.flows.of_intent("greet" if "question" in self.acts else "inform")
         told = {"intent": "greet" if "question" in self.acts else "inform"}

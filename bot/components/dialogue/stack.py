@@ -10,7 +10,7 @@ import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bot.components.dialogue.commands import Command, understand
+from bot.components.dialogue.commands import SURE, Command, understand
 from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, Link, Run, wanted
@@ -127,6 +127,7 @@ class _Hearing:
             return
         key = f"{self.message.id or state.turn}{f'.{len(state.stack)}' if command.later else ''}"
         frame = Frame(flow.name, intent, key, state.turn, command.part, touched=state.turn)
+        frame.unsure = flow.kind == "task" and self._unsure(command, flow)
         if command.later:
             frame.status, frame.values = NEXT, told
             _rebind(state, [*state.stack[:-1], frame, *state.stack[-1:]], self.flows, self.slots)
@@ -143,6 +144,10 @@ class _Hearing:
         _rebind(state, [*state.stack, frame][-DEEPEST:], self.flows, self.slots)
         for name, value in told.items():
             self.slots.set(name, value)
+
+    def _unsure(self, command: Command, flow: Flow) -> bool:
+        part = self.message.parts[command.part] if command.part < len(self.message.parts) else self.message
+        return not self.message.tapped and part.intent in flow.triggers and part.confidence < SURE
 
     def _order(self, starts: Sequence[Command]) -> None:
         """Several wishes of one message: talk and questions on top, the first said the topmost."""
@@ -166,6 +171,7 @@ class _Hearing:
 
     def _touch(self, frame: Frame) -> None:
         frame.status, frame.touched, frame.reminded, frame.fresh = OPEN, self.state.turn, 0, True
+        frame.unsure = False
 
     # ---- values
 
@@ -415,7 +421,7 @@ def _decide(state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[
             return ask
         leave = f"utter_leave_question_{want.slot}"
         return leave if leave in actions else "utter_leave_question"
-    if times >= MOST_ASKED or frame.reminded >= MOST_REMINDED:
+    if times >= MOST_ASKED or frame.reminded >= MOST_REMINDED or frame.unsure:
         return LISTEN
     yes_or_no = want.slot == CONFIRMED or (want.slot == "order_id" and slots.get("proposal"))
     return ask if yes_or_no else REMIND

@@ -46,6 +46,7 @@ class Frame:
     aside: int = 0  # turn in which it was told something else than it had asked for
     known: int | None = None  # slots that were filled when a message came that did not answer its question
     reminded: int = 0  # reminders since it was touched
+    unsure: bool = False  # begun by a likely reading alone, and nothing was told to it yet
     changing: bool = False  # the summary is wrong, but what of it?
     done: list[str] = field(default_factory=list)  # steps that ran
     heard: dict[str, Any] = field(default_factory=dict)  # what the customer told it, to be validated

@@ -43,7 +43,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "!negation ": "積木有貨 / 大米有貨",
     "ack ": "沒關係啊",
     "request": """
-        帮我跟快递讲一声 / 麻烦备注一下 / 请安排周六送 / 你们联系一下师傅 / 让快递放驿站 / 帮忙核实下 / 麻烦你们处理一下 / 叫他们快点 / could you ask them
+        帮我跟快递讲一声 / 麻烦备注一下 / 请安排周六送 / 你们联系一下师傅 / 让快递放驿站 / 帮忙核实下
+        麻烦你们处理一下 / 叫他们快点 / could you ask them
     """,
     "!request": "请问几点发货 / 麻烦你了 / 麻烦了谢谢 / 申请好了 / 我请假了 / 请客吃饭 / 处理好了吗",
     "subject": "售后 / 申请售后 / 发票 / 物流 / 物流问题 / 我要申请售后 / 售后服务 / 优惠券 / 咨询物流 / after-sales",

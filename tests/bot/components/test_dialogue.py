@@ -84,6 +84,14 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("我的客户线索", "my_leads", 0.95, {}, ["action_not_here_yet"]),
         ],
     ),
+    "a request that was only guessed is not brought up again": (
+        KNOWN,
+        [
+            ("退的运费得给我吧", "request_return", 0.6, {}, [RETURN, "action_ask_reason"]),
+            ("今天好冷啊", "chitchat", 0.95, {}, ["action_chitchat"]),
+            ("质量差", "inform", 0.9, {"reason": "quality"}, [RETURN, CONFIRM]),
+        ],
+    ),
     "half a nod, or a no to nothing, is told and no more": (
         {},
         [
