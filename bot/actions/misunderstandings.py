@@ -144,7 +144,9 @@ class NotUnderstood(Action):
             dispatcher.utter_message(response="utter_correct")
             return
         guesses = _guesses(turn, tracker, domain) if lost <= 1 else []
-        if len(guesses) > 1 or (guesses and len(turn.text) <= SHORT):  # close readings are asked back
+        if turn.asks and open_task(tracker):
+            await say_unknown(dispatcher, tracker, domain, focus, turn)
+        elif len(guesses) > 1 or (guesses and len(turn.text) <= SHORT):  # close readings are asked back
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
             response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])

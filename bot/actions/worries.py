@@ -29,7 +29,8 @@ class WorryDelivery(AboutOrders):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        if turn.topic in (None, "delivery") or not _NAMES_AN_ORDER.isdisjoint(turn.entities):
+        matter = turn.first("matter") is not None  # "降价了我怎么办" is about no parcel
+        if not matter and (turn.topic in (None, "delivery") or not _NAMES_AN_ORDER.isdisjoint(turn.entities)):
             events = await super().run(dispatcher, tracker, domain)
             # where the order is to be asked for: kind words first
             if not dispatcher.messages and not focus.at_hand("worried"):
@@ -38,7 +39,7 @@ class WorryDelivery(AboutOrders):
             return events
         # "我担心买贵了，能补差价吗": no parcel calms that, and no order number is asked for
         dispatcher.utter_message(response="utter_worry_other")
-        if turn.asks and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
+        if (turn.asks or matter) and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             return focus.events()
         if order := await order_talked_of(tracker, turn):
             say_order(dispatcher, tracker, domain, order)
