@@ -143,10 +143,9 @@ class NotUnderstood(Action):
         if turn.intent == "correct" or "correction" in turn.acts:
             dispatcher.utter_message(response="utter_correct")
             return
-        guesses = _guesses(turn, tracker, domain) if lost <= 1 else []
-        if turn.asks and open_task(tracker):
-            await say_unknown(dispatcher, tracker, domain, focus, turn)
-        elif len(guesses) > 1 or (guesses and len(turn.text) <= SHORT):  # close readings are asked back
+        aside = turn.asks and open_task(tracker)
+        guesses = [] if aside or lost > 1 else _guesses(turn, tracker, domain)
+        if len(guesses) > 1 or (guesses and len(turn.text) <= SHORT):  # close readings are asked back
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
             response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])

@@ -39,7 +39,10 @@ class WorryDelivery(AboutOrders):
             return events
         # "我担心买贵了，能补差价吗": no parcel calms that, and no order number is asked for
         dispatcher.utter_message(response="utter_worry_other")
-        if (turn.asks or matter) and (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
+        outcome = None
+        if turn.asks or matter:
+            outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+        if outcome and outcome.said:
             return focus.events()
         if order := await order_talked_of(tracker, turn):
             say_order(dispatcher, tracker, domain, order)
