@@ -32,7 +32,7 @@ from bot.actions.knowledge import (
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title, own_order_meant
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import answer_question, open_task, say_heard, say_unknown, unknown_lately, wishes_of
+from bot.actions.questions import A_STORY, answer_question, open_task, say_heard, say_unknown, unknown_lately, wishes_of
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
@@ -51,6 +51,9 @@ from mall_adapter import (
 LOST = 3
 """Messages in a row that were not understood, after which a person is offered."""
 
+CLEARLY = 0.7
+"""Confidence from which somebody asks what the shop can do at all."""
+
 WAYS_OFFERED = 2
 """What can be begun, beside a person."""
 
@@ -59,6 +62,9 @@ GUESSES = 2
 
 LIKELY = 0.3
 """Confidence from which the likeliest reading is worth a button; fewer and none is better than any."""
+
+LIKELIER = 0.4
+"""The same where nothing else is: it is asked back alone."""
 
 ALSO_LIKELY = 0.15
 """The same for the second."""
@@ -145,14 +151,15 @@ class NotUnderstood(Action):
             return
         aside = turn.asks and open_task(tracker)
         guesses = [] if aside or lost > 1 else _guesses(turn, tracker, domain)
-        if len(guesses) > 1 or (guesses and len(turn.text) <= SHORT):  # close readings are asked back
+        likely = bool(guesses) and max(turn.ranking.values()) >= LIKELIER and len(turn.text) <= SHORT
+        if len(guesses) > 1 or likely:  # close readings are asked back
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
             response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
         elif turn.asks:
             await say_unknown(dispatcher, tracker, domain, focus, turn)
         else:
-            say_heard(dispatcher, tracker, domain, turn, guesses)
+            await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
 
 
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
@@ -226,7 +233,10 @@ class Help(Action):
             response = "utter_help_answer" if begun else "utter_unknown_person"
             dispatcher.utter_message(response=response, buttons=[*way_buttons(tracker, domain, begun), human])
         elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
-            dispatcher.utter_message(response="utter_ask_help")
+            if turn.confidence >= CLEARLY:
+                dispatcher.utter_message(response="utter_ask_help")
+            else:
+                await say_unknown(dispatcher, tracker, domain, focus, turn)
         return focus.events()
 
 
@@ -288,7 +298,7 @@ async def _say_values(
         bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
         dispatcher.utter_message(response="utter_inform_tail_bound" if bound else "utter_inform_tail")
         focus.on("tail", str(tail))  # the number of the order may follow
-    elif reason:
+    elif reason and _is_a_problem(turn):
         order = await order_talked_of(tracker, turn)
         await say_problem(dispatcher, tracker, domain, reason, order)
         if order:
@@ -296,6 +306,11 @@ async def _say_values(
     else:
         return False
     return True
+
+
+def _is_a_problem(turn: Turn) -> bool:
+    """Whether a word for what may be wrong is what the message is about: not "太早了没看见短信，明天还送吗"."""
+    return len(turn.rest) < A_STORY or sum(turn.ranking.get(intent, 0.0) for intent in _TASKS) >= LIKELY
 
 
 def _order_pointed_at(turn: Turn, focus: Focus) -> str | None:

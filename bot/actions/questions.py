@@ -150,7 +150,7 @@ async def answer_question(
             await say_unknown(dispatcher, tracker, domain, focus, turn, found)
             return Outcome("unknown")
         case "heard":
-            say_heard(dispatcher, tracker, domain, turn)
+            await say_heard(dispatcher, tracker, domain, focus, turn)
             return Outcome("heard")
         case "which goods":
             await _which_goods(speaker, leaning)
@@ -353,14 +353,17 @@ async def say_unknown(
     focus.on("unknown", topic or "any").on_list([_choice(answer) for answer in near])
 
 
-def say_heard(
+async def say_heard(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,
     domain: Domain,
+    focus: Focus,
     turn: Turn,
     guesses: Sequence[Button] = (),
 ) -> None:
     """To what was told and asks nothing: what has gone wrong, or is wanted, goes to a person; the rest was heard."""
+    if await say_waiting(dispatcher, tracker, domain, focus):
+        return
     buttons = [*guesses, *way_buttons(tracker, domain, ["human_handoff"])]
     if sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST:
         dispatcher.utter_message(response="utter_heard_trouble", buttons=buttons)

@@ -22,7 +22,7 @@ CLEAR = 0.4
 
 _GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset({"order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"})
-_SAID = patterns.load("turn", "named", "says_nothing")
+_SAID = patterns.load("turn", "named", "says_nothing", "card")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class Turn:
             confidence=float(intent.get("confidence") or 0.0),
             ranking={guess["name"]: guess["confidence"] for guess in message.get("intent_ranking") or []},
             entities=entities,
-            rest=cut(_SAID["says_nothing"], rest),
+            rest=cut(_SAID["says_nothing"], cut(_SAID["card"], rest)),
             message_id=event.get("message_id") or "",
             acts=frozenset(message.get("acts") or ()),
             topic=message.get("topic"),
-            question=question,
-            words=words,
+            question=cut(_SAID["card"], question),
+            words=cut(_SAID["card"], words),
             spans=() if tapped else tuple(message.get("entities") or ()),
         )
 

@@ -13,10 +13,13 @@ from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.nlu.tokenizers.tokenizer import Token, Tokenizer
 from rasa.shared.nlu.training_data.message import Message
 
+from bot import patterns
 from bot.components.text import normalize
 
 _EMOJI = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _TOKEN = re.compile(rf"(?P<number>(?:ord[ :#.–—_-]*)?[0-9]{{4,}})|[0-9]+|[a-z\u00df-\u024f]+|[{_EMOJI}]|[^\W_]")
+
+_SAID = patterns.load("turn", "named", "says_nothing", "card")
 
 PHONE_TAIL = "digits4"
 NUMBER = "digits"
@@ -34,6 +37,11 @@ def _word(match: re.Match[str]) -> str:
 class CharacterTokenizer(Tokenizer):
     """Cuts a message into characters, letters, digits, emoji. Token texts are normalised, places are the original's."""
 
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
+        """What is cut off is cut off anew when the pattern changes; Rasa's cache looks at the training data alone."""
+        return _SAID["card"].pattern
+
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         return {
@@ -47,10 +55,16 @@ class CharacterTokenizer(Tokenizer):
         text: str = message.get(attribute)
         normalized = normalize(text)
         matches = list(_TOKEN.finditer(normalized.text))
+        cards = [card.span() for card in _SAID["card"].finditer(normalized.text)]
         # An order number beside "退货" says nothing of what is wanted; alone it is the answer to a question
-        words = [match for match in matches if not match["number"]]
+        numbers = [match for match in matches if match["number"]]
+        words = [
+            match
+            for match in matches
+            if not match["number"] and not any(start <= match.start() < end for start, end in cards)
+        ]
         tokens = []
-        for match in words or matches:
+        for match in words or (cards and numbers) or matches:
             start, end = normalized.span(*match.span())
             tokens.append(Token(_word(match), start, end))
         return tokens or [Token(NOTHING, 0, len(text))]

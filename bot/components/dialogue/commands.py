@@ -286,6 +286,8 @@ class _Reading:
 
     def _consents(self) -> bool:
         """To something that writes nothing."""
+        if "accepts" in self.acts:  # "好的，谢谢" to an offer; to a question it takes leave
+            return self.asked is None
         if self.acts & _AGAINST_YES or self.acts & {"thanks_only", "bye", "leave"}:
             return False
         if self.acts & {"yes", "yes_weak"}:
@@ -380,6 +382,8 @@ class _Reading:
         plain = len(message.text) <= LONGEST_LEAVE and not acts & {"question", "urgent", "human"}
         if plain and not message.entities and message.intent in _QUIET and message.confidence >= SURE:
             return [Command("Leave", message.intent, why=f"intent {message.intent} {message.confidence:.2f}")]
+        if "solved" in acts and self._nothing_else():
+            return [Command("Leave", "glad", why="act solved")]
         if "wait" in acts:
             return [Command("Wait", why="act wait")]
         if "repeat" in acts and self.state.turn:
@@ -389,6 +393,15 @@ class _Reading:
         if "ack" in acts and "question" not in acts:
             return [Command("Acknowledge", why="act ack")]
         return []
+
+    def _nothing_else(self) -> bool:
+        """Whether what came right is all that the message tells."""
+        message = self.message
+        asks = self.acts & {*_AGAINST_YES, "request", "urgent", "human", "follow_up"}
+        wish = self.flows.of_intent(message.intent)
+        wants = wish is not None and wish.kind == "task" and message.confidence >= CLEAR_TASK
+        tells = any(message.values(name) for name in ("reason", "complaint", "matter", "size", "quantity"))
+        return not (asks or wants or tells or self.asked)
 
     def _person(self) -> list[Command]:
         flow = self.flows.of_intent("human_handoff")
@@ -629,7 +642,7 @@ class _Reading:
             if len(self.shown.buttons) >= SEVERAL_WAYS and not asked_which:
                 return [Command("Which", why="a yes to a choice")]
             return [Command("Acknowledge", why="a yes to nothing")]
-        if "thanks" in self.acts and not self.acts & {"question", "urgent", "human"} and self.frame is None:
+        if "thanks" in self.acts and not self.acts & {"question", "urgent", "human", "request"} and self.frame is None:
             return [Command("Leave", "thank", why="thanks, and nothing else that is clear")]
         return [Command("CannotHandle", why=f"intent {self.message.intent} {self.message.confidence:.2f}")]
 

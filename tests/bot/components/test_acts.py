@@ -47,6 +47,13 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         麻烦你们处理一下 / 叫他们快点 / could you ask them
     """,
     "!request": "请问几点发货 / 麻烦你了 / 麻烦了谢谢 / 申请好了 / 我请假了 / 请客吃饭 / 处理好了吗",
+    "accepts": "好的，谢谢 / 可以，麻烦了 / 行 谢谢你 / 好 谢谢 / 对的 谢谢",
+    "!accepts": "谢谢 / 不用了，谢谢 / 知道了 谢谢 / 好的 / 没有了谢谢 / 谢谢，好的",
+    "solved": """
+        已经到账了 / 退款收到了，谢谢 / 快递员联系我了 / 没问题了 钱都到了 / 货收到了 / 可以了 师傅给我打电话了
+        东西已经到了 / 找到了，在门卫那 / it arrived, thanks
+    """,
+    "!solved": "没收到 / 还没解决 / 可以退吗 / 快递到了哪里 / 我找不到了 / 没送到，找不到人 / 收到货发现少一件了",
     "subject": "售后 / 申请售后 / 发票 / 物流 / 物流问题 / 我要申请售后 / 售后服务 / 优惠券 / 咨询物流 / after-sales",
     "!subject": "开发票 / 物流到哪了 / 我要退货 / 退货 / 发票在哪 / 售后电话多少 / 快递怎么还没到",
     "follow_up": """
@@ -307,7 +314,7 @@ def test_the_model_holds_the_patterns(tmp_path: Path) -> None:
     loaded = finder(tmp_path / "model", file)
     file.unlink()
     messages = loaded.process([Message({"text": "好的，谢谢"}), Message({"text": "鞋子"}), Message({})])
-    assert [message.get("acts") for message in messages] == [["yes", "ack", "thanks", "thanks_only"], [], []]
+    assert [message.get("acts") for message in messages] == [["yes", "ack", "thanks", "thanks_only", "accepts"], [], []]
     assert messages[0].as_dict(only_output_properties=True)["acts"]
 
 

@@ -84,6 +84,14 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("我的客户线索", "my_leads", 0.95, {}, ["action_not_here_yet"]),
         ],
     ),
+    "what has come right is the end of it": (
+        {},
+        [
+            ("钱已经到账了 谢谢", "ticket_status", 0.9, {}, ["utter_glad"]),
+            ("快递员联系我了", "track_parcel", 0.6, {}, ["utter_glad"]),
+            ("货收到了，有划痕", "report_problem", 0.9, {"reason": "quality"}, [RETURN, "action_ask_order_id"]),
+        ],
+    ),
     "a request that was only guessed is not brought up again": (
         KNOWN,
         [
@@ -220,6 +228,9 @@ def test_a_yes_takes_up_what_was_offered() -> None:
     talk = Talk(found=KNOWN)
     talk.shown = Shown(offers="/request_return")
     assert talk.say("好的", "affirm") == [RETURN, "action_ask_reason"]
+    talk = Talk(found=KNOWN)
+    talk.shown = Shown(offers="/request_return")
+    assert talk.say("好的，谢谢", "thank") == [RETURN, "action_ask_reason"]
     talk = Talk(found=KNOWN)
     talk.shown = Shown(offers="/request_return")
     assert talk.say("不了", "deny") == ["utter_deny"]

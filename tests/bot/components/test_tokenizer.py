@@ -27,6 +27,19 @@ def test_tokens(text: str, expected: list[tuple[str, str]]) -> None:
     assert tokens(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("[订单编号:ORD12345，订单金额:99，下单时间:11月2日 10:30] 能改地址吗", "能改地址吗"),
+        ("咨询订单号：ORD12345 订单金额：99 下单时间：11月2日 催下", "催下"),
+        ("[订单编号:ORD12345，订单金额:99]", "digits"),
+        ("订单号ORD12345 退货", "订单号退货"),
+    ],
+)
+def test_a_card_of_an_order_says_nothing_but_its_number(text: str, left: str) -> None:
+    assert "".join(word for word, _ in tokens(text)) == left
+
+
 @pytest.mark.parametrize("text", ["", "  ", "\u200b\u202e", "。。。", "\u3164"])
 def test_a_message_without_words_is_one_token(text: str) -> None:
     assert [word for word, _ in tokens(text)] == [NOTHING]
