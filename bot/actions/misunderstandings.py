@@ -45,6 +45,7 @@ from mall_adapter import (
     OrderLocked,
     OrderNotFound,
     OwnershipRequired,
+    Reason,
     WrongPhoneTail,
 )
 
@@ -146,13 +147,13 @@ class NotUnderstood(Action):
                 response="utter_offer_human", buttons=[wish_button(tracker, domain, "human_handoff")]
             )
             return
-        if turn.intent == "correct" or "correction" in turn.acts:
+        if open_task(tracker) and (turn.intent == "correct" or "correction" in turn.acts):
             dispatcher.utter_message(response="utter_correct")
             return
         aside = turn.asks and open_task(tracker)
         guesses = [] if aside or lost > 1 else _guesses(turn, tracker, domain)
-        likely = bool(guesses) and max(turn.ranking.values()) >= LIKELIER and len(turn.text) <= SHORT
-        if len(guesses) > 1 or likely:  # close readings are asked back
+        few = len(turn.text) <= SHORT
+        if len(guesses) > 1 or (guesses and few and _guesses(turn, tracker, domain, LIKELIER)):
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
             response = "utter_did_you_mean" if len(guesses) > 1 else "utter_did_you_mean_one"
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
@@ -162,13 +163,13 @@ class NotUnderstood(Action):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
 
 
-def _guesses(turn: Turn, tracker: Tracker, domain: Domain) -> list[Button]:
+def _guesses(turn: Turn, tracker: Tracker, domain: Domain, least: float = LIKELY) -> list[Button]:
     """Buttons for the likeliest readings, each title once."""
     ruled_out = _NO_GUESS | intents_of("not_here_yet")
     by_title: dict[str, Button] = {}
     for name, confidence in sorted(turn.ranking.items(), key=lambda guess: -guess[1]):
         if (
-            confidence >= (ALSO_LIKELY if by_title else LIKELY)
+            confidence >= (ALSO_LIKELY if by_title else least)
             and name not in ruled_out
             and has_response(domain, f"utter_title_{name}")
         ):
@@ -272,7 +273,11 @@ class Inform(Action):
         outcome = await answer_question(
             dispatcher, tracker, domain, turn, focus, leaning="goods" if about_goods else "none"
         )
-        if not outcome.said and not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+        if outcome.said:
+            return [*outcome.events, *focus.events()]
+        if turn.text.strip().isdecimal():
+            dispatcher.utter_message(response="utter_inform_number", number=turn.text.strip())
+        elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
             general = ("request_return", "order_status")
             dispatcher.utter_message(response="utter_inform_what", buttons=way_buttons(tracker, domain, general))
         return [*outcome.events, *focus.events()]
@@ -310,6 +315,8 @@ async def _say_values(
 
 def _is_a_problem(turn: Turn) -> bool:
     """Whether a word for what may be wrong is what the message is about: not "太早了没看见短信，明天还送吗"."""
+    if turn.first("reason") == Reason.OTHER and turn.rest:
+        return False  # "有其他联系方式吗"
     return len(turn.rest) < A_STORY or sum(turn.ranking.get(intent, 0.0) for intent in _TASKS) >= LIKELY
 
 

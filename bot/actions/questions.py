@@ -74,6 +74,9 @@ CLEAR_WISH = 0.7
 A_TASK = 0.3
 """Probability of a wish about an order from which goods that are named are not for sale."""
 
+A_REMARK = 6
+"""Characters of words from which "go on" alone would be no answer to what was told."""
+
 A_STORY = 16
 """Characters of words from which a statement tells of something that a person had better see."""
 
@@ -369,6 +372,8 @@ async def say_heard(
         dispatcher.utter_message(response="utter_heard_trouble", buttons=buttons)
     elif "request" in turn.acts or len(turn.rest) >= A_STORY:
         dispatcher.utter_message(response="utter_heard_request", buttons=buttons)
+    elif len(turn.rest) >= A_REMARK:
+        dispatcher.utter_message(response="utter_heard", buttons=buttons)
     else:
         dispatcher.utter_message(response="utter_go_on", buttons=list(guesses))
 
