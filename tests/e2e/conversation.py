@@ -73,10 +73,17 @@ FOLDER = Path(__file__).parent
 TURN_SECONDS = 60
 BEFORE_SHIPPING = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE)
 
-NOT_UNDERSTOOD = ("utter_did_you_mean*", "utter_default", "utter_not_understood*", "utter_offer_human*", "utter_go_on")
+NOT_UNDERSTOOD = (
+    "utter_did_you_mean*",
+    "utter_default",
+    "utter_not_understood*",
+    "utter_offer_human*",
+    "utter_go_on",
+    "utter_heard*",
+)
 """Responses of the domain that own up to not having understood."""
 
-GUIDING = ("utter_leave_question*", "utter_go_on")
+GUIDING = ("utter_leave_question*", "utter_go_on", "utter_heard*")
 """Responses that want no answer and yet say how it goes on."""
 
 QUESTIONS = ("utter_ask_[!h]*", "utter_remind*")
