@@ -29,7 +29,7 @@ from bot.actions.knowledge import (
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title, own_order_meant
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import answer_question, open_task, say_unknown, wishes_of
+from bot.actions.questions import answer_question, open_task, say_unknown, unknown_lately, wishes_of
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
@@ -193,7 +193,10 @@ class Help(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn = Turn.of(tracker)
-        if turn.confidence >= CLEARLY or not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+        if unknown_lately(tracker, Focus(tracker)):  # "那到底怎么弄啊"
+            human = [wish_button(tracker, domain, "human_handoff")]
+            dispatcher.utter_message(response="utter_unknown_person", buttons=human)
+        elif turn.confidence >= CLEARLY or not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
             dispatcher.utter_message(response="utter_ask_help")
         return []
 

@@ -254,7 +254,10 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
         return Meant(await shop_products([pointed[0]["id"]]), Sign.NAMED)
     talk = await talk_of(tracker)
     heard, found = await heard_in(talk, turn, in_stock)
-    if not in_stock and not talk.fresh and (bought := await of_the_order(tracker, turn, heard)):
+    asks_use = bool(shelves_said := heard.said.shelves) and uses(turn) and seeking(turn) != "clearly"
+    if asks_use and talk.in_hand and talk.in_hand.live.category in shelves_said:
+        return Meant([talk.in_hand], Sign.NAMED)
+    if not in_stock and (asks_use or not talk.fresh) and (bought := await of_the_order(tracker, turn, heard)):
         return Meant(bought, Sign.NAMED)
     if found:
         return Meant(found[:PRODUCTS_SHOWN], Sign.NAMED)
@@ -391,9 +394,10 @@ async def _narrower(heard: Heard, in_stock: bool) -> Meant | None:
 
 
 async def _called_by_words(turn: Turn, talk: Talk, in_stock: bool) -> list[ShopProduct]:
-    """What the mall alone makes of the words. While a product is talked of, only a name leads to another."""
+    """What the mall alone makes of the words. While a product is talked of, or where no kind of goods is named, only a
+    name leads to another."""
     live = await (await get_mall()).find_products(turn.text, limit=SHELF)
-    if talk.products and turn.first("brand") is None:
+    if (talk.products and turn.first("brand") is None) or uses(turn) or not turn.names_goods:
         live = [one for one in live if called_so(turn.text, one)]
     return _fit(await with_knowledge(live[: PRODUCTS_SHOWN * 2]), None, in_stock)
 
@@ -410,6 +414,11 @@ def called_so(part: str, product: Product) -> int:
     names, short = names_of((product.name, product.brand, product.category))
     written, piece, shelf = spelt(part), spelt(telling(part)), spelt(product.category)
     longest = max((len(form) for form in (*names, *short) if form in written and form not in shelf), default=0)
-    if len(piece) > 1 and not SAID["no_name"].search(piece) and piece in spelt(product.name) and piece not in spelt(product.brand + product.category):
+    if (
+        len(piece) > 1
+        and not SAID["no_name"].search(piece)
+        and piece in spelt(product.name)
+        and piece not in spelt(product.brand + product.category)
+    ):
         return max(longest, len(piece))
     return longest

@@ -120,15 +120,14 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
 def seeking(turn: Turn) -> Seeking:
     """Goods are shown to whom they are sought by; that a kind of them is named is no wish."""
     heard, text = hear(turn, Talk()), marked(turn)
-    left = len(telling(turn.rest).replace(" ", ""))
-    bare = turn.names_goods and not left
+    bare = turn.names_goods and not telling(turn.rest).strip() and not uses(turn)
     asked = SAID["seeks"].search(text) or SAID["asks_stock"].search(text) or SAID["asks_kinds"].search(text)
     if turn.tapped or bare or asked or heard.said.budget or heard.said.measure or heard.orders:
         return "clearly"
     surely = turn.intent in _WISHES and turn.confidence >= SURELY
-    if surely or heard.narrows or heard.best_in or names_a_kind(turn.question) or SAID["looks"].search(text):
-        return "maybe"
-    return "maybe" if left <= A_FRAGMENT else "no"
+    looks = SAID["looks"].search(text) or SAID["asks_for"].search(text)
+    told = heard.narrows or heard.best_in or names_a_kind(turn.question)
+    return "maybe" if surely or looks or told or (len(turn.rest) <= A_FRAGMENT and not turn.asks) else "no"
 
 
 def uses(turn: Turn) -> bool:

@@ -182,6 +182,7 @@ def _evidence(
         leaning,
         tuple(one.score for one in found),
         of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
+        apart=bool(found) and found[0].answer.topic not in (turn.topic, *OF_GOODS),
         sign=_sign(turn, reading) if reading else None,
         page=reading is not None and reading.answers,
         offers=reading is not None and reading.offers,
@@ -339,7 +340,7 @@ async def _say_use(speaker: Speaker, reading: Reading | None) -> None:
     if await say_waiting(dispatcher, tracker, speaker.domain, focus):
         return
     product = reading.of if reading else None
-    if _unknown_lately(tracker, focus):
+    if unknown_lately(tracker, focus):
         response = "utter_unknown_person"
     elif not product and not speaker.turn.names_goods and last_said_of_goods(tracker) == SPOKEN_OF:
         response = "utter_products_attribute_unknown"  # of those that were just listed
@@ -371,7 +372,7 @@ async def say_unknown(
     topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
     agreed = not near or near[0].topic == topic  # the words and what is near speak of the same
     human = way_buttons(tracker, domain, ["human_handoff"])
-    if _unknown_lately(tracker, focus):
+    if unknown_lately(tracker, focus):
         dispatcher.utter_message(response="utter_unknown_person", buttons=[*map(button, near), *human])
     else:
         wishes = way_buttons(tracker, domain, wishes_of(topic)[: OPTIONS if not near else 1])
@@ -383,7 +384,7 @@ async def say_unknown(
     focus.on("unknown", topic or "any").on_list([_choice(answer) for answer in near])
 
 
-def _unknown_lately(tracker: Tracker, focus: Focus) -> bool:
+def unknown_lately(tracker: Tracker, focus: Focus) -> bool:
     """Whether one of the last two messages was met with "I do not know"."""
     said = focus.value.get("unknown") or {}
     return bool(said) and Conversation.of(tracker).turn - int(said.get("turn") or 0) <= UNKNOWN_LATELY

@@ -58,6 +58,7 @@ class Evidence:
     leaning: Leaning
     chances: tuple[float, ...] = ()  # of the likeliest answers, the best first
     of_goods: bool = False  # the best speaks of goods in general
+    apart: bool = False  # it is neither of goods nor of what the message sounds like
     sign: Sign | None = None  # None: no goods are meant
     page: bool = True  # its page says what is asked
     offers: bool = False  # goods would be shown that nobody has named or seen
@@ -84,11 +85,12 @@ def decide(seen: Evidence) -> Decision:
         return "goods" if seen.page or not seen.uses else "use"
     if seen.astray and seen.leaning in GOODS_LEANINGS and not seen.elsewhere:
         return "which goods"
-    if best >= (SURE if seen.asks else STATED):
+    of_photographs = seen.uses and seen.names_goods and seen.apart  # to one who asks how his camera is used
+    if best >= (CERTAIN if of_photographs else SURE if seen.asks else STATED):
         return "answer"
     of_goods = seen.names_goods or seen.leaning in GOODS_LEANINGS
-    if seen.uses and of_goods and seen.asks and not (seen.blames or seen.leaning == "complaint" or sought(seen)):
-        return "use"
+    if seen.uses and of_goods and seen.asks and seen.leaning != "complaint" and not sought(seen):
+        return "problem" if seen.blames else "use"
     if seen.leaning in ("none", "complaint"):
         return "nothing"
     if seen.blames and seen.leaning != "rule":
@@ -130,7 +132,8 @@ def sought(seen: Evidence) -> bool:
 
 
 def weight_of_goods(seen: Evidence) -> float:
-    if seen.sign is None or (seen.lists and not sought(seen)):
+    told_of = seen.elsewhere and not seen.asks and seen.seeks != "clearly"  # "之前买过你家的月饼"
+    if seen.sign is None or told_of or (seen.lists and not sought(seen)):
         return 0.0
     known = GOODS[seen.sign] if seen.page else min(GOODS[seen.sign], PAGE_IS_SILENT)
     if seen.leaning == "recommendation":
