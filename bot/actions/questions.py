@@ -311,7 +311,7 @@ def _choice(answer: Answer) -> dict[str, str]:
 async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
     """Nothing that the shop has is meant: which goods, or what kind of them?"""
     dispatcher, tracker, turn = speaker.dispatcher, speaker.tracker, speaker.turn
-    if last_said_of_goods(tracker) == WHICH_ONE:
+    if leaning == "goods" and last_said_of_goods(tracker) == WHICH_ONE:  # asked once is enough
         human = way_buttons(tracker, speaker.domain, ["human_handoff"])
         dispatcher.utter_message(response="utter_unknown_person", buttons=human)
     elif leaning == "recommendation":
