@@ -63,7 +63,8 @@ class Acknowledge(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         focus = Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus):
-            response = "utter_acknowledge_list" if focus.just_listed("order") else "utter_acknowledge"
+            listed = focus.just_listed("order") or focus.just_listed("product")
+            response = "utter_acknowledge_list" if listed else "utter_acknowledge"
             dispatcher.utter_message(response=response)
         return focus.events()
 

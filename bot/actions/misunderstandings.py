@@ -229,7 +229,9 @@ class Help(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         told = await _told_lately(tracker, focus)
         human = wish_button(tracker, domain, "human_handoff")
-        if told:  # "怎么操作" after a rule: what it speaks of is begun for them, or a person does it
+        if unknown_lately(tracker, focus):  # "那到底怎么弄啊"
+            dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
+        elif told:  # "怎么操作" after a rule: what it speaks of is begun for them, or a person does it
             begun = [intent for intent in wishes_of(told.topic) if intent in _TASKS][:WAYS_OFFERED]
             response = "utter_help_answer" if begun else "utter_unknown_person"
             dispatcher.utter_message(response=response, buttons=[*way_buttons(tracker, domain, begun), human])

@@ -37,6 +37,7 @@ from bot.actions.product_reference import (
     there_is,
 )
 from bot.actions.product_search import Budget, Condition, Found, Wish, proofs, read_budget, shared, telling
+from bot.actions.product_talk import for_sale
 from bot.actions.product_words import NEAREST, QUALITIES, SAID, about_price, aspects_in
 from bot.actions.shop_product import (
     ShopProduct,
@@ -93,6 +94,9 @@ class Reading:
     say: Callable[[], Awaitable[None]]
     single: bool = True  # speaks of one product, and lists none
     answers: bool = True  # the page says what is asked
+    of: ShopProduct | None = None  # whose page that is
+    offers: bool = False  # goods that nobody has named or seen yet
+    tells: bool = False  # the pages of what it lists say just what is asked
 
 
 async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
@@ -119,20 +123,28 @@ async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
     single = bool(meant.nothing and meant.nothing != "there") or (
         len(meant.products) == 1 and (meant.named or not recommends) and meant.found is None
     )
-    if not single and not turn.tapped and _of_something_else(turn):
+    if not single and not turn.tapped and not for_sale(turn):
         return None
-    answers = not (single and not meant.nothing) or _reply(speaker, meant.products[0])[0] != UNKNOWN
-    return Reading(meant.sign, lambda: _say_meant(speaker, meant, recommends), single, answers)
+    only = meant.products[0] if single and not meant.nothing else None
+    return Reading(
+        meant.sign,
+        lambda: _say_meant(speaker, meant, recommends),
+        single,
+        answers=only is None or _reply(speaker, only)[0] != UNKNOWN,
+        of=only,
+        offers=not single and (turn.names_goods or meant.sign in (Sign.WORDS, Sign.SHELF)),
+        tells=not single and any(_tells(one, turn) for one in meant.products),
+    )
 
 
-def _of_something_else(turn: Turn) -> bool:
-    """Whether the message speaks of a parcel, of what is wrong, or of a price to come: it wants no goods shown."""
-    text = plain(turn.text)
-    return bool(SAID["of_an_order"].search(text) or SAID["price_to_come"].search(text))
+def _tells(product: ShopProduct, turn: Turn) -> bool:
+    """Whether the page says what is asked, and nothing else is."""
+    told = attributes_in(product, read_budget(turn.question)[1])
+    return bool(told) and turn.asks and not _asks_more(product, turn, told)
 
 
 async def _read_order(speaker: Speaker) -> Reading | None:
-    """ "就第二个吧 怎么买", or a yes to what was shown: None where it is no order, or of nothing that was talked of."""
+    """ "就第二个吧 怎么买", "要" to what was shown: None where it is no order, or of nothing that was talked of."""
     turn, tracker = speaker.turn, speaker.tracker
     talk = await talk_of(tracker)
     heard, found = await heard_in(talk, turn)
@@ -140,7 +152,9 @@ async def _read_order(speaker: Speaker) -> Reading | None:
     if turn.tapped or not (heard.orders or agrees):
         return None
     pointed = [thing["id"] for thing in pointed_at(turn, speaker.focus.listed("product"))]
-    chosen = await shop_products(pointed[:1]) or found or list(talk.products[:1] if agrees else talk.products)
+    chosen = await shop_products(pointed[:1]) or found or list(talk.products)
+    if heard.link and not chosen:
+        return Reading(Sign.CHOSEN, lambda: _say_where_to_find(speaker))
     if heard.bought or heard.said.names_a_shelf or not chosen:
         return None
 
@@ -152,6 +166,10 @@ async def _read_order(speaker: Speaker) -> Reading | None:
             say_list(speaker, "utter_order_which", chosen)
 
     return Reading(Sign.CHOSEN, say, single=len(chosen) == 1)
+
+
+async def _say_where_to_find(speaker: Speaker) -> None:
+    speaker.dispatcher.utter_message(response="utter_where_to_find")
 
 
 def say_how_to_order(speaker: Speaker, product: ShopProduct) -> None:
@@ -184,7 +202,7 @@ def _missing_shelf(speaker: Speaker, found: Found) -> Reading:
         remember(speaker.focus, [], Wish(tuple(near[:1])))  # a yes looks for it
         speaker.focus.on("product", None)
 
-    return Reading(Sign.NAMED, say)
+    return Reading(Sign.NAMED, say, offers=True)
 
 
 async def read_comparison(speaker: Speaker) -> Reading | None:
@@ -200,7 +218,7 @@ async def read_comparison(speaker: Speaker) -> Reading | None:
         await say_comparison(speaker, products)
         talked_of(speaker.focus, products)
 
-    return Reading(Sign.NAMED, say, single=False)
+    return Reading(Sign.NAMED, say, single=False, offers=speaker.turn.first("product") is None)
 
 
 async def _say_only_one(speaker: Speaker, product: ShopProduct) -> None:
@@ -371,6 +389,8 @@ def _asks_more(product: ShopProduct, turn: Turn, told: Mapping[str, str] = NOTHI
     own = "\n".join([product.name, product.live.brand, product.live.category, *told, *told.values()])
     own = plain(own.replace(" ", ""))
     rest = telling(turn.rest)
+    for aspect in aspects_in(rest) if told else ():
+        rest = aspect.asked.sub(" ", rest)
     for piece in shared(rest, own):
         rest = rest.replace(piece, " ")
     rest = SAID["how_much"].sub("", rest) if told else rest

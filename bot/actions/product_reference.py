@@ -28,7 +28,7 @@ from bot.actions.product_search import (
     search,
     telling,
 )
-from bot.actions.product_talk import Heard, Talk, hear, only_describes
+from bot.actions.product_talk import Heard, Talk, hear, only_describes, seeking, uses
 from bot.actions.product_words import SAID
 from bot.actions.shop_product import (
     ShopProduct,
@@ -162,18 +162,19 @@ async def before(tracker: Tracker) -> list[ShopProduct]:
 
 
 async def of_the_order(tracker: Tracker, turn: Turn, heard: Heard) -> list[ShopProduct]:
-    """What was bought, where the message says so, names the order, or asks of a shelf of which the order at hand holds
-    one thing; of several orders the thing that the words name."""
+    """What was bought, where the message says so, names the order, asks how a thing of that shelf is used, or asks of a
+    shelf of which the order at hand holds one thing; of several orders the thing that the words name."""
     named_order = turn.first("order_id")
     order_id = named_order or Focus(tracker).at_hand("order")
     bare = bool(SAID["asks_stock"].search(plain(turn.text)))
-    if not (heard.bought or (order_id and (named_order or heard.said.shelves or bare))):
+    has_it = heard.bought or bool(heard.said.shelves and uses(turn) and seeking(turn) != "clearly")
+    if not (has_it or (order_id and (named_order or heard.said.shelves or bare))):
         return []
     mall = await get_mall()
     try:
         orders = [await mall.order(tracker.sender_id, str(order_id))] if order_id else []
         bought = _things(orders, turn, heard)
-        if not bought and heard.bought:
+        if not bought and has_it:
             bought = _things(await mall.orders_of(tracker.sender_id, limit=ORDERS_LOOKED_AT), turn, heard)
     except MallError:
         return []
@@ -220,7 +221,7 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
     if turn.first("reason") is not None and not heard.move:
         return False
     narrows = heard.said.asks_more and heard.for_sale
-    if turn.entities.keys() & {"ordinal", "mention"} or narrows or heard.move or heard.orders:
+    if turn.entities.keys() & {"ordinal", "mention"} or narrows or heard.move or heard.orders or heard.agrees:
         return True
     if SAID["similar"].search(plain(turn.text)) or asked_again(talk.products, turn.text):
         return True
@@ -253,11 +254,14 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
         return Meant(await shop_products([pointed[0]["id"]]), Sign.NAMED)
     talk = await talk_of(tracker)
     heard, found = await heard_in(talk, turn, in_stock)
-    if not in_stock and not talk.fresh and (bought := await of_the_order(tracker, turn, heard)):
+    asks_use = bool(shelves_said := heard.said.shelves) and uses(turn) and seeking(turn) != "clearly"
+    if asks_use and talk.in_hand and talk.in_hand.live.category in shelves_said:
+        return Meant([talk.in_hand], Sign.NAMED)
+    if not in_stock and (asks_use or not talk.fresh) and (bought := await of_the_order(tracker, turn, heard)):
         return Meant(bought, Sign.NAMED)
     if found:
         return Meant(found[:PRODUCTS_SHOWN], Sign.NAMED)
-    if heard.bought and not talk.fresh:
+    if heard.bought and not talk.fresh and seeking(turn) != "clearly":
         return Meant([])
     again = Sign.AGAIN if talk.fresh else Sign.IN_HAND
     if turn.first("ordinal") and (shown := await shop_products(listed(tracker)[:PRODUCTS_SHOWN])):
@@ -390,9 +394,10 @@ async def _narrower(heard: Heard, in_stock: bool) -> Meant | None:
 
 
 async def _called_by_words(turn: Turn, talk: Talk, in_stock: bool) -> list[ShopProduct]:
-    """What the mall alone makes of the words. While a product is talked of, only a name leads to another."""
+    """What the mall alone makes of the words. While a product is talked of, or where no kind of goods is named, only a
+    name leads to another."""
     live = await (await get_mall()).find_products(turn.text, limit=SHELF)
-    if talk.products and turn.first("brand") is None:
+    if (talk.products and turn.first("brand") is None) or uses(turn) or not turn.names_goods:
         live = [one for one in live if called_so(turn.text, one)]
     return _fit(await with_knowledge(live[: PRODUCTS_SHOWN * 2]), None, in_stock)
 
@@ -409,6 +414,11 @@ def called_so(part: str, product: Product) -> int:
     names, short = names_of((product.name, product.brand, product.category))
     written, piece, shelf = spelt(part), spelt(telling(part)), spelt(product.category)
     longest = max((len(form) for form in (*names, *short) if form in written and form not in shelf), default=0)
-    if len(piece) > 1 and piece in spelt(product.name) and piece not in spelt(product.brand + product.category):
+    if (
+        len(piece) > 1
+        and not SAID["no_name"].search(piece)
+        and piece in spelt(product.name)
+        and piece not in spelt(product.brand + product.category)
+    ):
         return max(longest, len(piece))
     return longest

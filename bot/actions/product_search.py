@@ -410,7 +410,15 @@ async def categories_called(base: GraphKnowledgeBase, text: str) -> list[str]:
 
 
 def called(names: Sequence[str], text: str) -> list[str]:
-    ends = {name: {end for size in range(2, len(name) + 1) for end in (name[:size], name[-size:])} for name in names}
+    ends = {
+        name: {
+            end
+            for size in range(2, len(name) + 1)
+            for end in (name[:size], name[-size:])
+            if end == name or not SAID["no_name"].search(plain(end))
+        }
+        for name in names
+    }
     said = telling(text)
     longest = max((len(end) for some in ends.values() for end in some if end in said), default=0)
     return [name for name, some in ends.items() if any(len(end) == longest and end in said for end in some)]

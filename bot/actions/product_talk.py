@@ -1,17 +1,19 @@
-"""What a message asks of goods in the light of what was talked of: (talk so far, message) → what is meant.
+"""What a message asks of goods in the light of what was talked of: (talk so far, message) → what is meant; and whether it
+seeks goods at all.
 
 Pure: no page is looked at here, and nobody is asked.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bot.actions.product_search import Budget, Wish, continued, read_budget, read_measure, telling
 from bot.actions.product_words import SAID, Aspect, aspects_in, qualities_in
-from bot.actions.shop_product import ShopProduct
+from bot.actions.shop_product import ShopProduct, names_a_kind
 from bot.actions.turn import Turn
 from bot.spelling import plain
 
@@ -20,8 +22,23 @@ OF_GOODS = frozenset(
 )
 """Intents of messages in which a word like 老人 or 孩子 says what goods have to be."""
 
+_WISHES = frozenset({"recommend_product", "ask_price", "ask_stock", "compare_products"})
+_NAMES = frozenset({"product", "brand", "category"})
+
 Move = Literal["", "cheaper", "dearer", "others"]
 """Away from what was shown."""
+
+Seeking = Literal["clearly", "maybe", "no"]
+"""Whether goods are wanted: whatever else is said; unless the use of a thing one has is asked; not at all."""
+
+SURELY = 0.6
+"""Confidence from which an intent speaks for a wish."""
+
+A_FRAGMENT = 4
+"""Letters beside the names of goods that make no question of their own: "商务衬衫"."""
+
+GOODS_MARK = "■"
+"""For every name of goods in ``bot/data/patterns/shopping.yml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,7 @@ class Heard:
     move: Move = ""
     narrows: bool = False  # it says what the goods have to be
     orders: bool = False  # how to have them
+    link: bool = False  # their page
     bought: bool = False  # the customer has them already
     agrees: bool = False  # a yes and nothing else
     for_sale: bool = True  # nothing speaks of a parcel, a complaint or another day's price
@@ -67,14 +85,14 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
         told = Wish(_shelves(turn), turn.first("brand"))
         return Heard(told, continued(talk.wished, told))
     text = plain(turn.text)
-    for_sale = not (SAID["of_an_order"].search(text) or SAID["price_to_come"].search(text))
+    on_sale = for_sale(turn)
     named = dict.fromkeys([*_shelves(turn), *shelves, *(described or {}).values()])
     budget, rest = read_budget(turn.without("category", "brand"), bare=bool(talk.products or named))
     measure, rest = read_measure(rest)
     qualities, rest = qualities_in(rest)
-    move = _move(text, talk) if for_sale else ""
+    move = _move(text, talk) if on_sale else ""
     narrows = bool(budget or measure or (SAID["narrows"].search(text) and telling(rest).strip()))
-    if not (narrows or SAID["narrows"].search(text) or (turn.intent in OF_GOODS and for_sale)):
+    if not (narrows or SAID["narrows"].search(text) or (turn.intent in OF_GOODS and on_sale)):
         qualities = []  # 老人能用会员卡吗
     narrows = narrows or bool(qualities)
     aspects = [one for one in aspects_in(rest) if one.better and one.name != "price"]
@@ -90,12 +108,56 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
         continued(talk.wished, said),
         move,
         narrows,
-        orders=bool(SAID["orders"].search(text)),
+        orders=bool(SAID["orders"].search(text) or SAID["link"].search(text)),
+        link=bool(SAID["link"].search(text)),
         bought=bool(SAID["bought"].search(text)),
         agrees=bool(turn.acts & {"yes", "yes_weak"}) and not turn.asks,
-        for_sale=for_sale,
+        for_sale=on_sale,
         best_in=best_in,
     )
+
+
+def seeking(turn: Turn) -> Seeking:
+    """Goods are shown to whom they are sought by; that a kind of them is named is no wish."""
+    heard, text = hear(turn, Talk()), marked(turn)
+    bare = turn.names_goods and not telling(turn.rest).strip() and not uses(turn)
+    asked = SAID["seeks"].search(text) or SAID["asks_stock"].search(text) or SAID["asks_kinds"].search(text)
+    if turn.tapped or bare or asked or heard.said.budget or heard.said.measure or heard.orders:
+        return "clearly"
+    surely = turn.intent in _WISHES and turn.confidence >= SURELY
+    looks = SAID["looks"].search(text) or SAID["asks_for"].search(text)
+    told = heard.narrows or heard.best_in or names_a_kind(turn.question)
+    return "maybe" if surely or looks or told or (len(turn.rest) <= A_FRAGMENT and not turn.asks) else "no"
+
+
+def uses(turn: Turn) -> bool:
+    """Whether it is asked how a thing is used, joined with another, or mended."""
+    return not turn.tapped and bool(SAID["uses"].search(marked(turn)))
+
+
+def for_sale(turn: Turn) -> bool:
+    """Whether nothing speaks of a parcel, of what is wrong, or of another day's price."""
+    text = plain(turn.text)
+    return not (SAID["of_an_order"].search(text) or SAID["price_to_come"].search(text))
+
+
+def bought_before(turn: Turn) -> bool:
+    return bool(SAID["bought"].search(plain(turn.text)))
+
+
+def names_some(turn: Turn) -> bool:
+    """Whether words that may be a name are asked for: 有没有行车记录仪."""
+    text, left = plain(turn.text), re.sub(r"[\W_]+", "", SAID["in_general"].sub("", telling(turn.rest)))
+    asked = turn.intent in ("ask_price", "ask_stock") or SAID["asks_for"].search(text)
+    return bool(asked) and len(left) > 1
+
+
+def marked(turn: Turn) -> str:
+    """The words with every name of goods put as one sign."""
+    text, at = "", 0
+    for one in sorted((one for one in turn.spans if one["entity"] in _NAMES), key=lambda one: int(one["start"])):
+        text, at = text + turn.text[at : int(one["start"])] + GOODS_MARK, int(one["end"])
+    return plain(text + turn.text[at:])
 
 
 def _shelves(turn: Turn) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from bot.actions.product_reference import (
     last_said_of_goods,
     talked_of,
 )
+from bot.actions.product_talk import bought_before, for_sale, names_some, seeking, uses
 from bot.actions.tickets import Button
 from bot.actions.turn import Turn
 from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Leaning, decide
@@ -47,7 +48,8 @@ from mall_adapter import Reason
 
 Kind = Literal["answer", "goods", "problem", "which", "missing", "unknown", "heard", "nothing"]
 
-OF_GOODS = frozenset({"product_question", "feature_comparison"})
+OF_GOODS_TOPIC = "product_question"
+OF_GOODS = frozenset({OF_GOODS_TOPIC, "feature_comparison"})
 """Topics of answers that speak of goods in general."""
 
 OFFERED = 1 / 3
@@ -153,11 +155,17 @@ async def answer_question(
             await say_unknown(dispatcher, tracker, domain, focus, turn, found)
             return Outcome("unknown")
         case "heard":
-            await say_heard(dispatcher, tracker, domain, focus, turn)
+            if bought_before(turn):
+                dispatcher.utter_message(response="utter_bought_before")
+            else:
+                await say_heard(dispatcher, tracker, domain, focus, turn)
             return Outcome("heard")
         case "which goods":
             await _which_goods(speaker, leaning)
             return Outcome("which")
+        case "use":
+            await _say_use(speaker, reading)
+            return Outcome("unknown")
     return Outcome("nothing")
 
 
@@ -186,8 +194,15 @@ def _evidence(
         leaning,
         tuple(one.score for one in found),
         of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
+        apart=bool(found) and found[0].answer.topic not in (turn.topic, *OF_GOODS),
         sign=_sign(turn, reading) if reading else None,
         page=reading is not None and reading.answers,
+        offers=reading is not None and reading.offers,
+        lists=reading is not None and (reading.offers or not reading.single),
+        tells=reading is not None and reading.tells,
+        seeks=seeking(turn),
+        uses=uses(turn),
+        elsewhere=not for_sale(turn) or bought_before(turn),
         confidence=turn.confidence,
         # "邮费店里包我才退" wants to know, and so does "昨天买的今天便宜了五十"
         asks=turn.asks or "condition" in turn.acts or turn.first("matter") is not None,
@@ -309,7 +324,10 @@ def _choice(answer: Answer) -> dict[str, str]:
 async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
     """Nothing that the shop has is meant: which goods, or what kind of them?"""
     dispatcher, tracker, turn = speaker.dispatcher, speaker.tracker, speaker.turn
-    if leaning == "recommendation":
+    if leaning == "goods" and last_said_of_goods(tracker) == WHICH_ONE:  # asked once is enough
+        human = way_buttons(tracker, speaker.domain, ["human_handoff"])
+        dispatcher.utter_message(response="utter_unknown_person", buttons=human)
+    elif leaning == "recommendation":
         dispatcher.utter_message(response="utter_recommend_what")
     elif leaning == "comparison":
         if products := await to_compare(tracker, turn):
@@ -320,9 +338,33 @@ async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
             dispatcher.utter_message(response="utter_compare_what")
     elif turn.intent == "ask_product" and len(await before(tracker)) > 1:
         dispatcher.utter_message(response="utter_products_attribute_unknown")
+    elif names_some(turn):
+        human = way_buttons(tracker, speaker.domain, ["human_handoff"])
+        dispatcher.utter_message(response="utter_product_not_found", buttons=human)
     else:
         dispatcher.utter_message(response="utter_product_unknown")
     speaker.focus.on("goods", WHICH_ONE)
+
+
+async def _say_use(speaker: Speaker, reading: Reading | None) -> None:
+    """How a thing is used stands in no page that is known: a person can tell."""
+    dispatcher, tracker, focus = speaker.dispatcher, speaker.tracker, speaker.focus
+    await note_gap(speaker.turn)
+    if await say_waiting(dispatcher, tracker, speaker.domain, focus):
+        return
+    product = reading.of if reading else None
+    if unknown_lately(tracker, focus):
+        response = "utter_unknown_person"
+    elif not product and not speaker.turn.names_goods and last_said_of_goods(tracker) == SPOKEN_OF:
+        response = "utter_products_attribute_unknown"  # of those that were just listed
+    else:
+        response = "utter_use_unknown_of" if product else "utter_use_unknown"
+    human = way_buttons(tracker, speaker.domain, ["human_handoff"])
+    named = {"name": product.name} if product else {}
+    dispatcher.utter_message(response=response, buttons=human, **named)
+    focus.on("unknown", OF_GOODS_TOPIC)
+    if product:
+        focus.on("product", product.id)
 
 
 async def say_unknown(

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.actions.product_reference import Sign
+from bot.actions.product_talk import Seeking
 from knowledge_graph import CERTAIN, CLOSE, SURE
 
 Leaning = Literal["rule", "goods", "recommendation", "comparison", "none", "complaint"]
 """What the intent speaks for."""
 
-Decision = Literal["answer", "goods", "problem", "which", "which goods", "unknown", "away", "heard", "nothing"]
+Decision = Literal["answer", "goods", "problem", "which", "which goods", "use", "unknown", "away", "heard", "nothing"]
 
 GOODS: dict[Sign, float] = {
     Sign.NONE: 0.0,
@@ -57,8 +58,15 @@ class Evidence:
     leaning: Leaning
     chances: tuple[float, ...] = ()  # of the likeliest answers, the best first
     of_goods: bool = False  # the best speaks of goods in general
+    apart: bool = False  # it is neither of goods nor of what the message sounds like
     sign: Sign | None = None  # None: no goods are meant
     page: bool = True  # its page says what is asked
+    offers: bool = False  # goods would be shown that nobody has named or seen
+    lists: bool = False  # several would be, or some again
+    tells: bool = False  # their pages say just what is asked
+    seeks: Seeking = "clearly"
+    uses: bool = False  # the use of a thing is asked, its parts, or what it fits
+    elsewhere: bool = False  # it speaks of a parcel, of another day's price, or of what was bought
     confidence: float = 1.0  # of the intent
     asks: bool = True
     blames: bool = False  # something is wrong with goods
@@ -74,11 +82,15 @@ def decide(seen: Evidence) -> Decision:
     best = seen.chances[0] if seen.chances else 0.0
     rule, goods = weight_of_rule(seen), weight_of_goods(seen)
     if goods >= ENOUGH and goods > rule:
-        return "goods"
-    if seen.astray and seen.leaning in GOODS_LEANINGS:
+        return "goods" if seen.page or not seen.uses else "use"
+    if seen.astray and seen.leaning in GOODS_LEANINGS and not seen.elsewhere:
         return "which goods"
-    if best >= (SURE if seen.asks else STATED):
+    of_photographs = seen.uses and seen.names_goods and seen.apart  # to one who asks how his camera is used
+    if best >= (CERTAIN if of_photographs else SURE if seen.asks else STATED):
         return "answer"
+    of_goods = seen.names_goods or seen.leaning in GOODS_LEANINGS
+    if seen.uses and of_goods and seen.asks and seen.leaning != "complaint" and not sought(seen):
+        return "problem" if seen.blames else "use"
     if seen.leaning in ("none", "complaint"):
         return "nothing"
     if seen.blames and seen.leaning != "rule":
@@ -90,7 +102,7 @@ def decide(seen: Evidence) -> Decision:
         if not seen.asked_back:
             return "which"
         return "answer" if seen.asks and best >= LIKELIEST else "unknown"
-    if seen.leaning == "rule":
+    if seen.leaning == "rule" or seen.elsewhere or (seen.offers and not sought(seen)):
         return "unknown" if seen.asks else "heard"
     if seen.leaning == "goods" and seen.confidence < WEAK and not seen.names_goods:
         return "unknown" if seen.asks else "heard"
@@ -111,8 +123,17 @@ def weight_of_rule(seen: Evidence) -> float:
     return best + (LEANS if seen.leaning == "rule" else 0.0)
 
 
+def sought(seen: Evidence) -> bool:
+    """Whether somebody looks for goods. That a kind of them is named is no sign of it; to what was just shown one goes
+    back without saying so."""
+    if seen.seeks == "clearly" or seen.tells:
+        return True
+    return not (seen.uses or seen.elsewhere) and (seen.seeks == "maybe" or not seen.offers)
+
+
 def weight_of_goods(seen: Evidence) -> float:
-    if seen.sign is None:
+    told_of = seen.elsewhere and not seen.asks and seen.seeks != "clearly"  # "之前买过你家的月饼"
+    if seen.sign is None or told_of or (seen.lists and not sought(seen)):
         return 0.0
     known = GOODS[seen.sign] if seen.page else min(GOODS[seen.sign], PAGE_IS_SILENT)
     if seen.leaning == "recommendation":

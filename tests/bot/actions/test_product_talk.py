@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.actions.product_search import Budget, Measure, Wish, choose, continued, read_measure
-from bot.actions.product_talk import Heard, Talk, hear
+from bot.actions.product_talk import Heard, Talk, hear, seeking, uses
 from bot.actions.product_words import FILE, qualities_in, read
 from bot.actions.shop_product import ShopProduct
 from bot.actions.turn import Turn
@@ -80,6 +80,32 @@ def test_what_is_heard(talk: Talk, text: str, entities: dict[str, str], wish: Wi
     assert so <= signs(heard)
     for sign in ("orders", "bought", "not for sale"):
         assert (sign in signs(heard)) == (sign in so)
+
+
+# how it is said, whether goods are sought, and whether the use of a thing is asked
+SOUGHT: list[tuple[str, str, dict[str, str], str, bool]] = [
+    ("加湿器", "inform", {"category": "加湿器"}, "clearly", False),
+    ("有加湿器吗", "ask_stock", {"category": "加湿器"}, "clearly", False),
+    ("手机 2000以内", "inform", {"category": "手机"}, "clearly", False),
+    ("哪款平板能录屏", "ask_product", {"category": "平板"}, "clearly", True),
+    ("推荐个能连手机的键盘", "ask_product", {"category": "键盘"}, "clearly", True),
+    ("想给老人换个手机", "ask_product", {"category": "手机"}, "clearly", False),
+    ("看看键盘", "ask_product", {"category": "键盘"}, "clearly", False),
+    ("空气炸锅好用吗", "ask_product", {"category": "空气炸锅"}, "maybe", False),
+    ("最安静的洗衣机", "recommend_product", {"category": "洗衣机"}, "maybe", False),
+    ("看看键盘的灯怎么调亮", "ask_product", {"category": "键盘"}, "maybe", True),
+    ("平板的分屏在哪里设置", "ask_product", {"category": "平板"}, "no", True),
+    ("我家洗衣机响得厉害是咋回事", "ask_product", {"category": "洗衣机"}, "no", True),
+    ("电饭煲的蒸笼是另外买的吗", "ask_product", {"category": "电饭煲"}, "no", True),
+    ("相机要装驱动才能导照片吗", "ask_product", {"category": "相机"}, "no", True),
+    ("羽绒服会不会钻绒啊", "ask_product", {"category": "羽绒服"}, "no", False),
+]
+
+
+@pytest.mark.parametrize(("text", "intent", "entities", "so", "use"), SOUGHT, ids=[one[0] for one in SOUGHT])
+def test_whether_goods_are_sought(text: str, intent: str, entities: dict[str, str], so: str, use: bool) -> None:
+    said = turn(text, intent, **entities)
+    assert (seeking(said), uses(said)) == (so, use)
 
 
 def test_a_question_about_a_rule_says_nothing_of_goods() -> None:

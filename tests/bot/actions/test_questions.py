@@ -142,6 +142,49 @@ async def test_what_was_bought_is_meant_by_its_kind(answers: Graph) -> None:
     assert "可视窗" in told.text
 
 
+@pytest.mark.parametrize(
+    ("text", "intent", "entities", "response"),
+    [
+        ("空气炸锅的定时怎么调", "ask_product", FRYERS, "utter_use_unknown"),
+        ("空气炸锅的炸篮要另外买吗", "out_of_scope", FRYERS, "utter_use_unknown"),
+        ("行车记录仪怎么格式化", "out_of_scope", {"category": ("行车记录仪", "行车记录仪")}, "utter_use_unknown"),
+        ("有没有行车记录仪", "ask_stock", {"category": ("行车记录仪", "行车记录仪")}, "utter_shelf_missing"),
+        ("你们有骑行头盔卖吗", "ask_stock", {}, "utter_product_not_found"),
+        ("你发个链接给我", "ask_product", {}, "utter_where_to_find"),
+    ],
+)
+async def test_goods_are_not_shown_to_whom_they_are_not_sought_by(
+    text: str, intent: str, entities: dict[str, Any], response: str, answers: Graph
+) -> None:
+    assert (await say(text, intent, entities=entities)).responses == [response]
+
+
+async def test_the_use_of_goods_that_were_bought_is_asked_of_their_page(answers: Graph) -> None:
+    async def ask(text: str, **more: Any) -> Said:
+        return await answer(ProductInfo(), text, "ask_product", acts=["question"], entities=FRYERS, **more)
+
+    told = await ask("空气炸锅的炸篮怎么洗")
+    assert told.responses == ["utter_product_attribute"] and "可视窗" in told.text, told.text
+    told = await ask("空气炸锅的定时怎么调")
+    assert told.responses == ["utter_use_unknown_of"] and "可视窗" in told.text, told.text
+    assert told.payloads == ["/human_handoff"]
+    again = await ask("空气炸锅的屏幕怎么点亮", turn=3, focus=told.slots["focus"])
+    assert again.responses == ["utter_unknown_person"]
+
+
+async def test_what_was_bought_before_is_no_wish(answers: Graph) -> None:
+    for text in ("去年买过你们家的空气炸锅", "一直都在你家买空气炸锅"):
+        told = await say(text, "ask_policy", acts=(), entities=FRYERS, stack=[frame("ask_policy", "ask_policy")])
+        assert told.responses == ["utter_bought_before"], text
+
+
+async def test_which_goods_is_asked_once(answers: Graph) -> None:
+    once = await say("多少钱", "ask_price")
+    assert once.responses == ["utter_product_unknown"]
+    again = await say("什么价", "ask_price", turn=3, focus=once.slots["focus"])
+    assert again.responses == ["utter_unknown_person"]
+
+
 async def test_a_name_that_was_asked_for_answers_the_question_before_it(answers: Graph) -> None:
     before = {
         "text": "防水吗",

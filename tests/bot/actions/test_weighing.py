@@ -31,6 +31,49 @@ TABLE: list[tuple[str, Evidence, Decision]] = [
     # how to choose some is no answer to a question about some of them
     ("how to choose", Evidence("goods", (0.8,), of_goods=True, sign=Sign.SHELF), "goods"),
     ("goods that are not there", Evidence("goods", (0.9,), astray=True), "which goods"),
+    # goods are shown to whom they are sought by
+    (
+        "named, and no wish",
+        Evidence("goods", sign=Sign.SHELF, offers=True, lists=True, seeks="no", names_goods=True),
+        "unknown",
+    ),
+    (
+        "told of",
+        Evidence("goods", sign=Sign.SHELF, offers=True, lists=True, seeks="no", names_goods=True, asks=False),
+        "heard",
+    ),
+    (
+        "a shelf that tells it",
+        Evidence("goods", sign=Sign.SHELF, offers=True, lists=True, tells=True, seeks="no"),
+        "goods",
+    ),
+    (
+        "its use",
+        Evidence("goods", sign=Sign.SHELF, offers=True, lists=True, seeks="maybe", uses=True, names_goods=True),
+        "use",
+    ),
+    (
+        "its use, of chitchat",
+        Evidence("none", sign=Sign.SHELF, offers=True, lists=True, seeks="no", uses=True, names_goods=True),
+        "use",
+    ),
+    (
+        "its use, and a rule",
+        Evidence("goods", (0.7,), of_goods=True, lists=True, offers=True, seeks="no", uses=True),
+        "answer",
+    ),
+    (
+        "its use, and a rule of something else",
+        Evidence("goods", (0.97,), apart=True, seeks="no", uses=True, names_goods=True),
+        "use",
+    ),
+    ("its use, on its page", Evidence("goods", sign=Sign.NAMED, seeks="no", uses=True), "goods"),
+    ("its use, and its page is silent", Evidence("goods", sign=Sign.NAMED, seeks="no", uses=True, page=False), "use"),
+    ("a wish for what can be used so", Evidence("goods", sign=Sign.SHELF, offers=True, lists=True, uses=True), "goods"),
+    ("what was listed, again", Evidence("goods", sign=Sign.AGAIN, lists=True, seeks="no"), "goods"),
+    ("the use of what was listed", Evidence("goods", sign=Sign.AGAIN, lists=True, seeks="no", uses=True), "use"),
+    ("bought before", Evidence("rule", sign=Sign.NAMED, seeks="no", elsewhere=True, asks=False), "heard"),
+    ("a price that went up", Evidence("goods", astray=True, elsewhere=True), "unknown"),
     # the very words of an entry
     ("word for word, but it is to be bought", Evidence("rule", (1.0,), sign=Sign.CHOSEN), "goods"),
     ("word for word, of goods", Evidence("goods", (1.0,), of_goods=True, sign=Sign.NAMED), "answer"),
