@@ -37,7 +37,7 @@ _SAID = patterns.load(
     "values",
     *("order", "ticket", "named_ticket", "named_order", "parcel_number", "mobile", "named_tax", "named_tail"),
     *("tail_behind", "four_digits", "number", "before_amounts", "season", "polite"),
-    *("size", "quantity", "ordinal", "mention", "company"),
+    *("size", "quantity", "ordinal", "mention", "company", "invoice_detail"),
 )
 _EMAIL = re.compile(r"(?<![a-z0-9_.+-])[a-z0-9_.+-]+ ?@ ?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}")
 _TAX_RUNS = re.compile("[0-9a-z]+(?:[ –—_-][0-9a-z]+)*")
@@ -241,9 +241,14 @@ def _companies(text: str) -> Iterator[Claim]:
         yield _claim("invoice_title", match, match.group())
 
 
+def _invoice_details(text: str) -> Iterator[Claim]:
+    for match in _SAID["invoice_detail"].finditer(text):
+        yield _claim("invoice_detail", match, _group(match))
+
+
 _READERS: tuple[Callable[[str], Iterator[Claim]], ...] = (
     *(_emails, _orders, _tickets, _parcels, _named_tax_numbers, _mobiles, _named_orders, _tax_numbers, _named_tails),
-    *(_sizes, _pointers, _quantities, _companies),
+    *(_sizes, _pointers, _quantities, _companies, _invoice_details),
 )
 
 
