@@ -308,12 +308,15 @@ async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Do
     buttons = await other_orders(tracker, domain, "request_invoice", order_id)
     order = await mall.order(tracker.sender_id, order_id)
     known = await mall.invoice_of(tracker.sender_id, order_id) if name == "exists" else None
-    shown = _invoice(tracker, domain, known) if known else {"order_id": order_id, "money": yuan(order.total_cents)}
+    shown = (
+        invoice_values(tracker, domain, known) if known else {"order_id": order_id, "money": yuan(order.total_cents)}
+    )
     dispatcher.utter_message(response=f"utter_invoice_{name}", buttons=buttons, goods=goods(order.lines), **shown)
     return Focus(tracker).on("order", order_id).events()
 
 
-def _invoice(tracker: Tracker, domain: Domain, invoice: Invoice) -> dict[str, str]:
+def invoice_values(tracker: Tracker, domain: Domain, invoice: Invoice) -> dict[str, str]:
+    """What may be said of an invoice that was requested."""
     kind = word(tracker, domain, f"invoice_{invoice.kind}")
     return {
         "invoice_id": invoice.id,
@@ -346,7 +349,7 @@ class RequestInvoice(Action):
         except MallError:
             dispatcher.utter_message(response="utter_write_failed")
             return []
-        dispatcher.utter_message(response="utter_invoice_requested", **_invoice(tracker, domain, invoice))
+        dispatcher.utter_message(response="utter_invoice_requested", **invoice_values(tracker, domain, invoice))
         focus = Focus(tracker).wrote("request_invoice", invoice.id, invoice.order_id)
         return focus.on("order", invoice.order_id).events()
 

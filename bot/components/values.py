@@ -123,7 +123,7 @@ def _tickets(text: str) -> Iterator[Claim]:
 
 def _parcels(text: str) -> Iterator[Claim]:
     for match in _SAID["parcel_number"].finditer(text):
-        yield Claim(*match.span())
+        yield _claim("waybill", match, _digits(match.group()))
 
 
 def _joined(groups: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:

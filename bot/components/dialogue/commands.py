@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
+from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Flows, Step
 from bot.components.dialogue.state import CHOICE, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
@@ -474,7 +474,8 @@ class _Reading:
 
     def _wish(self) -> list[Command]:
         """What the message names may be heard in place of its intent, or before it ("卖假货的，给我退了")."""
-        named = self.flows.named_by([(one["entity"], one["value"]) for one in self.message.entities])
+        values = [(one["entity"], one["value"]) for one in self.message.entities]
+        named = self.flows.named_by([*values, *((ACT, act) for act in self.acts)])
         if named is None:
             angry = self.message.intent == "complain" and self._sure() and self._step_in_own_words()
             flow = self.flows.of_intent("complain") if angry else None

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.actions import malls
 from bot.actions.coupons import MyCoupons
 from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
-from bot.actions.orders import OrderStatusAction, TrackParcel, UrgeShipment, state_of
+from bot.actions.orders import OrderStatusAction, UrgeShipment, state_of
+from bot.actions.parcels import TrackParcel
 from bot.actions.turn import Turn
 from bot.actions.worries import WorryDelivery
 from mall_adapter import Order, OrderLine, OrderStatus, Shipment, SqlMall, create_engine, migrate, models
