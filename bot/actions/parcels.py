@@ -28,6 +28,7 @@ PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""
 
 _SAID = patterns.load("parcels", "own_return", "whereabouts", "courier_contact")
+_WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _NAMES_AN_ORDER = frozenset(
     {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
 )
@@ -50,8 +51,8 @@ class TrackParcel(AboutOrders):
         if _SAID["own_return"].search(said) and not turn.first("order_id"):
             return await self._of_return(dispatcher, tracker, domain)
         if _NAMES_AN_ORDER.isdisjoint(turn.entities):
-            if number := turn.first("waybill"):
-                return await self._of_waybill(dispatcher, tracker, domain, str(number))
+            if number := _WAYBILL.search(said):
+                return await self._of_waybill(dispatcher, tracker, domain, number[0])
             if _SAID["courier_contact"].search(said):
                 return await self._of_courier(dispatcher, tracker, domain, focus)
             where = _SAID["whereabouts"].search(said)

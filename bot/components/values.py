@@ -35,10 +35,11 @@ CUT = "\0"
 
 _SAID = patterns.load(
     "values",
-    *("order", "ticket", "named_ticket", "named_order", "parcel_number", "mobile", "named_tax", "named_tail"),
+    *("order", "ticket", "named_ticket", "named_order", "mobile", "named_tax", "named_tail"),
     *("tail_behind", "four_digits", "number", "before_amounts", "season", "polite"),
     *("size", "quantity", "ordinal", "mention", "company", "invoice_detail"),
 )
+_WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _EMAIL = re.compile(r"(?<![a-z0-9_.+-])[a-z0-9_.+-]+ ?@ ?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}")
 _TAX_RUNS = re.compile("[0-9a-z]+(?:[ –—_-][0-9a-z]+)*")
 _TAX_LENGTHS = (18, 15, 20, 17)  # today's first
@@ -122,8 +123,8 @@ def _tickets(text: str) -> Iterator[Claim]:
 
 
 def _parcels(text: str) -> Iterator[Claim]:
-    for match in _SAID["parcel_number"].finditer(text):
-        yield _claim("waybill", match, _digits(match.group()))
+    for match in _WAYBILL.finditer(text):
+        yield Claim(*match.span())
 
 
 def _joined(groups: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
