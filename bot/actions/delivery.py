@@ -46,7 +46,20 @@ LOOKED_BACK = 3
 
 _SAID = patterns.load(
     "delivery",
-    *(*LEVELS, "lead", "label", "trail", "place", "name", "no_name", "bare_name", "new_phone", "of_place", "of_phone", "of_person"),
+    *(
+        *LEVELS,
+        "lead",
+        "label",
+        "trail",
+        "place",
+        "name",
+        "no_name",
+        "bare_name",
+        "new_phone",
+        "of_place",
+        "of_phone",
+        "of_person",
+    ),
 )
 _ROOM = re.compile(r"[0-9]{1,5}[A-Za-z]?")
 _SEPARATORS = re.compile(r"[,，。;；\s]+")

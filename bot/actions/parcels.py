@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from rasa_sdk import Tracker
@@ -97,10 +98,8 @@ class TrackParcel(AboutOrders):
         """Nobody's own number is known here: the carrier's number of the parcel is what one needs to get it."""
         mall, orders = await get_mall(), list[Order]()
         if order_id := focus.at_hand("order"):
-            try:
+            with suppress(MallError):  # then those on their way
                 orders = [await mall.order(tracker.sender_id, order_id)]
-            except MallError:
-                pass
         orders = [one for one in orders if one.shipments] or [
             one
             for one in await mall.orders_of(tracker.sender_id, limit=SEARCHED)

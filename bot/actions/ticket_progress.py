@@ -53,9 +53,9 @@ class TicketStatusAction(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         mall, turn, focus = await get_mall(), Turn.of(tracker), Focus(tracker)
-        if "progress" in turn.acts and not turn.tapped and turn.entities.keys().isdisjoint(_NAMES):
-            if await self._say_last_matter(dispatcher, tracker, domain, focus):
-                return focus.events()
+        bare = "progress" in turn.acts and not turn.tapped and turn.entities.keys().isdisjoint(_NAMES)
+        if bare and await self._say_last_matter(dispatcher, tracker, domain, focus):
+            return focus.events()
         order_id = self._order(tracker, turn, focus)
         named = turn.first("ticket_id") or (None if order_id else ticket_meant(turn, focus))
         if not (order_id or named) and _of_anything(turn):
