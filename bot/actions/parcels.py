@@ -28,7 +28,7 @@ from mall_adapter import MallError, Order, TicketStatus
 PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""
 
-_SAID = patterns.load("parcels", "own_return", "whereabouts", "courier_contact")
+_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent", "courier_contact")
 _WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _NAMES_AN_ORDER = frozenset(
     {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
@@ -56,7 +56,7 @@ class TrackParcel(AboutOrders):
                 return await self._of_waybill(dispatcher, tracker, domain, number[0])
             if _SAID["courier_contact"].search(said):
                 return await self._of_courier(dispatcher, tracker, domain, focus)
-            where = _SAID["whereabouts"].search(said)
+            where = _SAID["whereabouts"].search(said) and not _SAID["absent"].search(said)
             if not where and (turn.asks or turn.confidence < PLAINLY):
                 outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
                 if outcome.said:

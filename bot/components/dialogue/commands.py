@@ -504,7 +504,7 @@ class _Reading:
         step = self._step_in_own_words()
         if step and step.in_own_words == "checked":
             return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
-        return [self._ask_again("a detail of the open request")]
+        return [Command("Wait", why="a detail that nothing asks for: more of them may follow")]
 
     def _told_beside(self) -> list[Command]:
         """What a message says to the open task though it is about something else first: values, or a reason."""
