@@ -46,9 +46,6 @@ class TrackParcel(AboutOrders):
         said = plain(turn.text)
         if turn.tapped or isinstance(tracker.get_slot("order_id"), str):
             return await super().run(dispatcher, tracker, domain)
-        if "arrived" in turn.acts:
-            dispatcher.utter_message(response="utter_parcel_arrived")
-            return []
         if _SAID["own_return"].search(said) and not turn.first("order_id"):
             return await self._of_return(dispatcher, tracker, domain)
         if _NAMES_AN_ORDER.isdisjoint(turn.entities):

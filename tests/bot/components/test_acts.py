@@ -74,8 +74,6 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         发票好了吗 / 退款到哪一步了 / 快递到哪了 / 怎么样 / 质量怎么样 / 好了 / 处理好了 / 解决了 / 这款怎么样了解一下
         什么情况下能退
     """,
-    "arrived": "收到货了 / 东西已经拿到了 / 货到了 / 包裹今天收到了 / it arrived",
-    "!arrived": "收到货了不合适 / 没收到货 / 收到了吗 / 货到了吗 / 收到货了怎么退 / 到了告诉我",
     "follow_up": """
         那质量问题呢 / 那到账要多久 / 内衣袜子这种呢 / 微信付的也一样？ / 那运费呢 / 换货也可以吗 / how about exchanges
     """,
