@@ -12,7 +12,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
-from bot.actions.conversation import ask, confirmed, key, problem
+from bot.actions.conversation import Conversation, ask, confirmed, key, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation, other_orders
@@ -46,7 +46,20 @@ LOOKED_BACK = 3
 
 _SAID = patterns.load(
     "delivery",
-    *(*LEVELS, "lead", "label", "trail", "place", "name", "no_name", "bare_name", "new_phone"),
+    *(
+        *LEVELS,
+        "lead",
+        "label",
+        "trail",
+        "place",
+        "name",
+        "no_name",
+        "bare_name",
+        "new_phone",
+        "of_place",
+        "of_phone",
+        "of_person",
+    ),
 )
 _ROOM = re.compile(r"[0-9]{1,5}[A-Za-z]?")
 _SEPARATORS = re.compile(r"[,，。;；\s]+")
@@ -102,6 +115,14 @@ def _address(text: str) -> tuple[str, list[str]]:
     while end < len(parts) and _ROOM.fullmatch(parts[end]):  # 2 栋 1101
         end += 1
     return " ".join(parts[places[0] : end]), parts[: places[0]] + parts[end:]
+
+
+def subject_of(text: str) -> str | None:
+    """``phone`` or ``person`` where that alone is what is to be another one; None where the place may be."""
+    said = plain(text)
+    if _SAID["of_place"].search(said):
+        return None
+    return next((name for name in ("phone", "person") if _SAID[f"of_{name}"].search(said)), None)
 
 
 def lacks(address: str) -> tuple[str, ...]:
@@ -194,11 +215,14 @@ class AskDelivery(Action):
         trouble = tracker.get_slot("problem") or {}
         begun, _, lacking = str(trouble.get("detail") or "").partition("|")
         words = [word(tracker, domain, f"place_{level}") for level in lacking.split(",") if level]
+        began = Turn.that_began(tracker)
+        subject = subject_of(began.text) if began and Conversation.of(tracker).attempt == 1 else None
         ask(
             dispatcher,
             tracker,
             domain,
             "delivery",
+            f"utter_ask_delivery_{subject}" if subject else None,
             begun=begun,
             lacking=word(tracker, domain, "and").join(words),
         )
@@ -248,6 +272,9 @@ class RefuseChangeAddress(Action):
 async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, name: str) -> list[EventType]:
     order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
     buttons = await other_orders(tracker, domain, "change_address", order.id)
+    began = Turn.that_began(tracker)
+    if name == "delivered" and began and subject_of(began.text):
+        name, buttons = "delivered_contact", []
     dispatcher.utter_message(response=f"utter_address_{name}", buttons=buttons, **facts(tracker, domain, order))
     return Focus(tracker).on("order", order.id).events()
 

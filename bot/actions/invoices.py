@@ -6,14 +6,14 @@ import re
 from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, key, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import OrderValidation, other_orders
+from bot.actions.order_choice import SEARCHED, OrderValidation, other_orders
 from bot.actions.summaries import sum_up
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
@@ -40,10 +40,16 @@ _PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
 _SAID = patterns.load(
     "invoice",
     *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
-    *("company_name", "company_end", "no_title", "person", "special"),
+    *("company_name", "company_end", "title_end", "no_title", "person", "special", "changed"),
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
 _STRANGE = re.compile(r"[^0-9A-HJ-NPQRTUWXY]")
+TOLD = "told"
+"""In the slot ``invoice_note``: it has been said."""
+
+_UNPRINTED = frozenset({"bank", "contact"})
+"""Billing details that are on no ordinary invoice."""
+
 _VALUES = ("order_id", "ticket_id", "tax_number", "email", "phone", "phone_tail", "four_digits")
 
 
@@ -73,7 +79,8 @@ def title_in(text: str, asked: bool = False) -> str | None:
     words = cut(_SAID["title_lead"], text.strip(), most=1)
     if match := _SAID["company_name"].search(plain(words)):
         return _name(words[slice(*match.span())])
-    named = cut(_SAID["trail"], words).strip()
+    end = _SAID["title_end"].search(plain(words))
+    named = cut(_SAID["trail"], words[: end.start()] if end else words).strip()
     if not (asked or words != text.strip()) or _SAID["no_title"].search(plain(named)):
         return None
     return _name(named) if len(named) <= LONGEST_TITLE and _SAID["company_end"].search(plain(named)) else None
@@ -111,6 +118,8 @@ class InvoiceValidation(OrderValidation):
     async def validate_order_id(self, value: Any, request: Request) -> None:
         """A bare number in answer to the question for a tax number is a wrong tax number, and no order."""
         turn, asked = request.turn, Conversation.of(request.tracker).top.get("asked")
+        if isinstance(value, dict) and turn.first("invoice_detail"):
+            return  # a field of the billing details names no order
         typed = "" if turn.tapped or turn.rest else turn.text.upper().replace(" ", "")
         if asked == "tax_number" and typed and isinstance(value, str) and value.upper() not in typed:
             request.set(**problem("tax_number", "tax_number_length", len(value) - len("ORD")))
@@ -121,18 +130,20 @@ class InvoiceValidation(OrderValidation):
         kind = kind_in(_words(request)) if isinstance(value, dict) else value
         if kind in (_PERSONAL, _COMPANY):
             request.set(invoice_kind=kind)
-        elif not title_in(_words(request), asked=True):
+        elif not title_in(_words(request), asked=True) and not _unprinted(request):
             request.set(**problem("invoice_kind", "unusable"))
 
     async def validate_invoice_title(self, value: Any, request: Request) -> None:
         title = title_in(_words(request) if isinstance(value, dict) else str(value), asked=True)
         if title:
             request.set(invoice_title=title)
-        elif kind_in(_words(request)) != _PERSONAL:
+        elif kind_in(_words(request)) != _PERSONAL and not _unprinted(request):
             request.set(**problem("invoice_title", "unusable"))
 
     async def validate_tax_number(self, value: Any, request: Request) -> None:
         written = str(value)
+        if isinstance(value, dict) and _unprinted(request):
+            return
         if isinstance(value, dict):
             match = _NUMBER.search(_words(request))
             written = match[0] if match else ""
@@ -150,13 +161,32 @@ class InvoiceValidation(OrderValidation):
         await super().complete(request)
         if not request.turn.tapped:
             self._take_over(_words(request), request)
+        if (number := request.get("tax_number")) and (fault := tax_number_fault(str(number))):
+            request.clear("tax_number")  # told with the wish, which nothing has looked at yet
+            request.set(**problem("tax_number", *fault), invoice_kind=_COMPANY)
         if request.get("tax_number") or request.get("invoice_title"):
             request.set(invoice_kind=request.get("invoice_kind") or _COMPANY)
+
+    async def _propose(self, request: Request) -> None:
+        """Who wants something of an invoice changed means the only order that has one."""
+        await super()._propose(request)
+        said = Turn.that_began(request.tracker) or request.turn
+        if request.get("order_id") or not _SAID["changed"].search(plain(said.text)):
+            return
+        mall = await get_mall()
+        orders = await mall.orders_of(request.sender, limit=SEARCHED)
+        issued = [order.id for order in orders if await mall.invoice_of(request.sender, order.id)]
+        if len(issued) == 1:
+            request.set(order_id=issued[0], proposal=None)
 
     @staticmethod
     def _take_over(words: str, request: Request) -> None:
         """What the message says besides, asked for or not, corrections too."""
         kind, title = kind_in(words), title_in(words)
+        if request.get("invoice_note") is None and _SAID["special"].search(plain(words)):
+            request.set(invoice_note="utter_invoice_not_special")
+        elif request.get("invoice_note") is None and _unprinted(request):
+            request.set(invoice_note="utter_invoice_not_printed")
         if title:
             request.set(invoice_kind=_COMPANY, invoice_title=title)
         elif kind and kind != request.get("invoice_kind") and "invoice_kind" not in request.heard:
@@ -173,13 +203,30 @@ def _words(request: Request) -> str:
     return Turn.of(request.tracker).without(*_VALUES)
 
 
+def _unprinted(request: Request) -> bool:
+    """Whether the message sends billing details, and none of those that are printed on an ordinary invoice."""
+    details = set(request.turn.entities.get("invoice_detail", ()))
+    return bool(details) and details <= _UNPRINTED and not request.turn.first("tax_number")
+
+
+def _note(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[EventType]:
+    """What the customer should know before the next question, once: that a special invoice is a person's to issue, that
+    bank and address are printed on none here."""
+    note = tracker.get_slot("invoice_note")
+    if note is None or note == TOLD:
+        return []
+    dispatcher.utter_message(response=note)
+    return [SlotSet("invoice_note", TOLD)]
+
+
 class AskInvoiceKind(Action):
     def name(self) -> str:
         return "action_ask_invoice_kind"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        noted = _note(dispatcher, tracker)
         ask(dispatcher, tracker, domain, "invoice_kind")
-        return []
+        return noted
 
 
 class AskInvoiceTitle(Action):
@@ -187,8 +234,9 @@ class AskInvoiceTitle(Action):
         return "action_ask_invoice_title"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        noted = _note(dispatcher, tracker)
         ask(dispatcher, tracker, domain, "invoice_title")
-        return []
+        return noted
 
 
 class AskTaxNumber(Action):
@@ -196,8 +244,9 @@ class AskTaxNumber(Action):
         return "action_ask_tax_number"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        noted = _note(dispatcher, tracker)
         ask(dispatcher, tracker, domain, "tax_number")
-        return []
+        return noted
 
 
 def _values(tracker: Tracker) -> dict[str, Any]:
@@ -231,10 +280,8 @@ class AskConfirmInvoice(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         order = await (await get_mall()).order(tracker.sender_id, tracker.slots["order_id"])
-        began = Turn.that_began(tracker)
-        if began and _SAID["special"].search(plain(began.text)) and tracker.get_slot("summary") is None:
-            dispatcher.utter_message(response="utter_invoice_not_special")
-        return sum_up(
+        noted = _note(dispatcher, tracker)
+        summed_up = sum_up(
             dispatcher,
             tracker,
             "utter_ask_confirm_invoice",
@@ -244,6 +291,7 @@ class AskConfirmInvoice(Action):
             money=yuan(order.total_cents),
             **_told(tracker, domain),
         )
+        return [*noted, *summed_up]
 
 
 class RefuseInvoice(Action):
@@ -260,12 +308,15 @@ async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Do
     buttons = await other_orders(tracker, domain, "request_invoice", order_id)
     order = await mall.order(tracker.sender_id, order_id)
     known = await mall.invoice_of(tracker.sender_id, order_id) if name == "exists" else None
-    shown = _invoice(tracker, domain, known) if known else {"order_id": order_id, "money": yuan(order.total_cents)}
+    shown = (
+        invoice_values(tracker, domain, known) if known else {"order_id": order_id, "money": yuan(order.total_cents)}
+    )
     dispatcher.utter_message(response=f"utter_invoice_{name}", buttons=buttons, goods=goods(order.lines), **shown)
     return Focus(tracker).on("order", order_id).events()
 
 
-def _invoice(tracker: Tracker, domain: Domain, invoice: Invoice) -> dict[str, str]:
+def invoice_values(tracker: Tracker, domain: Domain, invoice: Invoice) -> dict[str, str]:
+    """What may be said of an invoice that was requested."""
     kind = word(tracker, domain, f"invoice_{invoice.kind}")
     return {
         "invoice_id": invoice.id,
@@ -298,7 +349,7 @@ class RequestInvoice(Action):
         except MallError:
             dispatcher.utter_message(response="utter_write_failed")
             return []
-        dispatcher.utter_message(response="utter_invoice_requested", **_invoice(tracker, domain, invoice))
+        dispatcher.utter_message(response="utter_invoice_requested", **invoice_values(tracker, domain, invoice))
         focus = Focus(tracker).wrote("request_invoice", invoice.id, invoice.order_id)
         return focus.on("order", invoice.order_id).events()
 

@@ -123,6 +123,14 @@ def _day_named(order: Order, turn: Turn) -> bool:
     return placed == (datetime.now(SHANGHAI) - timedelta(days=int(ago))).date()
 
 
+def not_bought(turn: Turn, orders: Sequence[Order]) -> str | None:
+    """What the message names as goods and none of the orders has; None where it names none, or an order beside it."""
+    if not orders or any(turn.first(kind) for kind in ("order_id", "ordinal", "phone", "phone_tail")):
+        return None
+    name = next((str(name) for kind in ("product", "category") if (name := turn.first(kind))), None)
+    return None if meant_by_words(turn, orders) else name
+
+
 class OrderValidation(Validation):
     """A flow about one order of the sender: finds it, proposes it, has its owner proved."""
 
@@ -151,8 +159,11 @@ class OrderValidation(Validation):
     async def validate_order_id(self, value: Any, request: Request) -> None:
         order_id = await self._meant(value, request)
         if order_id is None:
-            known = await (await get_mall()).orders_of(request.sender, limit=1)
-            request.set(**problem("order_id", "order_not_among" if known else "unusable"))
+            orders = await (await get_mall()).orders_of(request.sender, limit=SEARCHED)
+            if strange := not_bought(request.turn, orders):
+                request.set(**problem("order_id", "order_not_among", strange))
+            elif not meant_by_words(request.turn, orders):  # of several the list is shown again, without the others
+                request.set(**problem("order_id", "unusable"))
             return
         if order_id != request.get("order_id"):
             told = request.heard.get("phone_tail")
@@ -200,10 +211,13 @@ class OrderValidation(Validation):
         named = meant_by_words(began, orders) if began else []
         if not named and request.turn.intent != "inform":
             named = meant_by_words(request.turn, orders)
+        strange = not named and not_bought(began or request.turn, orders)
         if pointed := pointed_at(request.turn, request.focus.listed("order")):
             request.set(order_id=pointed[0]["id"])
         elif len(named) == 1:
             request.set(order_id=named[0].id)
+        elif strange:
+            return  # no other order is taken for it
         elif (bought := self._bought(orders, request.focus)) and (not named or bought in named):
             request.set(order_id=bought.id)
         elif at_hand := request.focus.at_hand("order"):
@@ -311,8 +325,11 @@ class AskOrderId(Action):
         if not bound:
             buttons = [{"title": title(tracker, domain, "bind_account"), "payload": "/bind_account"}]
         asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
-        focus = Focus(tracker)
-        if choices and not trouble and focus.shows(orders):
+        focus, began = Focus(tracker), Turn.that_began(tracker)
+        everything = await mall.orders_of(tracker.sender_id, limit=SEARCHED) if began and not trouble else []
+        if began and (strange := not_bought(began, everything)) and Conversation.of(tracker).attempt == 1:
+            asking, values["name"] = "utter_ask_order_id_not_bought", strange
+        elif choices and not trouble and focus.shows(orders):
             asking = "utter_ask_order_id_which"
         elif choices:
             asking = "utter_ask_order_id_choose"
@@ -420,6 +437,7 @@ __all__ = [
     "chosen",
     "meant_by_words",
     "missing",
+    "not_bought",
     "order_buttons",
     "order_by_words",
     "order_meant",

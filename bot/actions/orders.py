@@ -23,6 +23,7 @@ from bot.actions.order_choice import (
     as_choices,
     meant_by_words,
     missing,
+    not_bought,
     order_buttons,
     order_meant,
     prove_if_told,
@@ -156,7 +157,7 @@ class AboutOrders(Action, ABC):
         mall, turn = await get_mall(), Turn.of(tracker)
         known = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
         named = [] if turn.first("order_id") else meant_by_words(turn, known)
-        if known and not named and (strange := _bought_elsewhere(turn)):
+        if not named and (strange := not_bought(turn, known)):
             self._say_none_of(dispatcher, known, strange)
             return Focus(tracker).on_list(as_choices(known[:CHOICES], tracker, domain)).events()
         order_id = named[0].id if len(named) == 1 else order_meant(tracker, turn)
@@ -258,13 +259,6 @@ async def ticket_instead(tracker: Tracker, order: Order) -> Ticket | None:
     return None if ticket.status is TicketStatus.OPEN else ticket
 
 
-def _bought_elsewhere(turn: Turn) -> str | None:
-    """What the message names as goods; None where it names none, or an order beside it."""
-    if any(turn.first(kind) for kind in ("order_id", "ordinal", "phone", "phone_tail")):
-        return None
-    return next((str(name) for kind in ("product", "category") if (name := turn.first(kind))), None)
-
-
 def most_pressing(orders: Sequence[Order], now: datetime) -> Order:
     """Of orders that come newest first; of two that press alike, the newer."""
     return min(orders, key=lambda order: _pressure(order, now))
@@ -291,13 +285,6 @@ class OrderStatusAction(AboutOrders):
 
     def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
         return [order for order in orders if order.status not in FINISHED]
-
-
-class TrackParcel(AboutOrders):
-    intent, topic = "track_parcel", "parcel"
-
-    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
-        return on_their_way(orders, now)
 
 
 class UrgeShipment(AboutOrders):

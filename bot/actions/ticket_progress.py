@@ -1,4 +1,7 @@
-"""How far a return, an exchange or a refund is; and the money of an order that was cancelled, which needs no ticket."""
+"""How far a return, an exchange or a refund is; and the money of an order that was cancelled, which needs no ticket.
+
+"有进展了吗", which names nothing, is about the matter that was talked of last, whatever it was.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,36 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.conversation import Conversation
+from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
+from bot.actions.handoff import say_waiting
+from bot.actions.invoices import invoice_values
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import missing, prove_if_told
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain
-from mall_adapter import NotFound, OrderLocked, OrderNotFound, OwnershipRequired, TicketKind, WrongPhoneTail
+from bot.actions.wording import Domain, word
+from mall_adapter import MallError, NotFound, OrderLocked, OrderNotFound, OwnershipRequired, TicketKind, WrongPhoneTail
 
 PLAINLY, AS_WELL = 0.7, 0.25
 """Confidence below which a question about tickets may be one about orders, and what must speak for that."""
 
+_NAMES = frozenset({"order_id", "ticket_id", "ticket_kind", "ordinal", "product", "category", "brand", "goods_kind"})
+"""Entities of a message that says itself what it is about."""
+
 _OF_ORDERS = ("order_status", "track_parcel", "urge_shipment")
+
+
+def last_matter(focus: Focus) -> str | None:
+    """What was talked of last: an ``invoice`` that was asked for, a ``ticket``, a ``complaint``, an ``order``."""
+    turns = {kind: int((focus.value.get(kind) or {}).get("turn", -1)) for kind in ("ticket", "complaint", "order")}
+    written = focus.written
+    turns["invoice"] = int(written["turn"]) if written.get("flow") == "request_invoice" else -1
+    kinds = ("invoice", "ticket", "complaint", "order")  # of two of one turn the first
+    known = [kind for kind in kinds if turns[kind] >= 0 and (kind not in ("ticket", "order") or focus.at_hand(kind))]
+    return max(known, key=lambda kind: turns[kind], default=None)
 
 
 def _of_anything(turn: Turn) -> bool:
@@ -33,6 +53,9 @@ class TicketStatusAction(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         mall, turn, focus = await get_mall(), Turn.of(tracker), Focus(tracker)
+        bare = "progress" in turn.acts and not turn.tapped and turn.entities.keys().isdisjoint(_NAMES)
+        if bare and await self._say_last_matter(dispatcher, tracker, domain, focus):
+            return focus.events()
         order_id = self._order(tracker, turn, focus)
         named = turn.first("ticket_id") or (None if order_id else ticket_meant(turn, focus))
         if not (order_id or named) and _of_anything(turn):
@@ -61,6 +84,12 @@ class TicketStatusAction(Action):
         if cancelled and not any(ticket.order_id == cancelled.id for ticket in tickets):
             say_order(dispatcher, tracker, domain, cancelled)  # its money needs no ticket
             return focus.on("order", cancelled.id).events()
+        kind = turn.first("ticket_kind")
+        if tickets and kind == TicketKind.EXCHANGE and not any(ticket.kind == kind for ticket in tickets):
+            begin = [wish_button(tracker, domain, "request_exchange")]
+            dispatcher.utter_message(
+                response="utter_no_ticket_of_kind", kind=word(tracker, domain, kind), buttons=begin
+            )
         if tickets:
             return say_tickets(dispatcher, tracker, domain, of_goods(turn, tickets)[:SHOWN_AT_ONCE])
         if order_id is None and await mall.customer_of(tracker.sender_id):
@@ -71,6 +100,42 @@ class TicketStatusAction(Action):
             return missing(tracker, None, None)
         dispatcher.utter_message(response="utter_no_ticket", order_id=order_id)
         return focus.on("order", order_id).events()
+
+    @staticmethod
+    async def _say_last_matter(
+        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
+    ) -> bool:
+        """False where it is a ticket or an order that is known by more than its number: these are told below."""
+        matter = last_matter(focus)
+        if await say_waiting(dispatcher, tracker, domain, focus, asked=True):
+            return True
+        if any(is_task(frame["flow"]) and frame["status"] == "open" for frame in Conversation.of(tracker).stack):
+            dispatcher.utter_message(response="utter_progress_unsent")  # what it still lacks is asked behind it
+            return True
+        human = wish_button(tracker, domain, "human_handoff")
+        if matter == "complaint":
+            dispatcher.utter_message(response="utter_progress_complaint", buttons=[human])
+            return True
+        try:
+            order_id = str(focus.written.get("order") if matter == "invoice" else focus.at_hand("order"))
+            mall = await get_mall()
+            if matter == "invoice" and (invoice := await mall.invoice_of(tracker.sender_id, order_id)):
+                shown = invoice_values(tracker, domain, invoice)
+                dispatcher.utter_message(response="utter_invoice_progress", buttons=[human], **shown)
+                focus.on("order", order_id)
+                return True
+            if matter == "order":
+                order = await mall.order(tracker.sender_id, order_id)
+                say_order(dispatcher, tracker, domain, order, told=focus.at_hand("told") == order.id)
+                focus.on("order", order.id).on("told", order.id)
+                return True
+        except MallError:
+            matter = None
+        if matter is None:
+            intents = ("ticket_status", "order_status", "human_handoff")
+            buttons = [wish_button(tracker, domain, intent) for intent in intents]
+            dispatcher.utter_message(response="utter_progress_which", buttons=buttons)
+        return matter is None
 
     @staticmethod
     def _order(tracker: Tracker, turn: Turn, focus: Focus) -> str | None:

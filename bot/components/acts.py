@@ -32,7 +32,7 @@ ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
-        *("subject", "follow_up", "request", "accepts", "solved"),
+        *("subject", "follow_up", "request", "accepts", "solved", "applied", "progress"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

@@ -35,10 +35,11 @@ CUT = "\0"
 
 _SAID = patterns.load(
     "values",
-    *("order", "ticket", "named_ticket", "named_order", "parcel_number", "mobile", "named_tax", "named_tail"),
+    *("order", "ticket", "named_ticket", "named_order", "mobile", "named_tax", "named_tail"),
     *("tail_behind", "four_digits", "number", "before_amounts", "season", "polite"),
-    *("size", "quantity", "ordinal", "mention", "company"),
+    *("size", "quantity", "ordinal", "mention", "company", "invoice_detail"),
 )
+_WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _EMAIL = re.compile(r"(?<![a-z0-9_.+-])[a-z0-9_.+-]+ ?@ ?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}")
 _TAX_RUNS = re.compile("[0-9a-z]+(?:[ –—_-][0-9a-z]+)*")
 _TAX_LENGTHS = (18, 15, 20, 17)  # today's first
@@ -122,7 +123,7 @@ def _tickets(text: str) -> Iterator[Claim]:
 
 
 def _parcels(text: str) -> Iterator[Claim]:
-    for match in _SAID["parcel_number"].finditer(text):
+    for match in _WAYBILL.finditer(text):
         yield Claim(*match.span())
 
 
@@ -241,9 +242,14 @@ def _companies(text: str) -> Iterator[Claim]:
         yield _claim("invoice_title", match, match.group())
 
 
+def _invoice_details(text: str) -> Iterator[Claim]:
+    for match in _SAID["invoice_detail"].finditer(text):
+        yield _claim("invoice_detail", match, _group(match))
+
+
 _READERS: tuple[Callable[[str], Iterator[Claim]], ...] = (
     *(_emails, _orders, _tickets, _parcels, _named_tax_numbers, _mobiles, _named_orders, _tax_numbers, _named_tails),
-    *(_sizes, _pointers, _quantities, _companies),
+    *(_sizes, _pointers, _quantities, _companies, _invoice_details),
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bot.components.dialogue.flows import CONFIRMED, Flow, Flows, Step
+from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Flows, Step
 from bot.components.dialogue.state import CHOICE, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, wanted
 from bot.components.text import normalize
@@ -474,13 +474,16 @@ class _Reading:
 
     def _wish(self) -> list[Command]:
         """What the message names may be heard in place of its intent, or before it ("卖假货的，给我退了")."""
-        named = self.flows.named_by([(one["entity"], one["value"]) for one in self.message.entities])
+        values = [(one["entity"], one["value"]) for one in self.message.entities]
+        named = self.flows.named_by([*values, *((ACT, act) for act in self.acts)])
         if named is None:
             angry = self.message.intent == "complain" and self._sure() and self._step_in_own_words()
             flow = self.flows.of_intent("complain") if angry else None
             return [*self._told_beside(), *self._hear(flow)] if flow else self._wished()
         flow, wished = named[0], self.flows.of_intent(self.message.intent)
         asks = "question" in self.acts
+        if flow.kind == "task" and self.flow in (flow, wished):
+            return self._detail() if self.flow is flow and wished is not flow and not asks else self._wished()
         if (
             wished in (None, flow)
             or self.message.confidence < CLEAR
@@ -492,8 +495,16 @@ class _Reading:
         return [*found, *self._hear(flow)] if found and wished and wished.kind == "task" else found
 
     def _hear(self, flow: Flow) -> list[Command]:
-        told = {"intent": next(iter(flow.triggers))}
-        return [Command("StartFlow", flow.name, told, "what the message names, or its anger", self.part)]
+        return self._begin(flow, "what the message names, or its anger", next(iter(flow.triggers)))
+
+    def _detail(self) -> list[Command]:
+        """What the open task lives on, whatever the message was taken for: a value, or words for what was asked."""
+        if found := self._values(asked_only=False):
+            return found
+        step = self._step_in_own_words()
+        if step and step.in_own_words == "checked":
+            return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
+        return [Command("Wait", why="a detail that nothing asks for: more of them may follow")]
 
     def _told_beside(self) -> list[Command]:
         """What a message says to the open task though it is about something else first: values, or a reason."""
@@ -597,7 +608,9 @@ class _Reading:
         if small and not (step.in_own_words == "checked" and self.message.intent == "out_of_scope"):
             return []
         if step.in_own_words == "choice" and (
-            self.message.intent not in ("inform", "nlu_fallback", "correct") or len(self.message.text) > SHORT
+            self.message.intent not in ("inform", "nlu_fallback", "correct")
+            or len(self.message.text) > SHORT
+            or self._of_something_else()
         ):
             return []
         if "question" in self.acts and self.message.intent not in ("report_problem", "complain", "inform"):
@@ -605,6 +618,14 @@ class _Reading:
         if self.acts & {"yes", "no", "ack", "objection"} and len(self.message.text) <= 4:
             return []
         return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
+
+    def _of_something_else(self) -> bool:
+        """Whether a message that came where something of a list was to be named names nothing and has a subject of its
+        own ("跟师傅讲一声"): it was no try to choose."""
+        step = self._step()
+        choice = step is not None and step.in_own_words == "choice"
+        names = any(self.message.values(name) for name in (*_POINTERS, "order_id", "ticket_id"))
+        return choice and self.message.topic is not None and not names
 
     def _objection(self) -> list[Command]:
         """At a summary: something else than a yes, a no, a wish or a value. Nothing is written."""
@@ -629,7 +650,7 @@ class _Reading:
     def _not_understood(self) -> list[Command]:
         short = len(self.message.text) <= SHORT and "question" not in self.acts
         missed = self.message.confidence < SURE or self.message.intent in _ANSWERS - {"affirm", "deny", "stop"}
-        if self.asked and self.on_screen and short and missed:
+        if self.asked and self.on_screen and short and missed and not self._of_something_else():
             return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
             if self.asked and self.on_screen and self.frame and self.frame.asks.get(self.asked, 0) < 2:
@@ -648,8 +669,9 @@ class _Reading:
 
     # ---- helpers
 
-    def _begin(self, flow: Flow, why: str) -> list[Command]:
-        told: dict[str, Any] = {"intent": self.message.intent, **flow.triggers.get(self.message.intent, {})}
+    def _begin(self, flow: Flow, why: str, intent: str = "") -> list[Command]:
+        intent = intent or self.message.intent
+        told: dict[str, Any] = {"intent": intent, **flow.triggers.get(intent, {})}
         for slot in (*flow.asked_for, *(flow.holds if flow.kind == "talk" else ())):
             if values := self.message.values(slot):
                 told[slot] = values[0]

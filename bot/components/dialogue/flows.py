@@ -48,6 +48,9 @@ Slots = Mapping[str, Any]
 CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change")
 """Slots that every flow with questions uses beside its own."""
 
+ACT = "act"
+"""Stands for an entity in a trigger on what a message does (bot/data/acts.yml)."""
+
 CONFIRMED = "confirmed"
 """The slot of a ``write``: what was summed up and confirmed."""
 
@@ -110,7 +113,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Named:
-    """What a message names begins a flow, in place of these intents and of none."""
+    """What a message names, or does (entity "act"), begins a flow, in place of these intents and of none."""
 
     entity: str
     value: str | None
@@ -213,6 +216,7 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
     if len({step.id for step in steps}) < len(steps):
         raise ValueError("two steps have one id")
     listed = raw.get("nlu_trigger") or []
+    listed = [{"entity": ACT, "value": one["act"], **_without_act(one)} if "act" in one else one for one in listed]
     triggers = {trigger["intent"]: dict(trigger.get("set") or {}) for trigger in listed if "entity" not in trigger}
     named = tuple(_named(trigger) for trigger in listed if "entity" in trigger)
     if named and not triggers:
@@ -242,6 +246,10 @@ def _probability(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"{value!r} is no confidence from 0 to 1")
     return float(value)
+
+
+def _without_act(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key != "act"}
 
 
 def _named(raw: Mapping[str, Any]) -> Named:

@@ -109,6 +109,7 @@ class Message:
     id: str = ""
     parts: tuple[Message, ...] = ()
     tapped: bool = False
+    topic: str | None = None  # of the shop, that it is about
 
     @classmethod
     def of(cls, parse: Mapping[str, Any], message_id: str = "") -> Message:
@@ -124,6 +125,7 @@ class Message:
             message_id,
             tuple(cls.of(part, message_id) for part in parse.get("parts") or ()),
             text.startswith("/"),
+            parse.get("topic"),
         )
 
     def values(self, entity: str) -> list[Any]:

@@ -60,6 +60,7 @@ def turn(text: str) -> Turn:
         ("电话换成 13900001111", {"phone": "13900001111"}),
         ("收件人改成李强", {"recipient_name": "李强"}),
         ("名字写错了，应该是李强", {"recipient_name": "李强"}),
+        ("收货人名字打错了，应该叫李强", {"recipient_name": "李强"}),
         ("收件人可以改吗", {}),
         (
             "Room 5, 250 Caoxi Road, Xuhui District, Shanghai",
@@ -93,6 +94,7 @@ def test_half_an_address(text: str, begun: str, lacking: tuple[str, ...]) -> Non
     ("text", "new"),
     [
         ("电话换成 13900001111", True),
+        ("收货人电话留错了，应该是13900001111", True),
         ("新电话 13900001111", True),
         ("换个手机号13900001111", True),
         (f"王丽 13900001111 {ADDRESS}", True),
@@ -233,6 +235,27 @@ async def test_a_refusal_says_why_and_offers_other_orders(
     assert (await customer.hears(ChangeAddressValidation()))["refusal"] == {"name": name}
     assert await customer.meets(RefuseChangeAddress()) == [f"utter_address_{name}"]
     assert f'/change_address{{"order_id": "{PRESALE}"}}' in [one["payload"] for one in customer.told[0]["buttons"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("收货人电话留错了", "utter_ask_delivery_phone"),
+        ("收件人写错了", "utter_ask_delivery_person"),
+        ("地址和电话都写错了", "utter_ask_delivery"),
+        ("改地址", "utter_ask_delivery"),
+    ],
+)
+async def test_what_is_wrong_is_what_is_asked_for(session: AsyncSession, text: str, question: str) -> None:
+    customer = changing(order_id=PAID).says(text)
+    await customer.hears(ChangeAddressValidation())
+    assert await customer.meets(AskDelivery()) == [question]
+
+
+async def test_the_phone_of_what_has_come_is_spoken_of_as_a_phone(session: AsyncSession) -> None:
+    customer = changing(order_id=DELIVERED).says("收货人电话留错了，应该是13900001111")
+    await customer.hears(ChangeAddressValidation())
+    assert await customer.meets(RefuseChangeAddress()) == ["utter_address_delivered_contact"]
 
 
 async def test_shipped_meanwhile(session: AsyncSession) -> None:

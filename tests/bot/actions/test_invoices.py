@@ -156,6 +156,49 @@ async def test_everything_in_one_message(session: AsyncSession) -> None:
     assert (slots["tax_number"], slots["email"]) == (TAX_NUMBER, "a.b@c.com")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"单位全称: {NAME} 税号: {TAX_NUMBER}",
+        f"公司名称:{NAME}。纳税人识别号:{TAX_NUMBER}",
+        f"名称：{NAME}\n税号：{TAX_NUMBER}\n地址、电话：杭州市西湖区文三路1号 0571-87654321",
+    ],
+)
+async def test_billing_details_are_read_before_the_order_is_known(session: AsyncSession, text: str) -> None:
+    customer = invoicing(order_id=None).says(text)
+    slots = await customer.hears(InvoiceValidation(), tax_number=TAX_NUMBER, order_id={"words": text})
+    assert (slots["invoice_kind"], slots["invoice_title"], slots["tax_number"]) == ("company", NAME, TAX_NUMBER)
+    assert slots["problem"] is None
+
+
+async def test_what_is_printed_on_no_ordinary_invoice_is_no_wrong_answer(session: AsyncSession) -> None:
+    customer = invoicing(invoice_kind="company", proved=SHOES)
+    text = "开户行及账号：农行城东支行 6228480402564890018"
+    slots = await customer.says(text).hears(InvoiceValidation(), invoice_title={"words": text})
+    assert (slots["invoice_title"], slots["problem"]) == (None, None)
+    assert await customer.meets(AskInvoiceTitle()) == ["utter_invoice_not_printed", "utter_ask_invoice_title"]
+    assert await customer.meets(AskInvoiceTitle()) == ["utter_ask_invoice_title"]  # said once
+
+
+async def test_a_special_invoice_is_heard_where_the_kind_is_asked_for(session: AsyncSession) -> None:
+    customer = invoicing(proved=SHOES)
+    slots = await customer.says("增票").hears(InvoiceValidation(), invoice_kind={"words": "增票"})
+    assert slots["invoice_kind"] == "company"
+    assert await customer.meets(AskInvoiceTitle()) == ["utter_invoice_not_special", "utter_ask_invoice_title"]
+
+
+async def test_a_change_is_of_the_order_that_has_an_invoice(session: AsyncSession) -> None:
+    request = InvoiceRequest(order_id=LIPSTICK, kind=InvoiceKind.PERSONAL, title="个人", tax_number=None, email=None)
+    await (await malls.get_mall()).request_invoice("web:ann", request, idempotency_key="k")
+    slots = await invoicing(order_id=None).says("发票抬头要改成单位的").hears(InvoiceValidation())
+    assert (slots["order_id"], slots["refusal"]) == (LIPSTICK, {"name": "exists"})
+
+
+async def test_a_change_where_nothing_was_issued_is_a_request(session: AsyncSession) -> None:
+    slots = await invoicing(order_id=None).says("发票抬头要改成单位的").hears(InvoiceValidation())
+    assert (slots["order_id"], slots["refusal"], slots["invoice_kind"]) == (None, None, "company")
+
+
 async def test_step_by_step(session: AsyncSession) -> None:
     customer = invoicing().says("我们公司要开票")
     slots = await customer.hears(InvoiceValidation())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.actions import malls
 from bot.actions.coupons import MyCoupons
+from bot.actions.invoices import InvoiceValidation
 from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
-from bot.actions.orders import OrderStatusAction, TrackParcel, UrgeShipment, state_of
+from bot.actions.orders import OrderStatusAction, UrgeShipment, state_of
+from bot.actions.parcels import TrackParcel
+from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
 from bot.actions.worries import WorryDelivery
-from mall_adapter import Order, OrderLine, OrderStatus, Shipment, SqlMall, create_engine, migrate, models
+from mall_adapter import (
+    Desk,
+    InvoiceKind,
+    InvoiceRequest,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Shipment,
+    SqlMall,
+    create_engine,
+    migrate,
+    models,
+)
 from mall_adapter.database import WRITES
 from tests.bot.actions.asking import (
     DOMAIN,
@@ -52,6 +67,7 @@ async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """An empty mall, to be filled."""
     engine = create_engine(address)
     monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
             for table in reversed(models.Base.metadata.sorted_tables):
@@ -266,6 +282,66 @@ async def test_an_order_of_two_parcels_shows_both(session: AsyncSession) -> None
     assert "飞梭快递 FS2" in customer.told[0]["track"]
 
 
+# ---- what else is asked in words of parcels
+
+
+@pytest.mark.parametrize(
+    ("text", "responses"),
+    [
+        ("约好的上门取怎么没人来", ["utter_no_return_parcel"]),
+        ("韵达单号4312345678901到哪了", ["utter_waybill_unknown"]),
+        ("送货小哥的电话发我", ["utter_courier_contact_of"]),
+        ("我的包裹到哪了", ["utter_parcel_listed"]),
+    ],
+)
+async def test_what_is_asked_in_words_of_parcels(mall: None, text: str, responses: list[str]) -> None:
+    assert said(await ask("track_parcel", text, acts=("question",))) == responses
+
+
+async def test_a_waybill_of_their_own_finds_its_order(mall: None) -> None:
+    customer = await ask("track_parcel", f"快递单号{TRAVELLING[-6:]}")
+    assert said(customer) == ["utter_parcel_shipped"]
+    assert customer.told[0]["order_id"] == TRAVELLING
+
+
+async def test_the_courier_of_the_order_at_hand(mall: None) -> None:
+    customer = Customer("track_parcel", focus={"order": {"id": TRAVELLING, "turn": 1}})
+    await customer.says("怎么联系快递员").meets(TrackParcel())
+    assert customer.told[0]["waybills"] == f"{MUG} 标准：疾鹿速运 JL000004"
+
+
+# ---- how far it is, and nothing says what
+
+
+@pytest.mark.parametrize(
+    ("focus", "responses"),
+    [
+        ({}, ["utter_progress_which"]),
+        ({"complaint": {"id": "silence", "turn": 1}}, ["utter_progress_complaint"]),
+        ({"order": {"id": TRAVELLING, "turn": 1}}, ["utter_order_shipped"]),
+        (
+            {"order": {"id": TRAVELLING, "turn": 1}, "complaint": {"id": "other", "turn": 2}},
+            ["utter_progress_complaint"],
+        ),
+    ],
+)
+async def test_progress_is_that_of_the_last_matter(mall: None, focus: dict[str, Any], responses: list[str]) -> None:
+    customer = Customer("ticket_status", focus=focus)
+    customer.turn, customer.frame["flow"] = 2, "ticket_status"
+    customer.says("有进展了吗", acts=("question", "progress"), intent="order_status")
+    assert await customer.meets(TicketStatusAction()) == responses
+
+
+async def test_the_progress_of_an_invoice(mall: None) -> None:
+    request = InvoiceRequest(order_id=DELIVERED, kind=InvoiceKind.PERSONAL, title="个人", tax_number=None, email=None)
+    invoice = await (await malls.get_mall()).request_invoice("web:ann", request, idempotency_key="k")
+    written = {"flow": "request_invoice", "id": invoice.id, "order": DELIVERED, "turn": 1}
+    customer = Customer("ticket_status", focus={"written": written, "order": {"id": DELIVERED, "turn": 1}})
+    customer.says("查到了吗", acts=("question", "progress"))
+    assert await customer.meets(TicketStatusAction()) == ["utter_invoice_progress"]
+    assert invoice.id in customer.text()
+
+
 # ---- whose order it is
 
 
@@ -289,8 +365,34 @@ async def test_a_bound_customer_chooses_from_a_list(mall: None) -> None:
     assert await customer.meets(AskOrderId()) == ["utter_ask_order_id_choose"]
     assert customer.text().count("\n") == 4
     assert f"1. {FRYER}" in customer.text()
-    customer.says("那个面霜").slots["problem"] = {"slot": "order_id", "name": "order_not_among", "detail": ""}
+    customer.says("那个面霜").slots["problem"] = {"slot": "order_id", "name": "order_not_among", "detail": "面霜"}
     assert await customer.meets(AskOrderId()) == ["utter_order_not_among"]
+    assert customer.text().startswith("您这边没有面霜的订单")
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "problem"),
+    [
+        ("那个面霜", {"category": ("面霜", "面霜")}, {"slot": "order_id", "name": "order_not_among", "detail": "面霜"}),
+        ("苏州的", {}, {"slot": "order_id", "name": "unusable", "detail": ""}),
+        ("跑步鞋那个", {"category": ("跑步鞋", "跑步鞋")}, None),  # of two such orders neither is missing
+    ],
+)
+async def test_only_goods_that_were_named_are_said_to_be_missing(
+    mall: None, text: str, named: dict[str, tuple[str, str]], problem: dict[str, str] | None
+) -> None:
+    customer = Customer("request_invoice").says(text, **named)
+    slots = await customer.hears(InvoiceValidation(), order_id={"words": text})
+    assert slots["order_id"] is None
+    assert slots["problem"] == problem
+
+
+async def test_a_wish_for_goods_that_were_not_bought_takes_no_other_order(mall: None) -> None:
+    customer = Customer("request_invoice", focus={"order": {"id": DELIVERED, "turn": 1}})
+    slots = await customer.says("面霜的发票", category=("面霜", "面霜")).hears(InvoiceValidation())
+    assert (slots["order_id"], slots["proposal"]) == (None, None)
+    assert await customer.meets(AskOrderId()) == ["utter_ask_order_id_not_bought"]
+    assert customer.text().startswith("您名下没看到面霜的订单")
 
 
 async def test_a_member_without_orders_is_not_shown_an_empty_list(mall: None) -> None:

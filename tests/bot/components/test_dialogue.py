@@ -18,6 +18,7 @@ from tests.bot.components.talk import ACTIONS, Talk, message, real_flows
 RETURN = "validate_after_sales"
 RULE = "action_answer_from_graph"
 CONFIRM = "action_ask_confirm_ticket"
+INVOICE, ADDRESS = "validate_request_invoice", "validate_change_address"
 KNOWN = {RETURN: {"order_id": "ORD1234567890", "proved": True}}
 
 TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any], list[str]]]]] = {
@@ -27,6 +28,29 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
             ("ORD123456789012", "inform", 0.9, {}, [RETURN, "action_ask_phone_tail"]),
         ],
+    ),
+    "billing details in pieces begin an invoice, and are none of an address": (
+        {},
+        [
+            ("注册地址：姑苏区人民路88号", "change_address", 0.98, {}, [INVOICE, "action_ask_order_id"]),
+            ("开户行：农行城东支行", "out_of_scope", 0.6, {}, ["utter_take_your_time"]),
+            ("税号:91350100M000100Y43", "inform", 0.9, {}, [INVOICE, "action_remind"]),
+        ],
+    ),
+    "they are no invoice in the middle of an address": (
+        {},
+        [
+            ("我要改地址", "change_address", 0.9, {}, [ADDRESS, "action_ask_order_id"]),
+            ("地址、电话:姑苏区人民路88号", "change_address", 0.9, {}, [ADDRESS, "action_ask_order_id"]),
+        ],
+    ),
+    "a request that was made already is not made again": (
+        {},
+        [("我已经申请换货了", "request_exchange", 0.9, {}, ["action_ticket_status"])],
+    ),
+    "how far it is, whatever the words look like": (
+        {},
+        [("有进展了吗", "ask_product", 0.5, {}, ["action_ticket_status"])],
     ),
     "a value is heard, and its haste is no wish of its own": (
         {RETURN: {"order_id": "ORD1234567890"}},
@@ -325,3 +349,17 @@ def test_a_state_of_another_version_is_read(stored: dict[str, Any] | None) -> No
     said = Message("你好", "greet", 0.9)
     state, _ = hear(State.load(stored), said, {}, real_flows(), Shown())
     assert decide(state, {}, real_flows(), [], ACTIONS) == "action_greet"
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"),
+    [
+        (None, "SetSlot"),  # "给孩子买的": it may be one of the list
+        ("delivery", "CannotHandle"),  # "跟师傅讲一声": no try to choose
+    ],
+)
+def test_what_has_a_subject_of_its_own_is_no_choice(topic: str | None, kind: str) -> None:
+    talk = Talk()
+    talk.say("开发票", "request_invoice")
+    said = replace(message("跟师傅讲一声", "nlu_fallback", 0.4), topic=topic)
+    assert understand(said, talk.state, talk.slots, talk.flows, talk.shown)[0].kind == kind

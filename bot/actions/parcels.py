@@ -1,0 +1,118 @@
+"""Where a parcel is; and what is asked with the same words: the number of a courier, a rule, one's own return parcel, a
+waybill that is none of the shop's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot import patterns
+from bot.actions.focus import Focus
+from bot.actions.malls import get_mall
+from bot.actions.order_choice import CHOICES, SEARCHED, as_choices
+from bot.actions.orders import AboutOrders, facts, on_their_way
+from bot.actions.questions import answer_question
+from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, say_tickets, wish_button
+from bot.actions.turn import Turn
+from bot.actions.wording import Domain, goods, word
+from bot.spelling import plain
+from mall_adapter import MallError, Order, TicketStatus
+
+PLAINLY = 0.7
+"""Confidence below which a question that does not ask where something is may be one about a rule."""
+
+_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent", "courier_contact")
+_WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
+_NAMES_AN_ORDER = frozenset(
+    {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
+)
+
+
+class TrackParcel(AboutOrders):
+    intent, topic = "track_parcel", "parcel"
+
+    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
+        return on_their_way(orders, now)
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        said = plain(turn.text)
+        if turn.tapped or isinstance(tracker.get_slot("order_id"), str):
+            return await super().run(dispatcher, tracker, domain)
+        if _SAID["own_return"].search(said) and not turn.first("order_id"):
+            return await self._of_return(dispatcher, tracker, domain)
+        if _NAMES_AN_ORDER.isdisjoint(turn.entities):
+            if number := _WAYBILL.search(said):
+                return await self._of_waybill(dispatcher, tracker, domain, number[0])
+            if _SAID["courier_contact"].search(said):
+                return await self._of_courier(dispatcher, tracker, domain, focus)
+            where = _SAID["whereabouts"].search(said) and not _SAID["absent"].search(said)
+            if not where and (turn.asks or turn.confidence < PLAINLY):
+                outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+                if outcome.said:
+                    return [*outcome.events, *focus.events()]
+        return await super().run(dispatcher, tracker, domain)
+
+    async def _of_return(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        """A parcel that goes back is its ticket's."""
+        tickets = await (await get_mall()).tickets_of(tracker.sender_id, limit=READ_AT_ONCE)
+        going = [
+            ticket
+            for ticket in tickets
+            if goods_come_back(ticket) and ticket.status not in (TicketStatus.CANCELLED, TicketStatus.REJECTED)
+        ]
+        if going:
+            return say_tickets(dispatcher, tracker, domain, going[:SHOWN_AT_ONCE])
+        buttons = [wish_button(tracker, domain, intent) for intent in ("request_return", "human_handoff")]
+        dispatcher.utter_message(response="utter_no_return_parcel", buttons=buttons)
+        return []
+
+    async def _of_waybill(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, written: str
+    ) -> list[EventType]:
+        """The order that travels under this number, or that none of the sender's does."""
+        number = _digits(written)
+        orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+        held = [
+            one for one in orders if any(_digits(parcel.tracking_number).endswith(number) for parcel in one.shipments)
+        ]
+        if len(held) == 1:
+            return await self._tell_one(dispatcher, tracker, domain, held[0])
+        buttons = [wish_button(tracker, domain, intent) for intent in ("track_parcel", "human_handoff")]
+        dispatcher.utter_message(response="utter_waybill_unknown", buttons=buttons)
+        return []
+
+    async def _of_courier(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
+    ) -> list[EventType]:
+        """Nobody's own number is known here: the carrier's number of the parcel is what one needs to get it."""
+        mall, orders = await get_mall(), list[Order]()
+        if order_id := focus.at_hand("order"):
+            with suppress(MallError):  # then those on their way
+                orders = [await mall.order(tracker.sender_id, order_id)]
+        orders = [one for one in orders if one.shipments] or [
+            one
+            for one in await mall.orders_of(tracker.sender_id, limit=SEARCHED)
+            if one.shipments and not one.delivered_at
+        ][:CHOICES]
+        human = [wish_button(tracker, domain, "human_handoff")]
+        if not orders:
+            dispatcher.utter_message(response="utter_courier_contact", buttons=human)
+            return []
+        line = word(tracker, domain, "waybill_of")
+        waybills = [line.format(**{**facts(tracker, domain, one), "goods": goods(one.lines)}) for one in orders]
+        dispatcher.utter_message(response="utter_courier_contact_of", waybills="\n".join(waybills), buttons=human)
+        if len(orders) == 1:
+            return focus.on("order", orders[0].id).events()
+        return focus.on_list(as_choices(orders, tracker, domain)).events()
+
+
+def _digits(written: str) -> str:
+    return re.sub("[^0-9]", "", written)
