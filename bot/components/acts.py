@@ -32,7 +32,7 @@ ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
-        *("subject", "follow_up"),
+        *("subject", "follow_up", "submit"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

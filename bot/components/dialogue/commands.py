@@ -66,6 +66,9 @@ DECLINED = "none"
 ENDED_LATELY = 2
 """Turns after its end for which a request may be begun again with another order."""
 
+SUMMED_UP_LATELY = 3
+"""Turns for which the words of its button confirm a summary that side questions have pushed up."""
+
 WRITTEN_LATELY = 6
 """Turns for which "先别退了" may take back what was written."""
 
@@ -174,6 +177,8 @@ class _Reading:
 
     def several(self) -> list[Command]:
         """Each part is read by itself; values of the whole message belong to all of them."""
+        if "submit" in self.acts:  # a yes is one
+            return self.one()
         if len(self.message.parts) == 1:  # a wish behind a greeting
             return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
@@ -209,6 +214,8 @@ class _Reading:
         return self._not_understood()
 
     def _answer_to_yes_or_no(self) -> list[Command]:
+        if self._submits():
+            return [Command("Confirm", why="the words of the button, to the summary that was shown last")]
         if self.asked == CONFIRMED and self.on_screen:
             if self._clear_yes():
                 return self._yes("a clear yes to the summary")
@@ -275,9 +282,28 @@ class _Reading:
         )
 
     def _said_to_write(self) -> bool:
-        """In the flow's own words for it."""
+        """In the flow's own words for it; "换货吧" to the summary of a return wants something else."""
         step = self.flow.write if self.flow else None
-        return bool(step and step.yes and step.yes.fullmatch(self._words()))
+        return bool(step and step.yes and step.yes.fullmatch(self._words())) and not self._otherwise()
+
+    def _submits(self) -> bool:
+        """The explicit words of the button, while nothing of the summary has changed since it was shown."""
+        if self.asked != CONFIRMED or self.frame is None or "submit" not in self.acts or self.acts & _AGAINST_YES:
+            return False
+        lately = self.state.turn - self.frame.asked_in < SUMMED_UP_LATELY
+        stands = self.frame.asked == CONFIRMED and self.slots.get("summary") is not None
+        return lately and stands and not self._otherwise() and not self._of_another_write()
+
+    def _of_another_write(self) -> bool:
+        """ "确认取消" at the summary of a return: what another task writes is called so, and not what this one does."""
+        words = self._words()
+        named = {flow.name for flow in self.flows.values() if flow.write and any(w in words for w in flow.write.called)}
+        return bool(named) and (self.flow is None or self.flow.name not in named)
+
+    def _otherwise(self) -> bool:
+        """Whether the message names another kind of what the request is for."""
+        told = {slot for values in self.flow.triggers.values() for slot in values} if self.flow else set()
+        return any(value != self.slots.get(slot) for slot in told for value in self.message.values(slot))
 
     def _words(self) -> str:
         return normalize(self.message.text).text.strip(" ,.!~。！，、")
