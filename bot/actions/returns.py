@@ -22,6 +22,7 @@ from bot.actions.tickets import (
     Button,
     ask_to_confirm,
     button,
+    collected,
     goods_come_back,
     ticket_values,
     wish_button,
@@ -528,7 +529,9 @@ class CreateReturnTicket(Action):
 
 
 def say_created(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket) -> None:
-    step = f"{ticket.kind}{'' if goods_come_back(ticket) else '_at_once'}" if ticket.decision.auto_approve else "review"
+    fetched = collected([line["category"] for line in _chosen(tracker.slots)])
+    way = ("_fetched" if fetched else "") if goods_come_back(ticket) else "_at_once"
+    step = f"{ticket.kind}{way}" if ticket.decision.auto_approve else "review"
     dispatcher.utter_message(
         response="utter_ticket_created",
         days=ticket.decision.handling_days,

@@ -21,7 +21,7 @@ _SEVERAL = re.compile(r"[,，。;；!！\s]")
 
 Kind = Literal[
     "StartFlow", "SetSlot", "Correct", "Confirm", "Deny", "Cancel", "Wait", "Acknowledge", "Leave", "Repeat",
-    "Resume", "Object", "Unusable", "Which", "SummaryGone", "CannotHandle",
+    "Resume", "Object", "Unusable", "Which", "SummaryGone", "CannotHandle", "Keep",
 ]  # fmt: skip
 
 CLEAR = 0.4
@@ -60,6 +60,10 @@ SHORT = 12
 A_WISH = 6
 """Letters beside the values of an answer from which the message may be a wish, too: "5678 快点" is not."""
 
+ABOUT_REQUEST = "pattern_about_request"
+CHANGE = "change"
+"""The slot that asks what of a summary is wrong."""
+
 DECLINED = "none"
 """In the slot ``proposal``: the order that was proposed is not meant."""
 
@@ -82,6 +86,9 @@ _SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_sc
 
 _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 """Intents that, without a question, want nothing of an order."""
+
+_OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"})
+"""Acts that ask about the request that is summed up, or was written a moment ago."""
 
 _POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
@@ -185,9 +192,11 @@ class _Reading:
         for number, part in enumerate(self.message.parts):
             reading = _Reading(part, self.state, self.slots, self.flows, self.shown, number)
             commands = reading.one()
-            if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct"):
+            if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct", "Keep"):
                 found += commands
         starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
+        if {name for name, _ in starts} == {ABOUT_REQUEST}:
+            return self.one()
         if not found or (len(found) == len(starts) == 1):
             return _Reading(self.message, self.state, self.slots, self.flows, self.shown).one()
         return found
@@ -201,6 +210,7 @@ class _Reading:
             self._person,
             self._no_words,
             self._subject,
+            self._about_request,
             self._correction,
             self._follow_up,
             self._wish,
@@ -214,6 +224,8 @@ class _Reading:
         return self._not_understood()
 
     def _answer_to_yes_or_no(self) -> list[Command]:
+        if self.asked == CHANGE and "keep" in self.acts:
+            return [Command("Keep", why="nothing is to be changed")]
         if self._submits():
             return [Command("Confirm", why="the words of the button, to the summary that was shown last")]
         if self.asked == CONFIRMED and self.on_screen:
@@ -452,6 +464,24 @@ class _Reading:
             return []
         return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", self.part)]
 
+    def _about_request(self) -> list[Command]:
+        """ "凭什么我出运费" at a summary, "换的还是同色吧" after the write: about just that, and changes nothing of it."""
+        if not self.acts & _OF_REQUEST or self.message.values("order_id") or self.message.values("ticket_id"):
+            return []
+        summed_up = self.asked in (CONFIRMED, CHANGE)
+        if not (summed_up or (self.frame is None and self._ticket_lately())):
+            return []
+        if "correction" in self.acts and self._values(asked_only=False, corrected=True):
+            return []
+        about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
+        return [Command("Keep", why="nothing is to be changed"), about] if self.asked == CHANGE else [about]
+
+    def _ticket_lately(self) -> bool:
+        """Whether a ticket was written or told lately, and no other order since."""
+        focus = self.slots.get("focus") or {}
+        ticket, order = ((focus.get(kind) or {}).get("turn", -WRITTEN_LATELY) for kind in ("ticket", "order"))
+        return bool(self.state.turn - ticket < WRITTEN_LATELY and ticket >= order)
+
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
         if corrects and self.flow is None:
@@ -563,7 +593,7 @@ class _Reading:
         if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
             changeable = self.flow.changeable if self.flow else ()
             beside = [one for one in self._values(asked_only=False) if one.name not in changeable]
-            return beside or [Command("Object", why="the wish again, with a doubt")]
+            return beside or self._objection() or [Command("Object", why="the wish again, with a doubt")]
         if found := self._told_by_intent() + self._values(asked_only=False):
             return found
         if (step := self._step_in_own_words()) and self._tells(step):
@@ -618,7 +648,7 @@ class _Reading:
         if self.asked != CONFIRMED or not self.on_screen:
             return []
         if "question" in self.acts:
-            return [Command("CannotHandle", why="a question at the summary")]
+            return [Command("StartFlow", ABOUT_REQUEST, {}, "a question at the summary", self.part)]
         return [Command("Object", why="neither a clear yes nor a no")]
 
     def _bare_values(self) -> list[Command]:
