@@ -182,7 +182,8 @@ class _Facts:
         elif asked.payer == FreightPayer.SHOP and asked.fetched:
             self._utter("freight_fetched")
         else:
-            self._utter(f"freight_{asked.payer}", how_much=how_much)
+            written = "_written" if asked.ticket and asked.payer == FreightPayer.CUSTOMER else ""
+            self._utter(f"freight_{asked.payer}{written}", how_much=how_much)
 
     def _amount(self) -> None:
         self._utter("amount" if self.asked.cents else "amount_exchange")

@@ -224,7 +224,7 @@ class _Reading:
         return self._not_understood()
 
     def _answer_to_yes_or_no(self) -> list[Command]:
-        if self.asked == CHANGE and "keep" in self.acts:
+        if "keep" in self.acts and (self.asked == CHANGE or (self.asked == CONFIRMED and "stop" not in self.acts)):
             return [Command("Keep", why="nothing is to be changed")]
         if self._submits():
             return [Command("Confirm", why="the words of the button, to the summary that was shown last")]
@@ -645,10 +645,12 @@ class _Reading:
 
     def _objection(self) -> list[Command]:
         """At a summary: something else than a yes, a no, a wish or a value. Nothing is written."""
-        if self.asked != CONFIRMED or not self.on_screen:
+        if self.asked != CONFIRMED:
             return []
         if "question" in self.acts:
             return [Command("StartFlow", ABOUT_REQUEST, {}, "a question at the summary", self.part)]
+        if not self.on_screen:
+            return []
         return [Command("Object", why="neither a clear yes nor a no")]
 
     def _bare_values(self) -> list[Command]:
