@@ -265,6 +265,50 @@ async def test_only_the_line_without_a_ticket_is_left(mall: SqlMall) -> None:
     assert (await talk.hears())["refusal"] == {"name": "order_has_ticket", "ticket": ticket.id, "order": "ORD10002"}
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("就口红，跑步鞋不退", LIPSTICK),
+        ("跑步鞋不退", LIPSTICK),
+        ("全部 啊不 就口红 跑步鞋我说了不退", LIPSTICK),
+        ("不退口红退跑步鞋", PAIRS),
+        ("口红我留着", PAIRS),
+        ("跑步鞋 开胶了气死我", PAIRS),
+        ("豆沙的 质量太差 你们怎么还不退", LIPSTICK),
+    ],
+)
+async def test_goods_that_are_left_out_are_not_meant(mall: SqlMall, text: str, line: str) -> None:
+    talk = a_return(order_id="ORD10002").customer("退货")
+    await talk.hears()
+    await talk.asks("order_line")
+    goods = [entity(text, "category", name) for name in ("口红", "跑步鞋") if name in text]
+    told = {"order_line": {"by": "category", "value": goods[0]["value"]}} if goods else {"reason": "quality"}
+    talk.customer(text, *goods, acts=("all",) if "全部" in text else ())
+    assert (await talk.hears(**told))["order_line"] == line
+
+
+async def test_goods_left_out_later_leave_the_request(mall: SqlMall) -> None:
+    talk = a_return(order_id="ORD10002", order_line="all", reason="quality").customer("退货")
+    assert (await talk.hears())["order_line"] == "all"
+    text = "口红我说了不退"
+    slots = await talk.customer(text, entity(text, "category", "口红")).hears(reason="quality")
+    assert slots["order_line"] == PAIRS
+    assert "口红" not in await talk.does("action_ask_confirm_ticket")
+
+
+async def test_fewer_pieces_are_a_colleagues_and_all_of_them_can_go_back(mall: SqlMall) -> None:
+    text = "两双里就一双开胶，只退一双"
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality")
+    talk.customer(text, entity(text, "quantity", "一双", 1))
+    assert (await talk.hears(quantity=1))["refusal"]["name"] == "part"
+    said = await talk.does("action_refuse_after_sales")
+    assert "2 件" in said and "确认提交" not in said and list(talk.buttons) == ["转人工", "2 件一起办"]
+    told = json.loads(talk.buttons["2 件一起办"].removeprefix("/request_return"))
+    talk = a_return(**told).customer("/request_return")
+    assert (await talk.hears(quantity=told["quantity"]))["refusal"] is None
+    assert "确认提交吗" in await talk.does("action_ask_confirm_ticket")
+
+
 # ---- reasons, sizes, quantities
 
 
