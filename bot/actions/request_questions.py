@@ -82,9 +82,7 @@ async def asked_for(tracker: Tracker, domain: Domain) -> Asked | None:
             order = await mall.order(tracker.sender_id, ticket.order_id)
             decided = ticket.decision
             told = (ticket.kind, ticket.reason, decided.freight_payer, ticket.summary)
-            return Asked(
-                order, ticket.line_ids, *told, decided.refund_cents, decided.handling_days, ticket=ticket
-            )
+            return Asked(order, ticket.line_ids, *told, decided.refund_cents, decided.handling_days, ticket=ticket)
     except MallError:
         return None
     return None

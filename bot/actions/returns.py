@@ -38,6 +38,7 @@ from mall_adapter import (
     NotAllowed,
     NotFound,
     Order,
+    OrderLine,
     OrderStatus,
     Reason,
     Ticket,
@@ -63,17 +64,26 @@ UNSENT = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, Or
 REASONS_UNSENT = (Reason.CHANGED_MIND, Reason.DISLIKE, Reason.WRONG_SIZE, Reason.LATE_DELIVERY)
 """Reasons that are offered while nothing has arrived."""
 
+TOLD_BEFORE = 3
+"""Messages before a tap or a yes that began a request, in which its goods and its reason may have been told."""
+
+A_STORY = 8
+"""Characters in which somebody has told what is wrong, in words that no list has."""
+
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
 SAYS_SOMETHING = 2
 """Characters, beside what is recognised, from which the customer's own words are worth keeping."""
+
+SURE = 0.7
+"""Confidence from which a message tells of something that is wrong with the goods."""
 
 A_REASON = 4
 """The same for words that are a reason by themselves though a value was recognised in them."""
 
 _NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
 _KINDS_OF_NAMES = (("product", "category"), ("brand",))
-_SAID = patterns.load("after_sales", "left_out", "only")
+_SAID = patterns.load("after_sales", "left_out", "only", "sized", "coloured", "intangible")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
 
@@ -213,11 +223,17 @@ def asked_last(request: Request, slot: str) -> bool:
 
 
 def turns_of(request: Request) -> Iterator[Turn]:
-    """The customer's messages of this request, the last first: goods may be named before their order is known."""
-    yield request.turn
+    """The customer's messages of this request, the last first: goods may be named before their order is known. Where
+    a button or a yes began it, the messages before that are what it is about."""
+    yield (last := request.turn)
     conversation = Conversation.of(request.tracker)
     began = int(conversation.top.get("began") or conversation.turn)
-    yield from islice(Turn.earlier(request.tracker), max(0, conversation.turn - began))
+    earlier = Turn.earlier(request.tracker)
+    for last in islice(earlier, max(0, conversation.turn - began)):
+        yield last
+    if last.tapped or "yes" in last.acts:
+        written = int(request.focus.written.get("turn") or 0)
+        yield from islice(earlier, max(0, min(TOLD_BEFORE, began - 1 - written)))
 
 
 class ValidateAfterSales(OrderValidation):
@@ -300,6 +316,7 @@ class ValidateAfterSales(OrderValidation):
         request.clear("refusal")
         await super().complete(request)
         self._keep_words(request)
+        self._reason_told_before(request)
         if request.get("size") and request.get("ticket_kind") == TicketKind.EXCHANGE and not request.get("reason"):
             request.set(reason=Reason.WRONG_SIZE.value)  # "换43码"
         request.set(decision=None, needs_opened=False)
@@ -343,6 +360,25 @@ class ValidateAfterSales(OrderValidation):
             beside = request.heard.keys() and request.heard.keys() <= {"quantity", "size", "opened"}
             if beside and len(turn.rest) >= A_REASON:
                 request.set(reason=Reason.OTHER.value, note=own_words(turn))
+
+    @staticmethod
+    def _reason_told_before(request: Request) -> None:
+        """A reason that an earlier message gave; or what is wrong, told at the start in words that no list has."""
+        turn, conversation = request.turn, Conversation.of(request.tracker)
+        asked = (conversation.top.get("asks") or {}).get("reason") or "change" in (request.slots.get("heard") or {})
+        if request.get("reason") is not None or asked:
+            return
+        told = [reason for one in turns_of(request) for reason in one.entities.get("reason", ()) if not one.tapped]
+        if known := [reason for reason in told if _known(reason, Reason)]:
+            request.set(reason=next((reason for reason in known if reason in FAULTS), known[0]))
+        elif (
+            turn.intent == "report_problem"
+            and turn.confidence >= SURE
+            and not turn.tapped
+            and conversation.top.get("began") == conversation.turn
+            and len(turn.rest) >= A_STORY
+        ):
+            request.set(reason=Reason.QUALITY.value, note=own_words(turn))
 
     @staticmethod
     def _choose(meant: Sequence[str], request: Request) -> None:
@@ -456,6 +492,9 @@ class AskReason(Action):
             order = await (await get_mall()).order(tracker.sender_id, str(order_id))
             if order.status in UNSENT and not any(parcel.status == "lost" for parcel in order.shipments):
                 reasons = list(REASONS_UNSENT)
+            meant = lines_of(tracker.slots)
+            unfit = _do_not_fit([line for line in order.lines if not meant or line.id in meant])
+            reasons = [reason for reason in reasons if reason not in unfit]
         except MallError:
             pass  # the question can be asked all the same
         if Conversation.of(tracker).attempt > 1:
@@ -463,6 +502,18 @@ class AskReason(Action):
         buttons = [button(word(tracker, domain, reason), "inform", reason=reason.value) for reason in reasons]
         ask(dispatcher, tracker, domain, "reason", buttons=[*buttons, *_person(tracker, domain)])
         return []
+
+
+def _do_not_fit(lines: Sequence[OrderLine]) -> set[Reason]:
+    """Reasons that these goods cannot give: a course has no size, and nothing of it breaks on the way."""
+    specs = [plain(line.spec) for line in lines]
+    sized = any(_SAID["sized"].search(spec) for spec in specs)
+    unfit = set() if sized else {Reason.WRONG_SIZE}
+    if not sized and not any(_SAID["coloured"].search(spec) for spec in specs):
+        unfit.add(Reason.DISLIKE)
+    if all(_SAID["intangible"].search(plain(line.category)) for line in lines):
+        unfit |= {Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.LATE_DELIVERY}
+    return unfit
 
 
 def _person(tracker: Tracker, domain: Domain) -> list[Button]:

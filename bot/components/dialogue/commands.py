@@ -465,7 +465,7 @@ class _Reading:
         return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", self.part)]
 
     def _about_request(self) -> list[Command]:
-        """ "凭什么我出运费" at a summary, "换的还是同色吧" after the write: about just that, and changes nothing of it."""
+        """ "凭什么我出运费" at a summary, "换的还是同色吧" after the write: about just that, and it changes nothing."""
         if not self.acts & _OF_REQUEST or self.message.values("order_id") or self.message.values("ticket_id"):
             return []
         summed_up = self.asked in (CONFIRMED, CHANGE)

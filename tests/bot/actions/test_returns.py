@@ -349,6 +349,46 @@ async def test_the_reason_is_kept_with_the_words_that_say_more(
     assert (slots["decision"] is None) == (reason is None)
 
 
+@pytest.mark.parametrize(
+    ("spec", "category", "offered", "missing"),
+    [
+        ("黑色 42码", "跑鞋", ["尺码不合适", "颜色/款式不喜欢"], []),
+        ("420 L 岩灰", "冰箱", ["颜色/款式不喜欢", "收到就破损"], ["尺码不合适"]),
+        ("12 枚", "水果", ["质量问题", "收到就破损"], ["尺码不合适", "颜色/款式不喜欢"]),
+        (
+            "录播版",
+            "编程课",
+            ["质量问题", "不想要了", "和描述不符"],
+            ["尺码不合适", "颜色/款式不喜欢", "收到就破损", "发错货"],
+        ),
+    ],
+)
+async def test_the_reasons_offered_fit_the_goods(
+    mall: SqlMall, engine: AsyncEngine, spec: str, category: str, offered: list[str], missing: list[str]
+) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await session.execute(update(models.Product).values(category=category))
+        await session.execute(update(models.OrderLine).values(spec=spec))
+    talk = a_return().customer("退货")
+    await talk.hears()
+    await talk.asks("reason")
+    assert set(offered) <= set(talk.buttons) and not set(missing) & set(talk.buttons)
+
+
+async def test_a_reason_told_before_a_tap_began_it_is_not_asked_for(mall: SqlMall) -> None:
+    text = "鞋子走路咔咔响，骗人"
+    talk = a_return().customer(text, entity(text, "reason", "咔咔响", "quality"), intent="complain")
+    talk.customer('/report_problem{"ticket_kind": "return"}', intent="report_problem")
+    talk.frame["began"] = 2
+    assert (await talk.hears())["reason"] == "quality"
+
+
+async def test_what_is_wrong_in_words_that_no_list_has(mall: SqlMall) -> None:
+    for text, reason in (("走着走着鞋跟自己就歪到一边去了", "quality"), ("有问题", None)):
+        talk = a_return().customer(text, intent="report_problem")
+        assert (await talk.hears())["reason"] == reason
+
+
 async def test_numbers_beside_the_words_do_not_hide_the_reason(mall: SqlMall) -> None:
     talk = a_return().customer("退货")
     await talk.hears()
@@ -1095,9 +1135,7 @@ async def test_who_pays_for_a_parcel_on_its_way_depends_on_the_promised_day(mall
         async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
             await session.execute(delete(models.Shipment).where(models.Shipment.order_id == "ORD10003"))
             await session.execute(
-                update(models.Order)
-                .where(models.Order.id == "ORD10003")
-                .values(status=OrderStatus.SHIPPED)
+                update(models.Order).where(models.Order.id == "ORD10003").values(status=OrderStatus.SHIPPED)
             )
             session.add(
                 models.Shipment(

@@ -195,7 +195,9 @@ def test_the_words_of_the_button_write_though_side_questions_were_answered(flow:
     talk = at(flow, CONFIRMED)
     for away in ("运费谁出", "要拍照吗"):
         talk.say(away, "ask_policy")
-    assert writes(talk.say(f"嗯嗯 {BUTTON[flow][0] if own else '确认提交'}！", "nlu_fallback", 0.3)), talk.state.commands
+    assert writes(talk.say(f"嗯嗯 {BUTTON[flow][0] if own else '确认提交'}！", "nlu_fallback", 0.3)), (
+        talk.state.commands
+    )
 
 
 @pytest.mark.parametrize("flow", list(AT))
