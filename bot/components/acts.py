@@ -34,6 +34,7 @@ ACTS = frozenset(
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
         *("subject", "follow_up", "submit"),
         *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
+        *("word_for_person", "of_hours", "of_call"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

@@ -90,6 +90,9 @@ _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 _OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"})
 """Acts that ask about the request that is summed up, or was written a moment ago."""
 
+_OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call"})
+"""Acts of somebody who waits for a person."""
+
 _POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
 
@@ -195,7 +198,7 @@ class _Reading:
             if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct", "Keep"):
                 found += commands
         starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
-        if {name for name, _ in starts} == {ABOUT_REQUEST}:
+        if {name for name, _ in starts} == {ABOUT_REQUEST} or (self.slots.get("queued") and self.acts & _OF_WAITING):
             return self.one()
         if not found or (len(found) == len(starts) == 1):
             return _Reading(self.message, self.state, self.slots, self.flows, self.shown).one()
@@ -206,6 +209,7 @@ class _Reading:
             self._answer_to_yes_or_no,
             self._take_up,
             self._take_back,
+            self._while_waiting,
             self._end_or_pause,
             self._person,
             self._no_words,
@@ -405,6 +409,12 @@ class _Reading:
         if wish and wish.kind == "task" and wish.name not in (done.undone_by, "cancel_order"):
             return []
         return [Command("StartFlow", done.undone_by, {}, "a stop after it was written", self.part)]
+
+    def _while_waiting(self) -> list[Command]:
+        """Of somebody who waits for a person: a word for that person, or a question about when and how they come."""
+        if not (self.slots.get("queued") and self.acts & _OF_WAITING):
+            return []
+        return [Command("StartFlow", "pattern_waiting", {}, "of the person who is waited for", self.part)]
 
     def _end_or_pause(self) -> list[Command]:
         acts, message = self.acts, self.message
