@@ -162,6 +162,9 @@ async def _hear(
 ) -> None:
     """The first time: a sentence of its own, an answer where something is asked, the facts, what can be done."""
     busy = open_task(tracker)  # then the open request is what can be done
+    if busy and kind is _K.COMPENSATION:
+        dispatcher.utter_message(response="utter_compensation_decides")
+        return
     heard = "utter_complain" if kind is _K.OTHER else f"utter_complain_{kind}"
     dispatcher.utter_message(response=heard, buttons=way_buttons(tracker, domain, ["human_handoff"]) if busy else [])
     if busy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -20,7 +20,7 @@ from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, word
 from bot.spelling import number, plain
 from mall_adapter import Handoff, HandoffReason, HandoffStatus, InvalidTransition
-from settings import SHANGHAI
+from settings import SHANGHAI, desk_hours
 
 WAITING = {"desk": "waiting"}
 """Tells whoever shows the message that more may come by itself: ``GET /api/chat/updates``."""
@@ -149,6 +149,30 @@ class AskForPerson(Action):
         if order_id := turn.first("order_id"):
             await put_at_hand(tracker, focus, str(order_id))
         return [SlotSet("queued", True), *focus.events()]
+
+
+class WhileWaiting(Action):
+    """A word for the colleague, who reads the whole chat; when they are there, and that they answer here."""
+
+    def name(self) -> str:
+        return "action_while_waiting"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus, desk = Turn.of(tracker), Focus(tracker), await get_desk()
+        if (handoff := await desk.live(tracker.sender_id)) is None:
+            dispatcher.utter_message(response="utter_handoff_none")
+            return [SlotSet("queued", None)]
+        if "word_for_person" in turn.acts:
+            dispatcher.utter_message(response="utter_noted_for_person", json_message=WAITING)
+        if "of_call" in turn.acts:
+            dispatcher.utter_message(response="utter_no_call", json_message=WAITING)
+        if "of_hours" in turn.acts:
+            opens, closes = desk_hours()
+            hours = {"opens": f"{opens:%H:%M}", "closes": "24:00" if closes == time.max else f"{closes:%H:%M}"}
+            dispatcher.utter_message(response="utter_desk_hours", json_message=WAITING, **hours)
+            await _say_place(dispatcher, tracker, domain, handoff, again=True)
+            focus.on("waiting", await _place(handoff))
+        return focus.events()
 
 
 def said_time(tracker: Tracker, domain: Domain, back: datetime) -> str:

@@ -40,7 +40,7 @@ _PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
 _SAID = patterns.load(
     "invoice",
     *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
-    *("company_name", "company_end", "title_end", "no_title", "person", "special", "changed"),
+    *("company_name", "company_end", "title_end", "no_title", "person", "same", "special", "changed"),
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
 _STRANGE = re.compile(r"[^0-9A-HJ-NPQRTUWXY]")
@@ -161,6 +161,7 @@ class InvoiceValidation(OrderValidation):
         await super().complete(request)
         if not request.turn.tapped:
             self._take_over(_words(request), request)
+            await self._as_before(_words(request), request)
         if (number := request.get("tax_number")) and (fault := tax_number_fault(str(number))):
             request.clear("tax_number")  # told with the wish, which nothing has looked at yet
             request.set(**problem("tax_number", *fault), invoice_kind=_COMPANY)
@@ -178,6 +179,25 @@ class InvoiceValidation(OrderValidation):
         issued = [order.id for order in orders if await mall.invoice_of(request.sender, order.id)]
         if len(issued) == 1:
             request.set(order_id=issued[0], proposal=None)
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        """A tax number that fails its check is said so when it is said, whatever is asked next."""
+        events = await super().run(dispatcher, tracker, domain)
+        told = next((dict(one)["value"] for one in events if dict(one).get("name") == "problem"), None) or {}
+        asked = Conversation.of(tracker).top.get("asked")
+        if told.get("slot") == "tax_number" and asked not in (None, "tax_number"):
+            dispatcher.utter_message(response=f"utter_{told['name']}", detail=told.get("detail"))
+        return events
+
+    @staticmethod
+    async def _as_before(words: str, request: Request) -> None:
+        """ "跟刚才一样的抬头": title and tax number of the invoice that was asked for last."""
+        written = request.focus.written
+        if written.get("flow") != "request_invoice" or not _SAID["same"].search(plain(words)):
+            return
+        if before := await (await get_mall()).invoice_of(request.sender, str(written.get("order"))):
+            request.set(invoice_kind=before.kind.value, tax_number=before.tax_number, email=before.email)
+            request.set(invoice_title=before.title if before.kind is InvoiceKind.COMPANY else None, problem=None)
 
     @staticmethod
     def _take_over(words: str, request: Request) -> None:

@@ -12,6 +12,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, digest, key, problem
 from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.malls import get_mall
@@ -22,6 +23,7 @@ from bot.actions.tickets import (
     Button,
     ask_to_confirm,
     button,
+    collected,
     goods_come_back,
     ticket_values,
     wish_button,
@@ -29,12 +31,14 @@ from bot.actions.tickets import (
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, day, line_title, minute, rule_text, word, yuan
+from bot.spelling import plain
 from mall_adapter import (
     Decision,
     MallError,
     NotAllowed,
     NotFound,
     Order,
+    OrderLine,
     OrderStatus,
     Reason,
     Ticket,
@@ -60,15 +64,26 @@ UNSENT = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, Or
 REASONS_UNSENT = (Reason.CHANGED_MIND, Reason.DISLIKE, Reason.WRONG_SIZE, Reason.LATE_DELIVERY)
 """Reasons that are offered while nothing has arrived."""
 
+TOLD_BEFORE = 3
+"""Messages before a tap or a yes that began a request, in which its goods and its reason may have been told."""
+
+A_STORY = 8
+"""Characters in which somebody has told what is wrong, in words that no list has."""
+
 ALL_LINES = "all"
 NOTE_CHARACTERS = 200
 SAYS_SOMETHING = 2
 """Characters, beside what is recognised, from which the customer's own words are worth keeping."""
 
+SURE = 0.7
+"""Confidence from which a message tells of something that is wrong with the goods."""
+
 A_REASON = 4
 """The same for words that are a reason by themselves though a value was recognised in them."""
 
 _NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
+_KINDS_OF_NAMES = (("product", "category"), ("brand",))
+_SAID = patterns.load("after_sales", "left_out", "only", "sized", "coloured", "intangible")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
 
@@ -151,15 +166,34 @@ def decision_slot(decision: Decision) -> dict[str, Any]:
 # ---- what the customer says
 
 
-def lines_meant(turn: Turn, lines: Sequence[Mapping[str, str]]) -> list[str]:
-    """Ids of the lines that the message names: by product or shelf, else by brand, or all of them."""
-    for kinds in (("product", "category"), ("brand",)):
-        names = [str(value).lower() for kind in kinds for value in turn.entities.get(kind, ())]
-        titles = {line["id"]: (line["title"].lower(), line["category"].lower()) for line in lines}
-        if named := [one for one, (name, shelf) in titles.items() if any(n in name or n == shelf for n in names)]:
+def lines_meant(turn: Turn, lines: Listed) -> list[str]:
+    """Ids of the lines that the message names, by product or shelf, else by brand, or all of them; without those that
+    it leaves out. Where it only leaves some out, the others are meant."""
+    left = lines_left_out(turn, lines)
+    kept = [line for line in lines if line["id"] not in left]
+    for kinds in _KINDS_OF_NAMES:
+        if named := _called(kept, [value for kind in kinds for value in turn.entities.get(kind, ())]):
             return named
     everything = "all" in turn.acts and "negation" not in turn.acts
-    return [line["id"] for line in lines] if everything else []
+    return [line["id"] for line in kept] if everything or left else []
+
+
+def lines_left_out(turn: Turn, lines: Listed) -> list[str]:
+    """Ids of the lines that shall stay: "外套不退", "牛肉干我吃了". Never all of them."""
+    found: list[str] = []
+    for region in _SAID["left_out"].finditer("" if turn.tapped else plain(turn.text)):
+        start, end = region.span()
+        inside = [span for span in turn.spans if start <= int(span["start"]) and int(span["end"]) <= end]
+        values = [span["value"] for kinds in _KINDS_OF_NAMES for span in inside if span["entity"] in kinds]
+        alike = like(region.group(), lines)
+        found += _called(lines, values) or [line["id"] for line in alike if len(alike) == 1]
+    return found if set(found) < {line["id"] for line in lines} else []
+
+
+def _called(lines: Listed, values: Iterable[Any]) -> list[str]:
+    names = [str(value).lower() for value in values]
+    titles = {line["id"]: (line["title"].lower(), line["category"].lower()) for line in lines}
+    return [one for one, (name, shelf) in titles.items() if any(n in name or n == shelf for n in names)]
 
 
 def own_words(turn: Turn) -> str:
@@ -189,11 +223,17 @@ def asked_last(request: Request, slot: str) -> bool:
 
 
 def turns_of(request: Request) -> Iterator[Turn]:
-    """The customer's messages of this request, the last first: goods may be named before their order is known."""
-    yield request.turn
+    """The customer's messages of this request, the last first: goods may be named before their order is known. Where
+    a button or a yes began it, the messages before that are what it is about."""
+    yield (last := request.turn)
     conversation = Conversation.of(request.tracker)
     began = int(conversation.top.get("began") or conversation.turn)
-    yield from islice(Turn.earlier(request.tracker), max(0, conversation.turn - began))
+    earlier = Turn.earlier(request.tracker)
+    for last in islice(earlier, max(0, conversation.turn - began)):
+        yield last
+    if last.tapped or "yes" in last.acts:
+        written = int(request.focus.written.get("turn") or 0)
+        yield from islice(earlier, max(0, min(TOLD_BEFORE, began - 1 - written)))
 
 
 class ValidateAfterSales(OrderValidation):
@@ -276,13 +316,24 @@ class ValidateAfterSales(OrderValidation):
         request.clear("refusal")
         await super().complete(request)
         self._keep_words(request)
+        self._reason_told_before(request)
         if request.get("size") and request.get("ticket_kind") == TicketKind.EXCHANGE and not request.get("reason"):
             request.set(reason=Reason.WRONG_SIZE.value)  # "换43码"
         request.set(decision=None, needs_opened=False)
         if request.get("proved") and not request.get("refusal"):
             await self._as_before(request)
             self._find_lines(request)
-            await self._decide(request)
+            if not self._wants_a_part(request):
+                await self._decide(request)
+
+    @staticmethod
+    def _wants_a_part(request: Request) -> bool:
+        """ "三台只退一台": the mall takes a line as a whole, so it is a colleague's from here on."""
+        only = any(_SAID["only"].search(plain(turn.text)) for turn in turns_of(request) if not turn.tapped)
+        if not (part := pieces_wanted(request.slots)) or not only:
+            return False
+        request.set(refusal={"name": "part", "wanted": part[0], "bought": part[1], "order": request.get("order_id")})
+        return True
 
     @staticmethod
     def _tidy(request: Request) -> None:
@@ -311,6 +362,25 @@ class ValidateAfterSales(OrderValidation):
                 request.set(reason=Reason.OTHER.value, note=own_words(turn))
 
     @staticmethod
+    def _reason_told_before(request: Request) -> None:
+        """A reason that an earlier message gave; or what is wrong, told at the start in words that no list has."""
+        turn, conversation = request.turn, Conversation.of(request.tracker)
+        asked = (conversation.top.get("asks") or {}).get("reason") or "change" in (request.slots.get("heard") or {})
+        if request.get("reason") is not None or asked:
+            return
+        told = [reason for one in turns_of(request) for reason in one.entities.get("reason", ()) if not one.tapped]
+        if known := [reason for reason in told if _known(reason, Reason)]:
+            request.set(reason=next((reason for reason in known if reason in FAULTS), known[0]))
+        elif (
+            turn.intent == "report_problem"
+            and turn.confidence >= SURE
+            and not turn.tapped
+            and conversation.top.get("began") == conversation.turn
+            and len(turn.rest) >= A_STORY
+        ):
+            request.set(reason=Reason.QUALITY.value, note=own_words(turn))
+
+    @staticmethod
     def _choose(meant: Sequence[str], request: Request) -> None:
         known = [line["id"] for line in request.get("order_lines") or []]
         chosen = [line for line in known if line in meant]
@@ -335,13 +405,20 @@ class ValidateAfterSales(OrderValidation):
     def _find_lines(self, request: Request) -> None:
         """The lines that need not be asked for: the only one, those named at any time, as many as were counted."""
         lines: Listed = request.get("order_lines") or []
-        if not lines_of(request.slots):
+        left = lines_left_out(request.turn, lines)
+        if rest := [line for line in lines_of(request.slots) if line not in left]:
+            self._choose(rest, request)
+        else:
             request.clear("order_line")
         if request.get("order_line") is not None or (request.get("problem") or {}).get("slot") == "order_line":
             return
         changing = "change" in (request.tracker.get_slot("heard") or {})
         turns: Iterable[Turn] = (request.turn,) if changing else turns_of(request)
         named = next((meant for turn in turns if (meant := lines_meant(turn, lines))), [])
+        if not named and asked_last(request, "order_line") and "question" not in request.turn.acts:
+            # "油汀 三台里就一台响": the name answers, whatever else is said
+            alike = like(request.turn.without(*_NUMBERS, "quantity"), lines)
+            named = [line["id"] for line in alike if len(alike) == 1]
         everything = request.get("quantity") == sum(int(line["pieces"]) for line in lines)
         if len(lines) == 1 or (everything and not named):
             named = [line["id"] for line in lines]
@@ -415,6 +492,9 @@ class AskReason(Action):
             order = await (await get_mall()).order(tracker.sender_id, str(order_id))
             if order.status in UNSENT and not any(parcel.status == "lost" for parcel in order.shipments):
                 reasons = list(REASONS_UNSENT)
+            meant = lines_of(tracker.slots)
+            unfit = _do_not_fit([line for line in order.lines if not meant or line.id in meant])
+            reasons = [reason for reason in reasons if reason not in unfit]
         except MallError:
             pass  # the question can be asked all the same
         if Conversation.of(tracker).attempt > 1:
@@ -422,6 +502,18 @@ class AskReason(Action):
         buttons = [button(word(tracker, domain, reason), "inform", reason=reason.value) for reason in reasons]
         ask(dispatcher, tracker, domain, "reason", buttons=[*buttons, *_person(tracker, domain)])
         return []
+
+
+def _do_not_fit(lines: Sequence[OrderLine]) -> set[Reason]:
+    """Reasons that these goods cannot give: a course has no size, and nothing of it breaks on the way."""
+    specs = [plain(line.spec) for line in lines]
+    sized = any(_SAID["sized"].search(spec) for spec in specs)
+    unfit = set() if sized else {Reason.WRONG_SIZE}
+    if not sized and not any(_SAID["coloured"].search(spec) for spec in specs):
+        unfit.add(Reason.DISLIKE)
+    if all(_SAID["intangible"].search(plain(line.category)) for line in lines):
+        unfit |= {Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.LATE_DELIVERY}
+    return unfit
 
 
 def _person(tracker: Tracker, domain: Domain) -> list[Button]:
@@ -528,7 +620,9 @@ class CreateReturnTicket(Action):
 
 
 def say_created(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket) -> None:
-    step = f"{ticket.kind}{'' if goods_come_back(ticket) else '_at_once'}" if ticket.decision.auto_approve else "review"
+    fetched = collected([line["category"] for line in _chosen(tracker.slots)])
+    way = ("_fetched" if fetched else "") if goods_come_back(ticket) else "_at_once"
+    step = f"{ticket.kind}{way}" if ticket.decision.auto_approve else "review"
     dispatcher.utter_message(
         response="utter_ticket_created",
         days=ticket.decision.handling_days,
@@ -551,10 +645,34 @@ class RefuseAfterSales(Action):
         if ticket_id := refusal.get("ticket"):
             ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
             return say_has_ticket(dispatcher, tracker, domain, ticket)
+        if refusal.get("name") == "part":
+            return say_part(dispatcher, tracker, domain, refusal)
         if cancelled := await cancelled_order(tracker, refusal.get("order")):
             say_order(dispatcher, tracker, domain, cancelled)
             return Focus(tracker).on("order", cancelled.id).events()
         return await say_refused(dispatcher, tracker, domain, str(refusal.get("rule")))
+
+
+def say_part(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, refusal: Mapping[str, Any]
+) -> list[EventType]:
+    """A colleague takes back fewer pieces than a line has; all of them can go back here."""
+    slots = tracker.slots
+    kind, bought = slots.get("ticket_kind") or TicketKind.RETURN, str(refusal["bought"])
+    told = {"order_id": str(refusal["order"]), "order_line": str(slots["order_line"]), "quantity": bought}
+    told |= {name: slots[name] for name in ("reason", "opened") if slots.get(name)}
+    dispatcher.utter_message(
+        response="utter_ticket_part",
+        goods=goods_in_request(slots),
+        kind=word(tracker, domain, kind),
+        wanted=refusal["wanted"],
+        bought=bought,
+        buttons=[
+            wish_button(tracker, domain, "human_handoff"),
+            button(word(tracker, domain, "all_pieces").format(bought=bought), INTENTS[TicketKind(kind)], **told),
+        ],
+    )
+    return Focus(tracker).on("order", str(refusal["order"])).events()
 
 
 def say_has_ticket(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.conversation import ask, digest, summed_up
 from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, title, word, yuan
+from bot.spelling import plain
 from mall_adapter import (
     FreightPayer,
     Ticket,
@@ -26,6 +28,8 @@ from mall_adapter import (
 SHOWN_AT_ONCE = 3
 READ_AT_ONCE = 20
 CANCELLABLE = (TicketStatus.OPEN, TicketStatus.APPROVED)
+
+_SAID = patterns.load("collected", "shelf")
 
 Button: TypeAlias = dict[str, str]
 
@@ -59,6 +63,11 @@ def ask_to_confirm(
     else:
         dispatcher.utter_message(response=response, **shown)
     return [summed_up(values)]
+
+
+def collected(shelves: Collection[str]) -> bool:
+    """Whether the shop has goods of these categories collected, instead of the customer sending them."""
+    return bool(shelves) and all(_SAID["shelf"].search(plain(shelf)) for shelf in shelves)
 
 
 def goods_come_back(ticket: Ticket) -> bool:

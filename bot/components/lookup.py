@@ -23,12 +23,17 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file, read_yaml_file
 
+from bot import patterns as pattern_files
 from bot.components.text import normalize
 
 Phrases = dict[str, dict[str, str]]
 """entity → normalised phrase → value"""
 
+DENIABLE = frozenset({"reason"})
+"""Lists of which a phrase may be denied: "没有质量问题" gives no reason."""
+
 GAP = "…"
+_DENIED = pattern_files.load("denied", "denied")["denied"]
 _WITHIN_GAP = "[^.。;!?]{0,12}?"
 
 
@@ -125,7 +130,12 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
             known: list[dict[str, Any]] = message.get(ENTITIES, [])
             found = []
             for entity, patterns in self._patterns.items():
-                finds = [(m, value) for value, pattern in patterns.items() for m in pattern.finditer(normalized.text)]
+                finds = [
+                    (m, value)
+                    for value, pattern in patterns.items()
+                    for m in pattern.finditer(normalized.text)
+                    if entity not in DENIABLE or not _DENIED.search(normalized.text[: m.start()])
+                ]
                 if finds:
                     longest, value = max(finds, key=lambda find: len(find[0].group()))
                     start, end = normalized.span(*longest.span())

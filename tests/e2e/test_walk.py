@@ -105,6 +105,16 @@ YES_TO = {
 }
 """Only as an answer to this summary; elsewhere they are wishes, or stops."""
 
+SUBMIT = {
+    "ticket": ("确认提交", "确认退货", "确认申请"),
+    "ticket taken back": ("确认提交", "确认撤销", "确认取消"),
+    "cancelled order": ("确认提交", "确认取消"),
+    "delivery": ("确认提交", "确认修改"),
+    "invoice": ("确认提交", "确认申请", "确认开票"),
+    "binding": ("确认提交", "确认绑定"),
+}
+"""The words of its button, which confirm a summary of one of the last three turns."""
+
 OBJECTIONS = _split(
     """
     我没说要退，我是问能不能修 | 我没讲过要退货啊 | 我说的是补寄，不是退 | 谁说我要这个了 | 我要的是赔钱
@@ -263,6 +273,7 @@ class Visit:
         self.buttons: list[str] = []  # payloads of the last answer
         self.older: list[str] = []
         self.summaries: Summaries = {}  # of the last answer
+        self.lately: list[Summaries] = []  # of the last three answers
         self.newest: Summaries = {}  # of the whole conversation
         self.summed_up: dict[str, list[str]] = {}  # all summaries since something of the kind was written
         self.facts = self._facts()
@@ -322,6 +333,7 @@ class Visit:
         self._behaves(answer)
         self._agrees_with_the_mall(texts, agreed)
         self.summaries = _summaries(answer)
+        self.lately = [*self.lately, self.summaries][-3:]
         self.newest |= self.summaries
         for kind, message in self.summaries.items():
             self.summed_up.setdefault(kind, []).append(message["text"])
@@ -333,6 +345,8 @@ class Visit:
         for kind, message in self.newest.items():
             taps = [one for one in message.get("buttons") or [] if one["payload"].startswith("/affirm{")]
             words = _as_plain(YES) | _as_plain(YES_TO[kind]) | _as_plain([one["title"] for one in taps])
+            if plain in _as_plain(SUBMIT[kind]) and any(kind in one for one in self.lately):
+                found.add(kind)
             # the button names what it confirms, so it may stand further up, as long as nothing newer was summed up
             if (kind in self.summaries and plain in words) or text in {one["payload"] for one in taps}:
                 found.add(kind)
@@ -497,6 +511,8 @@ def _may_be_said(visit: Visit) -> st.SearchStrategy[Said]:
     if visit.summaries:
         consent = [*YES, *(words for kind in visit.summaries for words in YES_TO[kind])]
         ways += [*[consent] * 5, *[OBJECTIONS] * 4, [*NO, *STOPS]]
+    elif recent := [kind for one in visit.lately for kind in one]:  # a side question has pushed it up
+        ways += [[words for kind in recent for words in (*SUBMIT[kind], "好的")]] * 3
     elif any(what == "ticket" for what, _ in visit.facts):
         ways += [("撤销售后", "我要撤销刚才的申请", "先别退了")]
     elif not visit.known:

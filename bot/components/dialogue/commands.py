@@ -21,7 +21,7 @@ _SEVERAL = re.compile(r"[,，。;；!！\s]")
 
 Kind = Literal[
     "StartFlow", "SetSlot", "Correct", "Confirm", "Deny", "Cancel", "Wait", "Acknowledge", "Leave", "Repeat",
-    "Resume", "Object", "Unusable", "Which", "SummaryGone", "CannotHandle",
+    "Resume", "Object", "Unusable", "Which", "SummaryGone", "CannotHandle", "Keep",
 ]  # fmt: skip
 
 CLEAR = 0.4
@@ -60,11 +60,18 @@ SHORT = 12
 A_WISH = 6
 """Letters beside the values of an answer from which the message may be a wish, too: "5678 快点" is not."""
 
+ABOUT_REQUEST = "pattern_about_request"
+CHANGE = "change"
+"""The slot that asks what of a summary is wrong."""
+
 DECLINED = "none"
 """In the slot ``proposal``: the order that was proposed is not meant."""
 
 ENDED_LATELY = 2
 """Turns after its end for which a request may be begun again with another order."""
+
+SUMMED_UP_LATELY = 3
+"""Turns for which the words of its button confirm a summary that side questions have pushed up."""
 
 WRITTEN_LATELY = 6
 """Turns for which "先别退了" may take back what was written."""
@@ -79,6 +86,12 @@ _SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_sc
 
 _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 """Intents that, without a question, want nothing of an order."""
+
+_OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"})
+"""Acts that ask about the request that is summed up, or was written a moment ago."""
+
+_OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call"})
+"""Acts of somebody who waits for a person."""
 
 _POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
@@ -176,15 +189,19 @@ class _Reading:
 
     def several(self) -> list[Command]:
         """Each part is read by itself; values of the whole message belong to all of them."""
+        if "submit" in self.acts:  # a yes is one
+            return self.one()
         if len(self.message.parts) == 1:  # a wish behind a greeting
             return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
         for number, part in enumerate(self.message.parts):
             reading = _Reading(part, self.state, self.slots, self.flows, self.shown, number)
             commands = reading.one()
-            if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct"):
+            if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct", "Keep"):
                 found += commands
         starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
+        if {name for name, _ in starts} == {ABOUT_REQUEST} or (self.slots.get("queued") and self.acts & _OF_WAITING):
+            return self.one()
         if not found or (len(found) == len(starts) == 1):
             return _Reading(self.message, self.state, self.slots, self.flows, self.shown).one()
         return found
@@ -194,10 +211,12 @@ class _Reading:
             self._answer_to_yes_or_no,
             self._take_up,
             self._take_back,
+            self._while_waiting,
             self._end_or_pause,
             self._person,
             self._no_words,
             self._subject,
+            self._about_request,
             self._correction,
             self._follow_up,
             self._wish,
@@ -211,6 +230,10 @@ class _Reading:
         return self._not_understood()
 
     def _answer_to_yes_or_no(self) -> list[Command]:
+        if "keep" in self.acts and (self.asked == CHANGE or (self.asked == CONFIRMED and "stop" not in self.acts)):
+            return [Command("Keep", why="nothing is to be changed")]
+        if self._submits():
+            return [Command("Confirm", why="the words of the button, to the summary that was shown last")]
         if self.asked == CONFIRMED and self.on_screen:
             if self._clear_yes():
                 return self._yes("a clear yes to the summary")
@@ -277,9 +300,28 @@ class _Reading:
         )
 
     def _said_to_write(self) -> bool:
-        """In the flow's own words for it."""
+        """In the flow's own words for it; "换货吧" to the summary of a return wants something else."""
         step = self.flow.write if self.flow else None
-        return bool(step and step.yes and step.yes.fullmatch(self._words()))
+        return bool(step and step.yes and step.yes.fullmatch(self._words())) and not self._otherwise()
+
+    def _submits(self) -> bool:
+        """The explicit words of the button, while nothing of the summary has changed since it was shown."""
+        if self.asked != CONFIRMED or self.frame is None or "submit" not in self.acts or self.acts & _AGAINST_YES:
+            return False
+        lately = self.state.turn - self.frame.asked_in < SUMMED_UP_LATELY
+        stands = self.frame.asked == CONFIRMED and self.slots.get("summary") is not None
+        return lately and stands and not self._otherwise() and not self._of_another_write()
+
+    def _of_another_write(self) -> bool:
+        """ "确认取消" at the summary of a return: what another task writes is called so, and not what this one does."""
+        words = self._words()
+        named = {flow.name for flow in self.flows.values() if flow.write and any(w in words for w in flow.write.called)}
+        return bool(named) and (self.flow is None or self.flow.name not in named)
+
+    def _otherwise(self) -> bool:
+        """Whether the message names another kind of what the request is for."""
+        told = {slot for values in self.flow.triggers.values() for slot in values} if self.flow else set()
+        return any(value != self.slots.get(slot) for slot in told for value in self.message.values(slot))
 
     def _words(self) -> str:
         return normalize(self.message.text).text.strip(" ,.!~。！，、")
@@ -372,6 +414,12 @@ class _Reading:
             return []
         return [Command("StartFlow", done.undone_by, {}, "a stop after it was written", self.part)]
 
+    def _while_waiting(self) -> list[Command]:
+        """Of somebody who waits for a person: a word for that person, or a question about when and how they come."""
+        if not (self.slots.get("queued") and self.acts & _OF_WAITING):
+            return []
+        return [Command("StartFlow", "pattern_waiting", {}, "of the person who is waited for", self.part)]
+
     def _end_or_pause(self) -> list[Command]:
         acts, message = self.acts, self.message
         if message.values("order_id") or message.values("phone_tail"):
@@ -442,6 +490,24 @@ class _Reading:
         if elsewhere or self.frame or self.message.values("order_id"):
             return []
         return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", self.part)]
+
+    def _about_request(self) -> list[Command]:
+        """ "凭什么我出运费" at a summary, "换的还是同色吧" after the write: about just that, and it changes nothing."""
+        if not self.acts & _OF_REQUEST or self.message.values("order_id") or self.message.values("ticket_id"):
+            return []
+        summed_up = self.asked in (CONFIRMED, CHANGE)
+        if not (summed_up or (self.frame is None and self._ticket_lately())):
+            return []
+        if "correction" in self.acts and self._values(asked_only=False, corrected=True):
+            return []
+        about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
+        return [Command("Keep", why="nothing is to be changed"), about] if self.asked == CHANGE else [about]
+
+    def _ticket_lately(self) -> bool:
+        """Whether a ticket was written or told lately, and no other order since."""
+        focus = self.slots.get("focus") or {}
+        ticket, order = ((focus.get(kind) or {}).get("turn", -WRITTEN_LATELY) for kind in ("ticket", "order"))
+        return bool(self.state.turn - ticket < WRITTEN_LATELY and ticket >= order)
 
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
@@ -567,7 +633,7 @@ class _Reading:
         if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
             changeable = self.flow.changeable if self.flow else ()
             beside = [one for one in self._values(asked_only=False) if one.name not in changeable]
-            return beside or [Command("Object", why="the wish again, with a doubt")]
+            return beside or self._objection() or [Command("Object", why="the wish again, with a doubt")]
         if found := self._told_by_intent() + self._values(asked_only=False):
             return found
         if (step := self._step_in_own_words()) and self._tells(step):
@@ -629,10 +695,12 @@ class _Reading:
 
     def _objection(self) -> list[Command]:
         """At a summary: something else than a yes, a no, a wish or a value. Nothing is written."""
-        if self.asked != CONFIRMED or not self.on_screen:
+        if self.asked != CONFIRMED:
             return []
         if "question" in self.acts:
-            return [Command("CannotHandle", why="a question at the summary")]
+            return [Command("StartFlow", ABOUT_REQUEST, {}, "a question at the summary", self.part)]
+        if not self.on_screen:
+            return []
         return [Command("Object", why="neither a clear yes nor a no")]
 
     def _bare_values(self) -> list[Command]:

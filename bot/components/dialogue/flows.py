@@ -58,7 +58,7 @@ _CONDITION = re.compile(r"(?P<no>not )?(?P<slot>[a-z_]+)(?: (?P<how>is|has) (?P<
 _STEP_KEYS = {
     "collect": {"if", "next", "id", "entities", "in_own_words"},
     "action": {"if", "next", "id", "needs"},
-    "write": {"if", "next", "id", "summary", "yes"},
+    "write": {"if", "next", "id", "summary", "yes", "called"},
     "link": {"if"},
 }
 _FLOW_KEYS = {
@@ -106,6 +106,7 @@ class Step:
     needs: tuple[str, ...] = ()
     summary: str = ""
     yes: re.Pattern[str] | None = None
+    called: tuple[str, ...] = ()  # what people call the write, as in "确认绑定"
 
     def applies(self, slots: Slots) -> bool:
         return all(condition.holds(slots) for condition in self.conditions)
@@ -268,9 +269,10 @@ def _step(number: int, raw: Mapping[str, Any]) -> Step:
     if raw.get("next", "end") != "end":
         raise ValueError(f"step {number}: only 'end' may come next")
     conditions = raw.get("if") or []
-    yes = raw.get("yes") or []
-    if not isinstance(yes, list):  # a string would be taken for its letters, each of them a yes
-        raise ValueError(f"step {number} ({raw[kind]}): yes must be a list")
+    yes, called = raw.get("yes") or [], raw.get("called") or []
+    for key, words in (("yes", yes), ("called", called)):
+        if not isinstance(words, list):  # a string would be taken for its letters, each of them a yes
+            raise ValueError(f"step {number} ({raw[kind]}): {key} must be a list")
     if kind == "write" and not raw.get("summary"):
         raise ValueError(f"step {number} ({raw[kind]}) writes without a summary")
     return Step(
@@ -284,6 +286,7 @@ def _step(number: int, raw: Mapping[str, Any]) -> Step:
         tuple(raw.get("needs") or ()),
         raw["summary"] if kind == "write" else "",
         re.compile("|".join(yes)) if yes else None,
+        tuple(called),
     )
 
 

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bot.components.dialogue.commands import SURE, Command, understand
+from bot.components.dialogue.commands import CHANGE, SURE, Command, understand
 from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, Link, Run, wanted
@@ -234,6 +234,13 @@ class _Hearing:
             frame.changing = True
             for name in (CONFIRMED, "summary", "change"):
                 self.slots.set(name, None)
+
+    def _keep(self, command: Command) -> None:
+        """Nothing of the summary is wrong after all."""
+        if frame := self.state.open:
+            frame.changing, frame.touched, frame.reminded = False, self.state.turn, 0
+            for name in (CHANGE, CONFIRMED):
+                frame.asks.pop(name, None)
 
     def _object(self, command: Command) -> None:
         """Neither yes nor no to a summary: it stays unsent, and what may be wrong is asked, or the summary again."""

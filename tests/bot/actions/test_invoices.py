@@ -236,6 +236,27 @@ async def test_a_wrong_tax_number_is_refused_when_it_is_said(
     assert await customer.meets(AskTaxNumber()) == [response or "utter_ask_tax_number"]
 
 
+async def test_a_wrong_tax_number_is_told_though_the_order_is_asked_for(session: AsyncSession) -> None:
+    customer = invoicing(order_id=None)
+    customer.frame["asked"] = "order_id"
+    wrong = TAX_NUMBER[:-1] + "5"
+    customer.says(f"{NAME} 税号{wrong}")
+    customer.slots["heard"] = {"tax_number": wrong}
+    assert await customer.meets(InvoiceValidation()) == ["utter_tax_number_check"]
+    assert customer.slots["invoice_title"] == NAME
+
+
+async def test_the_title_of_the_invoice_before(session: AsyncSession) -> None:
+    customer = invoicing(invoice_kind="company", invoice_title=NAME, tax_number=TAX_NUMBER, proved=SHOES)
+    await customer.says("对").meets(AskConfirmInvoice())
+    customer.confirms()
+    await customer.meets(RequestInvoice())
+    customer.slots |= dict.fromkeys(("invoice_kind", "invoice_title", "tax_number")) | {"order_id": LIPSTICK}
+    slots = await customer.says("公司 跟刚才一样的抬头").hears(InvoiceValidation(), invoice_kind={"words": "…"})
+    assert (slots["invoice_kind"], slots["invoice_title"], slots["tax_number"]) == ("company", NAME, TAX_NUMBER)
+    assert slots["problem"] is None
+
+
 async def test_the_number_of_an_order_is_no_tax_number(session: AsyncSession) -> None:
     customer = invoicing(order_id=None).says(f"给 {LIPSTICK} 开公司发票")
     assert not any(one["entity"] == "tax_number" for one in customer.message["entities"])

@@ -21,7 +21,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from bot.actions import cancellations, malls, returns, ticket_progress
+from bot.actions import cancellations, malls, request_questions, returns, ticket_progress
 from bot.actions.conversation import digest
 from mall_adapter import (
     OrderStatus,
@@ -41,7 +41,7 @@ from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 ACTIONS: dict[str, Action] = {
     action.name(): action
-    for module in (returns, ticket_progress, cancellations)
+    for module in (returns, ticket_progress, cancellations, request_questions)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Action) and kind.__module__ == module.__name__
     for action in [kind()]
@@ -265,6 +265,50 @@ async def test_only_the_line_without_a_ticket_is_left(mall: SqlMall) -> None:
     assert (await talk.hears())["refusal"] == {"name": "order_has_ticket", "ticket": ticket.id, "order": "ORD10002"}
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("就口红，跑步鞋不退", LIPSTICK),
+        ("跑步鞋不退", LIPSTICK),
+        ("全部 啊不 就口红 跑步鞋我说了不退", LIPSTICK),
+        ("不退口红退跑步鞋", PAIRS),
+        ("口红我留着", PAIRS),
+        ("跑步鞋 开胶了气死我", PAIRS),
+        ("豆沙的 质量太差 你们怎么还不退", LIPSTICK),
+    ],
+)
+async def test_goods_that_are_left_out_are_not_meant(mall: SqlMall, text: str, line: str) -> None:
+    talk = a_return(order_id="ORD10002").customer("退货")
+    await talk.hears()
+    await talk.asks("order_line")
+    goods = [entity(text, "category", name) for name in ("口红", "跑步鞋") if name in text]
+    told = {"order_line": {"by": "category", "value": goods[0]["value"]}} if goods else {"reason": "quality"}
+    talk.customer(text, *goods, acts=("all",) if "全部" in text else ())
+    assert (await talk.hears(**told))["order_line"] == line
+
+
+async def test_goods_left_out_later_leave_the_request(mall: SqlMall) -> None:
+    talk = a_return(order_id="ORD10002", order_line="all", reason="quality").customer("退货")
+    assert (await talk.hears())["order_line"] == "all"
+    text = "口红我说了不退"
+    slots = await talk.customer(text, entity(text, "category", "口红")).hears(reason="quality")
+    assert slots["order_line"] == PAIRS
+    assert "口红" not in await talk.does("action_ask_confirm_ticket")
+
+
+async def test_fewer_pieces_are_a_colleagues_and_all_of_them_can_go_back(mall: SqlMall) -> None:
+    text = "两双里就一双开胶，只退一双"
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality")
+    talk.customer(text, entity(text, "quantity", "一双", 1))
+    assert (await talk.hears(quantity=1))["refusal"]["name"] == "part"
+    said = await talk.does("action_refuse_after_sales")
+    assert "2 件" in said and "确认提交" not in said and list(talk.buttons) == ["转人工", "2 件一起办"]
+    told = json.loads(talk.buttons["2 件一起办"].removeprefix("/request_return"))
+    talk = a_return(**told).customer("/request_return")
+    assert (await talk.hears(quantity=told["quantity"]))["refusal"] is None
+    assert "确认提交吗" in await talk.does("action_ask_confirm_ticket")
+
+
 # ---- reasons, sizes, quantities
 
 
@@ -303,6 +347,46 @@ async def test_the_reason_is_kept_with_the_words_that_say_more(
     slots = await talk.hears(reason=heard)
     assert (slots["reason"], slots.get("note")) == (reason, note)
     assert (slots["decision"] is None) == (reason is None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "category", "offered", "missing"),
+    [
+        ("黑色 42码", "跑鞋", ["尺码不合适", "颜色/款式不喜欢"], []),
+        ("420 L 岩灰", "冰箱", ["颜色/款式不喜欢", "收到就破损"], ["尺码不合适"]),
+        ("12 枚", "水果", ["质量问题", "收到就破损"], ["尺码不合适", "颜色/款式不喜欢"]),
+        (
+            "录播版",
+            "编程课",
+            ["质量问题", "不想要了", "和描述不符"],
+            ["尺码不合适", "颜色/款式不喜欢", "收到就破损", "发错货"],
+        ),
+    ],
+)
+async def test_the_reasons_offered_fit_the_goods(
+    mall: SqlMall, engine: AsyncEngine, spec: str, category: str, offered: list[str], missing: list[str]
+) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await session.execute(update(models.Product).values(category=category))
+        await session.execute(update(models.OrderLine).values(spec=spec))
+    talk = a_return().customer("退货")
+    await talk.hears()
+    await talk.asks("reason")
+    assert set(offered) <= set(talk.buttons) and not set(missing) & set(talk.buttons)
+
+
+async def test_a_reason_told_before_a_tap_began_it_is_not_asked_for(mall: SqlMall) -> None:
+    text = "鞋子走路咔咔响，骗人"
+    talk = a_return().customer(text, entity(text, "reason", "咔咔响", "quality"), intent="complain")
+    talk.customer('/report_problem{"ticket_kind": "return"}', intent="report_problem")
+    talk.frame["began"] = 2
+    assert (await talk.hears())["reason"] == "quality"
+
+
+async def test_what_is_wrong_in_words_that_no_list_has(mall: SqlMall) -> None:
+    for text, reason in (("走着走着鞋跟自己就歪到一边去了", "quality"), ("有问题", None)):
+        talk = a_return().customer(text, intent="report_problem")
+        assert (await talk.hears())["reason"] == reason
 
 
 async def test_numbers_beside_the_words_do_not_hide_the_reason(mall: SqlMall) -> None:
@@ -999,3 +1083,85 @@ def test_every_question_has_three_ways_and_a_way_out() -> None:
             ]
             assert len(set(texts)) == len(texts) >= 6
         assert f"utter_leave_question_{slot}" in DOMAIN["responses"]
+
+
+# ---- questions about a request
+
+
+@pytest.mark.parametrize(
+    ("text", "act", "said"),
+    [
+        ("凭什么我出运费", "of_freight", ["颜色/款式不喜欢", "由您承担"]),
+        ("运费大概几块", "of_freight", ["没有准数"]),
+        ("退我多少", "of_amount", ["¥399"]),
+        ("钱几天到", "of_day", ["3 个工作日", "¥399", "原路"]),
+        ("师傅上门收吗", "of_pickup", ["自己叫快递"]),
+        ("寄到哪", "of_place", ["我的订单", "审核通过后显示"]),
+        ("退的是哪件", "of_goods", ["云跑缓震跑步鞋"]),
+    ],
+)
+async def test_a_question_about_a_summary_is_answered_with_its_facts(
+    mall: SqlMall, text: str, act: str, said: list[str]
+) -> None:
+    talk = a_return(reason="dislike").customer("退货")
+    await talk.hears()
+    summed_up = await talk.does("action_ask_confirm_ticket")
+    assert "确认提交吗" in summed_up
+    answer = await talk.customer(text, acts=("question", act)).does("action_about_request")
+    assert all(words in answer for words in said), answer
+    assert "确认提交" not in answer, "the summary comes by itself"
+
+
+async def test_once_it_is_written_the_facts_are_those_of_the_ticket(mall: SqlMall) -> None:
+    talk = a_return(reason="dislike").customer("退货")
+    await talk.hears()
+    await talk.does("action_ask_confirm_ticket")
+    await talk.confirms()
+    await talk.does("action_create_return_ticket")
+    talk.frame = {"flow": "pattern_about_request", "intent": "inform", "key": "m9", "began": 9, "status": "open"}
+    talk.slots.update(decision=None, order_line=None, order_lines=None)
+    for text, act, words in (
+        ("钱什么时候到", "of_day", "店里收到寄回的"),
+        ("退货地址发我", "of_place", "现在就能看到"),
+        ("退我多少", "of_amount", "¥399"),
+        ("运费谁出", "of_freight", "撤销这张"),
+    ):
+        assert words in await talk.customer(text, acts=("question", act)).does("action_about_request"), text
+
+
+async def test_who_pays_for_a_parcel_on_its_way_depends_on_the_promised_day(mall: SqlMall, engine: AsyncEngine) -> None:
+    late, in_time = NOW - timedelta(days=1), NOW + timedelta(days=2)
+    for promised, words in ((in_time, "3月13日"), (late, "由店里出")):
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            await session.execute(delete(models.Shipment).where(models.Shipment.order_id == "ORD10003"))
+            await session.execute(
+                update(models.Order).where(models.Order.id == "ORD10003").values(status=OrderStatus.SHIPPED)
+            )
+            session.add(
+                models.Shipment(
+                    id=f"S{words}",
+                    order_id="ORD10003",
+                    carrier="飞梭快递",
+                    tracking_number="FS1",
+                    status="in_transit",
+                    promised_by=promised,
+                    shipped_at=NOW - timedelta(days=2),
+                )
+            )
+        talk = a_return(order_id="ORD10003", ticket_kind="refund", reason="changed_mind", order_line="all")
+        await talk.customer("退款").hears()
+        await talk.does("action_ask_confirm_ticket")
+        answer = await talk.customer("凭什么我出运费", acts=("objection", "of_freight")).does("action_about_request")
+        assert words in answer, answer
+
+
+async def test_large_goods_are_collected(mall: SqlMall, engine: AsyncEngine) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await session.execute(update(models.Product).values(category="冰箱"))
+    talk = a_return(reason="quality").customer("退货")
+    await talk.hears()
+    await talk.does("action_ask_confirm_ticket")
+    asked = talk.customer("送返去定你哋上门收", acts=("of_pickup",))
+    assert "上门拉走" in (first := await asked.does("action_about_request")) and "不用您搬" in first
+    await talk.confirms()
+    assert "上门拉走" in (created := await talk.does("action_create_return_ticket")) and "寄出后" not in created

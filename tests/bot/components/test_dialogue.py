@@ -19,6 +19,7 @@ RETURN = "validate_after_sales"
 RULE = "action_answer_from_graph"
 CONFIRM = "action_ask_confirm_ticket"
 INVOICE, ADDRESS = "validate_request_invoice", "validate_change_address"
+ABOUT = "action_about_request"
 KNOWN = {RETURN: {"order_id": "ORD1234567890", "proved": True}}
 
 TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any], list[str]]]]] = {
@@ -170,6 +171,24 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         [
             ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
             ("还是换货吧", "request_exchange", 0.9, {}, [RETURN, CONFIRM]),
+        ],
+    ),
+    "a question about the request at its summary: its facts, then the summary in a line": (
+        {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
+            ("凭什么我出邮费", "complain", 0.9, {}, [ABOUT, CONFIRM]),
+            ("谁上门来收啊", "track_parcel", 0.9, {}, [ABOUT]),
+            ("要拍照吗？粉撒了一地", "report_problem", 0.6, {"reason": "damaged"}, [ABOUT]),
+        ],
+    ),
+    "who wants nothing changed gets the summary back": (
+        {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
+            ("我没要改啊", "deny", 0.9, {}, [CONFIRM]),
+            ("改一下", "correct", 0.9, {}, [RETURN, "action_ask_change"]),
+            ("没要改呀 运费大概几块", "ask_price", 0.9, {}, [ABOUT, CONFIRM]),
         ],
     ),
     "an objection changes nothing": (

@@ -48,6 +48,10 @@ def extractor(tmp_path: Path) -> LookupEntityExtractor:
         ("快递到了。客服骂人", "rude", "骂人"),
         ("your driver was so rude", "rude", "driver was so rude"),
         ("快递到了", None, None),
+        ("没有尺码不合适，就是不喜欢", "dislike", "不喜欢"),
+        ("不是因为太小", None, None),
+        ("是不是太小了", "wrong_size", "太小"),
+        ("有没有太小的", "wrong_size", "太小"),
         ("", None, None),
     ],
 )

@@ -173,6 +173,59 @@ def test_a_yes_counts_only_while_the_summary_is_on_the_screen(flow: str) -> None
             assert not writes(talk.say("确认", "affirm")), away
 
 
+BUTTON = {
+    "after_sales": ("确认退货", "确认换货"),
+    "cancel_ticket": ("确认撤销", "确认退货"),
+    "cancel_order": ("确认取消", "确认绑定"),
+    "change_address": ("确认修改", "确认取消"),
+    "request_invoice": ("确认开票", "确认退款"),
+    "bind_account": ("确认绑定", "确认取消"),
+}
+"""Of each flow: the words for its write, and words for another one."""
+
+
+@pytest.mark.parametrize("flow", list(AT))
+@pytest.mark.parametrize("own", [True, False])
+def test_the_words_of_the_button_write_though_side_questions_were_answered(flow: str, own: bool) -> None:
+    talk = at(flow, CONFIRMED)
+    for away in ("运费谁出", "要拍照吗"):
+        talk.say(away, "ask_policy")
+    assert not asks(talk.actions), "the summary has been pushed up"
+    assert not writes(talk.say("好的", "affirm")), "a plain yes is to what stands on the screen"
+    talk = at(flow, CONFIRMED)
+    for away in ("运费谁出", "要拍照吗"):
+        talk.say(away, "ask_policy")
+    assert writes(talk.say(f"嗯嗯 {BUTTON[flow][0] if own else '确认提交'}！", "nlu_fallback", 0.3)), (
+        talk.state.commands
+    )
+
+
+@pytest.mark.parametrize("flow", list(AT))
+@pytest.mark.parametrize(
+    "words", ["晚点再确认提交", "确认提交吗", "先别确认提交", "确认提交之前我问下", "点了确认提交没反应", "不确认提交"]
+)
+def test_the_words_of_the_button_among_others_write_nothing(flow: str, words: str) -> None:
+    for intent in ("affirm", "nlu_fallback"):
+        talk = at(flow, CONFIRMED)
+        assert not writes(talk.say(words, intent)), (words, talk.state.commands)
+
+
+@pytest.mark.parametrize("flow", list(AT))
+def test_the_words_of_another_button_write_nothing(flow: str) -> None:
+    talk = at(flow, CONFIRMED)
+    more = {"ticket_kind": "exchange"} if flow == "after_sales" else {}
+    assert not writes(talk.say(BUTTON[flow][1], "nlu_fallback", 0.3, **more)), talk.state.commands
+
+
+@pytest.mark.parametrize("flow", list(AT))
+def test_the_words_of_the_button_do_not_reach_a_summary_of_long_ago(flow: str) -> None:
+    talk = at(flow, CONFIRMED)
+    for away in ("运费谁出", "要拍照吗", "运费谁出", "要拍照吗"):
+        talk.say(away, "ask_policy")
+    assert not writes(talk.say("确认提交", "affirm"))
+    assert writes(talk.say("确认提交", "affirm")), "it was shown again"
+
+
 def _earlier() -> Iterator[tuple[str, str]]:
     return ((flow, slot) for flow, slot in POINTS if slot == CONFIRMED)
 

@@ -1,0 +1,225 @@
+"""A question about a request: the one that is summed up and not sent yet, or the ticket that was just written.
+
+Who pays the freight and why, how much comes back and when, how the goods go back and where to, which goods: these are
+facts of this request. Anything else that is asked at a summary is a rule, or is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot import patterns
+from bot.actions.conversation import Conversation
+from bot.actions.focus import Focus, like
+from bot.actions.knowledge import ticket_at_hand
+from bot.actions.malls import get_mall
+from bot.actions.questions import answer_question, say_unknown
+from bot.actions.returns import goods_in_request, lines_of, size_words, values_of
+from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, say_ticket
+from bot.actions.turn import Turn
+from bot.actions.wording import Domain, day, has_response, word, yuan
+from bot.spelling import plain
+from mall_adapter import FreightPayer, MallError, Order, Ticket, TicketKind, TicketStatus
+
+MOST = 2
+"""Facts that one answer tells."""
+
+SHORTEST, MOST_CLAUSES = 4, 4
+"""Characters of a clause that may be a question by itself, and of how many clauses."""
+
+_BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
+_SAID = patterns.load("request", "how_much")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for, sent (``ticket``) or not."""
+
+    order: Order
+    line_ids: Sequence[str]
+    kind: str
+    reason: str
+    payer: str
+    goods: str
+    cents: int
+    days: int
+    size: str = ""
+    ticket: Ticket | None = None
+
+    @property
+    def in_transit(self) -> bool:
+        return bool(self.order.shipments) and self.order.delivered_at is None
+
+    @property
+    def comes_back(self) -> bool:
+        return self.payer != FreightPayer.NOBODY and (self.ticket is None or goods_come_back(self.ticket))
+
+    @property
+    def fetched(self) -> bool:
+        """Whether the shop has all of it collected."""
+        shelves = [line.category for line in self.order.lines if not self.line_ids or line.id in self.line_ids]
+        return collected(shelves)
+
+
+async def asked_for(tracker: Tracker, domain: Domain) -> Asked | None:
+    """The request that is summed up, else the ticket at hand."""
+    mall, slots = await get_mall(), tracker.slots
+    try:
+        if Conversation.of(tracker).open_flow("after_sales") and (values := values_of(slots)):
+            decision = slots["decision"]
+            order = await mall.order(tracker.sender_id, values["order_id"])
+            told = (values["kind"], values["reason"], decision["freight_payer"], goods_in_request(slots))
+            numbers = (decision["refund_cents"], decision["handling_days"], size_words(tracker, domain, values))
+            return Asked(order, lines_of(slots), *told, *numbers)
+        if ticket := await ticket_at_hand(tracker):
+            order = await mall.order(tracker.sender_id, ticket.order_id)
+            decided = ticket.decision
+            told = (ticket.kind, ticket.reason, decided.freight_payer, ticket.summary)
+            return Asked(order, ticket.line_ids, *told, decided.refund_cents, decided.handling_days, ticket=ticket)
+    except MallError:
+        return None
+    return None
+
+
+class AboutRequest(Action):
+    def name(self) -> str:
+        return "action_about_request"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        asked = await asked_for(tracker, domain)
+        elsewhere = asked is not None and _names_other_goods(turn, asked.goods)
+        if asked and not elsewhere and _Facts(dispatcher, tracker, domain, turn, asked).say():
+            return focus.events()
+        if "of_need" in turn.acts and _say_need(dispatcher, tracker, domain):
+            return focus.events()
+        for asks in (turn, *_clauses(turn)):
+            if (await answer_question(dispatcher, tracker, domain, asks, focus, leaning="none")).said:
+                return focus.events()
+        await say_unknown(dispatcher, tracker, domain, focus, turn)
+        return focus.events()
+
+
+def _clauses(turn: Turn) -> list[Turn]:
+    """ "要拍照吗？粉洒得到处都是": the question may stand beside a story, and is then looked for by itself."""
+    pieces = [piece for piece in _BETWEEN.split(turn.words.strip()) if len(piece) >= SHORTEST]
+    return [replace(turn, words=piece, question=piece) for piece in pieces] if 2 <= len(pieces) <= MOST_CLAUSES else []
+
+
+def _names_other_goods(turn: Turn, goods: str) -> bool:
+    """ "那羽绒服呢": not the goods of the request."""
+    names = [str(value) for kind in ("product", "brand") for value in turn.entities.get(kind, ())]
+    return bool(names) and not like(" ".join(names), [{"title": goods}])
+
+
+def _say_need(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> bool:
+    """Whether what is being done has to be done at all."""
+    flows = [str(frame["flow"]) for frame in Conversation.of(tracker).stack if frame["status"] == "open"]
+    known = [name for flow in flows if has_response(domain, name := f"utter_about_need_{flow}")]
+    if known:
+        dispatcher.utter_message(response=known[-1])
+    return bool(known)
+
+
+class _Facts:
+    """Says what is asked of one request, each fact once."""
+
+    def __init__(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, asked: Asked
+    ) -> None:
+        self.dispatcher, self.tracker, self.domain, self.turn, self.asked = dispatcher, tracker, domain, turn, asked
+
+    def say(self) -> bool:
+        """False where the message asks for none of them."""
+        acts = self.turn.acts
+        if "of_freight" in acts:  # "运费多少" is no question about the refund
+            acts = acts - {"of_amount"}
+        tell = {
+            "of_freight": self._freight,
+            "of_amount": self._amount,
+            "of_day": self._day,
+            "of_pickup": self._pickup,
+            "of_place": self._place,
+            "of_goods": self._goods,
+        }
+        wanted = [name for name in tell if name in acts][:MOST]
+        for name in wanted:
+            tell[name]()
+        return bool(wanted)
+
+    def _utter(self, name: str, **values: Any) -> None:
+        known: Mapping[str, Any] = {
+            "goods": self.asked.goods,
+            "kind": word(self.tracker, self.domain, self.asked.kind),
+            "reason": word(self.tracker, self.domain, self.asked.reason),
+            "money": yuan(self.asked.cents),
+            "ticket_id": self.asked.ticket.id if self.asked.ticket else "",
+        }
+        self.dispatcher.utter_message(response=f"utter_about_{name}", **{**known, **values})
+
+    def _word(self, name: str) -> str:
+        return word(self.tracker, self.domain, name)
+
+    def _freight(self) -> None:
+        asked = self.asked
+        if not asked.comes_back:
+            self._utter("nothing_to_send")
+            return
+        how_much = self._word("how_much_freight") if _SAID["how_much"].search(plain(self.turn.text)) else ""
+        if asked.in_transit:
+            promised = max((p.promised_by for p in asked.order.shipments if p.promised_by), default=None)
+            until = self._word("promised_by").format(day=day(self.tracker, promised)) if promised else ""
+            self._utter(f"interception_{asked.payer}", promised=until, how_much=how_much)
+        elif asked.payer == FreightPayer.SHOP and asked.fetched:
+            self._utter("freight_fetched")
+        else:
+            written = "_written" if asked.ticket and asked.payer == FreightPayer.CUSTOMER else ""
+            self._utter(f"freight_{asked.payer}{written}", how_much=how_much)
+
+    def _amount(self) -> None:
+        self._utter("amount" if self.asked.cents else "amount_exchange")
+
+    def _day(self) -> None:
+        asked, ticket = self.asked, self.asked.ticket
+        back = self._word("back_with_money").format(money=yuan(asked.cents)) if asked.cents else ""
+        back = back or self._word("back_with_goods")
+        if ticket is None:
+            self._utter("day_unsent", days=asked.days, money_back=back)
+        elif ticket.status is TicketStatus.APPROVED and asked.comes_back:
+            self._utter("day_after_goods", due=day(self.tracker, ticket.due_on), money_back=back)
+        else:
+            say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
+
+    def _pickup(self) -> None:
+        if not self.asked.comes_back:
+            self._utter("nothing_to_send")
+        elif self.asked.in_transit:
+            self._utter("in_transit")
+        else:
+            self._utter("pickup" if self.asked.fetched else "pickup_own")
+
+    def _place(self) -> None:
+        ticket = self.asked.ticket
+        if not self.asked.comes_back or self.asked.in_transit or self.asked.fetched:
+            self._pickup()
+        elif ticket and ticket.status not in CANCELLABLE:
+            say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
+        else:
+            shown = ticket is not None and ticket.status is TicketStatus.APPROVED
+            self._utter("place", when=self._word("shown_now" if shown else "shown_later"))
+
+    def _goods(self) -> None:
+        if self.asked.kind != TicketKind.EXCHANGE:
+            self._utter("goods_other")
+        elif self.asked.ticket:
+            self._utter("goods_exchange_written")
+        else:
+            beside = self._word("beside").format(text=self.asked.size) if self.asked.size else ""
+            self._utter("goods_exchange", size=beside)
