@@ -1,5 +1,5 @@
-"""What a message asks of goods in the light of what was talked of: (talk so far, message) → what is meant; and whether
-it seeks goods at all.
+"""What a message asks of goods in the light of what was talked of: (talk so far, message) → what is meant;
+and whether it seeks goods at all.
 
 Pure: no page is looked at here, and nobody is asked.
 """

@@ -31,6 +31,7 @@ SAID = patterns.load(
     "seeks",
     "looks",
     "asks_for",
+    "whether",
     "uses",
     "link",
     "no_name",

@@ -39,10 +39,12 @@ from bot.actions.product_reference import (
     talked_of,
 )
 from bot.actions.product_talk import bought_before, for_sale, names_some, seeking, uses
+from bot.actions.product_words import SAID
 from bot.actions.tickets import Button
 from bot.actions.turn import Turn
 from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Leaning, decide
 from bot.actions.wording import Domain, has_response, word
+from bot.spelling import plain
 from knowledge_graph import Answer, Answering, Found, sure
 from mall_adapter import Reason
 
@@ -194,7 +196,9 @@ def _evidence(
         leaning,
         tuple(one.score for one in found),
         of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
-        apart=bool(found) and found[0].answer.topic not in (turn.topic, *OF_GOODS),
+        apart=bool(found)
+        and found[0].answer.topic != OF_GOODS_TOPIC
+        and not (leaning == "rule" and turn.confidence >= CLEAR_WISH),
         sign=_sign(turn, reading) if reading else None,
         page=reading is not None and reading.answers,
         offers=reading is not None and reading.offers,
@@ -294,7 +298,7 @@ def _weakly_of_goods(turn: Turn) -> bool:
 
 def _blames(turn: Turn) -> bool:
     """Whether something is wrong with the goods that it names."""
-    return turn.first("reason") in FAULTS
+    return turn.first("reason") in FAULTS and not SAID["whether"].search(plain(turn.text))
 
 
 # --- asking back, and not knowing ------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ class Evidence:
     leaning: Leaning
     chances: tuple[float, ...] = ()  # of the likeliest answers, the best first
     of_goods: bool = False  # the best speaks of goods in general
-    apart: bool = False  # it is neither of goods nor of what the message sounds like
+    apart: bool = False  # it does not tell of one's goods, nor does the message clearly ask for a rule
     sign: Sign | None = None  # None: no goods are meant
     page: bool = True  # its page says what is asked
     offers: bool = False  # goods would be shown that nobody has named or seen

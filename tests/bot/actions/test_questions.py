@@ -147,6 +147,8 @@ async def test_what_was_bought_is_meant_by_its_kind(answers: Graph) -> None:
     [
         ("空气炸锅的定时怎么调", "ask_product", FRYERS, "utter_use_unknown"),
         ("空气炸锅的炸篮要另外买吗", "out_of_scope", FRYERS, "utter_use_unknown"),
+        ("空气炸锅能不能用锡纸", "ask_product", FRYERS | {"reason": ("quality", "不能用")}, "utter_use_unknown"),
+        ("空气炸锅的内胆单卖吗", "ask_stock", FRYERS, "utter_use_unknown"),
         ("行车记录仪怎么格式化", "out_of_scope", {"category": ("行车记录仪", "行车记录仪")}, "utter_use_unknown"),
         ("有没有行车记录仪", "ask_stock", {"category": ("行车记录仪", "行车记录仪")}, "utter_shelf_missing"),
         ("你们有骑行头盔卖吗", "ask_stock", {}, "utter_product_not_found"),
