@@ -110,7 +110,7 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
         narrows,
         orders=bool(SAID["orders"].search(text) or SAID["link"].search(text)),
         link=bool(SAID["link"].search(text)),
-        bought=bool(SAID["bought"].search(text)),
+        bought=has_bought(turn),
         agrees=bool(turn.acts & {"yes", "yes_weak"}) and not turn.asks,
         for_sale=on_sale,
         best_in=best_in,
@@ -141,8 +141,12 @@ def for_sale(turn: Turn) -> bool:
     return not (SAID["of_an_order"].search(text) or SAID["price_to_come"].search(text))
 
 
+def has_bought(turn: Turn) -> bool:
+    return bought_before(turn) or bool(SAID["bought"].search(plain(turn.text)))
+
+
 def bought_before(turn: Turn) -> bool:
-    return bool(SAID["bought"].search(plain(turn.text)))
+    return bool(SAID["regular"].search(plain(turn.text)))
 
 
 def names_some(turn: Turn) -> bool:

@@ -40,6 +40,7 @@ SAID = patterns.load(
     "fragment",
     "orders",
     "bought",
+    "regular",
     "of_an_order",
     "price_to_come",
     "asks_stock",

@@ -38,7 +38,7 @@ from bot.actions.product_reference import (
     last_said_of_goods,
     talked_of,
 )
-from bot.actions.product_talk import bought_before, for_sale, names_some, seeking, uses
+from bot.actions.product_talk import bought_before, for_sale, has_bought, names_some, seeking, uses
 from bot.actions.product_words import SAID
 from bot.actions.tickets import Button
 from bot.actions.turn import Turn
@@ -157,10 +157,7 @@ async def answer_question(
             await say_unknown(dispatcher, tracker, domain, focus, turn, found)
             return Outcome("unknown")
         case "heard":
-            if bought_before(turn):
-                dispatcher.utter_message(response="utter_bought_before")
-            else:
-                await say_heard(dispatcher, tracker, domain, focus, turn)
+            await say_heard(dispatcher, tracker, domain, focus, turn)
             return Outcome("heard")
         case "which goods":
             await _which_goods(speaker, leaning)
@@ -206,7 +203,7 @@ def _evidence(
         tells=reading is not None and reading.tells,
         seeks=seeking(turn),
         uses=uses(turn),
-        elsewhere=not for_sale(turn) or bought_before(turn),
+        elsewhere=not for_sale(turn) or has_bought(turn),
         confidence=turn.confidence,
         # "邮费店里包我才退" wants to know, and so does "昨天买的今天便宜了五十"
         asks=turn.asks or "condition" in turn.acts or turn.first("matter") is not None,
@@ -416,6 +413,8 @@ async def say_heard(
     buttons = [*guesses, *way_buttons(tracker, domain, ["human_handoff"])]
     if sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST:
         dispatcher.utter_message(response="utter_heard_trouble", buttons=buttons)
+    elif bought_before(turn):
+        dispatcher.utter_message(response="utter_bought_before")
     elif "request" in turn.acts or len(turn.rest) >= A_STORY:
         dispatcher.utter_message(response="utter_heard_request", buttons=buttons)
     elif len(turn.rest) >= A_REMARK:
