@@ -140,7 +140,7 @@ async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
 def _tells(product: ShopProduct, turn: Turn) -> bool:
     """Whether the page says what is asked, and nothing else is."""
     told = attributes_in(product, read_budget(turn.question)[1])
-    return bool(told) and turn.asks and not _asks_more(product, turn, told)
+    return bool(told) and turn.asks and not _beside_it(product, turn, told)
 
 
 async def _read_order(speaker: Speaker) -> Reading | None:
@@ -385,7 +385,11 @@ def _only_beside(asked: Mapping[str, str], question: str) -> bool:
 
 
 def _asks_more(product: ShopProduct, turn: Turn, told: Mapping[str, str] = NOTHING) -> bool:
-    """Whether there are words that are neither the product's name nor what is ``told`` nor a question in general."""
+    return len(_beside_it(product, turn, told)) > 1
+
+
+def _beside_it(product: ShopProduct, turn: Turn, told: Mapping[str, str]) -> str:
+    """The words that are neither the product's name nor what is ``told`` nor a question in general."""
     own = "\n".join([product.name, product.live.brand, product.live.category, *told, *told.values()])
     own = plain(own.replace(" ", ""))
     rest = telling(turn.rest)
@@ -394,7 +398,7 @@ def _asks_more(product: ShopProduct, turn: Turn, told: Mapping[str, str] = NOTHI
     for piece in shared(rest, own):
         rest = rest.replace(piece, " ")
     rest = SAID["how_much"].sub("", rest) if told else rest
-    return len(re.sub(r"[\W_]+", "", SAID["in_general"].sub("", rest))) > 1
+    return re.sub(r"[\W_]+", "", SAID["in_general"].sub("", rest))
 
 
 def say_list(
