@@ -15,7 +15,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import say_waiting
 from bot.actions.invoices import invoice_values
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import missing, prove_if_told
+from bot.actions.order_choice import SEARCHED, missing, order_buttons, prove_if_told
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
@@ -32,11 +32,14 @@ _OF_ORDERS = ("order_status", "track_parcel", "urge_shipment")
 
 
 def last_matter(focus: Focus) -> str | None:
-    """What was talked of last: an ``invoice`` that was asked for, a ``ticket``, a ``complaint``, an ``order``."""
+    """What was talked of last: an ``invoice`` that was asked for, a ``ticket``, a ``complaint``, an ``order``, or
+    several orders that were ``listed``."""
     turns = {kind: int((focus.value.get(kind) or {}).get("turn", -1)) for kind in ("ticket", "complaint", "order")}
     written = focus.written
     turns["invoice"] = int(written["turn"]) if written.get("flow") == "request_invoice" else -1
-    kinds = ("invoice", "ticket", "complaint", "order")  # of two of one turn the first
+    several = len(focus.listed("order", lately=True)) > 1
+    turns["listed"] = int(focus.value["listed"]["turn"]) if several else -1
+    kinds = ("invoice", "ticket", "complaint", "order", "listed")  # of two of one turn the first
     known = [kind for kind in kinds if turns[kind] >= 0 and (kind not in ("ticket", "order") or focus.at_hand(kind))]
     return max(known, key=lambda kind: turns[kind], default=None)
 
@@ -113,6 +116,13 @@ class TicketStatusAction(Action):
             dispatcher.utter_message(response="utter_progress_unsent")  # what it still lacks is asked behind it
             return True
         human = wish_button(tracker, domain, "human_handoff")
+        if matter == "listed":
+            known = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+            ids = [thing["id"] for thing in focus.listed("order")]
+            orders = sorted((order for order in known if order.id in ids), key=lambda order: ids.index(order.id))
+            buttons = order_buttons(orders, "track_parcel")
+            dispatcher.utter_message(response="utter_which_order", buttons=buttons)
+            return True
         if matter == "complaint":
             dispatcher.utter_message(response="utter_progress_complaint", buttons=[human])
             return True
