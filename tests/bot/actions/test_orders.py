@@ -379,7 +379,7 @@ async def test_a_bound_customer_chooses_from_a_list(mall: None) -> None:
     ],
 )
 async def test_only_goods_that_were_named_are_said_to_be_missing(
-    mall: None, text: str, named: dict[str, tuple[str, str]], problem: dict[str, str] | None
+    mall: None, text: str, named: dict[str, Any], problem: dict[str, str] | None
 ) -> None:
     customer = Customer("request_invoice").says(text, **named)
     slots = await customer.hears(InvoiceValidation(), order_id={"words": text})
