@@ -146,7 +146,7 @@ def said_before(text: str, **ranking: float) -> dict[str, Any]:
 
 
 async def test_the_number_of_an_order_is_told_for_what_was_wanted(answers: Graph) -> None:
-    number = {"entities": {"order_id": "ORD10001"}}
+    number: dict[str, Any] = {"entities": {"order_id": "ORD10001"}}
     told = await inform("ORD10001", before=[said_before("发票的事咋整", request_invoice=0.4)], **number)
     assert (told.responses, told.titles[0]) == (["utter_inform_order_wish"], "开发票")
     weak = await inform("ORD10001", before=[said_before("在忙吗", request_invoice=0.1)], **number)
