@@ -368,7 +368,8 @@ class ValidateAfterSales(OrderValidation):
         asked = (conversation.top.get("asks") or {}).get("reason") or "change" in (request.slots.get("heard") or {})
         if request.get("reason") is not None or asked:
             return
-        told = [reason for one in turns_of(request) for reason in one.entities.get("reason", ()) if not one.tapped]
+        said = [one for one in turns_of(request) if not one.tapped and "correction" not in one.acts]  # "发错了，是ORD…"
+        told = [reason for one in said for reason in one.entities.get("reason", ())]
         if known := [reason for reason in told if _known(reason, Reason)]:
             request.set(reason=next((reason for reason in known if reason in FAULTS), known[0]))
         elif (

@@ -383,6 +383,14 @@ async def test_a_reason_told_before_a_tap_began_it_is_not_asked_for(mall: SqlMal
     assert (await talk.hears())["reason"] == "quality"
 
 
+async def test_a_number_that_was_sent_wrongly_is_no_reason(mall: SqlMall) -> None:
+    text = "发错了 是ORD10001"
+    talk = a_return().customer(text, entity(text, "reason", "发错了", "wrong_item"), acts=("correction",))
+    await talk.hears(order_id="ORD10001")
+    talk.customer("5678")
+    assert (await talk.hears(phone_tail="5678"))["reason"] is None
+
+
 async def test_what_is_wrong_in_words_that_no_list_has(mall: SqlMall) -> None:
     for text, reason in (("走着走着鞋跟自己就歪到一边去了", "quality"), ("有问题", None)):
         talk = a_return().customer(text, intent="report_problem")
