@@ -249,7 +249,7 @@ class ValidateCancelTicket(OrderValidation):
         meant = [ticket for ticket in tickets if ticket.id == talked_of]
         if meant and meant[0].status not in CANCELLABLE and not (turn.first("ordinal") or turn.first("mention")):
             meant = []  # what was talked of is settled: another one must be meant, if there is one
-        self._offer(meant or of_goods(turn, tickets), request)
+        self._offer(meant or of_goods(turn, tickets) or tickets, request)
         return True
 
     @staticmethod

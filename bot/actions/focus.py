@@ -33,6 +33,7 @@ class Focus:
         self._turn = Conversation.of(tracker).turn
         self._things: dict[str, Any] = dict(tracker.get_slot("focus") or {})
         self._changed = False
+        self._queued = False
 
     def at_hand(self, kind: str) -> str | None:
         """The id of the ``order``, ``ticket``, ``product`` or ``answer`` talked of lately."""
@@ -92,8 +93,14 @@ class Focus:
         self._changed = True
         return self
 
+    def on_person(self, place: str) -> Focus:
+        """A person is waited for from now on."""
+        self._queued = True
+        return self.on("waiting", place)
+
     def events(self) -> list[EventType]:
-        return [SlotSet("focus", self._things)] if self._changed else []
+        queued = [SlotSet("queued", True)] if self._queued else []
+        return [*queued, SlotSet("focus", self._things)] if self._changed else []
 
     @property
     def value(self) -> dict[str, Any]:

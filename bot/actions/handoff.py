@@ -140,15 +140,22 @@ class AskForPerson(Action):
             if not await stop_waiting(dispatcher, tracker):
                 dispatcher.utter_message(response="utter_handoff_none")
             return [SlotSet("queued", None)]
-        desk, sender = await get_desk(), tracker.sender_id
-        before = await desk.live(sender)
-        key = f"handoff {sender} {turn.message_id}"
-        handoff = before or await desk.request(sender, why(tracker), key)
-        await _say_place(dispatcher, tracker, domain, handoff, again=before is not None)
-        focus = Focus(tracker).on("waiting", await _place(handoff))
+        focus = Focus(tracker)
+        await call_person(dispatcher, tracker, domain, focus, turn)
         if order_id := turn.first("order_id"):
             await put_at_hand(tracker, focus, str(order_id))
-        return [SlotSet("queued", True), *focus.events()]
+        return focus.events()
+
+
+async def call_person(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, turn: Turn
+) -> None:
+    """Puts the customer into the queue, once, and tells their place."""
+    desk, sender = await get_desk(), tracker.sender_id
+    before = await desk.live(sender)
+    handoff = before or await desk.request(sender, why(tracker), f"handoff {sender} {turn.message_id}")
+    await _say_place(dispatcher, tracker, domain, handoff, again=before is not None)
+    focus.on_person(await _place(handoff))
 
 
 class WhileWaiting(Action):

@@ -17,7 +17,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import intents_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
-from bot.actions.handoff import note_misunderstood, say_waiting
+from bot.actions.handoff import call_person, note_misunderstood, say_waiting
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
@@ -50,7 +50,7 @@ from mall_adapter import (
 )
 
 LOST = 3
-"""Messages in a row that were not understood, after which a person is offered."""
+"""Messages in a row that were not understood, at the last of which a person is called."""
 
 CLEARLY = 0.7
 """Confidence from which somebody asks what the shop can do at all."""
@@ -143,9 +143,8 @@ class NotUnderstood(Action):
         if lost < LOST and await go_on_with_complaint(dispatcher, tracker, domain, turn, focus):
             return
         if lost >= LOST:
-            dispatcher.utter_message(
-                response="utter_offer_human", buttons=[wish_button(tracker, domain, "human_handoff")]
-            )
+            dispatcher.utter_message(response="utter_call_at_last")
+            await call_person(dispatcher, tracker, domain, focus, turn)
             return
         if open_task(tracker) and (turn.intent == "correct" or "correction" in turn.acts):
             dispatcher.utter_message(response="utter_correct")

@@ -23,7 +23,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
-from bot.actions.handoff import say_waiting
+from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, way_buttons
 from bot.actions.order_choice import OF_AN_ORDER, own_order_meant, put_at_hand
 from bot.actions.orders import say_order
@@ -62,6 +62,9 @@ NEARBY = 0.08
 
 UNKNOWN_LATELY = 2
 """Turns within which it is not said twice that something is not known."""
+
+OFFERED_AT_MOST = 2
+"""Offers of a person, one soon after the other, after which one is called."""
 
 OPTIONS = 2
 """So many answers that are near, and so many wishes, are offered where nothing is known."""
@@ -353,6 +356,8 @@ async def _say_use(speaker: Speaker, reading: Reading | None) -> None:
     await note_gap(speaker.turn)
     if await say_waiting(dispatcher, tracker, speaker.domain, focus):
         return
+    if await call_at_last(dispatcher, tracker, speaker.domain, focus, speaker.turn):
+        return
     product = reading.of if reading else None
     if unknown_lately(tracker, focus):
         response = "utter_unknown_person"
@@ -381,6 +386,8 @@ async def say_unknown(
     if asked:
         await note_gap(asked)
     if await say_waiting(dispatcher, tracker, domain, focus):
+        return
+    if asked and await call_at_last(dispatcher, tracker, domain, focus, asked):
         return
     near = [one.answer for one in found if one.score >= NEARBY][:OPTIONS]
     topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
@@ -411,16 +418,33 @@ async def say_heard(
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
     buttons = [*guesses, *way_buttons(tracker, domain, ["human_handoff"])]
-    if sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST:
-        dispatcher.utter_message(response="utter_heard_trouble", buttons=buttons)
-    elif bought_before(turn):
+    trouble = sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST
+    if not trouble and bought_before(turn):
         dispatcher.utter_message(response="utter_bought_before")
-    elif "request" in turn.acts or len(turn.rest) >= A_STORY:
-        dispatcher.utter_message(response="utter_heard_request", buttons=buttons)
+    elif trouble or "request" in turn.acts or len(turn.rest) >= A_STORY:
+        if not await call_at_last(dispatcher, tracker, domain, focus, turn):
+            response = "utter_heard_trouble" if trouble else "utter_heard_request"
+            dispatcher.utter_message(response=response, buttons=buttons)
     elif len(turn.rest) >= A_REMARK:
         dispatcher.utter_message(response="utter_heard", buttons=buttons)
     else:
         dispatcher.utter_message(response="utter_go_on", buttons=list(guesses))
+
+
+async def call_at_last(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, turn: Turn
+) -> bool:
+    """Whether a person is called: it has been offered to no end for as often as that is worth. Else it counts as one
+    more offer."""
+    before = focus.value.get("offered") or {}
+    lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) <= UNKNOWN_LATELY
+    times = int(before["id"]) if before and lately else 0
+    focus.on("offered", str(times + 1))
+    if times < OFFERED_AT_MOST:
+        return False
+    dispatcher.utter_message(response="utter_call_at_last")
+    await call_person(dispatcher, tracker, domain, focus, turn)
+    return True
 
 
 def unknown_lately(tracker: Tracker, focus: Focus) -> bool:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
@@ -15,12 +17,21 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import say_waiting
 from bot.actions.invoices import invoice_values
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import SEARCHED, missing, order_buttons, prove_if_told
+from bot.actions.order_choice import SEARCHED, meant_by_words, missing, order_buttons, prove_if_told
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word
-from mall_adapter import MallError, NotFound, OrderLocked, OrderNotFound, OwnershipRequired, TicketKind, WrongPhoneTail
+from mall_adapter import (
+    MallError,
+    NotFound,
+    OrderLocked,
+    OrderNotFound,
+    OwnershipRequired,
+    Ticket,
+    TicketKind,
+    WrongPhoneTail,
+)
 
 PLAINLY, AS_WELL = 0.7, 0.25
 """Confidence below which a question about tickets may be one about orders, and what must speak for that."""
@@ -48,6 +59,15 @@ def _of_anything(turn: Turn) -> bool:
     """ "好了吗", "查到了没": how far something is, which may as well be an order."""
     of_orders = sum(turn.ranking.get(intent, 0.0) for intent in _OF_ORDERS)
     return turn.confidence < PLAINLY and of_orders >= AS_WELL
+
+
+async def _of_goods(tracker: Tracker, turn: Turn, tickets: Sequence[Ticket]) -> Sequence[Ticket]:
+    """Those of the goods that are named, by their names or by their shelf; all where none are named."""
+    if fitting := of_goods(turn, tickets):
+        return fitting
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    ids = {order.id for order in meant_by_words(turn, orders)}
+    return [ticket for ticket in tickets if ticket.order_id in ids]
 
 
 class TicketStatusAction(Action):
@@ -93,8 +113,13 @@ class TicketStatusAction(Action):
             dispatcher.utter_message(
                 response="utter_no_ticket_of_kind", kind=word(tracker, domain, kind), buttons=begin
             )
+        if tickets and (fitting := await _of_goods(tracker, turn, tickets)):
+            return say_tickets(dispatcher, tracker, domain, fitting[:SHOWN_AT_ONCE])
         if tickets:
-            return say_tickets(dispatcher, tracker, domain, of_goods(turn, tickets)[:SHOWN_AT_ONCE])
+            name = str(turn.first("product") or turn.first("category") or turn.first("brand"))
+            buttons = [wish_button(tracker, domain, intent) for intent in ("order_status", "human_handoff")]
+            dispatcher.utter_message(response="utter_no_ticket_of_goods", name=name, buttons=buttons)
+            return []
         if order_id is None and await mall.customer_of(tracker.sender_id):
             dispatcher.utter_message(response="utter_no_tickets")
             return []

@@ -150,11 +150,13 @@ async def tickets_in_question(sender: str, order_id: str | None) -> Sequence[Tic
 
 
 def of_goods(turn: Turn, tickets: Sequence[Ticket]) -> Sequence[Ticket]:
-    """Those of the goods that the message names; all of them when it names none, or none of these."""
-    choices = [{"kind": "ticket", "id": ticket.id, "title": ticket.summary} for ticket in tickets]
+    """Those of the goods that the message names, which may be none; all of them when it names none."""
     names = [str(value) for kind in ("product", "category", "brand") for value in turn.entities.get(kind, ())]
+    if not names:
+        return tickets
+    choices = [{"kind": "ticket", "id": ticket.id, "title": ticket.summary} for ticket in tickets]
     meant = {choice["id"] for choice in like(" ".join(names), choices)}
-    return [ticket for ticket in tickets if ticket.id in meant] or tickets
+    return [ticket for ticket in tickets if ticket.id in meant]
 
 
 def ticket_meant(turn: Turn, focus: Focus) -> str | None:

@@ -77,7 +77,7 @@ NOT_UNDERSTOOD = (
     "utter_did_you_mean*",
     "utter_default",
     "utter_not_understood*",
-    "utter_offer_human*",
+    "utter_call_at_last",
     "utter_go_on",
     "utter_heard*",
 )

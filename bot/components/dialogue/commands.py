@@ -428,7 +428,7 @@ class _Reading:
             if act in acts and "question" not in acts:
                 return [Command("Leave", way, why=f"act {act}")]
         plain = len(message.text) <= LONGEST_LEAVE and not acts & {"question", "urgent", "human"}
-        if plain and not message.entities and message.intent in _QUIET and message.confidence >= SURE:
+        if plain and not message.entities and message.intent in _QUIET and message.confidence >= CLEAR_TASK:
             return [Command("Leave", message.intent, why=f"intent {message.intent} {message.confidence:.2f}")]
         if "solved" in acts and self._nothing_else():
             return [Command("Leave", "glad", why="act solved")]

@@ -428,7 +428,7 @@ def _decide(state: State, slots: Mapping[str, Any], flows: Flows, ran: Sequence[
             return ask
         leave = f"utter_leave_question_{want.slot}"
         return leave if leave in actions else "utter_leave_question"
-    if times >= MOST_ASKED or frame.reminded >= MOST_REMINDED or frame.unsure:
+    if times >= MOST_ASKED or frame.reminded >= MOST_REMINDED or (frame.unsure and want.slot != CONFIRMED):
         return LISTEN
     yes_or_no = want.slot == CONFIRMED or (want.slot == "order_id" and slots.get("proposal"))
     return ask if yes_or_no else REMIND
