@@ -88,6 +88,9 @@ _TASKS = (
 )
 """Wishes that an order is named for."""
 
+_ALWAYS = ("request_invoice", "ticket_status", "report_problem")
+"""Those of them that any order may be named for."""
+
 _NO_GUESS = _QUESTIONS | {
     *("nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat", "complain"),
     *("worry_delivery", "greet", "goodbye", "thank", "bot_challenge", "ask_help", "rate_service"),
@@ -393,7 +396,7 @@ async def _say_state(
         return
     shown = order_title(order, tracker, domain)
     wish = _wished_lately(tracker)
-    if wish and order.status in WAYS and WAYS[order.status]:
+    if wish and wish in (*WAYS[order.status], *_ALWAYS) and WAYS[order.status]:
         first = wish_button(tracker, domain, wish, order_id=order.id)
         others = [one for one in ways(tracker, domain, order) if one["title"] != first["title"]]
         told_of = {"order": shown, "wish": first["title"]}

@@ -229,9 +229,12 @@ def _sign(turn: Turn, reading: Reading) -> Sign:
 
 async def _answers(tracker: Tracker, turn: Turn, focus: Focus, leaning: Leaning) -> Asked:
     """Those that fit the words, or the one that "第二个" means of those that were offered."""
-    if _offered_lately(tracker, focus) and (pointed := pointed_at(turn, focus.listed("answer"))):
-        chosen = (await get_answering()).answer(pointed[0]["id"])
-        return Asked([Found(chosen, 1.0)] if chosen else [])
+    if _offered_lately(tracker, focus):
+        offered = focus.listed("answer")
+        only = offered if turn.yes and len(offered) == 1 else []  # "对" to "您问的是…吗？"
+        if pointed := pointed_at(turn, offered) or only:
+            chosen = (await get_answering()).answer(pointed[0]["id"])
+            return Asked([Found(chosen, 1.0)] if chosen else [])
     goes_on = "follow_up" in turn.acts
     before = _answered_before(tracker) if turn.asks and (goes_on or len(turn.words.strip()) <= SHORT) else ""
     return await find_answers(

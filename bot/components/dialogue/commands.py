@@ -585,7 +585,7 @@ class _Reading:
     def _wished(self) -> list[Command]:
         """An intent that begins a flow: the open one again, or another."""
         message, flow = self.message, self.flows.of_intent(self.message.intent)
-        if flow is None or message.intent in _ANSWERS or flow.pattern:
+        if flow is None or message.intent in _ANSWERS or flow.pattern or message.text.strip().isdecimal():
             return []
         if message.intent in _NO_WISH and message.values("order_id") and "question" not in self.acts:
             return []  # the number is what was told
@@ -679,7 +679,7 @@ class _Reading:
             or self._of_something_else()
         ):
             return []
-        if "question" in self.acts and self.message.intent not in ("report_problem", "complain", "inform"):
+        if self.acts & {"question", "request"} and self.message.intent not in ("report_problem", "complain", "inform"):
             return []
         if self.acts & {"yes", "no", "ack", "objection"} and len(self.message.text) <= 4:
             return []
@@ -718,6 +718,7 @@ class _Reading:
     def _not_understood(self) -> list[Command]:
         short = len(self.message.text) <= SHORT and "question" not in self.acts
         missed = self.message.confidence < SURE or self.message.intent in _ANSWERS - {"affirm", "deny", "stop"}
+        missed |= self.message.text.strip().isdecimal()
         if self.asked and self.on_screen and short and missed and not self._of_something_else():
             return [Command("Unusable", self.asked, "unusable", "no answer to what was asked")]
         if self.message.intent == "deny" and self.message.confidence >= CLEAR:
