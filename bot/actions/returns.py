@@ -118,6 +118,18 @@ def size_wanted(slots: Mapping[str, Any]) -> str:
     return str(other[-1]) if other else ""
 
 
+def _names_spec(words: str, spec: str, own: str) -> bool:
+    """Whether all that tells ``spec`` from the ``own`` one stands in the words: "15片", and not the 115 of something."""
+    parts, known = (re.findall(r"[0-9.]+ ?[^0-9 ]*|[^0-9 ]+", plain(one)) for one in (spec, own))
+    telling = [part.replace(" ", "") for part in parts if part not in known]
+    said = re.findall(r"[0-9.]+[^0-9]*|[^0-9]+", words.replace(" ", ""))  # each number with what follows it
+    return bool(telling) and all(
+        any(one.startswith(part) if part[0].isdigit() else part in one for one in said)
+        and (not part.isdigit() or part in re.findall(r"[0-9]+", words))
+        for part in telling
+    )
+
+
 def pieces_wanted(slots: Mapping[str, Any]) -> tuple[int, int] | None:
     """How many pieces of how many, where fewer are to go back than the one line has that the mall takes as a whole."""
     chosen, wanted = _chosen(slots), slots.get("quantity")
@@ -323,8 +335,24 @@ class ValidateAfterSales(OrderValidation):
         if request.get("proved") and not request.get("refusal"):
             await self._as_before(request)
             self._find_lines(request)
+            await self._find_spec(request)
             if not self._wants_a_part(request):
                 await self._decide(request)
+
+    @staticmethod
+    async def _find_spec(request: Request) -> None:
+        """The other colour or kind of the same goods that an exchange is wanted for: "11 片换 13 片"."""
+        chosen = _chosen(request.slots)
+        if request.get("ticket_kind") != TicketKind.EXCHANGE or len(chosen) != 1 or size_wanted(request.slots):
+            return
+        mall = await get_mall()
+        order = await mall.order(request.sender, str(request.get("order_id")))
+        line = next(line for line in order.lines if line.id == chosen[0]["id"])
+        others = [sku.spec for sku in (await mall.product(line.product_id)).skus if sku.spec != line.spec]
+        said = [plain(turn.text) for turn in turns_of(request) if not turn.tapped]
+        named = [spec for spec in others if any(_names_spec(words, spec, line.spec) for words in said)]
+        if len(named) == 1:
+            request.set(size=[named[0]])
 
     @staticmethod
     def _wants_a_part(request: Request) -> bool:
@@ -582,7 +610,9 @@ def size_words(tracker: Tracker, domain: Domain, values: Mapping[str, Any]) -> s
     size = values["size"]
     if not size or size in values["note"]:
         return ""
-    return word(tracker, domain, f"wants_{size}" if size in ("larger", "smaller") else "wants_size").format(size=size)
+    if size in ("larger", "smaller"):
+        return word(tracker, domain, f"wants_{size}")
+    return word(tracker, domain, "wants_size" if size.isascii() and size.isalnum() else "wants_spec").format(size=size)
 
 
 # ---- the write

@@ -469,6 +469,35 @@ async def test_the_size_wanted_is_summed_up_and_written(
     assert note == (words or "")
 
 
+@pytest.mark.parametrize(
+    ("words", "spec", "own", "named"),
+    [
+        ("9 片换成 15片的", "15 片", "9 片", True),
+        ("想换个15片", "15 片", "9 片", True),
+        ("9片的不够热", "15 片", "9 片", False),
+        ("115片", "15 片", "9 片", False),
+        ("换成烟灰紫行不行", "烟灰紫", "蜜桃粉", True),
+        ("蜜桃粉太艳", "烟灰紫", "蜜桃粉", False),
+        ("换 150", "奶白 150", "奶白 140", True),
+        ("换奶白", "奶白 150", "奶白 140", False),
+        ("灰色 150 的", "灰色 150", "奶白 140", True),
+        ("灰色的就行", "灰色 150", "奶白 140", False),
+    ],
+)
+def test_another_kind_of_the_same_goods_is_named_by_what_tells_it(words: str, spec: str, own: str, named: bool) -> None:
+    assert returns._names_spec(words, spec, own) is named
+
+
+async def test_the_kind_wanted_is_summed_up(mall: SqlMall, engine: AsyncEngine) -> None:
+    [line] = (await mall.order("web:zhou", "ORD10001")).lines
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        other = {"price_cents": 9900, "quantity": 5, "allocated": 0}
+        session.add(models.Sku(id="another", product_id=line.product_id, spec="雾灰 43码", **other))
+    talk = a_return(ticket_kind="exchange", reason="dislike").customer("给我换成雾灰43码的")
+    await talk.hears()
+    assert "想换 雾灰 43码" in await talk.does("action_ask_confirm_ticket")
+
+
 async def test_a_size_told_at_the_summary_is_a_new_summary(mall: SqlMall) -> None:
     talk = a_return(ticket_kind="exchange", reason="wrong_size").customer("换货")
     await talk.hears()
