@@ -17,7 +17,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import intents_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
-from bot.actions.handoff import call_person, note_misunderstood, say_waiting
+from bot.actions.handoff import note_misunderstood, say_waiting
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
@@ -32,7 +32,16 @@ from bot.actions.knowledge import (
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title, own_order_meant
 from bot.actions.product_reference import goes_on
-from bot.actions.questions import A_STORY, answer_question, open_task, say_heard, say_unknown, unknown_lately, wishes_of
+from bot.actions.questions import (
+    A_STORY,
+    answer_question,
+    call_at_last,
+    open_task,
+    say_heard,
+    say_unknown,
+    unknown_lately,
+    wishes_of,
+)
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
@@ -50,7 +59,7 @@ from mall_adapter import (
 )
 
 LOST = 3
-"""Messages in a row that were not understood, at the last of which a person is called."""
+"""Messages in a row that were not understood, at the last of which a person is offered, whatever they were."""
 
 CLEARLY = 0.7
 """Confidence from which somebody asks what the shop can do at all."""
@@ -146,8 +155,9 @@ class NotUnderstood(Action):
         if lost < LOST and await go_on_with_complaint(dispatcher, tracker, domain, turn, focus):
             return
         if lost >= LOST:
-            dispatcher.utter_message(response="utter_call_at_last")
-            await call_person(dispatcher, tracker, domain, focus, turn)
+            if not await call_at_last(dispatcher, tracker, domain, focus, turn):
+                human = wish_button(tracker, domain, "human_handoff")
+                dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
             return
         if open_task(tracker) and (turn.intent == "correct" or "correction" in turn.acts):
             dispatcher.utter_message(response="utter_correct")

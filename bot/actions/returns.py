@@ -119,7 +119,7 @@ def size_wanted(slots: Mapping[str, Any]) -> str:
 
 
 def _names_spec(words: str, spec: str, own: str) -> bool:
-    """Whether all that tells ``spec`` from the ``own`` one stands in the words: "15片", and not the 115 of something."""
+    """Whether all that tells ``spec`` from the ``own`` one stands in the words: "15片", and not 115."""
     parts, known = (re.findall(r"[0-9.]+ ?[^0-9 ]*|[^0-9 ]+", plain(one)) for one in (spec, own))
     telling = [part.replace(" ", "") for part in parts if part not in known]
     said = re.findall(r"[0-9.]+[^0-9]*|[^0-9]+", words.replace(" ", ""))  # each number with what follows it
