@@ -165,6 +165,11 @@ async def _hear(
     if busy and kind is _K.COMPENSATION:
         dispatcher.utter_message(response="utter_compensation_decides")
         return
+    if kind is _K.NOT_RECEIVED and order and order.status is OrderStatus.SHIPPED and not busy:
+        dispatcher.utter_message(response="utter_complain_not_arrived")  # nobody says that it was signed for
+        say_order(dispatcher, tracker, domain, order, "parcel")
+        focus.on("told", order.id).on("order", order.id)
+        return
     heard = "utter_complain" if kind is _K.OTHER else f"utter_complain_{kind}"
     dispatcher.utter_message(response=heard, buttons=way_buttons(tracker, domain, ["human_handoff"]) if busy else [])
     if busy:

@@ -177,6 +177,7 @@ class WhileWaiting(Action):
             opens, closes = desk_hours()
             hours = {"opens": f"{opens:%H:%M}", "closes": "24:00" if closes == time.max else f"{closes:%H:%M}"}
             dispatcher.utter_message(response="utter_desk_hours", json_message=WAITING, **hours)
+        if turn.acts & {"of_hours", "of_queue"}:
             await _say_place(dispatcher, tracker, domain, handoff, again=True)
             focus.on("waiting", await _place(handoff))
         return focus.events()

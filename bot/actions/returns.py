@@ -139,6 +139,12 @@ def pieces_wanted(slots: Mapping[str, Any]) -> tuple[int, int] | None:
     return (wanted, bought) if 0 < wanted < bought else None
 
 
+def counted_within(slots: Mapping[str, Any]) -> bool:
+    """ "三包碎了" of one thing that is sold by the eight: the mall knows the whole only."""
+    chosen, wanted = _chosen(slots), slots.get("quantity")
+    return len(chosen) == 1 and isinstance(wanted, int) and wanted > int(chosen[0]["pieces"])
+
+
 def values_of(slots: Mapping[str, Any]) -> dict[str, Any] | None:
     """Exactly what would be written; None while something of it is unknown or the rules do not allow it."""
     if not slots.get("decision") or not lines_of(slots):
@@ -568,7 +574,7 @@ class AskConfirmTicket(Action):
             button(word(tracker, domain, "change"), "deny"),
             button(word(tracker, domain, "give_up"), "stop"),
         ]
-        if part:
+        if part or counted_within(slots):
             buttons.append(wish_button(tracker, domain, "human_handoff"))
         return ask_to_confirm(
             dispatcher,
@@ -601,6 +607,8 @@ def _hints(tracker: Tracker, domain: Domain, values: dict[str, Any], part: tuple
     if part:
         wanted, bought = part
         yield word(tracker, domain, f"whole_line_{values['kind']}").format(wanted=wanted, bought=bought)
+    elif counted_within(tracker.slots):
+        yield word(tracker, domain, "whole_pack")
     if values["kind"] == TicketKind.EXCHANGE and values["reason"] == Reason.WRONG_SIZE and not values["size"]:
         yield word(tracker, domain, "size_unknown")
 

@@ -90,7 +90,7 @@ _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 _OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"})
 """Acts that ask about the request that is summed up, or was written a moment ago."""
 
-_OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call"})
+_OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue"})
 """Acts of somebody who waits for a person."""
 
 _POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
@@ -396,8 +396,8 @@ class _Reading:
             return []  # "不退了，帮我开发票"
         if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
             changed = self._told_by_intent()
-            if changed and "correction" in self.acts:
-                return changed  # "不退了还是换货吧"
+            if changed and ("correction" in self.acts or self._sure()):
+                return changed  # "不退了还是换货吧", "我不换了，退钱"
         if "question" in self.acts and "negation" not in self.acts and self.flow is None:
             return []
         stop = Command("Cancel", why="a stop", part=self.part)
