@@ -193,6 +193,8 @@ class InvoiceValidation(OrderValidation):
     async def _as_before(words: str, request: Request) -> None:
         """ "跟刚才一样的抬头": title and tax number of the invoice that was asked for last."""
         written = request.focus.written
+        if request.turn.acts & {"question", "negation"}:
+            return
         if written.get("flow") != "request_invoice" or not _SAID["same"].search(plain(words)):
             return
         if before := await (await get_mall()).invoice_of(request.sender, str(written.get("order"))):

@@ -241,6 +241,8 @@ class Help(Action):
         turn, focus = Turn.of(tracker), Focus(tracker)
         told = await _told_lately(tracker, focus)
         human = wish_button(tracker, domain, "human_handoff")
+        if await say_waiting(dispatcher, tracker, domain, focus):
+            return focus.events()
         if unknown_lately(tracker, focus):  # "那到底怎么弄啊"
             dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
         elif told:  # "怎么操作" after a rule: what it speaks of is begun for them, or a person does it
@@ -412,7 +414,7 @@ async def _say_state(
         told_of = {"order": shown, "wish": first["title"]}
         dispatcher.utter_message(response="utter_inform_order_wish", buttons=[first, *others[:1]], **told_of)
         return
-    if focus.at_hand("unknown") and unknown_lately(tracker, focus):
+    if unknown_lately(tracker, focus):
         human = wish_button(tracker, domain, "human_handoff")
         dispatcher.utter_message(response="utter_inform_order_asked", order=shown, buttons=[human])
         return

@@ -16,7 +16,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import CHOICES, SEARCHED, as_choices
+from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, missing
 from bot.actions.orders import AboutOrders, facts, on_their_way
 from bot.actions.questions import answer_question
 from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, say_tickets, wish_button
@@ -70,6 +70,8 @@ class TrackParcel(AboutOrders):
         ]
         if going:
             return say_tickets(dispatcher, tracker, domain, going[:SHOWN_AT_ONCE])
+        if await (await get_mall()).customer_of(tracker.sender_id) is None:
+            return missing(tracker, None, None)
         buttons = [wish_button(tracker, domain, intent) for intent in ("request_return", "human_handoff")]
         dispatcher.utter_message(response="utter_no_return_parcel", buttons=buttons)
         return []
@@ -85,6 +87,8 @@ class TrackParcel(AboutOrders):
         ]
         if len(held) == 1:
             return await self._tell_one(dispatcher, tracker, domain, held[0])
+        if not orders and await (await get_mall()).customer_of(tracker.sender_id) is None:
+            return missing(tracker, None, None)
         buttons = [wish_button(tracker, domain, intent) for intent in ("track_parcel", "human_handoff")]
         dispatcher.utter_message(response="utter_waybill_unknown", buttons=buttons)
         return []

@@ -146,7 +146,7 @@ def has_bought(turn: Turn) -> bool:
 
 
 def bought_before(turn: Turn) -> bool:
-    return bool(SAID["regular"].search(plain(turn.text)))
+    return "negation" not in turn.acts and bool(SAID["regular"].search(plain(turn.text)))
 
 
 def names_some(turn: Turn) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from typing import Literal
 
 import yaml
@@ -390,6 +391,11 @@ async def say_unknown(
         await note_gap(asked)
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
+    if open_task(tracker):  # its question stands behind: a second one would be answered by the same yes
+        human = way_buttons(tracker, domain, ["human_handoff"])
+        dispatcher.utter_message(response="utter_unknown_aside", buttons=human)
+        focus.on("unknown", "any")
+        return
     if asked and await call_at_last(dispatcher, tracker, domain, focus, asked):
         return
     near = [one.answer for one in found if one.score >= NEARBY][:OPTIONS]
@@ -421,6 +427,9 @@ async def say_heard(
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
     buttons = [*guesses, *way_buttons(tracker, domain, ["human_handoff"])]
+    if open_task(tracker):
+        dispatcher.utter_message(response="utter_heard_aside", buttons=buttons)
+        return
     trouble = sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST
     if not trouble and bought_before(turn):
         dispatcher.utter_message(response="utter_bought_before")
@@ -441,8 +450,9 @@ async def call_at_last(
     more offer."""
     before = focus.value.get("offered") or {}
     lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) <= UNKNOWN_LATELY
-    times = int(before["id"]) if before and lately else 0
-    focus.on("offered", str(times + 1))
+    refused = any(one.yes is False for one in islice(Turn.earlier(tracker), UNKNOWN_LATELY))
+    times = int(before["id"]) if before and lately and not refused else 0
+    focus.on("offered", str(times + 1) if times < OFFERED_AT_MOST else None)
     if times < OFFERED_AT_MOST:
         return False
     dispatcher.utter_message(response="utter_call_at_last")

@@ -93,6 +93,14 @@ _OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_p
 _OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue"})
 """Acts of somebody who waits for a person."""
 
+_OF_PEOPLE = frozenset({"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain"})
+"""Flows whose wishes may as well be about the request that was made, or about the person who is waited for."""
+
+_THANKFUL = frozenset({"human_handoff", "greet", "ask_policy"})
+"""Flows whose wishes do not speak against a thankful yes to the offer of a person."""
+
+_UPSET = frozenset({"complain", "worry_delivery", "report_problem"})
+
 _POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
 
@@ -315,8 +323,13 @@ class _Reading:
     def _of_another_write(self) -> bool:
         """ "确认取消" at the summary of a return: what another task writes is called so, and not what this one does."""
         words = self._words()
-        named = {flow.name for flow in self.flows.values() if flow.write and any(w in words for w in flow.write.called)}
-        return bool(named) and (self.flow is None or self.flow.name not in named)
+        named = {
+            flow.name: max(len(word) for word in flow.write.called if word in words)
+            for flow in self.flows.values()
+            if flow.write and any(word in words for word in flow.write.called)
+        }
+        longest = max(named.values(), default=0)  # "确认取消售后" names a ticket, though orders are 取消 too
+        return bool(named) and (self.flow is None or named.get(self.flow.name) != longest)
 
     def _otherwise(self) -> bool:
         """Whether the message names another kind of what the request is for."""
@@ -328,8 +341,8 @@ class _Reading:
 
     def _consents(self) -> bool:
         """To something that writes nothing."""
-        if "accepts" in self.acts:  # "好的，谢谢" to an offer; to a question it takes leave
-            return self.asked is None
+        if "accepts" in self.acts and self._accepts_person():
+            return True
         if self.acts & _AGAINST_YES or self.acts & {"thanks_only", "bye", "leave"}:
             return False
         if self.acts & {"yes", "yes_weak"}:
@@ -338,6 +351,12 @@ class _Reading:
             return False
         short = len(self.message.text) <= SHORT
         return short and self.message.intent == "affirm" and self.message.confidence >= CLEAR_BESIDE_QUESTION
+
+    def _accepts_person(self) -> bool:
+        """ "好的，谢谢", "好，那帮我问下" to the offer of a person; to anything else they are thanks, or a wish."""
+        wish = self.flows.of_intent(self.message.intent)
+        elsewhere = wish is not None and wish.name not in _THANKFUL and self.message.confidence >= SURE
+        return self.asked is None and self.shown.offers == "/human_handoff" and not elsewhere
 
     def _no_said(self) -> bool:
         if self.acts & {"question", "stop", "leave", "bye", "thanks_only"}:
@@ -396,7 +415,7 @@ class _Reading:
             return []  # "不退了，帮我开发票"
         if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
             changed = self._told_by_intent()
-            if changed and ("correction" in self.acts or self._sure()):
+            if changed and ("correction" in self.acts or (self._sure() and len(self.message.text) > A_WISH)):
                 return changed  # "不退了还是换货吧", "我不换了，退钱"
         if "question" in self.acts and "negation" not in self.acts and self.flow is None:
             return []
@@ -416,7 +435,9 @@ class _Reading:
 
     def _while_waiting(self) -> list[Command]:
         """Of somebody who waits for a person: a word for that person, or a question about when and how they come."""
-        if not (self.slots.get("queued") and self.acts & _OF_WAITING):
+        wish = self.flows.of_intent(self.message.intent)
+        elsewhere = wish is not None and wish.name not in _OF_PEOPLE and self.message.confidence >= SURE
+        if elsewhere or not (self.slots.get("queued") and self.acts & _OF_WAITING):
             return []
         return [Command("StartFlow", "pattern_waiting", {}, "of the person who is waited for", self.part)]
 
@@ -447,7 +468,8 @@ class _Reading:
         message = self.message
         asks = self.acts & {*_AGAINST_YES, "request", "urgent", "human", "follow_up"}
         wish = self.flows.of_intent(message.intent)
-        wants = wish is not None and wish.kind == "task" and message.confidence >= CLEAR_TASK
+        upset = message.intent in _UPSET and message.confidence >= CLEAR
+        wants = upset or (wish is not None and wish.kind == "task" and message.confidence >= CLEAR_TASK)
         tells = any(message.values(name) for name in ("reason", "complaint", "matter", "size", "quantity"))
         return not (asks or wants or tells or self.asked)
 
@@ -498,7 +520,9 @@ class _Reading:
         summed_up = self.asked in (CONFIRMED, CHANGE)
         if not (summed_up or (self.frame is None and self._ticket_lately())):
             return []
-        if "correction" in self.acts and self._values(asked_only=False, corrected=True):
+        wish = self.flows.of_intent(self.message.intent)
+        elsewhere = wish is not None and wish.name not in _OF_PEOPLE and self.message.confidence >= SURE
+        if "correction" in self.acts or (elsewhere and not summed_up):
             return []
         about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
         return [Command("Keep", why="nothing is to be changed"), about] if self.asked == CHANGE else [about]
@@ -547,6 +571,8 @@ class _Reading:
             flow = self.flows.of_intent("complain") if angry else None
             return [*self._told_beside(), *self._hear(flow)] if flow else self._wished()
         flow, wished = named[0], self.flows.of_intent(self.message.intent)
+        if flow is not wished and flow.kind == "task" and self.asked and self.on_screen and flow is not self.flow:
+            return self._wished()  # an ID number, in the middle of something else
         asks = "question" in self.acts
         if flow.kind == "task" and self.flow in (flow, wished):
             return self._detail() if self.flow is flow and wished is not flow and not asks else self._wished()

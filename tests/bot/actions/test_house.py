@@ -184,7 +184,7 @@ async def test_a_question_at_a_summary_is_answered_or_not_known(answers: Graph) 
     told = await answer(
         NotUnderstood(), "寄给月球收吗", "request_return", acts=["question"], stack=open_task, sender="api:guest"
     )
-    assert told.responses == ["utter_policy_unknown"]
+    assert told.responses == ["utter_unknown_aside"]
     told = await answer(
         NotUnderstood(),
         "退货运费谁出",

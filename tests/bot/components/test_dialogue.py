@@ -272,8 +272,11 @@ def test_a_yes_takes_up_what_was_offered() -> None:
     talk.shown = Shown(offers="/request_return")
     assert talk.say("好的", "affirm") == [RETURN, "action_ask_reason"]
     talk = Talk(found=KNOWN)
+    talk.shown = Shown(offers="/human_handoff")
+    assert talk.say("好的，谢谢", "thank") == ["action_handoff"]
+    talk = Talk(found=KNOWN)
     talk.shown = Shown(offers="/request_return")
-    assert talk.say("好的，谢谢", "thank") == [RETURN, "action_ask_reason"]
+    assert talk.say("好的，谢谢", "thank") == ["utter_thank"]
     talk = Talk(found=KNOWN)
     talk.shown = Shown(offers="/request_return")
     assert talk.say("不了", "deny") == ["utter_deny"]
