@@ -48,6 +48,9 @@ SURE_STOP = 0.8
 SEVERAL_WAYS = 2
 """Buttons on the screen from which a bare yes leaves open what is meant."""
 
+MOST_AT_ONCE = 3
+"""Orders on the screen that "都要" may mean one by one."""
+
 A_POINTER = 3
 """Letters beside "那个" of a message that does nothing but point."""
 
@@ -227,6 +230,7 @@ class _Reading:
             self._about_request,
             self._correction,
             self._follow_up,
+            self._all_orders,
             self._wish,
             self._value,
             self._own_words,
@@ -561,6 +565,27 @@ class _Reading:
             return []
         told = {"intent": ended["intent"], **flow.triggers.get(ended["intent"], {}), "order_id": orders[0]}
         return [Command("StartFlow", flow.name, told, "another order than that", self.part)]
+
+    def _all_orders(self) -> list[Command]:
+        """ "两单都开": each of the few orders that stand on the screen, one after the other."""
+        if self.frame is None or self.flow is None or self.flow.kind != "task" or "all" not in self.acts:
+            return []
+        if self.asked != "order_id" or not self.on_screen or self.acts & {"question", "negation"}:
+            return []
+        taps = [tap for payload in self.shown.buttons.values() if (tap := self.message.tap(payload))]
+        orders = [str(one) for tap in taps for one in tap.values("order_id")]
+        if not 1 < len(orders) <= MOST_AT_ONCE:
+            return []
+        told = {"intent": self.frame.intent, **self.flow.triggers.get(self.frame.intent, {})}
+        beside = [one for one in self._values(asked_only=False) if one.name != "order_id"]
+        return [
+            *beside,
+            self._set("order_id", orders[0], "all of them"),
+            *(
+                Command("StartFlow", self.flow.name, {**told, "order_id": other}, "all of them", self.part, later=True)
+                for other in orders[1:]
+            ),
+        ]
 
     def _wish(self) -> list[Command]:
         """What the message names may be heard in place of its intent, or before it ("卖假货的，给我退了")."""

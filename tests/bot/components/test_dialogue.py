@@ -306,6 +306,15 @@ def test_a_digit_counts_the_buttons(buttons: dict[str, str], words: str, taken: 
     assert (taken is None) == (payload is None) and (taken or "") in (payload or "")
 
 
+def test_all_of_two_orders_are_taken_one_after_the_other() -> None:
+    talk = Talk(found={INVOICE: {}})
+    assert talk.say("开发票", "request_invoice")[-1] == "action_ask_order_id"
+    talk.shown = Shown({f"{n}. 月饼": f'/inform{{"order_id": "ORD{n}"}}' for n in (1, 2)})
+    talk.say("两单都开", "request_invoice")
+    assert [frame.status for frame in talk.state.stack if frame.flow == "request_invoice"] == ["next", "open"]
+    assert talk.slots["order_id"] == "ORD1"
+
+
 def test_a_yes_to_two_ways_asks_which() -> None:
     talk = Talk()
     talk.shown = Shown({"申请退款": "/request_refund", "转人工": "/human_handoff"}, offers="choice")
