@@ -143,6 +143,8 @@ class Ticket:
     reason: Reason
     line_ids: tuple[str, ...]
     summary: str  # product names and specs, for people
+    categories: tuple[str, ...]  # of its goods
+    in_transit: bool  # the parcel is still on its way to the customer
     decision: Decision
     due_on: date  # last working day of the promise, Asia/Shanghai
     created_at: datetime

@@ -256,6 +256,7 @@ class Ticket(Base):
     due_on: Mapped[date]
     created_at: Mapped[datetime]
 
+    order: Mapped[Order] = relationship(viewonly=True)
     lines: Mapped[list[TicketLine]] = relationship(back_populates="ticket", order_by="TicketLine.order_line_id")
     events: Mapped[list[TicketEvent]] = relationship(order_by="TicketEvent.id")
 
@@ -279,6 +280,7 @@ class TicketLine(Base):
     live: Mapped[bool] = mapped_column(default=True)
 
     ticket: Mapped[Ticket] = relationship(back_populates="lines")
+    order_line: Mapped[OrderLine] = relationship(viewonly=True)
 
 
 class TicketEvent(Base):

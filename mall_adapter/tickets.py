@@ -31,7 +31,17 @@ from settings import SHANGHAI
 _S = TicketStatus
 _WHOLE_TICKETS = (
     select(models.Ticket)
-    .options(joinedload(models.Ticket.lines), joinedload(models.Ticket.events))
+    .options(
+        joinedload(models.Ticket.lines)
+        .joinedload(models.TicketLine.order_line)
+        .load_only(models.OrderLine.sku_id)
+        .joinedload(models.OrderLine.sku)
+        .load_only(models.Sku.product_id)
+        .joinedload(models.Sku.product)
+        .load_only(models.Product.category),
+        joinedload(models.Ticket.order).load_only(models.Order.status),
+        joinedload(models.Ticket.events),
+    )
     .execution_options(populate_existing=True)
 )
 
@@ -204,6 +214,8 @@ def to_ticket(row: models.Ticket) -> Ticket:
         reason=row.reason,
         line_ids=tuple(line.order_line_id for line in row.lines),
         summary=row.summary,
+        categories=tuple(line.order_line.sku.product.category for line in row.lines),
+        in_transit=row.order.status is OrderStatus.SHIPPED,
         decision=Decision(
             allowed=True,
             rule=row.rule,

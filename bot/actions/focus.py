@@ -47,7 +47,7 @@ class Focus:
 
     @property
     def written(self) -> dict[str, Any]:
-        """What was written last, ``{"flow", "id", "order", "turn"}``; empty when that is long ago."""
+        """What was written last, ``{"flow", "id", "order", "turn"}``, of an exchange ``wanted`` too; empty when that is long ago."""
         written: dict[str, Any] = self._things.get("written") or {}
         return written if self._turn - written.get("turn", 0) <= AT_HAND else {}
 
@@ -87,9 +87,10 @@ class Focus:
         self._changed = True
         return self
 
-    def wrote(self, flow: str, what: str | None, order: str | None = None) -> Focus:
-        """Remembers what was written: follow-ups are about it."""
-        self._things = {**self._things, "written": {"flow": flow, "id": what, "order": order, "turn": self._turn}}
+    def wrote(self, flow: str, what: str | None, order: str | None = None, wanted: str = "") -> Focus:
+        """Remembers what was written: follow-ups are about it. ``wanted`` is what an exchange is for, in words."""
+        written = {"flow": flow, "id": what, "order": order, "turn": self._turn}
+        self._things = {**self._things, "written": written | ({"wanted": wanted} if wanted else {})}
         self._changed = True
         return self
 

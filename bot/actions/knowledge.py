@@ -15,6 +15,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import cite, say_text
 from bot.actions.conversation import Conversation, problem
+from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import missing, order_by_words, order_meant, prove_if_told
@@ -90,7 +91,7 @@ async def say_answer(
     answer = found.answer
     focus.on("answer", answer.id)
     request = tracker.get_slot("decision") if Conversation.of(tracker).open_flow("after_sales") else None
-    ticket = None if request else await ticket_at_hand(tracker)
+    ticket = await ticket_asked_about(tracker)
     if answer.context == "freight" and (request or ticket):
         payer = request["freight_payer"] if request else ticket.decision.freight_payer if ticket else ""
         dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
@@ -120,6 +121,12 @@ def _told_lately(tracker: Tracker, answer: Answer) -> bool:
     told = Focus(tracker).value.get("answer") or {}
     since = Conversation.of(tracker).turn - int(told.get("turn") or 0)
     return told.get("id") == answer.id and 0 < since <= TOLD_LATELY
+
+
+async def ticket_asked_about(tracker: Tracker) -> Ticket | None:
+    """The ticket at hand; none while something is to be written, which the question is about then."""
+    busy = any(frame["status"] == "open" and is_task(frame["flow"]) for frame in Conversation.of(tracker).stack)
+    return None if busy else await ticket_at_hand(tracker)
 
 
 async def ticket_at_hand(tracker: Tracker) -> Ticket | None:

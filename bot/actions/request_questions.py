@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -18,7 +19,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.conversation import Conversation
 from bot.actions.focus import Focus, like
-from bot.actions.knowledge import ticket_at_hand
+from bot.actions.knowledge import ticket_asked_about
 from bot.actions.malls import get_mall
 from bot.actions.questions import answer_question, say_unknown
 from bot.actions.returns import goods_in_request, lines_of, size_words, values_of
@@ -26,7 +27,7 @@ from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, say_tic
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, has_response, word, yuan
 from bot.spelling import plain
-from mall_adapter import FreightPayer, MallError, Order, Ticket, TicketKind, TicketStatus
+from mall_adapter import FreightPayer, MallError, Order, Reason, Ticket, TicketKind, TicketStatus
 
 MOST = 2
 """Facts that one answer tells."""
@@ -50,12 +51,20 @@ class Asked:
     goods: str
     cents: int
     days: int
-    size: str = ""
+    wanted: str = ""
+    """The other size or kind of an exchange; of a ticket known while it is the one that was written last."""
     ticket: Ticket | None = None
 
     @property
     def in_transit(self) -> bool:
-        return bool(self.order.shipments) and self.order.delivered_at is None
+        """Whether the parcel is stopped on its way, at somebody's cost."""
+        travels = bool(self.order.shipments) and self.order.delivered_at is None
+        return travels and self.payer != FreightPayer.NOBODY
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is to come of it any more."""
+        return self.ticket is not None and self.ticket.status not in (*CANCELLABLE, TicketStatus.GOODS_RECEIVED)
 
     @property
     def comes_back(self) -> bool:
@@ -69,20 +78,22 @@ class Asked:
 
 
 async def asked_for(tracker: Tracker, domain: Domain) -> Asked | None:
-    """The request that is summed up, else the ticket at hand."""
+    """The request that is summed up, else the ticket at hand; none of another task's."""
     mall, slots = await get_mall(), tracker.slots
     try:
         if Conversation.of(tracker).open_flow("after_sales") and (values := values_of(slots)):
             decision = slots["decision"]
             order = await mall.order(tracker.sender_id, values["order_id"])
             told = (values["kind"], values["reason"], decision["freight_payer"], goods_in_request(slots))
-            numbers = (decision["refund_cents"], decision["handling_days"], size_words(tracker, domain, values))
+            numbers = (decision["refund_cents"], decision["handling_days"], size_words(tracker, domain, values["size"]))
             return Asked(order, lines_of(slots), *told, *numbers)
-        if ticket := await ticket_at_hand(tracker):
+        if ticket := await ticket_asked_about(tracker):
             order = await mall.order(tracker.sender_id, ticket.order_id)
-            decided = ticket.decision
+            decided, written = ticket.decision, Focus(tracker).written
             told = (ticket.kind, ticket.reason, decided.freight_payer, ticket.summary)
-            return Asked(order, ticket.line_ids, *told, decided.refund_cents, decided.handling_days, ticket=ticket)
+            wanted = str(written.get("wanted") or "") if written.get("id") == ticket.id else ""
+            numbers = (decided.refund_cents, decided.handling_days, wanted)
+            return Asked(order, ticket.line_ids, *told, *numbers, ticket)
     except MallError:
         return None
     return None
@@ -150,6 +161,9 @@ class _Facts:
             "of_goods": self._goods,
         }
         wanted = [name for name in tell if name in acts][:MOST]
+        if wanted and self.asked.ticket and self.asked.over:
+            say_ticket(self.dispatcher, self.tracker, self.domain, self.asked.ticket)
+            return True
         for name in wanted:
             tell[name]()
         return bool(wanted)
@@ -169,16 +183,19 @@ class _Facts:
 
     def _freight(self) -> None:
         asked = self.asked
-        if not asked.comes_back:
-            self._utter("nothing_to_send")
-            return
         how_much = self._word("how_much_freight") if _SAID["how_much"].search(plain(self.turn.text)) else ""
         if asked.in_transit:
             promised = max((p.promised_by for p in asked.order.shipments if p.promised_by), default=None)
-            until = self._word("promised_by").format(day=day(self.tracker, promised)) if promised else ""
+            ahead = promised is not None and promised > datetime.now(UTC)
+            until = self._word("promised_by").format(day=day(self.tracker, promised)) if promised and ahead else ""
+            until = until or self._word("was_in_time")
             self._utter(f"interception_{asked.payer}", promised=until, how_much=how_much)
+        elif not asked.comes_back:
+            self._utter("nothing_to_send")
         elif asked.payer == FreightPayer.SHOP and asked.fetched:
             self._utter("freight_fetched")
+        elif asked.payer == FreightPayer.SHOP and asked.kind == TicketKind.EXCHANGE:
+            self._utter("freight_shop_exchange")
         else:
             written = "_written" if asked.ticket and asked.payer == FreightPayer.CUSTOMER else ""
             self._utter(f"freight_{asked.payer}{written}", how_much=how_much)
@@ -189,37 +206,41 @@ class _Facts:
     def _day(self) -> None:
         asked, ticket = self.asked, self.asked.ticket
         back = self._word("back_with_money").format(money=yuan(asked.cents)) if asked.cents else ""
-        back = back or self._word("back_with_goods")
+        back = back or self._word("back_with_goods" if asked.comes_back else "back_at_once")
         if ticket is None:
             self._utter("day_unsent", days=asked.days, money_back=back)
-        elif ticket.status is TicketStatus.APPROVED and asked.comes_back:
+        elif ticket.status is TicketStatus.APPROVED and asked.comes_back and not asked.in_transit:
             self._utter("day_after_goods", due=day(self.tracker, ticket.due_on), money_back=back)
         else:
             say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
 
     def _pickup(self) -> None:
-        if not self.asked.comes_back:
-            self._utter("nothing_to_send")
+        ticket = self.asked.ticket
+        if ticket and ticket.status not in CANCELLABLE:
+            say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
         elif self.asked.in_transit:
             self._utter("in_transit")
+        elif not self.asked.comes_back:
+            self._utter("nothing_to_send")
         else:
             self._utter("pickup" if self.asked.fetched else "pickup_own")
 
     def _place(self) -> None:
         ticket = self.asked.ticket
-        if not self.asked.comes_back or self.asked.in_transit or self.asked.fetched:
+        received = ticket is not None and ticket.status not in CANCELLABLE
+        if received or self.asked.in_transit or not self.asked.comes_back or self.asked.fetched:
             self._pickup()
-        elif ticket and ticket.status not in CANCELLABLE:
-            say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
         else:
             shown = ticket is not None and ticket.status is TicketStatus.APPROVED
             self._utter("place", when=self._word("shown_now" if shown else "shown_later"))
 
     def _goods(self) -> None:
+        written = "_written" if self.asked.ticket else ""
         if self.asked.kind != TicketKind.EXCHANGE:
             self._utter("goods_other")
-        elif self.asked.ticket:
-            self._utter("goods_exchange_written")
+        elif self.asked.wanted:
+            self._utter(f"goods_wanted{written}", wanted=self.asked.wanted)
+        elif self.asked.reason == Reason.WRONG_SIZE:  # which one, only whoever wrote it knows
+            self._utter(f"goods_wrong_size{written}")
         else:
-            beside = self._word("beside").format(text=self.asked.size) if self.asked.size else ""
-            self._utter("goods_exchange", size=beside)
+            self._utter(f"goods_exchange{written}")

@@ -23,9 +23,8 @@ from bot.actions.tickets import (
     Button,
     ask_to_confirm,
     button,
-    collected,
-    goods_come_back,
     ticket_values,
+    way_back,
     wish_button,
 )
 from bot.actions.turn import Turn
@@ -567,7 +566,7 @@ class AskConfirmTicket(Action):
         decision, part = slots["decision"], pieces_wanted(slots)
         order = await (await get_mall()).order(tracker.sender_id, values["order_id"])
         freight = "freight" if order.delivered_at or not order.shipments else "interception"
-        cents, size = decision["refund_cents"], size_words(tracker, domain, values)
+        cents, size = decision["refund_cents"], _size_beside(tracker, domain, values)
         reason = word(tracker, domain, values["reason"])
         buttons = [
             button(word(tracker, domain, "submit"), "affirm", summary=digest(values)),
@@ -613,14 +612,18 @@ def _hints(tracker: Tracker, domain: Domain, values: dict[str, Any], part: tuple
         yield word(tracker, domain, "size_unknown")
 
 
-def size_words(tracker: Tracker, domain: Domain, values: Mapping[str, Any]) -> str:
-    """ "想换 43码"; empty where the note says it already."""
-    size = values["size"]
-    if not size or size in values["note"]:
+def size_words(tracker: Tracker, domain: Domain, size: str) -> str:
+    """ "想换 43码"; empty where there is none."""
+    if not size:
         return ""
     if size in ("larger", "smaller"):
         return word(tracker, domain, f"wants_{size}")
     return word(tracker, domain, "wants_size" if size.isascii() and size.isalnum() else "wants_spec").format(size=size)
+
+
+def _size_beside(tracker: Tracker, domain: Domain, values: Mapping[str, Any]) -> str:
+    """The same; empty where the note says it already."""
+    return "" if values["size"] in values["note"] else size_words(tracker, domain, values["size"])
 
 
 # ---- the write
@@ -634,7 +637,7 @@ class CreateReturnTicket(Action):
         values = values_of(tracker.slots)
         if values is None or not confirmed(tracker, values):
             return []
-        note = " ".join(filter(None, (values["note"], size_words(tracker, domain, values))))
+        note = " ".join(filter(None, (values["note"], _size_beside(tracker, domain, values))))
         request = request_of(tracker.slots, values["kind"], values["reason"], note)
         try:
             ticket = await (await get_mall()).create_ticket(
@@ -654,14 +657,13 @@ class CreateReturnTicket(Action):
             )
             return []
         say_created(dispatcher, tracker, domain, ticket)
-        focus = Focus(tracker).wrote("after_sales", ticket.id, ticket.order_id)
+        wanted = size_words(tracker, domain, values["size"])
+        focus = Focus(tracker).wrote("after_sales", ticket.id, ticket.order_id, wanted)
         return focus.on("ticket", ticket.id).on("order", ticket.order_id).events()
 
 
 def say_created(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket) -> None:
-    fetched = collected([line["category"] for line in _chosen(tracker.slots)])
-    way = ("_fetched" if fetched else "") if goods_come_back(ticket) else "_at_once"
-    step = f"{ticket.kind}{way}" if ticket.decision.auto_approve else "review"
+    step = "_".join(filter(None, (ticket.kind, way_back(ticket)))) if ticket.decision.auto_approve else "review"
     dispatcher.utter_message(
         response="utter_ticket_created",
         days=ticket.decision.handling_days,

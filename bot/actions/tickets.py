@@ -74,11 +74,22 @@ def goods_come_back(ticket: Ticket) -> bool:
     return ticket.kind is not TicketKind.REFUND and ticket.decision.freight_payer is not FreightPayer.NOBODY
 
 
+def way_back(ticket: Ticket) -> str:
+    """How the goods come back: ``at_once`` where none do, ``in_transit`` where the parcel is stopped on its way,
+    ``fetched`` where the shop collects them; empty where the customer sends them."""
+    if not goods_come_back(ticket):
+        return "at_once"
+    if ticket.in_transit:
+        return "in_transit"
+    return "fetched" if collected(ticket.categories) else ""
+
+
 def _state(ticket: Ticket) -> str:
     if ticket.status is TicketStatus.CLOSED and ticket.kind is not TicketKind.EXCHANGE and ticket.decision.refund_cents:
         return "refunded"  # how much, and when, is what one wants to know of it
-    if ticket.status is TicketStatus.APPROVED and not goods_come_back(ticket):
-        return "approved_exchange_at_once" if ticket.kind is TicketKind.EXCHANGE else "approved_at_once"
+    if ticket.status is TicketStatus.APPROVED and (way := way_back(ticket)):
+        resent = way == "at_once" and ticket.kind is TicketKind.EXCHANGE
+        return "approved_exchange_at_once" if resent else f"approved_{way}"
     return ticket.status.value
 
 
