@@ -47,7 +47,8 @@ class Focus:
 
     @property
     def written(self) -> dict[str, Any]:
-        """What was written last, ``{"flow", "id", "order", "turn"}``, of an exchange ``wanted`` too; empty when that is long ago."""
+        """What was written last, ``{"flow", "id", "order", "turn"}``, of an exchange ``wanted`` too; empty when that is
+        long ago."""
         written: dict[str, Any] = self._things.get("written") or {}
         return written if self._turn - written.get("turn", 0) <= AT_HAND else {}
 

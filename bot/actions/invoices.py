@@ -181,11 +181,12 @@ class InvoiceValidation(OrderValidation):
             request.set(order_id=issued[0], proposal=None)
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        """A tax number that fails its check is said so when it is said, whatever is asked next."""
+        """A tax number that fails its check is said so when it is said, by the next question where that is for it."""
         events = await super().run(dispatcher, tracker, domain)
-        told = next((dict(one)["value"] for one in events if dict(one).get("name") == "problem"), None) or {}
-        asked = Conversation.of(tracker).top.get("asked")
-        if told.get("slot") == "tax_number" and asked not in (None, "tax_number"):
+        slots = {**tracker.slots, **{dict(one).get("name"): dict(one).get("value") for one in events}}
+        told, asked = slots.get("problem") or {}, Conversation.of(tracker).top.get("asked")
+        asks_again = slots.get("proved") and slots.get("invoice_title") and not slots.get("refusal")
+        if told.get("slot") == "tax_number" and asked and not asks_again:
             dispatcher.utter_message(response=f"utter_{told['name']}", detail=told.get("detail"))
         return events
 

@@ -74,6 +74,9 @@ NOTE_CHARACTERS = 200
 SAYS_SOMETHING = 2
 """Characters, beside what is recognised, from which the customer's own words are worth keeping."""
 
+CERTAIN = 0.9
+"""Confidence from which a question is a request all the same ("开胶了能退吗")."""
+
 SURE = 0.7
 """Confidence from which a message tells of something that is wrong with the goods."""
 
@@ -82,7 +85,7 @@ A_REASON = 4
 
 _NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
 _KINDS_OF_NAMES = (("product", "category"), ("brand",))
-_SAID = patterns.load("after_sales", "left_out", "only", "sized", "coloured", "intangible")
+_SAID = patterns.load("after_sales", "left_out", "fine", "only", "sized", "coloured", "intangible")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
 
@@ -195,16 +198,30 @@ def lines_meant(turn: Turn, lines: Listed) -> list[str]:
     return [line["id"] for line in kept] if everything or left else []
 
 
-def lines_left_out(turn: Turn, lines: Listed) -> list[str]:
-    """Ids of the lines that shall stay: "外套不退", "牛肉干我吃了". Never all of them."""
-    found: list[str] = []
-    for region in _SAID["left_out"].finditer("" if turn.tapped else plain(turn.text)):
+def lines_left_out(turn: Turn, lines: Listed, chosen: Sequence[str] = ()) -> list[str]:
+    """Ids of the lines that shall stay: "外套不退", "牛肉干我吃了"; those that are only fine ("外套没坏"), where
+    another one is named to go back and they are not ``chosen`` yet. Never all of them."""
+    found = [line for words, names in _regions(turn, "left_out") for line in _named_in(words, names, lines)]
+    fine = [line for words, names in _regions(turn, "fine") for line in _named_in(words, names, lines)]
+    named = _called(
+        lines, [value for kinds in _KINDS_OF_NAMES for kind in kinds for value in turn.entities.get(kind, ())]
+    )
+    if set(named) - {*fine, *found}:
+        found += [line for line in fine if line not in chosen]
+    return found if set(found) < {line["id"] for line in lines} else []
+
+
+def _regions(turn: Turn, pattern: str) -> Iterator[tuple[str, list[Any]]]:
+    """The words that the pattern finds, each with the names of goods in it."""
+    for region in _SAID[pattern].finditer("" if turn.tapped else plain(turn.text)):
         start, end = region.span()
         inside = [span for span in turn.spans if start <= int(span["start"]) and int(span["end"]) <= end]
-        values = [span["value"] for kinds in _KINDS_OF_NAMES for span in inside if span["entity"] in kinds]
-        alike = like(region.group(), lines)
-        found += _called(lines, values) or [line["id"] for line in alike if len(alike) == 1]
-    return found if set(found) < {line["id"] for line in lines} else []
+        yield region.group(), [s["value"] for kinds in _KINDS_OF_NAMES for s in inside if s["entity"] in kinds]
+
+
+def _named_in(words: str, names: Iterable[Any], lines: Listed) -> list[str]:
+    alike = like(words, lines)
+    return _called(lines, names) or [line["id"] for line in alike if len(alike) == 1]
 
 
 def _called(lines: Listed, values: Iterable[Any]) -> list[str]:
@@ -341,8 +358,9 @@ class ValidateAfterSales(OrderValidation):
             await self._as_before(request)
             self._find_lines(request)
             await self._find_spec(request)
-            if not self._wants_a_part(request):
-                await self._decide(request)
+            await self._decide(request)
+            if not request.get("refusal"):
+                self._wants_a_part(request)
 
     @staticmethod
     async def _find_spec(request: Request) -> None:
@@ -360,13 +378,13 @@ class ValidateAfterSales(OrderValidation):
             request.set(size=[named[0]])
 
     @staticmethod
-    def _wants_a_part(request: Request) -> bool:
-        """ "三台只退一台": the mall takes a line as a whole, so it is a colleague's from here on."""
+    def _wants_a_part(request: Request) -> None:
+        """ "三台只退一台" of what the rules allow: the mall takes a line as a whole, so it is a colleague's from here
+        on."""
         only = any(_SAID["only"].search(plain(turn.text)) for turn in turns_of(request) if not turn.tapped)
-        if not (part := pieces_wanted(request.slots)) or not only:
-            return False
-        request.set(refusal={"name": "part", "wanted": part[0], "bought": part[1], "order": request.get("order_id")})
-        return True
+        if (part := pieces_wanted(request.slots)) and only:
+            told = {"wanted": part[0], "bought": part[1], "order": request.get("order_id")}
+            request.set(refusal={"name": "part", **told}, decision=None, needs_opened=False)
 
     @staticmethod
     def _tidy(request: Request) -> None:
@@ -401,7 +419,7 @@ class ValidateAfterSales(OrderValidation):
         asked = (conversation.top.get("asks") or {}).get("reason") or "change" in (request.slots.get("heard") or {})
         if request.get("reason") is not None or asked:
             return
-        said = [one for one in turns_of(request) if not one.tapped and "correction" not in one.acts]  # "发错了，是ORD…"
+        said = [one for one in turns_of(request) if _may_tell_reason(one)]
         told = [reason for one in said for reason in one.entities.get("reason", ())]
         if known := [reason for reason in told if _known(reason, Reason)]:
             request.set(reason=next((reason for reason in known if reason in FAULTS), known[0]))
@@ -439,7 +457,7 @@ class ValidateAfterSales(OrderValidation):
     def _find_lines(self, request: Request) -> None:
         """The lines that need not be asked for: the only one, those named at any time, as many as were counted."""
         lines: Listed = request.get("order_lines") or []
-        left = lines_left_out(request.turn, lines)
+        left = lines_left_out(request.turn, lines, lines_of(request.slots))
         if rest := [line for line in lines_of(request.slots) if line not in left]:
             self._choose(rest, request)
         else:
@@ -493,6 +511,12 @@ class ValidateAfterSales(OrderValidation):
                 return None
             first = decision
         return first
+
+
+def _may_tell_reason(turn: Turn) -> bool:
+    """Not "发错了，是ORD…", nor a rule that is asked for ("质量问题谁出运费")."""
+    request = turn.intent == "report_problem" or (turn.intent in INTENTS.values() and turn.confidence >= CERTAIN)
+    return not turn.tapped and "correction" not in turn.acts and (request or not turn.asks)
 
 
 def _known(value: Any, values: Iterable[str]) -> str | None:

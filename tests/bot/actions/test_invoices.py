@@ -246,6 +246,17 @@ async def test_a_wrong_tax_number_is_told_though_the_order_is_asked_for(session:
     assert customer.slots["invoice_title"] == NAME
 
 
+async def test_a_wrong_tax_number_beside_the_title_is_told_once(session: AsyncSession) -> None:
+    customer = invoicing(invoice_kind="company", proved=SHOES)
+    customer.frame["asked"] = "invoice_title"
+    wrong = TAX_NUMBER[:-1] + "5"
+    customer.says(f"{NAME} {wrong}")
+    customer.slots["heard"] = {"invoice_title": {"words": f"{NAME} {wrong}"}, "tax_number": wrong}
+    assert await customer.meets(InvoiceValidation()) == []
+    assert customer.slots["invoice_title"] == NAME
+    assert await customer.meets(AskTaxNumber()) == ["utter_tax_number_check"]
+
+
 async def test_the_title_of_the_invoice_before(session: AsyncSession) -> None:
     customer = invoicing(invoice_kind="company", invoice_title=NAME, tax_number=TAX_NUMBER, proved=SHOES)
     await customer.says("对").meets(AskConfirmInvoice())

@@ -274,6 +274,8 @@ async def test_only_the_line_without_a_ticket_is_left(mall: SqlMall) -> None:
         ("不退口红退跑步鞋", PAIRS),
         ("口红我留着", PAIRS),
         ("跑步鞋 开胶了气死我", PAIRS),
+        ("跑步鞋没坏，就是穿着显胖", PAIRS),
+        ("口红是好的，跑步鞋开胶了", PAIRS),
         ("豆沙的 质量太差 你们怎么还不退", LIPSTICK),
     ],
 )
@@ -294,6 +296,23 @@ async def test_goods_left_out_later_leave_the_request(mall: SqlMall) -> None:
     slots = await talk.customer(text, entity(text, "category", "口红")).hears(reason="quality")
     assert slots["order_line"] == PAIRS
     assert "口红" not in await talk.does("action_ask_confirm_ticket")
+
+
+async def test_goods_that_were_chosen_stay_in_the_request_though_nothing_is_wrong(mall: SqlMall) -> None:
+    talk = a_return(order_id="ORD10002", order_line=LIPSTICK).customer("退货")
+    await talk.hears()
+    await talk.asks("reason")
+    text = "口红没毛病，跟跑步鞋不搭"
+    talk.customer(text, *[entity(text, "category", name) for name in ("口红", "跑步鞋")])
+    assert (await talk.hears(reason="dislike"))["order_line"] == LIPSTICK
+
+
+async def test_of_what_no_rule_takes_back_no_part_is_promised(mall: SqlMall, engine: AsyncEngine) -> None:
+    await change(engine, "ORD10002", delivered_at=NOW - timedelta(days=60))
+    text = "两双里只退一双"
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="dislike")
+    talk.customer(text, entity(text, "quantity", "一双", 1))
+    assert (await talk.hears(quantity=1))["refusal"]["name"] == "not_allowed"
 
 
 async def test_fewer_pieces_are_a_colleagues_and_all_of_them_can_go_back(mall: SqlMall) -> None:
@@ -381,6 +400,26 @@ async def test_a_reason_told_before_a_tap_began_it_is_not_asked_for(mall: SqlMal
     talk.customer('/report_problem{"ticket_kind": "return"}', intent="report_problem")
     talk.frame["began"] = 2
     assert (await talk.hears())["reason"] == "quality"
+
+
+@pytest.mark.parametrize(
+    ("text", "acts", "intent", "reason"),
+    [
+        ("质量问题的邮费谁出", ("question",), "ask_policy", None),
+        ("鞋头质量问题能退么", ("question",), "report_problem", "quality"),
+        ("质量问题能帮我退了么", ("question",), "request_return", "quality"),
+        ("有质量问题", (), "inform", "quality"),
+    ],
+)
+async def test_a_reason_in_a_question_is_none(
+    mall: SqlMall, text: str, acts: tuple[str, ...], intent: str, reason: str | None
+) -> None:
+    said = entity(text, "reason", "质量问题", "quality")
+    talk = a_return(order_id=None).customer(text, said, acts=acts, intent=intent)
+    talk.customer('/request_return{"order_id": "ORD10001"}', intent="request_return")
+    talk.frame["began"] = 2
+    talk.slots["order_id"] = "ORD10001"
+    assert (await talk.hears())["reason"] == reason
 
 
 async def test_a_number_that_was_sent_wrongly_is_no_reason(mall: SqlMall) -> None:
