@@ -11,6 +11,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.answers import cite
 from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
 from bot.actions.conversation import Conversation
@@ -47,6 +48,7 @@ from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_bu
 from bot.actions.turn import Turn
 from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
+from bot.spelling import plain
 from knowledge_graph import Answer, Found
 from mall_adapter import (
     NotFound,
@@ -57,6 +59,8 @@ from mall_adapter import (
     Reason,
     WrongPhoneTail,
 )
+
+_SAID = patterns.load("help", "how")
 
 LOST = 3
 """Messages in a row that were not understood, at the last of which a person is offered, whatever they were."""
@@ -240,6 +244,9 @@ class Help(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         told = await _told_lately(tracker, focus)
+        if turn.confidence >= CLEARLY and not _SAID["how"].search(plain(turn.text)):
+            dispatcher.utter_message(response="utter_ask_help")
+            return []
         human = wish_button(tracker, domain, "human_handoff")
         if await say_waiting(dispatcher, tracker, domain, focus):
             return focus.events()
