@@ -23,6 +23,9 @@ POWERS: dict[str, int] = _FIGURES["powers"]
 DAY: dict[str, str] = _FIGURES["day"]
 """How a day is said, by language: format strings for ``moment``."""
 
+DAY_OF_YEAR: dict[str, str] = _FIGURES["day_of_year"]
+"""The same of another year than this."""
+
 _MYRIAD = 10000
 _FIGURE = re.compile(r"[0-9]+(?:\.[0-9]+)?|\S")
 

@@ -40,6 +40,9 @@ A_FRAGMENT = 4
 GOODS_MARK = "■"
 """For every name of goods in ``bot/data/patterns/shopping.yml``."""
 
+A_NAME = 8
+"""Characters of a bare question after a price or a stock that may name goods: more of them talk of something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Talk:
@@ -152,7 +155,8 @@ def bought_before(turn: Turn) -> bool:
 def names_some(turn: Turn) -> bool:
     """Whether words that may be a name are asked for: 有没有行车记录仪."""
     text, left = plain(turn.text), re.sub(r"[\W_]+", "", SAID["in_general"].sub("", telling(turn.rest)))
-    asked = turn.intent in ("ask_price", "ask_stock") or SAID["asks_for"].search(text)
+    bare = turn.intent in ("ask_price", "ask_stock") and len(turn.rest) <= A_NAME
+    asked = bare or SAID["asks_for"].search(text)
     return bool(asked) and len(left) > 1
 
 

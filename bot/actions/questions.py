@@ -256,7 +256,11 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
     sale, and words of a rule are not taken for those of a shelf."""
     turn, tracker = speaker.turn, speaker.tracker
     complains = turn.intent in ("complain", "report_problem") and not _weakly_of_goods(turn)
-    if leaning == "complaint" or complains or (turn.first("order_id") and not turn.names_goods):
+    if (
+        leaning == "complaint"
+        or complains
+        or (turn.first("order_id") and not turn.names_goods and turn.intent not in _OF_GOODS)
+    ):
         return None
     if leaning == "comparison":
         return await read_comparison(speaker)

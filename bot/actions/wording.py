@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from rasa_sdk import Tracker
 
 from bot.actions.malls import get_mall
-from bot.spelling import DAY
+from bot.spelling import DAY, DAY_OF_YEAR
 from mall_adapter import OrderLine
 from settings import SHANGHAI
 
@@ -70,11 +70,13 @@ def yuan(cents: int) -> str:
 
 
 def day(tracker: Tracker, moment: datetime | date | None) -> str | None:
-    """``11月23日``, or ``23 Nov``, in Shanghai."""
+    """``11月23日``, or ``23 Nov``, in Shanghai; of an earlier year with it: ``2025年6月15日``."""
     if moment is None:
         return None
     local = moment.astimezone(SHANGHAI) if isinstance(moment, datetime) else moment
-    return DAY[language_of(tracker)].format(moment=local)
+    language = language_of(tracker)
+    earlier = local.year < datetime.now(SHANGHAI).year
+    return (DAY_OF_YEAR if earlier else DAY)[language].format(moment=local)
 
 
 def minute(tracker: Tracker, moment: datetime) -> str:

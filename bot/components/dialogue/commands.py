@@ -574,6 +574,8 @@ class _Reading:
             return []
         taps = [tap for payload in self.shown.buttons.values() if (tap := self.message.tap(payload))]
         orders = [str(one) for tap in taps for one in tap.values("order_id")]
+        places = [int(one) for one in self.message.values("ordinal") if 0 < int(one) <= len(orders)]
+        orders = [orders[one - 1] for one in dict.fromkeys(places)] if len(places) > 1 else orders
         if not 1 < len(orders) <= MOST_AT_ONCE:
             return []
         told = {"intent": self.frame.intent, **self.flow.triggers.get(self.frame.intent, {})}
@@ -734,6 +736,8 @@ class _Reading:
             return []
         if self.acts & {"yes", "no", "ack", "objection"} and len(self.message.text) <= 4:
             return []
+        if self.acts & {"objection", "stop"} and self.message.intent not in ("report_problem", "complain", "inform"):
+            return []  # "听不懂人话？不退！！" is no reason
         return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
 
     def _of_something_else(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from rasa_sdk import Tracker
 
 from bot.actions.focus import pointed_at
 from bot.actions.turn import Turn
+from bot.actions.wording import day
+from settings import SHANGHAI
 
 
 def said(
@@ -97,3 +100,11 @@ def test_of_several_requests_the_one_that_the_action_runs_for() -> None:
     assert Turn.whole(tracker).text == "运费谁出 快递到哪了"
     tracker.slots["dialogue"] = {"turn": 4, "stack": [top]}  # it began earlier: the message is not its own
     assert Turn.of(tracker).text == "运费谁出 快递到哪了"
+
+
+@pytest.mark.parametrize(("years", "told"), [(0, "{month}月5日"), (1, "{year}年{month}月5日")])
+def test_a_day_of_an_earlier_year_is_told_with_it(years: int, told: str) -> None:
+    now = datetime.now(SHANGHAI)
+    moment = now.replace(year=now.year - years, day=5)
+    tracker = Tracker("web:x", {"language": "zh"}, {}, [], False, None, {}, "action_listen")
+    assert day(tracker, moment) == told.format(year=moment.year, month=moment.month)

@@ -315,6 +315,12 @@ def test_all_of_two_orders_are_taken_one_after_the_other() -> None:
     assert talk.slots["order_id"] == "ORD1"
 
 
+def test_what_is_flung_back_is_no_reason() -> None:
+    talk = Talk(found=KNOWN)
+    talk.say("我想退货", "request_return")
+    assert "action_ask_confirm_ticket" not in talk.say("我说的是差价！！听不懂吗", "chitchat", 0.5)
+
+
 def test_a_yes_to_two_ways_asks_which() -> None:
     talk = Talk()
     talk.shown = Shown({"申请退款": "/request_refund", "转人工": "/human_handoff"}, offers="choice")
