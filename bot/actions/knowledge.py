@@ -85,9 +85,11 @@ async def say_answer(
     found: Found,
     focus: Focus,
     may_ask: bool = False,
+    chosen: bool = False,
 ) -> list[EventType]:
     """The answer, and what it means for what the customer has ordered or asked for. Where ``may_ask``, a question about
-    an order that is not known yet says nothing and returns what is missing."""
+    an order that is not known yet says nothing and returns what is missing. One that was ``chosen`` from a list is told
+    though it was told a moment ago."""
     answer = found.answer
     focus.on("answer", answer.id)
     request = tracker.get_slot("decision") if Conversation.of(tracker).open_flow("after_sales") else None
@@ -104,7 +106,7 @@ async def say_answer(
     elif ticket and answer.topic in OF_A_TICKET and focus.written.get("id") == ticket.id:
         about = {"ticket_id": ticket.id, "goods": ticket.summary, "answer": answer.text}
         dispatcher.utter_message(response="utter_answer_of_ticket", **about)
-    elif _told_lately(tracker, answer):
+    elif not chosen and _told_lately(tracker, answer):
         human = way_buttons(tracker, domain, ["human_handoff"])
         dispatcher.utter_message(response="utter_answer_same", title=answer.title, buttons=human)
     else:

@@ -519,7 +519,7 @@ class AnswerFromGraph(Action):
         if key := turn.first("answer"):
             if chosen := answering.answer(key):
                 told = Found(chosen, 1.0)
-                events = await say_answer(dispatcher, tracker, domain, told, focus, may_ask=True)
+                events = await say_answer(dispatcher, tracker, domain, told, focus, may_ask=True, chosen=True)
             else:
                 await say_unknown(dispatcher, tracker, domain, focus, next(Turn.earlier(tracker), None))
         elif asked := _asked_before(tracker, focus, answering):

@@ -58,7 +58,8 @@ def last_matter(focus: Focus) -> str | None:
 def _of_anything(turn: Turn) -> bool:
     """ "好了吗", "查到了没": how far something is, which may as well be an order."""
     of_orders = sum(turn.ranking.get(intent, 0.0) for intent in _OF_ORDERS)
-    return turn.confidence < PLAINLY and of_orders >= AS_WELL
+    named = turn.first("ticket_kind") or turn.first("ticket_id")
+    return turn.confidence < PLAINLY and (of_orders >= AS_WELL or not named)
 
 
 async def _of_goods(tracker: Tracker, turn: Turn, tickets: Sequence[Ticket]) -> Sequence[Ticket]:

@@ -242,6 +242,8 @@ class _Reading:
         return self._not_understood()
 
     def _answer_to_yes_or_no(self) -> list[Command]:
+        if self.asked == CHANGE and "submit" in self.acts and not self.acts & _AGAINST_YES:
+            return [Command("Keep", why="nothing is to be changed: the summary comes back")]
         if "keep" in self.acts and (self.asked == CHANGE or (self.asked == CONFIRMED and "stop" not in self.acts)):
             return [Command("Keep", why="nothing is to be changed")]
         if self._submits():

@@ -117,6 +117,14 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("货收到了，有划痕", "report_problem", 0.9, {"reason": "quality"}, [RETURN, "action_ask_order_id"]),
         ],
     ),
+    "the button's words to what shall be changed bring the summary back": (
+        {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
+            ("不对", "deny", 0.9, {}, [RETURN, "action_ask_change"]),
+            ("确认提交", "affirm", 0.9, {}, [CONFIRM]),
+        ],
+    ),
     "a request that was only guessed is not brought up again": (
         KNOWN,
         [
