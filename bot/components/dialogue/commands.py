@@ -242,7 +242,7 @@ class _Reading:
         return self._not_understood()
 
     def _answer_to_yes_or_no(self) -> list[Command]:
-        if self.asked == CHANGE and "submit" in self.acts and not self.acts & _AGAINST_YES:
+        if self.asked == CHANGE and not self.acts & _AGAINST_YES and ("submit" in self.acts or self._clear_yes()):
             return [Command("Keep", why="nothing is to be changed: the summary comes back")]
         if "keep" in self.acts and (self.asked == CHANGE or (self.asked == CONFIRMED and "stop" not in self.acts)):
             return [Command("Keep", why="nothing is to be changed")]
@@ -555,7 +555,8 @@ class _Reading:
         if self.message.rest > SHORT and self._step_in_own_words():
             return []
         known = any(self.slots.get(slot) is not None for slot in self.flow.changeable)
-        return [Command("Correct", why="something is wrong, but not said what")] if known else []
+        says_so = len(self.message.text) <= SHORT or self.message.intent in _ANSWERS - {"nlu_fallback"}
+        return [Command("Correct", why="something is wrong, but not said what")] if known and says_so else []
 
     def _another_order(self) -> list[Command]:
         """ "弄错了，是ORD…" when the request has just ended, with a refusal mostly: it begins again with that order."""
@@ -685,6 +686,9 @@ class _Reading:
     def _same_wish(self) -> list[Command]:
         """The open task again. At its summary only a plain statement changes it: no question, no objection does."""
         doubts = self.acts & {"question", "objection", "negation", "condition"}
+        other = [one for one in self._told_by_intent() if self.slots.get(one.name) is not None]
+        if other and self.message.confidence >= (SURE_TALK if "question" in self.acts else SURE):
+            return other + self._values(asked_only=False)  # "我要退款，不寄回" at the summary of an exchange
         if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
             changeable = self.flow.changeable if self.flow else ()
             beside = [one for one in self._values(asked_only=False) if one.name not in changeable]

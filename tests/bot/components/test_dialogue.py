@@ -125,6 +125,14 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("确认提交", "affirm", 0.9, {}, [CONFIRM]),
         ],
     ),
+    "another kind at the summary, with whatever it denies": (
+        {RETURN: {**KNOWN[RETURN], "reason": "quality"}},
+        [
+            ("换一个", "request_exchange", 0.9, {}, [RETURN, CONFIRM]),
+            ("我要退款 不寄回", "request_refund", 0.85, {}, [RETURN, CONFIRM]),
+            ("换货要寄回去吗", "request_exchange", 0.7, {}, ["action_about_request", CONFIRM]),
+        ],
+    ),
     "a request that was only guessed is not brought up again": (
         KNOWN,
         [
