@@ -188,7 +188,8 @@ class _Facts:
             promised = max((p.promised_by for p in asked.order.shipments if p.promised_by), default=None)
             ahead = promised is not None and promised > datetime.now(UTC)
             until = self._word("promised_by").format(day=day(self.tracker, promised)) if promised and ahead else ""
-            until = until or self._word("was_in_time")
+            if asked.ticket and promised and not ahead:
+                until = self._word("was_in_time")
             self._utter(f"interception_{asked.payer}", promised=until, how_much=how_much)
         elif not asked.comes_back:
             self._utter("nothing_to_send")

@@ -132,12 +132,12 @@ def test_a_failed_training_leaves_the_models(project: Project) -> None:
 def test_an_interrupted_training_stops_and_leaves_no_half_model(project: Project, signum: int) -> None:
     project.write("bot/data/nlu.yml", "endless")
     process = project.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (trainer := psutil.Process(process.pid).children()) or trainer[0].name() != "sleep":
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signum)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "models are as they were" in said
     assert "Traceback" not in said

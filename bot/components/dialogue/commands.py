@@ -244,7 +244,9 @@ class _Reading:
     def _answer_to_yes_or_no(self) -> list[Command]:
         if self.asked == CHANGE and not self.acts & _AGAINST_YES and ("submit" in self.acts or self._clear_yes()):
             return [Command("Keep", why="nothing is to be changed: the summary comes back")]
-        if "keep" in self.acts and (self.asked == CHANGE or (self.asked == CONFIRMED and "stop" not in self.acts)):
+        if "keep" in self.acts and (
+            self.asked == CHANGE or (self.asked == CONFIRMED and not self.acts & {"stop", "no"})
+        ):
             return [Command("Keep", why="nothing is to be changed")]
         if self._submits():
             return [Command("Confirm", why="the words of the button, to the summary that was shown last")]
@@ -300,7 +302,7 @@ class _Reading:
         words = self._words()
         if self._said_to_write():
             return True
-        if self.acts & {*_AGAINST_YES, "thanks_only", "bye"}:
+        if self.acts & {*_AGAINST_YES, "thanks_only", "bye", "human"}:
             return False
         if "yes" in self.acts:
             return True
@@ -320,7 +322,9 @@ class _Reading:
 
     def _submits(self) -> bool:
         """The explicit words of the button, while nothing of the summary has changed since it was shown."""
-        if self.asked != CONFIRMED or self.frame is None or "submit" not in self.acts or self.acts & _AGAINST_YES:
+        if self.asked != CONFIRMED or self.frame is None or "submit" not in self.acts:
+            return False
+        if self.acts & {*_AGAINST_YES, "human", "all"}:  # "请客服确认", "都退吧"
             return False
         lately = self.state.turn - self.frame.asked_in < SUMMED_UP_LATELY
         stands = self.frame.asked == CONFIRMED and self.slots.get("summary") is not None
@@ -421,7 +425,7 @@ class _Reading:
             return []  # "不退了，帮我开发票"
         if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
             changed = self._told_by_intent()
-            if changed and ("correction" in self.acts or (self._sure() and len(self.message.text) > A_WISH)):
+            if changed and "correction" in self.acts:
                 return changed  # "不退了还是换货吧", "我不换了，退钱"
         if "question" in self.acts and "negation" not in self.acts and self.flow is None:
             return []
@@ -528,7 +532,8 @@ class _Reading:
             return []
         wish = self.flows.of_intent(self.message.intent)
         elsewhere = wish is not None and wish.name not in _OF_PEOPLE and self.message.confidence >= SURE
-        if "correction" in self.acts or (elsewhere and not summed_up):
+        corrects = "correction" in self.acts and not {"question", "of_goods"} <= self.acts  # "能换成黑的吗" asks
+        if corrects or (elsewhere and not summed_up):
             return []
         about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
         return [Command("Keep", why="nothing is to be changed"), about] if self.asked == CHANGE else [about]
@@ -575,10 +580,13 @@ class _Reading:
             return []
         if self.asked != "order_id" or not self.on_screen or self.acts & {"question", "negation"}:
             return []
+        named = ("order_id", "product", "category", "brand", "mention", "reason")
+        if any(self.message.values(name) for name in named) or self.message.rest > SHORT:
+            return []
         taps = [tap for payload in self.shown.buttons.values() if (tap := self.message.tap(payload))]
         orders = [str(one) for tap in taps for one in tap.values("order_id")]
         places = [int(one) for one in self.message.values("ordinal") if 0 < int(one) <= len(orders)]
-        orders = [orders[one - 1] for one in dict.fromkeys(places)] if len(places) > 1 else orders
+        orders = [orders[one - 1] for one in dict.fromkeys(places)] if places else orders
         if not 1 < len(orders) <= MOST_AT_ONCE:
             return []
         told = {"intent": self.frame.intent, **self.flow.triggers.get(self.frame.intent, {})}
@@ -588,7 +596,7 @@ class _Reading:
             self._set("order_id", orders[0], "all of them"),
             *(
                 Command("StartFlow", self.flow.name, {**told, "order_id": other}, "all of them", self.part, later=True)
-                for other in orders[1:]
+                for other in reversed(orders[1:])
             ),
         ]
 
@@ -687,7 +695,9 @@ class _Reading:
         """The open task again. At its summary only a plain statement changes it: no question, no objection does."""
         doubts = self.acts & {"question", "objection", "negation", "condition"}
         other = [one for one in self._told_by_intent() if self.slots.get(one.name) is not None]
-        if other and self.message.confidence >= (SURE_TALK if "question" in self.acts else SURE):
+        kinds = set(self.message.values("ticket_kind"))
+        denies_this = "negation" in self.acts and bool(kinds & {self.slots.get(one.name) for one in other})
+        if other and self._sure() and not denies_this and not self.acts & {"condition", "objection", "question"}:
             return other + self._values(asked_only=False)  # "我要退款，不寄回" at the summary of an exchange
         if self.asked == CONFIRMED and doubts and "correction" not in self.acts:
             changeable = self.flow.changeable if self.flow else ()
@@ -742,8 +752,9 @@ class _Reading:
             return []
         if self.acts & {"yes", "no", "ack", "objection"} and len(self.message.text) <= 4:
             return []
-        if self.acts & {"objection", "stop"} and self.message.intent not in ("report_problem", "complain", "inform"):
-            return []  # "听不懂人话？不退！！" is no reason
+        flung_back = self.message.intent == "complain" and "objection" in self.acts
+        if flung_back or "stop" in self.acts:  # "听不懂人话？不退！！" is no reason
+            return []
         return [self._set(step.name, {"words": self.message.text}, "in the customer's own words")]
 
     def _of_something_else(self) -> bool:

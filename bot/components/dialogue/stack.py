@@ -131,7 +131,8 @@ class _Hearing:
         if command.later:
             frame.status, frame.values = NEXT, told
             _rebind(state, [*state.stack[:-1], frame, *state.stack[-1:]], self.flows, self.slots)
-            state.say.append("action_noted")
+            if "action_noted" not in state.say:
+                state.say.append("action_noted")
             return
         if flow.kind != "talk":
             # a question that waited for an answer gives way; a task that was begun is offered again
