@@ -150,6 +150,9 @@ class SummaryGone(Action):
         if Focus(tracker).written.get("turn", -1) >= ended.get("turn", 0):
             dispatcher.utter_message(response="utter_summary_done")
             return []
+        if not ended:
+            dispatcher.utter_message(response="utter_nothing_to_confirm")
+            return []
         intent = str(ended.get("intent"))
         known = has_response(domain, f"utter_title_{intent}")
         buttons = [wish_button(tracker, domain, intent)] if known else []
@@ -325,7 +328,8 @@ class NothingToCancel(Action):
         focus = Focus(tracker)
         if await stop_waiting(dispatcher, tracker):
             return [SlotSet("queued", None)]
-        if ticket := await _standing(tracker):
+        meant = len(Turn.of(tracker).rest) >= A_WORD  # "算了" alone takes nothing back that was only told
+        if ticket := await _standing(tracker) or (await _just_told(tracker) if meant else None):
             _say_standing(dispatcher, tracker, domain, "utter_ticket_stands", ticket)
             return focus.on("ticket", ticket.id).events()
         if focus.written.get("flow") == "cancel_order":
@@ -343,6 +347,18 @@ async def _standing(tracker: Tracker) -> Ticket | None:
         return None
     try:
         ticket = await (await get_mall()).ticket(tracker.sender_id, written["id"])
+    except NotFound:
+        return None
+    return ticket if ticket.status in CANCELLABLE else None
+
+
+async def _just_told(tracker: Tracker) -> Ticket | None:
+    """The ticket that the message before was about, while it can still be taken back: "那我不退了"."""
+    told = Focus(tracker).value.get("ticket") or {}
+    if not told or Conversation.of(tracker).turn - int(told.get("turn") or 0) > 1:
+        return None
+    try:
+        ticket = await (await get_mall()).ticket(tracker.sender_id, told["id"])
     except NotFound:
         return None
     return ticket if ticket.status in CANCELLABLE else None

@@ -275,8 +275,11 @@ class _Reading:
         if self.frame or "yes" not in self.acts or self.acts & {"ack", *_AGAINST_YES}:
             return []
         left = [one for one in self.state.stack if self.flows[one.flow].kind == "task"]
-        summed_up = bool(left) and left[-1].asked == CONFIRMED
-        return [Command("Resume", left[-1].flow, why="a yes to what was left")] if summed_up else []
+        if left and left[-1].asked == CONFIRMED:
+            return [Command("Resume", left[-1].flow, why="a yes to what was left")]
+        if "submit" in self.acts:
+            return [Command("SummaryGone", why="a button's words, and nothing is summed up")]
+        return []
 
     def _yes_or_no_asked(self) -> bool:
         if self.asked == CONFIRMED:

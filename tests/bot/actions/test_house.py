@@ -439,6 +439,17 @@ async def test_a_ticket_of_a_turn_that_was_cut_off_is_not_denied(answers: Graph,
     assert (await answer(Cancelled(), "算了", focus=at_hand(order="ORD10005"))).responses == ["utter_cancelled"]
 
 
+async def test_a_stop_right_after_a_ticket_was_told_is_about_it(answers: Graph, ticket: str) -> None:
+    told = await answer(NothingToCancel(), "那我不退了", focus=at_hand(1, ticket=ticket))
+    assert told.responses == ["utter_ticket_stands"] and ticket in told.text
+    later = await answer(NothingToCancel(), "那我不退了", turn=5, focus=at_hand(1, ticket=ticket))
+    assert later.responses == ["utter_nothing_to_cancel"]
+
+
+async def test_the_words_of_a_button_with_nothing_to_confirm(answers: Graph) -> None:
+    assert (await answer(SummaryGone(), "确认提交", "affirm")).responses == ["utter_nothing_to_confirm"]
+
+
 async def test_stopping_with_nothing_open(answers: Graph, ticket: str) -> None:
     assert (await answer(NothingToCancel(), "算了")).responses == ["utter_nothing_to_cancel"]
     written = at_hand(written={"flow": "after_sales", "id": ticket})

@@ -331,6 +331,11 @@ def test_all_of_two_orders_are_taken_one_after_the_other() -> None:
     assert talk.slots["order_id"] == "ORD1"
 
 
+def test_a_buttons_words_with_nothing_summed_up_say_so() -> None:
+    assert Talk().say("确认提交", "affirm", 0.9) == ["action_summary_gone"]
+    assert Talk().say("确认", "affirm", 0.9) == ["action_acknowledge"]
+
+
 def test_what_is_flung_back_is_no_reason() -> None:
     talk = Talk(found=KNOWN)
     talk.say("我想退货", "request_return")
