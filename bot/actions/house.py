@@ -340,16 +340,21 @@ class NothingToCancel(Action):
         return []
 
 
+async def _cancellable(tracker: Tracker, ticket_id: str) -> Ticket | None:
+    """The sender's ticket, while it can still be taken back."""
+    try:
+        ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
+    except NotFound:
+        return None
+    return ticket if ticket.status in CANCELLABLE else None
+
+
 async def _standing(tracker: Tracker) -> Ticket | None:
     """The ticket that was made lately in this conversation, while it can still be taken back."""
     written = Focus(tracker).written
     if written.get("flow") != "after_sales" or not written.get("id"):
         return None
-    try:
-        ticket = await (await get_mall()).ticket(tracker.sender_id, written["id"])
-    except NotFound:
-        return None
-    return ticket if ticket.status in CANCELLABLE else None
+    return await _cancellable(tracker, written["id"])
 
 
 async def _just_told(tracker: Tracker) -> Ticket | None:
@@ -357,11 +362,7 @@ async def _just_told(tracker: Tracker) -> Ticket | None:
     told = Focus(tracker).value.get("ticket") or {}
     if not told or Conversation.of(tracker).turn - int(told.get("turn") or 0) > 1:
         return None
-    try:
-        ticket = await (await get_mall()).ticket(tracker.sender_id, told["id"])
-    except NotFound:
-        return None
-    return ticket if ticket.status in CANCELLABLE else None
+    return await _cancellable(tracker, told["id"])
 
 
 async def _just_made(tracker: Tracker) -> Ticket | None:

@@ -70,11 +70,7 @@ class TrackParcel(AboutOrders):
         ]
         if going:
             return say_tickets(dispatcher, tracker, domain, going[:SHOWN_AT_ONCE])
-        if await (await get_mall()).customer_of(tracker.sender_id) is None:
-            return missing(tracker, None, None)
-        buttons = [wish_button(tracker, domain, intent) for intent in ("request_return", "human_handoff")]
-        dispatcher.utter_message(response="utter_no_return_parcel", buttons=buttons)
-        return []
+        return await _say_none(dispatcher, tracker, domain, "utter_no_return_parcel", "request_return")
 
     async def _of_waybill(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, written: str
@@ -87,11 +83,7 @@ class TrackParcel(AboutOrders):
         ]
         if len(held) == 1:
             return await self._tell_one(dispatcher, tracker, domain, held[0])
-        if not orders and await (await get_mall()).customer_of(tracker.sender_id) is None:
-            return missing(tracker, None, None)
-        buttons = [wish_button(tracker, domain, intent) for intent in ("track_parcel", "human_handoff")]
-        dispatcher.utter_message(response="utter_waybill_unknown", buttons=buttons)
-        return []
+        return await _say_none(dispatcher, tracker, domain, "utter_waybill_unknown", "track_parcel")
 
     async def _of_courier(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
@@ -116,6 +108,17 @@ class TrackParcel(AboutOrders):
         if len(orders) == 1:
             return focus.on("order", orders[0].id).events()
         return focus.on_list(as_choices(orders, tracker, domain)).events()
+
+
+async def _say_none(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, response: str, wish: str
+) -> list[EventType]:
+    """That there is no such parcel, with ways on; a sender whom the mall does not know is asked who they are first."""
+    if await (await get_mall()).customer_of(tracker.sender_id) is None:
+        return missing(tracker, None, None)
+    buttons = [wish_button(tracker, domain, intent) for intent in (wish, "human_handoff")]
+    dispatcher.utter_message(response=response, buttons=buttons)
+    return []
 
 
 def _digits(written: str) -> str:

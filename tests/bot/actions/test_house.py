@@ -446,6 +446,11 @@ async def test_a_stop_right_after_a_ticket_was_told_is_about_it(answers: Graph, 
     assert later.responses == ["utter_nothing_to_cancel"]
 
 
+async def test_a_ticket_that_the_mall_no_longer_has_leaves_nothing_to_take_back(answers: Graph) -> None:
+    for focus in (at_hand(1, ticket="T-GONE"), at_hand(written={"flow": "after_sales", "id": "T-GONE"})):
+        assert (await answer(NothingToCancel(), "那我不退了", focus=focus)).responses == ["utter_nothing_to_cancel"]
+
+
 async def test_the_words_of_a_button_with_nothing_to_confirm(answers: Graph) -> None:
     assert (await answer(SummaryGone(), "确认提交", "affirm")).responses == ["utter_nothing_to_confirm"]
 

@@ -298,6 +298,12 @@ async def test_what_is_asked_in_words_of_parcels(mall: None, text: str, response
     assert said(await ask("track_parcel", text, acts=("question",))) == responses
 
 
+@pytest.mark.parametrize("text", ["约好的上门取怎么没人来", "韵达单号4312345678901到哪了"])
+async def test_a_stranger_is_asked_which_order_before_being_told_that_there_is_no_parcel(mall: None, text: str) -> None:
+    customer = await ask("track_parcel", text, sender="web:guest", acts=("question",))
+    assert customer.told == [] and customer.slots["missing"] == "order_id"
+
+
 async def test_a_waybill_of_their_own_finds_its_order(mall: None) -> None:
     customer = await ask("track_parcel", f"快递单号{TRAVELLING[-6:]}")
     assert said(customer) == ["utter_parcel_shipped"]
