@@ -31,7 +31,18 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from bot.components.action_server import TurnAbandoned
-from bot.components.clauses import SURE, behind_courtesy, in_words, readable, requests_of
+from bot.components.clauses import (
+    FAMILY,
+    RESTATED,
+    SURE,
+    SURE_BEHIND_COURTESY,
+    behind_courtesy,
+    beyond,
+    in_words,
+    readable,
+    requests_of,
+    restated,
+)
 from bot.components.dialogue.evidence import Context, in_context
 from bot.components.dialogue.state import shown
 from bot.components.text import visible
@@ -178,7 +189,8 @@ async def _understand(
 ) -> dict[str, Any]:
     """The parse of the whole message, as the policy and the actions find it in ``latest_message``, and beside it
 
-    ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting.
+    ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting or
+    put once more; the words of a button and what goes on behind them.
     The intent is the first's.
     ``worry``: the probability that the customer worries or complains, the highest of the message and its clauses.
     ``intent_ranking`` has the guesses weighed by what was asked and talked of; where they are unsure and the message
@@ -201,8 +213,14 @@ async def _understand(
     if not _tapped(message):
         for clause in readable(message.text):
             await read(clause)
-        wishes = await requests_of(message.text, intent_of) or await behind_courtesy(message.text, intent_of)
-        parts = [await read(text) for text in wishes]
+        goes_on = beyond(message.text)
+        if goes_on and "submit" in ((await read(goes_on[0])).get("acts") or ()):
+            parts = [await read(text) for text in goes_on]
+        elif question := restated(message.text):
+            parts = [_asked_again(await read(question))]
+        else:
+            wishes = await requests_of(message.text, intent_of) or await behind_courtesy(message.text, intent_of)
+            parts = [await read(text) for text in wishes]
     context = Context.of(tracker.current_slot_values())
     whole, parts = in_context(whole, context), [in_context(part, context) for part in parts]
     if not parts and (begun := _begun(tracker)) and whole["intent"]["confidence"] < SURE and not _tapped(message):
@@ -211,6 +229,14 @@ async def _understand(
             whole = {**whole, "intent": said["intent"], "intent_ranking": said["intent_ranking"]}
     intent = parts[0]["intent"] if parts else whole["intent"]
     return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": max(map(_worry, parsed.values()))}
+
+
+def _asked_again(parse: dict[str, Any]) -> dict[str, Any]:
+    """A question that is put once more: it asks, whatever its few words look like."""
+    intent = parse["intent"]
+    if intent["name"] not in FAMILY or intent["confidence"] < SURE_BEHIND_COURTESY:
+        intent = {"name": RESTATED, "confidence": SURE_BEHIND_COURTESY}
+    return {**parse, "intent": intent, "acts": sorted({*parse.get("acts", ()), "question"})}
 
 
 def _tapped(message: UserMessage) -> bool:

@@ -29,9 +29,15 @@ SURE_BESIDE_CONNECTOR = 0.35
 SURE_BEHIND_COURTESY = 0.5
 """Confidence from which what stands beside a greeting or thanks is what the message is about."""
 
+SHORTEST_RESTATED = 2
+"""Characters of a question that is put once more: "尺码"."""
+
+RESTATED = "ask_policy"
+"""What a question is that was put once more and has no intent of its own."""
+
 COURTESY = frozenset({"greet", "thank", "goodbye"})
 
-_SAID = patterns.load("clauses", "value", "question", "connector", "stop")
+_SAID = patterns.load("clauses", "value", "question", "connector", "stop", "restated", "and_more")
 
 _FAMILIES = (
     ("request_return", "request_exchange", "request_refund", "report_problem", "complain", "cancel_ticket"),
@@ -158,6 +164,22 @@ async def behind_courtesy(text: str, read: Read) -> Sequence[str]:
         return ()
     intent, confidence = await read(rest)
     return [rest] if intent in FAMILY and confidence >= SURE_BEHIND_COURTESY else ()
+
+
+def restated(text: str) -> str | None:
+    """The question of a message that puts it once more ("我不是孕妇 问的是敏感肌"), without what it says of the answer."""
+    *_, last = [None, *_SAID["restated"].finditer(plain(text))]
+    rest = in_words(text[last.end() :].strip(" ,，。.:：!！")) if last else ""
+    return rest if len(visible(rest)) >= SHORTEST_RESTATED else None
+
+
+def beyond(text: str) -> tuple[str, str] | None:
+    """The first clause of a message, and what it goes on with: "确认提交 然后面霜那单也开"."""
+    first = next((clause.text for clause in clauses_of(text)), "")
+    rest = text[text.find(first) + len(first) :] if first in text else ""
+    if (more := _SAID["and_more"].match(plain(rest))) and visible(rest[more.end() :]):
+        return first, in_words(rest[more.end() :].strip())
+    return None
 
 
 async def _is_courtesy(clause: str, read: Read) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Flows, Step
@@ -69,6 +69,12 @@ CHANGE = "change"
 
 DECLINED = "none"
 """In the slot ``proposal``: the order that was proposed is not meant."""
+
+PERSON = "/human_handoff"
+"""The payload that calls a person."""
+
+GOES_ON = "goes on"
+"""Of a Cancel: the message wants something else, too."""
 
 ENDED_LATELY = 2
 """Turns after its end for which a request may be begun again with another order."""
@@ -202,6 +208,8 @@ class _Reading:
         """Each part is read by itself; values of the whole message belong to all of them."""
         if "submit" in self.acts:  # a yes is one
             return self.one()
+        if "submit" in self.message.parts[0].acts:
+            return self._submit_and_more(*self.message.parts[:2])
         if len(self.message.parts) == 1:  # a wish behind a greeting
             return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
@@ -213,11 +221,35 @@ class _Reading:
         starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
         if {name for name, _ in starts} == {ABOUT_REQUEST} or (self.slots.get("queued") and self.acts & _OF_WAITING):
             return self.one()
+        if found and found[0].kind == "Cancel" and starts:
+            found[0] = replace(found[0], value=GOES_ON)
         if not found or (len(found) == len(starts) == 1):
             return _Reading(self.message, self.state, self.slots, self.flows, self.shown).one()
         return found
 
+    def _submit_and_more(self, words: Message, more: Message) -> list[Command]:
+        """ "确认提交 然后面霜那单也开": the summary is confirmed, then the other wish begins, unless it speaks of this one."""
+        if more.acts & (_AGAINST_YES - {"question"}):
+            return self.one()
+        confirmed = _Reading(words, self.state, self.slots, self.flows, self.shown).one()
+        if confirmed[0].kind != "Confirm":
+            return confirmed
+        then = _Reading(more, State(turn=self.state.turn), self.slots, self.flows, Shown(), 1).one()
+        wish = next((one for one in then if one.kind == "StartFlow"), None)
+        named = any(more.values(name) for name in ("order_id", "product", "category", "brand", "goods_kind"))
+        if wish is None or (wish.name == (self.flow.name if self.flow else "") and not named):
+            return confirmed if wish is None else self.one()
+        beside = {one.name: one.value for one in then if one.kind == "SetSlot"}
+        later = self.flows[wish.name].kind == "task"
+        return [*confirmed, replace(wish, value={**(wish.value or {}), **beside}, later=later)]
+
     def one(self) -> list[Command]:
+        found = self._one()
+        if self.asked == CHANGE and "question" in self.acts and found[0].kind in ("StartFlow", "CannotHandle"):
+            return [Command("Keep", why="a question, which changes nothing"), *found]
+        return found
+
+    def _one(self) -> list[Command]:
         for read in (
             self._answer_to_yes_or_no,
             self._take_up,
@@ -244,13 +276,17 @@ class _Reading:
     def _answer_to_yes_or_no(self) -> list[Command]:
         if self.asked == CHANGE and not self.acts & _AGAINST_YES and ("submit" in self.acts or self._clear_yes()):
             return [Command("Keep", why="nothing is to be changed: the summary comes back")]
-        if "keep" in self.acts and (
-            self.asked == CHANGE or (self.asked == CONFIRMED and not self.acts & {"stop", "no"})
+        if (
+            "keep" in self.acts
+            and "question" not in self.acts
+            and (self.asked == CHANGE or (self.asked == CONFIRMED and not self.acts & {"stop", "no"}))
         ):
             return [Command("Keep", why="nothing is to be changed")]
         if self._submits():
             return [Command("Confirm", why="the words of the button, to the summary that was shown last")]
         if self.asked == CONFIRMED and self.on_screen:
+            if self._nods_to_two():
+                return [Command("Which", why="a nod to a summary and to the offer of a person")]
             if self._clear_yes():
                 return self._yes("a clear yes to the summary")
             if self._no_said():
@@ -269,6 +305,12 @@ class _Reading:
         short = len(self.message.text) <= SHORT and not self.message.entities
         likely = self.message.intent in ("stop", "deny") and self.message.confidence >= CLEAR
         return short and likely and not self.acts & {"question", "objection", "correction"}
+
+    def _nods_to_two(self) -> bool:
+        """ "好吧" below "I am not sure of that, a colleague is" and a summary that came back: nothing is written for it."""
+        aside = any(kind.split()[0] in ("CannotHandle", "StartFlow") for kind, _ in self.state.commands)
+        came_back = self.frame is not None and self.frame.began < self.state.turn and aside
+        return came_back and "ack" in self.acts and PERSON in self.shown.buttons.values()
 
     def _take_up(self) -> list[Command]:
         """ "确认" to a request that was left: its summary comes back."""
@@ -369,7 +411,7 @@ class _Reading:
         """ "好的，谢谢", "好，那帮我问下" to the offer of a person; to anything else they are thanks, or a wish."""
         wish = self.flows.of_intent(self.message.intent)
         elsewhere = wish is not None and wish.name not in _THANKFUL and self.message.confidence >= SURE
-        return self.asked is None and self.shown.offers == "/human_handoff" and not elsewhere
+        return self.asked is None and self.shown.offers == PERSON and not elsewhere
 
     def _no_said(self) -> bool:
         if self.acts & {"question", "stop", "leave", "bye", "thanks_only"}:
@@ -423,9 +465,8 @@ class _Reading:
         again = wish is not None and wish is self.flow and self.message.confidence >= SURE and self.asked != CONFIRMED
         if self._said_to_write() or (again and "negation" not in self.acts):
             return [self._ask_again("what is to be done, said once more")]  # "嗯 取消" while an order is cancelled
-        another = wish is not None and wish.kind == "task" and wish.name != (self.flow.name if self.flow else "")
-        if another and self.message.confidence >= SURE and _SEVERAL.search(self.message.text.strip(" ,，.。;；!！~")):
-            return []  # "不退了，帮我开发票"
+        if (more := self._more_than_a_stop(wish)) is not None:
+            return more
         if self.flow and wish is self.flow and self.message.confidence >= CLEAR_BESIDE_QUESTION:
             changed = self._told_by_intent()
             if changed and "correction" in self.acts:
@@ -434,6 +475,17 @@ class _Reading:
             return []
         stop = Command("Cancel", why="a stop", part=self.part)
         return [stop, *self._person()] if "human" in self.acts and self.frame else [stop]
+
+    def _more_than_a_stop(self, wish: Flow | None) -> list[Command] | None:
+        """ "不退了，帮我开发票", "我没说要退 我要差价": the open task ends, and the other matter begins."""
+        if wish is None or wish is self.flow or self.message.intent in _ANSWERS | _QUIET | _SMALL:
+            return None
+        clear = CLEAR if "question" in self.acts and wish.kind != "task" else SURE
+        if self.message.confidence < clear or not _SEVERAL.search(self.message.text.strip(" ,，.。;；!！~")):
+            return None
+        if self.flow is None or self.flow.kind != "task":
+            return []
+        return [Command("Cancel", value=GOES_ON, why="a stop, and something else"), *self._begin(wish, "beside a stop")]
 
     def _undoes(self, wish: Flow | None) -> list[Command]:
         """What was written lately is taken back: "先别退了", "那取消吧" after a ticket. A bare "算了" is not enough."""
@@ -539,7 +591,7 @@ class _Reading:
         if corrects or (elsewhere and not summed_up):
             return []
         about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
-        return [Command("Keep", why="nothing is to be changed"), about] if self.asked == CHANGE else [about]
+        return [about]
 
     def _ticket_lately(self) -> bool:
         """Whether a ticket was written or told lately, and no other order since."""

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bot.components.dialogue.commands import CHANGE, SURE, Command, understand
+from bot.components.dialogue.commands import CHANGE, GOES_ON, SURE, Command, understand
 from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, Link, Run, wanted
@@ -277,7 +277,11 @@ class _Hearing:
             self._drop(frame)
         if frame is not None and open_task:
             self.state.ended = {"flow": frame.flow, "intent": frame.intent, "turn": self.state.turn}
-        self._push("pattern_cancelled" if open_task else "pattern_nothing_to_cancel")
+        if command.value == GOES_ON:
+            self.state.quiet = False
+            self.state.say += ["action_cancelled"] if open_task else []
+        else:
+            self._push("pattern_cancelled" if open_task else "pattern_nothing_to_cancel")
 
     def _leave(self, command: Command) -> None:
         self.state.quiet = True

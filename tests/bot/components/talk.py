@@ -50,8 +50,10 @@ class Talk:
 
     def say(self, text: str, intent: str = "nlu_fallback", confidence: float = 0.9, **entities: Any) -> list[str]:
         """The actions of the answer."""
+        return self.hear(message(text, intent, confidence, self.turns + 1, **entities))
+
+    def hear(self, said: Message) -> list[str]:
         self.turns += 1
-        said = message(text, intent, confidence, self.turns, **entities)
         self.state, changes = hear(self.state, said, self.slots, self.flows, self.shown)
         return self._answer(changes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.components.clauses import MOST_CLAUSES, clauses_of, in_words, readable, requests_of
+from bot.components.clauses import MOST_CLAUSES, beyond, clauses_of, in_words, readable, requests_of, restated
 from bot.components.text import visible
 
 READ = {
@@ -115,3 +115,32 @@ async def test_no_clause_is_a_payload(text: str) -> None:
     clauses = [clause.text for clause in clauses_of(text)]
     for clause in (*clauses, *readable(text), *await requests_of(text, sure), *seen):
         assert not visible(clause).startswith("/")
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("我不是宝妈，问的是敏感肌", "敏感肌"),
+        ("哎我問發票呀 幾時開好", "發票呀 幾時開好"),
+        ("我问你快递公司的电话是多少", "快递公司的电话是多少"),
+        ("我刚才问的是尺码！我问的是40码", "40码"),
+        ("我问一下运费", None),
+        ("我问过了", None),
+        ("我问的是", None),
+    ],
+)
+def test_a_question_put_once_more(text: str, question: str | None) -> None:
+    assert restated(text) == question
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("确认提交 然后面霜那单也开", ("确认提交", "面霜那单也开")),
+        ("确认提交。另外帮我查下快递", ("确认提交", "帮我查下快递")),
+        ("确认提交之前先等等", None),
+        ("确认提交 再说吧", None),
+    ],
+)
+def test_behind_the_words_of_a_button(text: str, parts: tuple[str, str] | None) -> None:
+    assert beyond(text) == parts

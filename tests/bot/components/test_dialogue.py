@@ -207,6 +207,29 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("没要改呀 运费大概几块", "ask_price", 0.9, {}, [ABOUT, CONFIRM]),
         ],
     ),
+    "a stop and another matter: the one ends, the other begins, and nothing is offered again": (
+        {RETURN: KNOWN[RETURN]},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("我没说要退货 我要补差价", "ask_policy", 0.9, {}, ["action_cancelled", RULE]),
+            ("知道了", "affirm", 0.9, {}, ["action_acknowledge"]),
+        ],
+    ),
+    "shouted, too": (
+        {RETURN: KNOWN[RETURN]},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
+            ("到底听没听懂？不退！！ 我要差价！！", "ask_policy", 0.6, {}, ["action_cancelled", RULE]),
+        ],
+    ),
+    "asked what to change, a question is answered, and the summary comes back": (
+        {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
+        [
+            ("我想退货", "request_return", 0.9, {}, [RETURN, CONFIRM]),
+            ("改一下", "correct", 0.9, {}, [RETURN, "action_ask_change"]),
+            ("这面霜孕妇能用不", "ask_policy", 0.9, {}, [RULE, CONFIRM]),
+        ],
+    ),
     "an objection changes nothing": (
         {RETURN: {**KNOWN[RETURN], "reason": "dislike"}},
         [
@@ -267,6 +290,37 @@ def test_the_seed_to_its_end() -> None:
     assert talk.say("确认", "affirm") == ["action_create_return_ticket"]
     assert not talk.state.stack
     assert talk.slots["order_id"] is None
+
+
+def _in_two(first: str, *rest: tuple[str, str]) -> Message:
+    """The words of a button, and what the message goes on with."""
+    said = [message(first, "affirm"), *(message(text, intent, 0.9) for text, intent in rest)]
+    return replace(message(" ".join(one.text for one in said), "affirm"), parts=tuple(said))
+
+
+@pytest.mark.parametrize(
+    ("more", "actions"),
+    [
+        (("开张发票 ORD1234567891", "request_invoice"), ["action_noted", "action_create_return_ticket"]),
+        (("运费谁出", "ask_policy"), [RULE, "action_create_return_ticket"]),
+        (("换黑色的那款吧", "request_exchange"), None),  # of this very request: it is no plain yes
+        (("先等等别提交", "stop"), None),
+    ],
+)
+def test_the_words_of_the_button_and_another_wish(more: tuple[str, str], actions: list[str] | None) -> None:
+    talk = Talk(found={RETURN: {**KNOWN[RETURN], "reason": "dislike"}})
+    assert talk.say("我想退货", "request_return") == [RETURN, CONFIRM]
+    did = talk.hear(_in_two("确认提交", more))
+    assert did[:2] == actions if actions else "action_create_return_ticket" not in did, talk.state.commands
+
+
+@pytest.mark.parametrize(("words", "write"), [("好吧", False), ("嗯嗯", False), ("确认提交", True), ("确认", True)])
+def test_a_nod_below_the_offer_of_a_person_writes_nothing(words: str, write: bool) -> None:
+    talk = Talk(found={RETURN: {**KNOWN[RETURN], "reason": "dislike"}})
+    talk.say("我想退货", "request_return")
+    assert talk.say("那能直接送过来吗", "nlu_fallback", 0.4)[-1] == CONFIRM
+    talk.shown = Shown({"转人工": "/human_handoff", "确认提交": '/affirm{"summary": "x"}'})
+    assert ("action_create_return_ticket" in talk.say(words, "affirm", 0.99)) is write, talk.state.commands
 
 
 @pytest.mark.parametrize("words", ["先别退了", "不退了", "我不想退了", "那取消吧"])
