@@ -77,6 +77,9 @@ async def _say_what_is_open(
     if await say_waiting(dispatcher, tracker, domain, focus):
         return True
     beneath = next((one for one in reversed(Conversation.of(tracker).stack[:-1]) if one["status"] == "open"), None)
+    before = next(iter(Turn.earlier(tracker)), None)
+    if before and "ack" in before.acts and "ack" in Turn.of(tracker).acts:  # who nods twice has been told
+        return False
     if beneath and not beneath.get("unsure"):
         if not reminded or beneath.get("reminded"):
             _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")

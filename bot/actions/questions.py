@@ -437,7 +437,7 @@ async def say_heard(
     trouble = sum(turn.ranking.get(intent, 0.0) for intent in _UPSET) >= LIKELIEST
     if not trouble and bought_before(turn):
         dispatcher.utter_message(response="utter_bought_before")
-    elif trouble or "request" in turn.acts or len(turn.rest) >= A_STORY:
+    elif trouble or turn.acts & {"request", "wish"} or len(turn.rest) >= A_STORY:
         if not await call_at_last(dispatcher, tracker, domain, focus, turn):
             response = "utter_heard_trouble" if trouble else "utter_heard_request"
             dispatcher.utter_message(response=response, buttons=buttons)

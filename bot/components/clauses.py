@@ -167,7 +167,7 @@ async def behind_courtesy(text: str, read: Read) -> Sequence[str]:
 
 
 def restated(text: str) -> str | None:
-    """The question of a message that puts it once more ("我不是孕妇 问的是敏感肌"), without what it says of the answer."""
+    """The question of a message that puts it once more, without what it says of the answer: "不是孕妇 问的是敏感肌"."""
     *_, last = [None, *_SAID["restated"].finditer(plain(text))]
     rest = in_words(text[last.end() :].strip(" ,，。.:：!！")) if last else ""
     return rest if len(visible(rest)) >= SHORTEST_RESTATED else None

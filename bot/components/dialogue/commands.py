@@ -228,7 +228,7 @@ class _Reading:
         return found
 
     def _submit_and_more(self, words: Message, more: Message) -> list[Command]:
-        """ "确认提交 然后面霜那单也开": the summary is confirmed, then the other wish begins, unless it speaks of this one."""
+        """ "确认提交 然后面霜那单也开": the summary is confirmed, then the other wish begins, if it is no part of this."""
         if more.acts & (_AGAINST_YES - {"question"}):
             return self.one()
         confirmed = _Reading(words, self.state, self.slots, self.flows, self.shown).one()
@@ -307,7 +307,7 @@ class _Reading:
         return short and likely and not self.acts & {"question", "objection", "correction"}
 
     def _nods_to_two(self) -> bool:
-        """ "好吧" below "I am not sure of that, a colleague is" and a summary that came back: nothing is written for it."""
+        """ "好吧" below "I am not sure, a colleague is" and a summary that came back: nothing is written for it."""
         aside = any(kind.split()[0] in ("CannotHandle", "StartFlow") for kind, _ in self.state.commands)
         came_back = self.frame is not None and self.frame.began < self.state.turn and aside
         return came_back and "ack" in self.acts and PERSON in self.shown.buttons.values()
@@ -711,6 +711,8 @@ class _Reading:
         answers = [one for one in self._values(asked_only=True) if not self._names_goods_alone(one, flow)]
         if self.flow is flow and flow.kind == "task":
             return self._same_wish()
+        if flow.kind == "task" and self._supposes():
+            return [Command("StartFlow", "ask_policy", {"intent": "ask_policy"}, "a question about a case", self.part)]
         clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
         if message.confidence < max(clear, flow.confidence) or (
             self.on_screen and message.intent == "out_of_scope" and not self._sure()
@@ -730,6 +732,11 @@ class _Reading:
         if step and step.in_own_words == "checked" and message.intent in ("out_of_scope", "inform"):
             return []
         return [*answers, *self._begin(flow, f"intent {message.intent} {message.confidence:.2f}")]
+
+    def _supposes(self) -> bool:
+        """ "退款的话券会还给我吗", "要是不合适怎么退": the rule is asked, and nothing is wished for yet."""
+        named = any(self.message.values(name) for name in ("order_id", "ticket_id", "phone_tail"))
+        return {"question", "condition"} <= self.acts and not named and not self.acts & {"request", "urgent"}
 
     def _sure(self) -> bool:
         return self.message.confidence >= SURE

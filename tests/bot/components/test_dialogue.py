@@ -215,6 +215,14 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("知道了", "affirm", 0.9, {}, ["action_acknowledge"]),
         ],
     ),
+    "who supposes asks for the rule": (
+        {},
+        [
+            ("退款的话券会还给我吗", "request_refund", 0.8, {}, [RULE]),
+            ("要是不合适怎么退", "request_return", 0.95, {}, [RULE]),
+            ("可以的话帮我退了好吗", "request_return", 0.95, {}, [RETURN, "action_ask_order_id"]),
+        ],
+    ),
     "shouted, too": (
         {RETURN: KNOWN[RETURN]},
         [
