@@ -228,7 +228,7 @@ class _Reading:
         return found
 
     def _submit_and_more(self, words: Message, more: Message) -> list[Command]:
-        """ "确认提交 然后面霜那单也开": the summary is confirmed, then the other wish begins, if it is no part of this."""
+        """ "确认提交 然后面霜那单也开": confirmed, and the other wish begins, if it is no part of this."""
         if more.acts & (_AGAINST_YES - {"question"}):
             return self.one()
         confirmed = _Reading(words, self.state, self.slots, self.flows, self.shown).one()
@@ -307,10 +307,9 @@ class _Reading:
         return short and likely and not self.acts & {"question", "objection", "correction"}
 
     def _nods_to_two(self) -> bool:
-        """ "好吧" below "I am not sure, a colleague is" and a summary that came back: nothing is written for it."""
-        aside = any(kind.split()[0] in ("CannotHandle", "StartFlow") for kind, _ in self.state.commands)
-        came_back = self.frame is not None and self.frame.began < self.state.turn and aside
-        return came_back and "ack" in self.acts and PERSON in self.shown.buttons.values()
+        """ "好吧" below "I am not sure, shall a colleague?" and a summary that came back: nothing is written for it."""
+        came_back = self.frame is not None and self.frame.began < self.state.turn
+        return came_back and "ack" in self.acts and self.shown.offers == PERSON
 
     def _take_up(self) -> list[Command]:
         """ "确认" to a request that was left: its summary comes back."""
@@ -478,7 +477,7 @@ class _Reading:
 
     def _more_than_a_stop(self, wish: Flow | None) -> list[Command] | None:
         """ "不退了，帮我开发票", "我没说要退 我要差价": the open task ends, and the other matter begins."""
-        if wish is None or wish is self.flow or self.message.intent in _ANSWERS | _QUIET | _SMALL:
+        if wish is None or wish is self.flow or self.message.intent in _ANSWERS | _QUIET | _SMALL | {"human_handoff"}:
             return None
         clear = CLEAR if "question" in self.acts and wish.kind != "task" else SURE
         if self.message.confidence < clear or not _SEVERAL.search(self.message.text.strip(" ,，.。;；!！~")):
