@@ -479,7 +479,7 @@ class _Reading:
         """ "不退了，帮我开发票", "我没说要退 我要差价": the open task ends, and the other matter begins."""
         if wish is None or wish is self.flow or self.message.intent in _ANSWERS | _QUIET | _SMALL | {"human_handoff"}:
             return None
-        clear = CLEAR if "question" in self.acts and wish.kind != "task" else SURE
+        clear = CLEAR_TASK if wish.kind == "task" else CLEAR if "question" in self.acts else SURE
         if self.message.confidence < clear or not _SEVERAL.search(self.message.text.strip(" ,，.。;；!！~")):
             return None
         if self.flow is None or self.flow.kind != "task":

@@ -223,6 +223,19 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("可以的话帮我退了好吗", "request_return", 0.95, {}, [RETURN, "action_ask_order_id"]),
         ],
     ),
+    "a stop and another task": (
+        {"validate_cancel_order": {"order_id": "ORD1234567890", "proved": True}},
+        [
+            ("取消订单", "cancel_order", 0.9, {}, ["validate_cancel_order", "action_ask_confirm_cancel"]),
+            (
+                "算了不取消了 帮我改个地址",
+                "change_address",
+                0.6,
+                {},
+                ["action_cancelled", ADDRESS, "action_ask_order_id"],
+            ),
+        ],
+    ),
     "shouted, too": (
         {RETURN: KNOWN[RETURN]},
         [
