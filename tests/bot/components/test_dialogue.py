@@ -226,7 +226,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
     "a stop and another task": (
         {"validate_cancel_order": {"order_id": "ORD1234567890", "proved": True}},
         [
-            ("取消订单", "cancel_order", 0.9, {}, ["validate_cancel_order", "action_ask_confirm_cancel"]),
+            ("取消订单", "cancel_order", 0.9, {}, ["validate_cancel_order", "action_ask_confirm_cancel_order"]),
             (
                 "算了不取消了 帮我改个地址",
                 "change_address",
