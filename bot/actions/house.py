@@ -29,6 +29,9 @@ from mall_adapter import (
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""
 
+WRITTEN_LATELY, JUST_WRITTEN = 6, 2
+"""Turns for which "先别退了", and a bare "算了", may be about what was written."""
+
 JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
 
@@ -332,15 +335,21 @@ class NothingToCancel(Action):
         if await stop_waiting(dispatcher, tracker):
             return [SlotSet("queued", None)]
         meant = len(Turn.of(tracker).rest) >= A_WORD  # "算了" alone takes nothing back that was only told
-        if ticket := await _standing(tracker) or (await _just_told(tracker) if meant else None):
+        lately = _written_lately(tracker, WRITTEN_LATELY if meant else JUST_WRITTEN)
+        if ticket := (await _standing(tracker) if lately else None) or (await _just_told(tracker) if meant else None):
             _say_standing(dispatcher, tracker, domain, "utter_ticket_stands", ticket)
             return focus.on("ticket", ticket.id).events()
-        if focus.written.get("flow") == "cancel_order":
+        if lately and focus.written.get("flow") == "cancel_order":
             order_id = focus.written.get("order") or focus.written.get("id")
             dispatcher.utter_message(response="utter_order_stays_cancelled", order_id=order_id)
         else:
             dispatcher.utter_message(response="utter_nothing_to_cancel")
         return []
+
+
+def _written_lately(tracker: Tracker, turns: int) -> bool:
+    """Whether something was written in the last ``turns``; what is stopped later is something else."""
+    return Conversation.of(tracker).turn - int(Focus(tracker).written.get("turn") or -turns) <= turns
 
 
 async def _cancellable(tracker: Tracker, ticket_id: str) -> Ticket | None:
@@ -353,7 +362,7 @@ async def _cancellable(tracker: Tracker, ticket_id: str) -> Ticket | None:
 
 
 async def _standing(tracker: Tracker) -> Ticket | None:
-    """The ticket that was made lately in this conversation, while it can still be taken back."""
+    """The ticket that was made in this conversation, while it can still be taken back."""
     written = Focus(tracker).written
     if written.get("flow") != "after_sales" or not written.get("id"):
         return None
