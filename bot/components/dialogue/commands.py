@@ -309,7 +309,7 @@ class _Reading:
     def _nods_to_two(self) -> bool:
         """ "好吧" below "I am not sure, shall a colleague?" and a summary that came back: nothing is written for it."""
         came_back = self.frame is not None and self.frame.began < self.state.turn
-        return came_back and "ack" in self.acts and self.shown.offers == PERSON
+        return came_back and "ack" in self.acts and self.shown.offers == CHOICE
 
     def _take_up(self) -> list[Command]:
         """ "确认" to a request that was left: its summary comes back."""

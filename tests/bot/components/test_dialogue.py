@@ -340,7 +340,7 @@ def test_a_nod_below_the_offer_of_a_person_writes_nothing(words: str, write: boo
     talk = Talk(found={RETURN: {**KNOWN[RETURN], "reason": "dislike"}})
     talk.say("我想退货", "request_return")
     assert talk.say("那能直接送过来吗", "nlu_fallback", 0.4)[-1] == CONFIRM
-    talk.shown = Shown({"转人工": "/human_handoff", "确认提交": '/affirm{"summary": "x"}'}, offers="/human_handoff")
+    talk.shown = Shown({"转人工": "/human_handoff", "确认提交": '/affirm{"summary": "x"}'}, offers="choice")
     assert ("action_create_return_ticket" in talk.say(words, "affirm", 0.99)) is write, talk.state.commands
 
 
