@@ -60,11 +60,6 @@ class Focus:
             return []
         return [thing for thing in shown if kind in (None, thing["kind"])]
 
-    def just_listed(self, kind: str) -> bool:
-        """Whether several of a kind were listed in answer to the message before this one."""
-        last = self._things.get("listed") or {}
-        return len(self.listed(kind)) > 1 and self._turn - int(last.get("turn") or 0) == 1
-
     def shows(self, orders: Sequence[Order]) -> bool:
         """Whether the list on the screen is one of these orders, in their places: then it need not be told again."""
         shown = [thing["id"] for thing in self.listed("order", lately=True)]

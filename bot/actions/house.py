@@ -51,7 +51,8 @@ class Greet(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
-            again = turn.asks and Conversation.of(tracker).turn > 1  # "人呢" in the middle is no hello
+            greeted = any(one.intent == turn.intent for one in Turn.earlier(tracker))
+            again = (turn.asks or greeted) and Conversation.of(tracker).turn > 1  # in the middle it is no hello
             response = "utter_greet_again" if turn.rest else "utter_unanswered"  # "？" and no word
             dispatcher.utter_message(response=response if again else "utter_greet")
         return focus.events()
@@ -66,9 +67,7 @@ class Acknowledge(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         focus = Focus(tracker)
         if not await _say_what_is_open(dispatcher, tracker, domain, focus):
-            listed = focus.just_listed("order") or focus.just_listed("product")
-            response = "utter_acknowledge_list" if listed else "utter_acknowledge"
-            dispatcher.utter_message(response=response)
+            dispatcher.utter_message(response="utter_acknowledge")
         return focus.events()
 
 

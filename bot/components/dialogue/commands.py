@@ -705,7 +705,8 @@ class _Reading:
         message, flow = self.message, self.flows.of_intent(self.message.intent)
         if flow is None or message.intent in _ANSWERS or flow.pattern or message.text.strip().isdecimal():
             return []
-        if message.intent in _NO_WISH and message.values("order_id") and "question" not in self.acts:
+        hello = message.intent == "greet"  # "在吗 ORD…"
+        if message.intent in _NO_WISH and message.values("order_id") and (hello or "question" not in self.acts):
             return []  # the number is what was told
         answers = [one for one in self._values(asked_only=True) if not self._names_goods_alone(one, flow)]
         if self.flow is flow and flow.kind == "task":
