@@ -2,8 +2,9 @@
 
 Words: a linear support vector machine for each answer, learned from its ways of asking, its title and its text, one for
 each topic, and one for everything that no answer covers (``unanswered.yml``). Meaning: how near the question is to the
-nearest ways of asking, by the room ``encoder``. :class:`Judge` weighs them into probabilities of the answers and of
-having none; what weighs how much was learned from questions that had been held back.
+nearest ways of asking, by the room ``encoder``. Cover: how much of what the question names stands with the answer at
+all. :class:`Judge` weighs them into probabilities of the answers and of having none; what weighs how much was learned
+from questions that had been held back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,7 +39,7 @@ NONE = ""
 REFUSED = -1.0
 """What the machines say to a label that a line does not have; of having no answer, where there are no lines for it."""
 
-WORDS, TOPIC, MEANING = range(3)
+WORDS, TOPIC, MEANING, COVER = range(4)
 """The kinds of evidence."""
 
 NEAREST = 3
@@ -94,12 +96,14 @@ class Judge:
     words: float
     topic: float
     meaning: float
+    cover: float
     none: float  # what having no answer is ahead
 
     def chances(self, evidence: Numbers, ahead: Numbers | float = 0.0) -> Numbers:
-        """``evidence``: questions × (answers and, last, none) × (words, topic, meaning). Probabilities; each row is 1
-        in all. ``ahead`` is added to the logits."""
-        logits = evidence @ np.array([self.words, self.topic, self.meaning], dtype=np.float32) + ahead
+        """``evidence``: questions × (answers and, last, none) × the kinds of evidence. Probabilities; each row is 1 in
+        all. ``ahead`` is added to the logits."""
+        weights = np.array([self.words, self.topic, self.meaning, self.cover], dtype=np.float32)
+        logits = evidence @ weights + ahead
         logits[:, -1] += self.none
         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         result: Numbers = (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -127,10 +131,10 @@ class Judge:
             towards = np.einsum("qa,qae->qe", chances, seen) - seen[np.arange(len(places)), places]
             return float(-shares @ np.log(fits + 1e-12)), shares @ towards
 
-        return cls(*map(float, minimize(loss, np.ones(4), jac=True, method="L-BFGS-B").x))
+        return cls(*map(float, minimize(loss, np.ones(5), jac=True, method="L-BFGS-B").x))
 
 
-BY_WORDS, BY_BOTH = Judge(6.0, 1.5, 0.0, 0.5), Judge(3.0, 0.75, 18.0, 1.0)
+BY_WORDS, BY_BOTH = Judge(6.0, 1.5, 0.0, 0.0, 0.5), Judge(3.0, 0.75, 18.0, 0.0, 1.0)
 """For a retriever that nobody has measured: a house that was never trained."""
 
 
@@ -227,6 +231,52 @@ class Meaning:
         return cls(encoder, arrays["vectors"].astype(np.float32), arrays["counts"].tolist())
 
 
+class Cover:
+    """How much of what a question names stands with an answer: of its pairs of characters, its numbers and Latin words,
+    each by how seldom it is asked."""
+
+    def __init__(self, columns: dict[str, int], rarity: Numbers, holds: NDArray[np.bool_]) -> None:
+        """``rarity``: of the columns and, last, of what nobody has ever written; ``holds``: columns × answers."""
+        self._columns, self._rarity, self._holds = columns, rarity, holds
+
+    @classmethod
+    def learn(cls, labels: Sequence[Sequence[str]], others: Sequence[str]) -> Cover:
+        """From the lines of each label, its text among them; ``others`` only say what is often asked."""
+        asked = [_named(line) for lines in (*labels, others) for line in lines]
+        times = Counter(name for names in asked for name in names)
+        columns = {name: column for column, name in enumerate(times)}
+        rarity = np.log(len(asked) / np.array([*(1 + count for count in times.values()), 1], dtype=np.float32))
+        holds = np.zeros((len(columns), len(labels)), dtype=np.bool_)
+        for label, lines in enumerate(labels):
+            holds[[columns[name] for line in lines for name in _named(line)], label] = True
+        return cls(columns, rarity, holds)
+
+    def scores(self, texts: Sequence[str]) -> Numbers:
+        """Texts × labels, from 0 to 1."""
+        found = np.zeros((len(texts), self._holds.shape[1]), dtype=np.float32)
+        for row, names in zip(found, map(_named, texts), strict=True):
+            known = [self._columns[name] for name in names if name in self._columns]
+            all_of_it = self._rarity[known].sum() + self._rarity[-1] * (len(names) - len(known))
+            if known:
+                row[:] = self._rarity[known] @ self._holds[known] / all_of_it
+        return found
+
+    def save(self, folder: Path) -> None:
+        np.savez(folder / "cover.npz", rarity=self._rarity, holds=np.packbits(self._holds, axis=1))
+        _write(folder / "cover.json", {"columns": self._columns, "labels": self._holds.shape[1]})
+
+    @classmethod
+    def load(cls, folder: Path) -> Cover:
+        state, arrays = _read(folder / "cover.json"), np.load(folder / "cover.npz")
+        holds = np.unpackbits(arrays["holds"], axis=1, count=state["labels"]).astype(np.bool_)
+        return cls(state["columns"], arrays["rarity"], holds)
+
+
+def _named(text: str) -> set[str]:
+    tokens = cut(text)
+    return {f"{one} {other}" for one, other in pairwise(tokens)} | {token for token in tokens if len(token) > 1}
+
+
 class Retriever:
     def __init__(
         self,
@@ -235,6 +285,7 @@ class Retriever:
         words: Words,
         topics: Words | None,
         meaning: Meaning | None,
+        cover: Cover,
         judge: Judge,
     ) -> None:
         """``subjects``: id and topic of the answers, sorted by id; ``asked``: ways of asking in one spelling, and their
@@ -242,7 +293,8 @@ class Retriever:
         self.ids = [subject for subject, _ in subjects]
         self._subjects, self._asked = list(subjects), asked
         self._places = {subject: place for place, subject in enumerate(self.ids)}
-        self._words, self._topics, self._meaning, self._judge = words, topics, meaning, judge
+        self._words, self._topics, self._meaning, self._cover = words, topics, meaning, cover
+        self._judge = judge
 
     @classmethod
     def learn(
@@ -274,6 +326,7 @@ class Retriever:
             words,
             topics,
             meaning,
+            Cover.learn([(*subject.lines, subject.text) for subject in subjects], background.unanswered),
             judge or (BY_BOTH if meaning else BY_WORDS),
         )
 
@@ -303,8 +356,9 @@ class Retriever:
         ]
 
     def evidence(self, texts: Sequence[str]) -> Numbers:
-        """Texts × (answers and, last, none) × (words, topic, meaning)."""
-        found = np.zeros((len(texts), len(self.ids) + 1, 3), dtype=np.float32)
+        """Texts × (answers and, last, none) × the kinds of evidence."""
+        found = np.zeros((len(texts), len(self.ids) + 1, 4), dtype=np.float32)
+        found[:, :-1, COVER] = self._cover.scores(texts)
         found[:, -1, [WORDS, TOPIC]] = REFUSED
         for kind, words, labels in (
             (WORDS, self._words, [*self.ids, NONE]),
@@ -324,6 +378,7 @@ class Retriever:
                 words.save(folder, name)
         if self._meaning:
             self._meaning.save(folder)
+        self._cover.save(folder)
         state = {"subjects": self._subjects, "asked": self._asked, "judge": asdict(self._judge)}
         _write(folder / "retriever.json", state)
 
@@ -336,7 +391,7 @@ class Retriever:
             raise FileNotFoundError(folder / "words.npz")
         meaning = Meaning.load(encoder, folder) if encoder and (folder / "meaning.npz").exists() else None
         subjects = [(str(subject), str(topic)) for subject, topic in state["subjects"]]
-        return cls(subjects, state["asked"], words, topics, meaning, Judge(**state["judge"]))
+        return cls(subjects, state["asked"], words, topics, meaning, Cover.load(folder), Judge(**state["judge"]))
 
 
 def _spelled(text: str) -> str:

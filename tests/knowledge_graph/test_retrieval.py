@@ -298,7 +298,7 @@ def test_small_shops(subjects: list[Subject], background: Background) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stored_one_scores_the_same(mode: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     known = None if mode == "words" else request.getfixturevalue("meaning")
-    judge = Judge(1.5, 0.5, 7.0, -2.25)
+    judge = Judge(1.5, 0.5, 7.0, 0.0, -2.25)
     learned = Retriever.learn(SHOP, BACKGROUND, known, judge)
     learned.save(tmp_path)
     loaded = Retriever.load(tmp_path, known)
@@ -318,10 +318,10 @@ def test_where_nothing_is_stored(tmp_path: Path) -> None:
 
 
 def lessons(count: int) -> tuple[Numbers, list[int]]:
-    """Evidence for three answers and none, and what is right: two kinds tell it, noisily, the third says nothing."""
+    """Evidence for three answers and none, and what is right: two kinds tell it, noisily, the others say nothing."""
     random = np.random.default_rng(0)
     right = random.integers(0, 4, count)
-    evidence = random.normal(size=(count, 4, 3)).astype(np.float32)
+    evidence = random.normal(size=(count, 4, 4)).astype(np.float32)
     evidence[np.arange(count), right, :2] += 1.5
     return evidence, right.tolist()
 
@@ -329,7 +329,7 @@ def lessons(count: int) -> tuple[Numbers, list[int]]:
 def test_a_judge_learns_what_tells_most() -> None:
     judge = Judge.learn(*lessons(4000))
     assert judge.words == pytest.approx(judge.topic, abs=0.2)
-    assert judge.words > 1 > 0.1 > abs(judge.meaning)
+    assert judge.words > 1 > 0.1 > max(abs(judge.meaning), abs(judge.cover))
 
 
 def test_a_judge_is_as_sure_as_it_is_right() -> None:
