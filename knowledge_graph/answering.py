@@ -96,6 +96,10 @@ class Answering:
     def answer(self, key: str) -> Answer | None:
         return self._answers.get(key)
 
+    def sentence(self, question: str, answer: Answer) -> str | None:
+        """The sentence of an answer that a question about it is answered with; None where none says it."""
+        return self._retriever.sentence(question, answer.text) if self._retriever else None
+
     def find(self, questions: Sequence[Question], day: date | None = None) -> list[list[Found]]:
         """For each question the likeliest answers of those that hold on that day, today in Shanghai; none while there
         is no retriever."""

@@ -10,6 +10,7 @@ from questions that had been held back.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -50,6 +51,15 @@ TOGETHER = 256
 
 BEST = 3
 """So many answers of a question are told."""
+
+TELLING = 600
+"""What is named in fewer than one line of so many says what a question is about."""
+
+QUOTED = 0.3
+"""Of what a question names, by how seldom it is asked: what a sentence must hold to be the answer to it."""
+
+
+SENTENCE = re.compile("[^。；！？]+")
 
 
 class Encoder(Protocol):
@@ -261,6 +271,17 @@ class Cover:
                 row[:] = self._rarity[known] @ self._holds[known] / all_of_it
         return found
 
+    def share(self, question: str, text: str) -> float:
+        """How much of the question stands in the text, from 0 to 1; nothing where none of that is telling."""
+        names = _named(question)
+        held = [self._rarity_of(name) for name in names & _named(text)]
+        if not held or max(held) < np.log(TELLING):
+            return 0.0
+        return sum(held) / sum(map(self._rarity_of, names))
+
+    def _rarity_of(self, name: str) -> float:
+        return float(self._rarity[self._columns.get(name, -1)])
+
     def save(self, folder: Path) -> None:
         np.savez(folder / "cover.npz", rarity=self._rarity, holds=np.packbits(self._holds, axis=1))
         _write(folder / "cover.json", {"columns": self._columns, "labels": self._holds.shape[1]})
@@ -354,6 +375,12 @@ class Retriever:
             [Hit(self.ids[allowed[place]], round(float(row[allowed[place]]), 4)) for place in places]
             for places, row in zip(best, chances, strict=True)
         ]
+
+    def sentence(self, question: str, text: str) -> str | None:
+        """The sentence of a text that the question is about; None where none is."""
+        shares = [(self._cover.share(question, sentence), sentence) for sentence in SENTENCE.findall(text)]
+        share, sentence = max(shares, key=lambda one: one[0], default=(0.0, ""))
+        return f"{sentence.strip()}。" if share >= QUOTED else None
 
     def evidence(self, texts: Sequence[str]) -> Numbers:
         """Texts × (answers and, last, none) × the kinds of evidence."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,28 +23,49 @@ TOLD_BESIDE = 0.8
 LIKELY = 0.35
 """Chance from which what goes on from the question before is asked together with it."""
 
+QUOTABLE = 16
+"""Characters of a customer's words that are quoted."""
+
 SHORTEST, MOST = 4, 4
 """Characters of a question that stands beside another one, and so many of them are read."""
+
+MOST_RULED_OUT = 0.95
+"""Chance that is given to the others at most: what is left of it where one was sure is noise."""
 
 _BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """``best``: the likeliest answers; ``beside``: that to the other question of a message that asks two things."""
+    """``best``: the likeliest answers; ``beside``: that to the other question of a message that asks two things;
+    ``chosen``: it was picked from a list."""
 
     best: list[Found] = field(default_factory=list)
     beside: Found | None = None
+    chosen: bool = False
+
+
+def _without(found: list[Found], wrong: Collection[str]) -> list[Found]:
+    """What is left where these are ruled out: the others are the likelier."""
+    left = 1 - min(sum(one.score for one in found if one.answer.id in wrong), MOST_RULED_OUT)
+    return [Found(one.answer, min(one.score / left, 1.0)) for one in found if one.answer.id not in wrong]
 
 
 async def find_answers(
-    tracker: Tracker, turn: Turn, before: str = "", goes_on: bool = False, of_rules: bool = False
+    tracker: Tracker,
+    turn: Turn,
+    before: str = "",
+    goes_on: bool = False,
+    of_rules: bool = False,
+    wrong: Collection[str] = (),
 ) -> Asked:
     """With what is being talked of in mind; nothing for a button or a bare number.
 
     ``of_rules``: goods that are named only say what the rule is wanted for ("月饼还能无理由退吗").
     ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
     what is asked where they are the surer, or, if it surely ``goes_on``, where they are likely.
+    ``wrong``: answers that the customer has said are not meant. Of "我不是孕妇，问的是敏感肌"
+    each half is read for itself.
     """
     words = turn.words.strip()
     if not words:
@@ -64,6 +86,9 @@ async def find_answers(
     )
     if apart and (without := found.pop()) and (not found[0] or without[0].score > found[0][0].score):
         found[0] = without
+    if wrong:
+        found = [_without(one, wrong) for one in found]
+        found[0] = max([found[0], *found[len(found) - len(pieces) :]], key=lambda one: one[0].score if one else 0.0)
     best, joined = found[0], found[1] if together else []
     told = Focus(tracker).at_hand("answer")
     if joined and joined[0].answer.id == told and not goes_on and (not best or best[0].answer.id != told):
@@ -87,6 +112,12 @@ def say_plainly(dispatcher: CollectingDispatcher, found: Found) -> None:
 
 def say_text(dispatcher: CollectingDispatcher, answer: Answer) -> None:
     dispatcher.utter_message(response="utter_answer", answer=answer.text, title=answer.title)
+
+
+def subject_of(turn: Turn) -> str:
+    """What a message asks, in its own words, where they are few: what one can quote. Its last piece mostly says it."""
+    pieces = [piece for piece in _BETWEEN.split(turn.words.strip()) if len(piece) >= SHORTEST]
+    return pieces[-1] if pieces and len(pieces[-1]) <= QUOTABLE else ""
 
 
 async def note_gap(turn: Turn) -> None:

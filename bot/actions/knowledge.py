@@ -17,6 +17,7 @@ from bot.actions.answers import cite, say_text
 from bot.actions.conversation import Conversation, problem
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
+from bot.actions.graphs import get_answering
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import missing, order_by_words, order_meant, prove_if_told
 from bot.actions.orders import cancelled_order, say_order
@@ -120,9 +121,28 @@ def _told_lately(tracker: Tracker, answer: Answer) -> bool:
     ("那质量问题呢") wants another part of it."""
     if "follow_up" in Turn.of(tracker).acts:
         return False
+    return told_lately(tracker) == answer.id
+
+
+def told_lately(tracker: Tracker) -> str | None:
+    """The id of the answer that was told to one of the last messages."""
     told = Focus(tracker).value.get("answer") or {}
     since = Conversation.of(tracker).turn - int(told.get("turn") or 0)
-    return told.get("id") == answer.id and 0 < since <= TOLD_LATELY
+    return told.get("id") if 0 < since <= TOLD_LATELY else None
+
+
+async def say_sentence(dispatcher: CollectingDispatcher, tracker: Tracker, focus: Focus, answer: Answer) -> bool:
+    """Of an answer that was just told, the sentence that this message asks about ("个人也能入驻？"); false where none
+    says it, or where that has been said. What is told with an order or a request is told anew, not quoted."""
+    if told_lately(tracker) != answer.id or answer.context in ("order", "ticket", "freight"):
+        return False
+    sentence = (await get_answering()).sentence(Turn.of(tracker).words.strip(), answer)
+    if sentence is None or focus.at_hand("sentence") == sentence:
+        return False
+    dispatcher.utter_message(response="utter_answer_sentence", sentence=sentence)
+    cite(dispatcher, Found(answer, 1.0))
+    focus.on("answer", answer.id).on("sentence", sentence)
+    return True
 
 
 async def ticket_asked_about(tracker: Tracker) -> Ticket | None:

@@ -38,6 +38,7 @@ from bot.actions.questions import (
     answer_question,
     call_at_last,
     open_task,
+    rule_out,
     say_heard,
     say_unknown,
     unknown_lately,
@@ -283,8 +284,9 @@ class Inform(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         if turn.first("answer"):  # the button "none of these"
+            rule_out(focus, [one["id"] for one in focus.listed("answer")])
             dispatcher.utter_message(response="utter_say_otherwise")
-            return []
+            return focus.events()
         on_goods = await goes_on(tracker, turn)
         if turn.intent in _QUESTIONS:  # "ORD… 介绍下保价规则": a rule that is sure comes before the number
             outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")

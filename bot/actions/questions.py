@@ -19,13 +19,13 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 import settings
-from bot.actions.answers import Asked, button, find_answers, note_gap, say_plainly
+from bot.actions.answers import Asked, button, find_answers, note_gap, say_plainly, subject_of
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import call_person, say_waiting
-from bot.actions.knowledge import order_talked_of, say_answer, say_problem, way_buttons
+from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
 from bot.actions.order_choice import OF_AN_ORDER, own_order_meant, put_at_hand
 from bot.actions.orders import say_order
 from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
@@ -58,8 +58,14 @@ OF_GOODS = frozenset({OF_GOODS_TOPIC, "feature_comparison"})
 OFFERED = 1 / 3
 """Of the likeliest answer's probability: what an answer must have to be offered beside it."""
 
-NEARBY = 0.08
-"""Probability from which an answer is worth naming where nothing else is known."""
+WORTH_A_BUTTON = 0.15
+"""Probability from which an answer is worth naming beside another, or where nothing else is known."""
+
+QUITE_SURE = 0.75
+"""Probability from which an answer stands alone."""
+
+ANOTHER = 0.98
+"""Probability from which a question is about another answer than the one that was just told."""
 
 UNKNOWN_LATELY = 2
 """Turns within which it is not said twice that something is not known."""
@@ -92,6 +98,9 @@ NONE_OF_THESE = '/ask_policy{"answer": "none"}'
 
 FAULTS = frozenset({Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.NOT_AS_DESCRIBED})
 """Reasons for which the shop has to make good."""
+
+_OF_RULES = frozenset({"answer", "which", "unknown", "nothing"})
+"""Decisions that a sentence of what was just told may stand for."""
 
 _UPSET = ("complain", "worry_delivery", "report_problem")
 """Intents of somebody for whom something has gone wrong."""
@@ -129,6 +138,9 @@ async def answer_question(
     )
     found = asked.best
     decision = decide(_evidence(tracker, turn, focus, leaning, found, reading, answering.ready))
+    told = _maybe_meant(tracker, focus, answering, found) if decision in _OF_RULES and turn.asks else None
+    if told and await say_sentence(dispatcher, tracker, focus, told):
+        return Outcome("answer")
     of_order = decision == "goods" and turn.topic in OF_AN_ORDER and turn.intent not in _OF_GOODS
     if of_order and (own := await own_order_meant(tracker, turn)):
         say_order(dispatcher, tracker, domain, own, "parcel")  # "空气炸锅什么时候发" of somebody who has bought one
@@ -142,9 +154,13 @@ async def answer_question(
         of_people = found[0].answer.topic == "contact_human"  # "还要等多久" of somebody who waits: their own place
         if of_people and await say_waiting(dispatcher, tracker, domain, focus, asked=True):
             return Outcome("answer")
-        missing = await say_answer(dispatcher, tracker, domain, found[0], focus, may_ask=leaning == "rule")
+        missing = await say_answer(
+            dispatcher, tracker, domain, found[0], focus, may_ask=leaning == "rule", chosen=asked.chosen
+        )
         if asked.beside and leaning == "rule" and not missing:
             say_plainly(dispatcher, asked.beside)
+        elif not missing:
+            _say_others(dispatcher, found)
         return Outcome("missing" if missing else "answer", missing)
     match decision:
         case "problem":
@@ -233,14 +249,35 @@ async def _answers(tracker: Tracker, turn: Turn, focus: Focus, leaning: Leaning)
     if _offered_lately(tracker, focus):
         offered = focus.listed("answer")
         only = offered if turn.yes and len(offered) == 1 else []  # "对" to "您问的是…吗？"
-        if pointed := pointed_at(turn, offered) or only:
+        named = [one for one in offered if one["title"] == turn.text.strip()]
+        if pointed := pointed_at(turn, offered) or named or only:
             chosen = (await get_answering()).answer(pointed[0]["id"])
-            return Asked([Found(chosen, 1.0)] if chosen else [])
+            return Asked([Found(chosen, 1.0)] if chosen else [], chosen=True)
     goes_on = "follow_up" in turn.acts
     before = _answered_before(tracker) if turn.asks and (goes_on or len(turn.words.strip()) <= SHORT) else ""
-    return await find_answers(
-        tracker, turn, before, goes_on, of_rules=leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
-    )
+    of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
+    return await find_answers(tracker, turn, before, goes_on, of_rules, wrong=_ruled_out(tracker, turn, focus))
+
+
+def _ruled_out(tracker: Tracker, turn: Turn, focus: Focus) -> frozenset[str]:
+    """Answers that were told or offered, and of which the customer has said that something else was asked."""
+    if (told := told_lately(tracker)) and "restates" in turn.acts:
+        rule_out(focus, [told])
+    return frozenset((focus.at_hand("ruled_out") or "").split())
+
+
+def rule_out(focus: Focus, answers: Sequence[str]) -> None:
+    known = (focus.at_hand("ruled_out") or "").split()
+    focus.on("ruled_out", " ".join(dict.fromkeys([*known, *answers])))
+
+
+def _maybe_meant(tracker: Tracker, focus: Focus, answering: Answering, found: Sequence[Found]) -> Answer | None:
+    """The answer that was just told, if this message may go on about it: nothing else is meant for certain."""
+    key = told_lately(tracker)
+    if key is None or key in (focus.at_hand("ruled_out") or "").split():
+        return None
+    another = bool(found) and found[0].answer.id != key and found[0].score >= ANOTHER
+    return None if another else answering.answer(key)
 
 
 def _answered_before(tracker: Tracker) -> str:
@@ -329,6 +366,13 @@ def _which(
     focus.on_list([_choice(answer) for answer in likely])
 
 
+def _say_others(dispatcher: CollectingDispatcher, found: Sequence[Found]) -> None:
+    """What may be meant instead, under an answer that is not quite sure."""
+    others = [one.answer for one in found[1:] if one.score >= WORTH_A_BUTTON]
+    if others and found[0].score < QUITE_SURE:
+        dispatcher.utter_message(response="utter_answer_or", buttons=[*map(button, others)])
+
+
 def _choice(answer: Answer) -> dict[str, str]:
     return {"kind": "answer", "id": answer.id, "title": answer.title}
 
@@ -395,27 +439,26 @@ async def say_unknown(
         await note_gap(asked)
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
+    subject = subject_of(asked) if asked and asked.asks and not _blames(asked) else ""
+    of = {"subject": subject} if subject else {}
     if open_task(tracker):  # its question stands behind: a second one would be answered by the same yes
         human = way_buttons(tracker, domain, ["human_handoff"])
-        dispatcher.utter_message(response="utter_unknown_aside", buttons=human)
+        response = "utter_unknown_aside_of" if of else "utter_unknown_aside"
+        dispatcher.utter_message(response=response, buttons=human, **of)
         focus.on("unknown", "any")
         return
     if asked and await call_at_last(dispatcher, tracker, domain, focus, asked):
         return
-    near = [one.answer for one in found if one.score >= NEARBY][:OPTIONS]
+    near = [one.answer for one in found if one.score >= WORTH_A_BUTTON][:OPTIONS]
     topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
-    # the words and what is near speak of the same, or the words are clear enough
-    agreed = near[0].topic == topic if near else asked is not None and asked.confidence >= WEAK
+    agreed = bool(near) and near[0].topic == topic  # the words and what is near speak of the same
     human = way_buttons(tracker, domain, ["human_handoff"])
     if unknown_lately(tracker, focus):
         dispatcher.utter_message(response="utter_unknown_person", buttons=[*map(button, near), *human])
     else:
-        wishes = way_buttons(tracker, domain, wishes_of(topic)[: OPTIONS if not near else 1] if agreed else ())
-        buttons = [*map(button, near), *wishes, *human]
-        known = agreed and has_response(domain, f"utter_word_topic_{topic}")
-        about = {"topic": word(tracker, domain, f"topic_{topic}")} if known else {}
-        response = "utter_policy_unknown_about" if about else "utter_policy_unknown"
-        dispatcher.utter_message(response=response, buttons=_once(buttons), **about)
+        wishes = way_buttons(tracker, domain, wishes_of(topic)[:1] if agreed else ())
+        response = "utter_policy_unknown_of" if of else "utter_policy_unknown"
+        dispatcher.utter_message(response=response, buttons=_once([*map(button, near), *wishes, *human]), **of)
     focus.on("unknown", topic or "any").on_list([_choice(answer) for answer in near])
 
 
@@ -521,6 +564,7 @@ class AnswerFromGraph(Action):
                 told = Found(chosen, 1.0)
                 events = await say_answer(dispatcher, tracker, domain, told, focus, may_ask=True, chosen=True)
             else:
+                rule_out(focus, [one["id"] for one in focus.listed("answer")])
                 await say_unknown(dispatcher, tracker, domain, focus, next(Turn.earlier(tracker), None))
         elif asked := _asked_before(tracker, focus, answering):
             events = await say_answer(dispatcher, tracker, domain, Found(asked, 1.0), focus, may_ask=True)

@@ -44,6 +44,15 @@ ENOUGH = 0.5
 STATED = 0.9
 """Chance from which a rule is told to a message that asks nothing: "没法申请" is seldom about what it sounds like."""
 
+AHEAD = 0.4
+"""Chance from which the likeliest answer is said, and not asked back, where it is clearly ahead."""
+
+CLEARLY_AHEAD = 1.5
+"""So many times as likely as the second."""
+
+AMONG = 0.25
+"""Chance from which the likeliest of a few that are close is asked back: "多久" and no more."""
+
 LIKELIEST = 0.35
 """Chance from which the likeliest answer is worth saying when one has just asked which is meant."""
 
@@ -97,16 +106,22 @@ def decide(seen: Evidence) -> Decision:
         return "problem"
     if seen.leaning == "rule" and not seen.ready:
         return "away"
-    likely = sum(seen.chances) >= CLOSE and best >= (LIKELIEST if seen.asks else SURE)
+    least = (AMONG if seen.leaning == "rule" else LIKELIEST) if seen.asks else SURE
+    likely = sum(seen.chances) >= CLOSE and best >= least
     if likely and seen.leaning != "recommendation":
         if not seen.asked_back:
-            return "which"
+            return "answer" if seen.asks and ahead(seen.chances) else "which"
         return "answer" if seen.asks and best >= LIKELIEST else "unknown"
     if seen.leaning == "rule" or seen.elsewhere or (seen.offers and not sought(seen)):
         return "unknown" if seen.asks else "heard"
     if seen.leaning == "goods" and seen.confidence < WEAK and not seen.names_goods:
         return "unknown" if seen.asks else "heard"
     return "which goods"
+
+
+def ahead(chances: tuple[float, ...]) -> bool:
+    """Whether the first reading is clear enough to be answered, with the others beside it."""
+    return chances[0] >= AHEAD and all(chances[0] >= CLEARLY_AHEAD * other for other in chances[1:])
 
 
 def weight_of_rule(seen: Evidence) -> float:

@@ -32,7 +32,7 @@ ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
-        *("subject", "follow_up", "request", "wish", "accepts", "solved", "applied", "progress"),
+        *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
         "submit",
         *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
         *("word_for_person", "of_hours", "of_call", "of_queue"),

@@ -600,6 +600,8 @@ class _Reading:
 
     def _correction(self) -> list[Command]:
         corrects = "correction" in self.acts or (self.message.intent == "correct" and self.message.confidence >= CLEAR)
+        if "restates" in self.acts and "correction" not in self.acts:
+            return []  # "我问的是敏感肌" corrects what was answered, not what was asked for
         if corrects and self.flow is None:
             return self._another_order()
         if not corrects or self.flow is None or self.flow.kind != "task":

@@ -82,7 +82,7 @@ TABLE: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("多少钱", "ask_price", {}, "", "utter_product_unknown"),
     ("骆驼蹄子啥的", "recommend_product", {}, "", "utter_recommend_what"),
     ("骆驼和蹄子", "compare_products", {}, "", "utter_compare_what"),
-    ("月亮上能不能签收骆驼", "ask_policy", {}, "", "utter_policy_unknown"),
+    ("月亮上能不能签收骆驼", "ask_policy", {}, "", "utter_policy_unknown_of"),
     ("你会跳舞吗", "chitchat", {}, "", "utter_chitchat_asked"),
     ("帮我写首诗", "out_of_scope", {}, "", "utter_out_of_scope"),
 ]

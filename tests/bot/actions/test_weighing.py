@@ -11,6 +11,13 @@ TABLE: list[tuple[str, Evidence, Decision]] = [
     # an answer that is likely enough is said, whatever the intent was taken for
     ("a likely answer", Evidence("rule", (0.65, 0.3)), "answer"),
     ("of chitchat", Evidence("none", (0.65,)), "answer"),
+    # one that is clearly ahead is said, the others stand under it; two that are close are asked back
+    ("ahead", Evidence("rule", (0.45, 0.2)), "answer"),
+    ("ahead of all", Evidence("rule", (0.5,)), "answer"),
+    ("ahead, while doing something else", Evidence("none", (0.45, 0.2)), "nothing"),
+    ("two that are close", Evidence("rule", (0.45, 0.4)), "which"),
+    ("three that are close", Evidence("rule", (0.28, 0.26, 0.2)), "which"),
+    ("far from all", Evidence("rule", (0.2, 0.1)), "unknown"),
     # what asks nothing is told a rule only where that is sure
     ("a sure one, to a remark", Evidence("none", (0.95,), asks=False), "answer"),
     ("a likely one, to a remark", Evidence("none", (0.8,), asks=False), "nothing"),
