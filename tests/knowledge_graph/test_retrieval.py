@@ -19,6 +19,7 @@ from knowledge_graph.retrieval import (
     BY_WORDS,
     LIKE_CERTAIN,
     Background,
+    Cover,
     Encoder,
     Hit,
     Judge,
@@ -365,3 +366,32 @@ def test_hits_are_what_the_judge_says(by_words: Retriever) -> None:
 def test_with_meaning_words_weigh_less() -> None:
     assert BY_BOTH.meaning > BY_WORDS.meaning == 0
     assert BY_BOTH.words < BY_WORDS.words
+
+
+# ---- what a question names -------------------------------------------------------------------------------------------
+
+OFTEN = [f"能不能退款第{word}回" for word in "甲乙丙丁戊己庚辛壬癸" for _ in range(200)]
+"""What is asked again and again says little about what a question is about."""
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("光有营业执照行吗", "要有营业执照和授权。"),
+        ("个人不能入驻是吧", "个人不能入驻。"),
+        ("能不能退款", None),  # often asked, though a sentence holds it
+        ("多久发货", None),
+        ("", None),
+    ],
+)
+def test_the_sentence_that_a_question_is_about(question: str, sentence: str | None) -> None:
+    retriever = Retriever.learn(SHOP, Background(tuple(OFTEN)), None)
+    assert retriever.sentence(question, "要有营业执照和授权；个人不能入驻。能不能退款看合同。") == sentence
+
+
+def test_how_much_of_a_question_stands_with_an_answer() -> None:
+    cover = Cover.learn([("能刻字吗", "定制可以刻字"), ("能退吗", "定制不能退")], ["能不能便宜"])
+    engraving, returning = cover.scores(["定制刻字", "定制", "火星"]).T
+    assert engraving[0] > returning[0] > 0
+    assert engraving[1] == returning[1] == 1
+    assert engraving[2] == returning[2] == 0
