@@ -133,10 +133,12 @@ def told_lately(tracker: Tracker) -> str | None:
 
 async def say_sentence(dispatcher: CollectingDispatcher, tracker: Tracker, focus: Focus, answer: Answer) -> bool:
     """Of an answer that was just told, the sentence that this message asks about ("个人也能入驻？"); false where none
-    says it, or where that has been said. What is told with an order or a request is told anew, not quoted."""
-    if told_lately(tracker) != answer.id or answer.context in ("order", "ticket", "freight"):
+    says it, or where that has been said. What is told with an order or a request is told anew, not quoted, and so is
+    what is asked of another order."""
+    turn = Turn.of(tracker)
+    if told_lately(tracker) != answer.id or answer.context in ("order", "ticket", "freight") or turn.first("order_id"):
         return False
-    sentence = (await get_answering()).sentence(Turn.of(tracker).words.strip(), answer)
+    sentence = (await get_answering()).sentence(turn.words.strip(), answer)
     if sentence is None or focus.at_hand("sentence") == sentence:
         return False
     dispatcher.utter_message(response="utter_answer_sentence", sentence=sentence)
