@@ -44,7 +44,7 @@ ENOUGH = 0.5
 STATED = 0.9
 """Chance from which a rule is told to a message that asks nothing: "没法申请" is seldom about what it sounds like."""
 
-AHEAD = 0.4
+AHEAD = 0.45
 """Chance from which the likeliest answer is said, and not asked back, where it is clearly ahead."""
 
 CLEARLY_AHEAD = 1.5
