@@ -37,6 +37,9 @@ OTHERS = 2
 OF_AN_ORDER = frozenset({"delivery", "refund", "return_exchange", "order_change", "invoice", "complaint"})
 """Topics of what is asked about goods that were bought."""
 
+OF_PARCELS = frozenset({"order_status", "track_parcel", "urge_shipment", "worry_delivery", "complain"})
+"""Flows about what is on its way."""
+
 AFTER_DELIVERY = frozenset({"request_return", "request_exchange", "report_problem"})
 """Intents that only mean goods that have come."""
 
@@ -46,7 +49,7 @@ TOLD_FIRST = ("invoice_title", "tax_number", "delivery", "reason")
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "talk", "bought")
+_SAID = patterns.load("orders", "talk", "bought", "waited")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -337,9 +340,16 @@ class AskOrderId(Action):
             asking = "utter_ask_order_id_other"
         elif trouble.get("name") == "lost" and not bound:
             asking = "utter_order_id_lost"
+        elif began and not bound and not trouble and _waited(frame, began) and Conversation.of(tracker).attempt == 1:
+            asking = "utter_ask_order_id_waited"
         _note_told(dispatcher, tracker, domain, frame)
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return focus.on_list(choices).events()
+
+
+def _waited(frame: Mapping[str, Any], began: Turn) -> bool:
+    """Whether a story began it, of goods that have not come."""
+    return frame.get("flow") in OF_PARCELS and bool(_SAID["waited"].search(plain(began.text)))
 
 
 def _note_told(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> None:

@@ -90,7 +90,9 @@ class TicketStatusAction(Action):
         unknown = False
         if named:
             try:
-                return say_tickets(dispatcher, tracker, domain, [await mall.ticket(tracker.sender_id, str(named))])
+                return await say_tickets(
+                    dispatcher, tracker, domain, [await mall.ticket(tracker.sender_id, str(named))]
+                )
             except NotFound:
                 unknown = turn.first("ticket_id") is not None
         try:
@@ -115,7 +117,7 @@ class TicketStatusAction(Action):
                 response="utter_no_ticket_of_kind", kind=word(tracker, domain, kind), buttons=begin
             )
         if tickets and (fitting := await _of_goods(tracker, turn, tickets)):
-            return say_tickets(dispatcher, tracker, domain, fitting[:SHOWN_AT_ONCE])
+            return await say_tickets(dispatcher, tracker, domain, fitting[:SHOWN_AT_ONCE])
         if tickets:
             name = str(turn.first("product") or turn.first("category") or turn.first("brand"))
             buttons = [wish_button(tracker, domain, intent) for intent in ("order_status", "human_handoff")]
@@ -158,7 +160,7 @@ class TicketStatusAction(Action):
             if matter == "invoice" and (invoice := await mall.invoice_of(tracker.sender_id, order_id)):
                 shown = invoice_values(tracker, domain, invoice)
                 dispatcher.utter_message(response="utter_invoice_progress", buttons=[human], **shown)
-                focus.on("order", order_id)
+                focus.on("order", order_id).on("invoice", order_id)
                 return True
             if matter == "order":
                 order = await mall.order(tracker.sender_id, order_id)
