@@ -32,6 +32,9 @@ A_WORD = 2
 WRITTEN_LATELY, JUST_WRITTEN = 6, 2
 """Turns for which "先别退了", and a bare "算了", may be about what was written."""
 
+TAKE_BACK = frozenset({"cancel_order", "cancel_ticket"})
+"""Flows that take back what was done: given up, they leave it as it is, and nothing is unsent."""
+
 JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
 
@@ -104,9 +107,9 @@ class Farewell(Action):
         conversation = Conversation.of(tracker)
         way, _, unsent = str(conversation.top.get("flow")).removeprefix("pattern_").partition("_")
         summed_up = next((one for one in reversed(conversation.stack) if (one.get("asks") or {}).get("confirmed")), {})
-        changeable = (flow_files().get(str(summed_up.get("flow"))) or {}).get("changeable")
         if unsent:
-            dispatcher.utter_message(response=f"utter_{way}_{'unsent' if changeable else 'kept'}")
+            kept = summed_up.get("flow") in TAKE_BACK
+            dispatcher.utter_message(response=f"utter_{way}_{'kept' if kept else 'unsent'}")
         elif await waits_for_person(tracker.sender_id):
             dispatcher.utter_message(response=f"utter_{way}_waiting", **await returns(tracker, domain))
         else:
@@ -339,6 +342,9 @@ class Cancelled(Action):
         if ticket := (await _standing(tracker) if meant else None) or await _just_made(tracker):
             _say_standing(dispatcher, tracker, domain, "utter_cancelled_but_ticket", ticket)
             return Focus(tracker).on("ticket", ticket.id).events()
+        if (tracker.get_slot("dialogue") or {}).get("ended", {}).get("flow") in TAKE_BACK:
+            dispatcher.utter_message(response="utter_kept")
+            return []
         written = Focus(tracker).written  # what was done before stays done
         dispatcher.utter_message(response="utter_cancelled_this" if written else "utter_cancelled")
         return []

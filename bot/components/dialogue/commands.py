@@ -116,7 +116,9 @@ while it is open, and the flow that answers."""
 TAKEN_OUT_LATELY = 2
 """Turns in which whoever was taken out of the queue may say that they go on waiting."""
 
-_OF_PEOPLE = frozenset({"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain"})
+_OF_PEOPLE = frozenset(
+    {"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain", "worry_delivery"}
+)
 """Flows whose wishes may as well be about the request that was made, or about the person who is waited for."""
 
 _THANKFUL = frozenset({"human_handoff", "greet", "ask_policy"})
