@@ -87,6 +87,8 @@ class TicketStatusAction(Action):
             buttons = [wish_button(tracker, domain, intent) for intent in intents]
             dispatcher.utter_message(response="utter_progress_which", buttons=buttons)
             return []
+        if not (order_id or named) and (told := await self._just_told(tracker, turn, focus)):
+            return await say_tickets(dispatcher, tracker, domain, [told])
         unknown = False
         if named:
             try:
@@ -131,6 +133,18 @@ class TicketStatusAction(Action):
             return missing(tracker, None, None)
         dispatcher.utter_message(response="utter_no_ticket", order_id=order_id)
         return focus.on("order", order_id).events()
+
+    @staticmethod
+    async def _just_told(tracker: Tracker, turn: Turn, focus: Focus) -> Ticket | None:
+        """The refund that was told a moment ago, where the message names no other thing: it goes on about that."""
+        told, names = focus.at_hand("settled"), _NAMES - {"ticket_kind"}
+        if told is None or told != focus.at_hand("ticket") or "all" in turn.acts or names & turn.entities.keys():
+            return None
+        try:
+            ticket = await (await get_mall()).ticket(tracker.sender_id, told)
+        except NotFound:
+            return None
+        return ticket if turn.first("ticket_kind") in (None, ticket.kind) else None
 
     @staticmethod
     async def _say_last_matter(
