@@ -128,6 +128,8 @@ async def _say_settled(
     day is; of an order, its year. False where the message asks for none of these, or of another ticket."""
     settled_id = focus.at_hand("settled")
     wanted = [name for name in ("of_year", "of_account", "of_arrival", "of_notice") if name in turn.acts][:MOST]
+    if "of_year" in wanted and focus.at_hand("told") != settled_id:
+        settled_id = None  # an order was told since
     unsent = Conversation.of(tracker).open_flow("after_sales")
     if unsent or not wanted or (settled_id and focus.at_hand("ticket") not in (None, settled_id)):
         return False

@@ -113,6 +113,9 @@ _OF_MATTERS: tuple[tuple[frozenset[str], str, str, str], ...] = (
 """Acts that go on about what was told or written lately: the kind of it in the focus, the task that counts as well
 while it is open, and the flow that answers."""
 
+_TALKED_OF_SINCE = ("product", "order", "ticket")
+"""What such an act may be about instead, where it was talked of later; of a refund and an order, goods alone."""
+
 TAKEN_OUT_LATELY = 2
 """Turns in which whoever was taken out of the queue may say that they go on waiting."""
 
@@ -579,7 +582,9 @@ class _Reading:
         for acts, kind, task, talk in _OF_MATTERS:
             if not acts & self.acts or "human" in self.acts:
                 continue
-            lately = self.state.turn - self._turn_of(kind) < WRITTEN_LATELY
+            since = self._turn_of(kind)
+            beside = max(self._turn_of(one) for one in _TALKED_OF_SINCE if kind == "invoice" or one == "product")
+            lately = self.state.turn - since < WRITTEN_LATELY and (beside <= since or kind == "price")
             inside = self.flow is not None and self.flow.name == task
             named = kind == "price" and self.message.values("order_id") and self.frame is None
             denies = kind == "price" and lately and self.acts & {"negation", "objection", "stop"}
@@ -704,9 +709,12 @@ class _Reading:
         step = self._step_in_own_words()
         if step is None or step.name != "delivery" or not {"address", "question"} <= self.acts:
             return []
-        wish = self.flows.of_intent(self.message.intent)
-        asks = wish is not None and wish.kind == "question" and self.message.confidence >= CLEAR
-        about = self._begin(wish, "the question beside the address") if wish and asks else []
+        wish, order = self.flows.of_intent(self.message.intent), self.flows.of_intent("order_status")
+        why, about = "the question beside the address", list[Command]()
+        if wish is not None and wish.kind == "question" and self.message.confidence >= CLEAR:
+            about = self._begin(wish, why)
+        elif order is not None and "of_shipping" in self.acts:
+            about = self._begin(order, why, "order_status")
         return [self._set(step.name, {"words": self.message.text}, "an address"), *about]
 
     def _wish(self) -> list[Command]:
@@ -731,7 +739,8 @@ class _Reading:
         ):
             return [*self._told_beside(), *self._hear(flow)]
         found = self._wished()
-        return [*found, *self._hear(flow)] if found and wished and wished.kind == "task" else found
+        both = found and wished and wished.kind == "task" and flow.kind != "task"  # one wish is one task
+        return [*found, *self._hear(flow)] if both else found
 
     def _hear(self, flow: Flow) -> list[Command]:
         return self._begin(flow, "what the message names, or its anger", next(iter(flow.triggers)))
