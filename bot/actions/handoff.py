@@ -134,7 +134,7 @@ async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker, focus
         return True
     if left:
         dispatcher.utter_message(response="utter_handoff_withdrawn")
-        focus.on("withdrew", left.id)
+        focus.on("withdrew", str(left.id))
     return left is not None
 
 

@@ -106,7 +106,8 @@ class Farewell(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         conversation = Conversation.of(tracker)
         way, _, unsent = str(conversation.top.get("flow")).removeprefix("pattern_").partition("_")
-        summed_up = next((one for one in reversed(conversation.stack) if (one.get("asks") or {}).get("confirmed")), {})
+        asked = (one for one in reversed(conversation.stack) if (one.get("asks") or {}).get("confirmed"))
+        summed_up: Mapping[str, Any] = next(asked, {})
         if unsent:
             kept = summed_up.get("flow") in TAKE_BACK
             dispatcher.utter_message(response=f"utter_{way}_{'kept' if kept else 'unsent'}")

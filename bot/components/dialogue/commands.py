@@ -706,8 +706,8 @@ class _Reading:
 
     def _address(self) -> list[Command]:
         """The address that was asked for, and the question beside it: "…路15号 电话不变。那哪天发？"."""
-        step = self._step_in_own_words()
-        if step is None or step.name != "delivery" or not {"address", "question"} <= self.acts:
+        step = self.flow.collects("delivery") if self.flow and self.asked != "order_id" else None
+        if step is None or not {"address", "question"} <= self.acts:
             return []
         wish, order = self.flows.of_intent(self.message.intent), self.flows.of_intent("order_status")
         why, about = "the question beside the address", list[Command]()

@@ -185,7 +185,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         can the lamp still be cancelled
     """,
     "!undoes": """
-        能取消售后吗 / 我的退货能取消吗 / 会员可以取消吗 / 取消排队 / 能取消退款申请吗 / 手滑点错了 / 又买了水果 / 能不能买到
+        能取消售后吗 / 我的退货能取消吗 / 会员可以取消吗 / 取消排队 / 能取消退款申请吗 / 手滑点错了 / 又买了水果
+        能不能买到
     """,
     "of_price": """
         现在多少钱 / 现在页面什么价 / 页面标价多少 / 我同事用券买只要50 / 要差价 / 补我差价 / 降了多少 / 今天卖几块
