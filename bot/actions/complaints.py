@@ -179,7 +179,7 @@ async def _hear(
         answered = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")).said
     ticket = None if answered or kind in OF_ORDERS else await ticket_at_hand(tracker)
     if ticket:
-        say_ticket(dispatcher, tracker, domain, ticket)
+        await say_ticket(dispatcher, tracker, domain, ticket, focus)
     elif order and not answered and kind not in OF_ORDERS and kind is not _K.THREAT:
         say_order(dispatcher, tracker, domain, order)
         focus.on("told", order.id)

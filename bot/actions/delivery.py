@@ -59,10 +59,12 @@ _SAID = patterns.load(
         "of_place",
         "of_phone",
         "of_person",
+        "begins",
+        "talk",
     ),
 )
 _ROOM = re.compile(r"[0-9]{1,5}[A-Za-z]?")
-_SEPARATORS = re.compile(r"[,，。;；\s]+")
+_SEPARATORS = re.compile(r"[,，。;；!！?？~\s]+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NO_MOBILE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){6,13}(?![0-9])")
 
@@ -104,17 +106,30 @@ def read_delivery(turn: Turn) -> Delivery:
 
 def _address(text: str) -> tuple[str, list[str]]:
     """What of ``text`` is an address, from the first place to the last with the numbers between them ("漕溪路 250 号 5
-    楼"), and the parts around it."""
+    楼"), and the parts around it. What is said before it, beside it or behind it is none of it."""
     if not _CHINESE.search(text):
         return (text.strip(" ,.;"), []) if _SAID["street"].search(plain(text)) else ("", [])
-    parts = [part for part in _SEPARATORS.split(text) if part]
+    parts = [part for part in _SEPARATORS.split(text) if part and not _talks(part)]
     places = [number for number, part in enumerate(parts) if _SAID["place"].search(plain(part))]
     if not places:
         return "", parts
     end = places[-1] + 1
     while end < len(parts) and _ROOM.fullmatch(parts[end]):  # 2 栋 1101
         end += 1
+    parts[places[0]] = _from_where_it_begins(parts[places[0]])
     return " ".join(parts[places[0] : end]), parts[: places[0]] + parts[end:]
+
+
+def _talks(part: str) -> bool:
+    """Whether a part is a question or a remark ("那到底哪天发", "电话不变") and neither place nor name."""
+    said = plain(part)
+    return bool(_SAID["talk"].search(said)) and not (_SAID["street"].search(said) and _SAID["number"].search(said))
+
+
+def _from_where_it_begins(part: str) -> str:
+    """Without the words that run into it: "我说的是浙江省杭州市…"."""
+    begins = _SAID["begins"].search(plain(part))
+    return part[begins.start() :] if begins and not _SAID["place"].search(plain(part[: begins.start()])) else part
 
 
 def subject_of(text: str) -> str | None:

@@ -17,7 +17,7 @@ from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
 from bot.actions.order_choice import put_at_hand
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, minute, word
+from bot.actions.wording import Domain, minute, title, word
 from bot.spelling import number, plain
 from mall_adapter import Handoff, HandoffReason, HandoffStatus, InvalidTransition
 from settings import SHANGHAI, desk_hours
@@ -27,6 +27,9 @@ WAITING = {"desk": "waiting"}
 
 TOLD_AGAIN = 5
 """Turns after which somebody who waits is told their place again though nothing has changed."""
+
+OFFERED_FIRST = 2
+"""Times that a person is offered for one matter before one is called."""
 
 GUESSES = 5
 """Intents that the trainers are shown with a message that was not understood."""
@@ -94,6 +97,12 @@ async def say_waiting(
     return True
 
 
+async def returns(tracker: Tracker, domain: Domain) -> dict[str, str]:
+    """``when`` the colleague who is waited for answers, for people: "明天 09:00", or as soon as one is free."""
+    back = (await get_desk()).opens_at()
+    return {"when": said_time(tracker, domain, back) if back else word(tracker, domain, "when_free")}
+
+
 async def _place(handoff: Handoff) -> str:
     """Names what there is to tell of the queue: it is told again when it changes."""
     desk = await get_desk()
@@ -115,9 +124,9 @@ async def _say_place(
         dispatcher.utter_message(response=name, json_message=WAITING, ahead=ahead)
 
 
-async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker) -> bool:
+async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker, focus: Focus) -> bool:
     """Takes the customer out of the queue and says so; false when they were not in it. The slot ``queued`` is the
-    caller's to clear."""
+    caller's to clear. Who protests against it is put back: it is kept in the focus when that was."""
     try:
         left = await (await get_desk()).withdraw(tracker.sender_id)
     except InvalidTransition:
@@ -125,6 +134,7 @@ async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker) -> bo
         return True
     if left:
         dispatcher.utter_message(response="utter_handoff_withdrawn")
+        focus.on("withdrew", str(left.id))
     return left is not None
 
 
@@ -135,12 +145,11 @@ class AskForPerson(Action):
         return "action_handoff"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
+        turn, focus = Turn.of(tracker), Focus(tracker)
         if turn.first("handoff") == "withdraw":
-            if not await stop_waiting(dispatcher, tracker):
+            if not await stop_waiting(dispatcher, tracker, focus):
                 dispatcher.utter_message(response="utter_handoff_none")
-            return [SlotSet("queued", None)]
-        focus = Focus(tracker)
+            return [SlotSet("queued", None), *focus.events()]
         await call_person(dispatcher, tracker, domain, focus, turn)
         if order_id := turn.first("order_id"):
             await put_at_hand(tracker, focus, str(order_id))
@@ -158,6 +167,24 @@ async def call_person(
     focus.on_person(await _place(handoff))
 
 
+async def offer_further(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, matter: str
+) -> None:
+    """Behind what is known of a ``matter`` about which more is asked: a person, who is offered, and the third time
+    called at once."""
+    about, _, times = str(focus.at_hand("pressed") or "").partition(" ")
+    count = int(times) + 1 if about == matter else 1
+    focus.on("pressed", f"{matter} {count}")
+    if await waits_for_person(tracker.sender_id):
+        dispatcher.utter_message(response="utter_further_waiting", json_message=WAITING)
+    elif count <= OFFERED_FIRST:
+        human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
+        dispatcher.utter_message(response="utter_further_offer", buttons=[human])
+    else:
+        dispatcher.utter_message(response="utter_further_call")
+        await call_person(dispatcher, tracker, domain, focus, Turn.of(tracker))
+
+
 class WhileWaiting(Action):
     """A word for the colleague, who reads the whole chat; when they are there, and that they answer here."""
 
@@ -169,10 +196,16 @@ class WhileWaiting(Action):
         if (handoff := await desk.live(tracker.sender_id)) is None:
             dispatcher.utter_message(response="utter_handoff_none")
             return [SlotSet("queued", None)]
-        if "word_for_person" in turn.acts:
+        when = await returns(tracker, domain)
+        told = "utter_on_record" if "of_record" in turn.acts else "utter_seen_by_person"
+        if turn.acts & {"of_record", "of_reading"}:
+            dispatcher.utter_message(response=told, json_message=WAITING, **when)
+        elif "word_for_person" in turn.acts:
             dispatcher.utter_message(response="utter_noted_for_person", json_message=WAITING)
         if "of_call" in turn.acts:
-            dispatcher.utter_message(response="utter_no_call", json_message=WAITING)
+            dispatcher.utter_message(response="utter_no_call", json_message=WAITING, **when)
+        elif "stays" in turn.acts:
+            dispatcher.utter_message(response="utter_place_stays", json_message=WAITING, **when)
         if "of_hours" in turn.acts:
             opens, closes = desk_hours()
             hours = {"opens": f"{opens:%H:%M}", "closes": "24:00" if closes == time.max else f"{closes:%H:%M}"}

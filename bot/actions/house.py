@@ -13,7 +13,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, is_task, slots_of
 from bot.actions.focus import Focus
-from bot.actions.handoff import say_waiting, stop_waiting, waits_for_person
+from bot.actions.handoff import returns, say_waiting, stop_waiting, waits_for_person
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, orders_to_choose
 from bot.actions.questions import answer_question
@@ -31,6 +31,9 @@ A_WORD = 2
 
 WRITTEN_LATELY, JUST_WRITTEN = 6, 2
 """Turns for which "先别退了", and a bare "算了", may be about what was written."""
+
+TAKE_BACK = frozenset({"cancel_order", "cancel_ticket"})
+"""Flows that take back what was done: given up, they leave it as it is, and nothing is unsent."""
 
 JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
@@ -91,6 +94,28 @@ async def _say_what_is_open(
         dispatcher.utter_message(response="utter_here_complaint", buttons=[human])
         return True
     return False
+
+
+class Farewell(Action):
+    """Leave, where something is still under way: the person that is waited for, or a request that was not sent. Where
+    the request was to take something back, all stays as it was, and nothing is unsent."""
+
+    def name(self) -> str:
+        return "action_farewell"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        conversation = Conversation.of(tracker)
+        way, _, unsent = str(conversation.top.get("flow")).removeprefix("pattern_").partition("_")
+        asked = (one for one in reversed(conversation.stack) if (one.get("asks") or {}).get("confirmed"))
+        summed_up: Mapping[str, Any] = next(asked, {})
+        if unsent:
+            kept = summed_up.get("flow") in TAKE_BACK
+            dispatcher.utter_message(response=f"utter_{way}_{'kept' if kept else 'unsent'}")
+        elif await waits_for_person(tracker.sender_id):
+            dispatcher.utter_message(response=f"utter_{way}_waiting", **await returns(tracker, domain))
+        else:
+            dispatcher.utter_message(response=f"utter_{way}")
+        return []
 
 
 class Chitchat(Action):
@@ -318,6 +343,9 @@ class Cancelled(Action):
         if ticket := (await _standing(tracker) if meant else None) or await _just_made(tracker):
             _say_standing(dispatcher, tracker, domain, "utter_cancelled_but_ticket", ticket)
             return Focus(tracker).on("ticket", ticket.id).events()
+        if (tracker.get_slot("dialogue") or {}).get("ended", {}).get("flow") in TAKE_BACK:
+            dispatcher.utter_message(response="utter_kept")
+            return []
         written = Focus(tracker).written  # what was done before stays done
         dispatcher.utter_message(response="utter_cancelled_this" if written else "utter_cancelled")
         return []
@@ -331,8 +359,8 @@ class NothingToCancel(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         focus = Focus(tracker)
-        if await stop_waiting(dispatcher, tracker):
-            return [SlotSet("queued", None)]
+        if await stop_waiting(dispatcher, tracker, focus):
+            return [SlotSet("queued", None), *focus.events()]
         meant = len(Turn.of(tracker).rest) >= A_WORD  # "算了" alone takes nothing back that was only told
         lately = _written_lately(tracker, WRITTEN_LATELY if meant else JUST_WRITTEN)
         if ticket := (await _standing(tracker) if lately else None) or (await _just_told(tracker) if meant else None):

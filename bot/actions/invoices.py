@@ -12,6 +12,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, key, problem
 from bot.actions.focus import Focus
+from bot.actions.graphs import get_answering
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import SEARCHED, OrderValidation, other_orders
 from bot.actions.summaries import sum_up
@@ -27,6 +28,7 @@ from mall_adapter import (
     InvoiceExists,
     InvoiceKind,
     InvoiceRequest,
+    InvoiceStatus,
     MallError,
     Order,
     OrderStatus,
@@ -36,11 +38,14 @@ from mall_adapter import (
 )
 
 LONGEST_TITLE = 60
+WHEN_READY = "invoice_duration"
+"""The answer of the graph that tells in how many days an invoice is ready."""
+
 _PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
 _SAID = patterns.load(
     "invoice",
     *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
-    *("company_name", "company_end", "title_end", "no_title", "person", "same", "special", "changed"),
+    *("company_name", "company_end", "title_end", "no_title", "person", "same", "special", "changed", "number_name"),
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
 _STRANGE = re.compile(r"[^0-9A-HJ-NPQRTUWXY]")
@@ -137,7 +142,7 @@ class InvoiceValidation(OrderValidation):
         title = title_in(_words(request) if isinstance(value, dict) else str(value), asked=True)
         if title:
             request.set(invoice_title=title)
-        elif kind_in(_words(request)) != _PERSONAL and not _unprinted(request):
+        elif kind_in(_words(request)) != _PERSONAL and not _unprinted(request) and not _without_number(request):
             request.set(**problem("invoice_title", "unusable"))
 
     async def validate_tax_number(self, value: Any, request: Request) -> None:
@@ -149,7 +154,7 @@ class InvoiceValidation(OrderValidation):
             written = match[0] if match else ""
         number = re.sub(r"[^0-9A-Z]", "", written.upper())
         if not any(character.isdigit() for character in number):
-            if kind_in(_words(request)) != _PERSONAL:
+            if kind_in(_words(request)) != _PERSONAL and not _without_number(request):
                 request.set(**problem("tax_number", "unusable"))
         elif fault := tax_number_fault(number):
             request.clear("tax_number")
@@ -167,6 +172,8 @@ class InvoiceValidation(OrderValidation):
             request.set(**problem("tax_number", *fault), invoice_kind=_COMPANY)
         if request.get("tax_number") or request.get("invoice_title"):
             request.set(invoice_kind=request.get("invoice_kind") or _COMPANY)
+        if request.get("invoice_kind") == _COMPANY and not request.get("tax_number") and _without_number(request):
+            request.set(**problem("tax_number", "tax_number_none"))
 
     async def _propose(self, request: Request) -> None:
         """Who wants something of an invoice changed means the only order that has one."""
@@ -186,7 +193,8 @@ class InvoiceValidation(OrderValidation):
         slots = {**tracker.slots, **{dict(one).get("name"): dict(one).get("value") for one in events}}
         told, asked = slots.get("problem") or {}, Conversation.of(tracker).top.get("asked")
         asks_again = slots.get("proved") and slots.get("invoice_title") and not slots.get("refusal")
-        if told.get("slot") == "tax_number" and asked and not asks_again:
+        none = told.get("name") == "tax_number_none"  # is said with its buttons, once it is asked for
+        if told.get("slot") == "tax_number" and asked and not asks_again and not none:
             dispatcher.utter_message(response=f"utter_{told['name']}", detail=told.get("detail"))
         return events
 
@@ -224,6 +232,12 @@ class InvoiceValidation(OrderValidation):
 def _words(request: Request) -> str:
     """Of the request of the message that this flow is about."""
     return Turn.of(request.tracker).without(*_VALUES)
+
+
+def _without_number(request: Request) -> bool:
+    """Whether the customer has no tax number at hand, or asks to do without."""
+    asked = Conversation.of(request.tracker).top.get("asked") == "tax_number"
+    return "lost" in request.turn.acts and (asked or bool(_SAID["number_name"].search(plain(_words(request)))))
 
 
 def _unprinted(request: Request) -> bool:
@@ -335,7 +349,7 @@ async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Do
         invoice_values(tracker, domain, known) if known else {"order_id": order_id, "money": yuan(order.total_cents)}
     )
     dispatcher.utter_message(response=f"utter_invoice_{name}", buttons=buttons, goods=goods(order.lines), **shown)
-    return Focus(tracker).on("order", order_id).events()
+    return Focus(tracker).on("order", order_id).on("invoice", order_id if known else None).events()
 
 
 def invoice_values(tracker: Tracker, domain: Domain, invoice: Invoice) -> dict[str, str]:
@@ -374,7 +388,37 @@ class RequestInvoice(Action):
             return []
         dispatcher.utter_message(response="utter_invoice_requested", **invoice_values(tracker, domain, invoice))
         focus = Focus(tracker).wrote("request_invoice", invoice.id, invoice.order_id)
-        return focus.on("order", invoice.order_id).events()
+        return focus.on("order", invoice.order_id).on("invoice", invoice.order_id).events()
+
+
+class AboutInvoice(Action):
+    """When the invoice is ready, and where it comes to: of the one that was asked for, or is being asked for."""
+
+    def name(self) -> str:
+        return "action_about_invoice"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        mall, focus = await get_mall(), Focus(tracker)
+        rule = (await get_answering()).answer(WHEN_READY)
+        when = rule.text if rule else ""
+        if Conversation.of(tracker).open_flow("request_invoice"):
+            told = "to" if (email := tracker.get_slot("email")) else "unsent"
+            dispatcher.utter_message(response=f"utter_invoice_comes_{told}", when=when, email=email)
+            return []
+        order_id = str(focus.at_hand("invoice"))
+        try:
+            invoice = await mall.invoice_of(tracker.sender_id, order_id)
+        except MallError:
+            invoice = None
+        if invoice is None:
+            dispatcher.utter_message(response="utter_invoice_comes_unsent", when=when)
+            return []
+        shown: dict[str, Any] = {**invoice_values(tracker, domain, invoice), "email": invoice.email, "when": when}
+        if invoice.status is InvoiceStatus.REQUESTED:
+            dispatcher.utter_message(response=f"utter_invoice_comes_{'to' if invoice.email else 'page'}", **shown)
+        else:
+            dispatcher.utter_message(response="utter_invoice_progress", **shown)
+        return focus.on("invoice", order_id).on("order", order_id).events()
 
 
 def _request(tracker: Tracker, domain: Domain, values: dict[str, Any]) -> InvoiceRequest:

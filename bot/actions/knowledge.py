@@ -99,7 +99,7 @@ async def say_answer(
         payer = request["freight_payer"] if request else ticket.decision.freight_payer if ticket else ""
         dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
     elif answer.context == "ticket" and ticket:
-        say_ticket(dispatcher, tracker, domain, ticket)
+        await say_ticket(dispatcher, tracker, domain, ticket, focus)
     elif answer.context == "ticket" and (cancelled := await cancelled_order(tracker, focus.at_hand("order"))):
         say_order(dispatcher, tracker, domain, cancelled)
     elif answer.context in OF_AN_ORDER:
@@ -210,6 +210,8 @@ async def _say_of_order(
     cite(dispatcher, found)
     if meant.order:
         focus.on("order", meant.order.id)
+        if found.answer.context == "paid":  # "现在多少钱" goes on about what it costs by now
+            focus.on("price", meant.order.id)
     return []
 
 

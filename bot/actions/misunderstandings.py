@@ -361,7 +361,7 @@ async def _say_ticket(
     except NotFound:
         dispatcher.utter_message(response="utter_inform_ticket_not_found", ticket_id=ticket_id)
         return
-    say_ticket(dispatcher, tracker, domain, ticket)
+    await say_ticket(dispatcher, tracker, domain, ticket, focus)
     focus.on("ticket", ticket.id).on("order", ticket.order_id)
 
 

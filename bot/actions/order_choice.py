@@ -21,7 +21,7 @@ from bot.actions.turn import Turn
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
-from bot.spelling import plain
+from bot.spelling import number, plain
 from mall_adapter import MallError, Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
 from settings import SHANGHAI
 
@@ -37,6 +37,9 @@ OTHERS = 2
 OF_AN_ORDER = frozenset({"delivery", "refund", "return_exchange", "order_change", "invoice", "complaint"})
 """Topics of what is asked about goods that were bought."""
 
+OF_PARCELS = frozenset({"order_status", "track_parcel", "urge_shipment", "worry_delivery", "complain"})
+"""Flows about what is on its way."""
+
 AFTER_DELIVERY = frozenset({"request_return", "request_exchange", "report_problem"})
 """Intents that only mean goods that have come."""
 
@@ -46,7 +49,7 @@ TOLD_FIRST = ("invoice_title", "tax_number", "delivery", "reason")
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "talk", "bought")
+_SAID = patterns.load("orders", "talk", "bought", "waited", "month")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -94,7 +97,7 @@ def meant_by_words(turn: Turn, orders: Sequence[Order]) -> list[Order]:
     ids = {choice["id"] for choice in like(words, choices)} if not turn.tapped else set()
     found = [order for order in orders if order.id in ids]
     found += [order for order in orders if order not in found and _of_category(order, turn)]
-    dated = [order for order in found or orders if _day_named(order, turn)]
+    dated = [order for order in found or orders if _day_named(order, turn) or _month_named(order, turn)]
     return dated or found
 
 
@@ -121,6 +124,17 @@ def _day_named(order: Order, turn: Turn) -> bool:
         return False
     placed = order.placed_at.astimezone(SHANGHAI).date()
     return placed == (datetime.now(SHANGHAI) - timedelta(days=int(ago))).date()
+
+
+def _month_named(order: Order, turn: Turn) -> bool:
+    """Whether the message names the year in which it was bought, and the month where it names one: "去年七月那单"."""
+    said = None if turn.tapped else _SAID["month"].search(plain(turn.text))
+    if said is None:
+        return False
+    placed, today = order.placed_at.astimezone(SHANGHAI).date(), datetime.now(SHANGHAI).date()
+    ago = next(years for years, name in enumerate(("this", "last", "before_last")) if said[name])
+    month = number(said["month"]) if said["month"] else None
+    return placed.year == today.year - ago and month in (None, placed.month)
 
 
 def not_bought(turn: Turn, orders: Sequence[Order]) -> str | None:
@@ -337,9 +351,16 @@ class AskOrderId(Action):
             asking = "utter_ask_order_id_other"
         elif trouble.get("name") == "lost" and not bound:
             asking = "utter_order_id_lost"
+        elif began and not bound and not trouble and _waited(frame, began) and Conversation.of(tracker).attempt == 1:
+            asking = "utter_ask_order_id_waited"
         _note_told(dispatcher, tracker, domain, frame)
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return focus.on_list(choices).events()
+
+
+def _waited(frame: Mapping[str, Any], began: Turn) -> bool:
+    """Whether a story began it, of goods that have not come."""
+    return frame.get("flow") in OF_PARCELS and bool(_SAID["waited"].search(plain(began.text)))
 
 
 def _note_told(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> None:

@@ -223,7 +223,7 @@ class AboutOrders(Action, ABC):
         just_made = focus.written.get("flow") == "after_sales" and focus.written.get("order") == order.id
         instead = order.delivered_at is None or just_made  # "新的什么时候到" is no question about the first parcel
         if instead and (ticket := await ticket_instead(tracker, order)):
-            say_ticket(dispatcher, tracker, domain, ticket)
+            await say_ticket(dispatcher, tracker, domain, ticket, focus)
             return focus.on("order", order.id).on("ticket", ticket.id).events()
         say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)
         return focus.on("order", order.id).on("told", order.id).events()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from rasa_sdk import Tracker
@@ -15,6 +14,8 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
 from bot.actions.focus import Focus
+from bot.actions.handoff import waits_for_person
+from bot.actions.knowledge import order_talked_of
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, missing
 from bot.actions.orders import AboutOrders, facts, on_their_way
@@ -23,12 +24,12 @@ from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, sa
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
 from bot.spelling import plain
-from mall_adapter import MallError, Order, TicketStatus
+from mall_adapter import Order, TicketStatus
 
 PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""
 
-_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent", "courier_contact")
+_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent")
 _WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _NAMES_AN_ORDER = frozenset(
     {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
@@ -44,6 +45,8 @@ class TrackParcel(AboutOrders):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         said = plain(turn.text)
+        if "of_courier" in turn.acts:
+            return await self._of_courier(dispatcher, tracker, domain, turn, focus)
         if turn.tapped or isinstance(tracker.get_slot("order_id"), str):
             return await super().run(dispatcher, tracker, domain)
         if _SAID["own_return"].search(said) and not turn.first("order_id"):
@@ -51,8 +54,6 @@ class TrackParcel(AboutOrders):
         if _NAMES_AN_ORDER.isdisjoint(turn.entities):
             if number := _WAYBILL.search(said):
                 return await self._of_waybill(dispatcher, tracker, domain, number[0])
-            if _SAID["courier_contact"].search(said):
-                return await self._of_courier(dispatcher, tracker, domain, focus)
             where = _SAID["whereabouts"].search(said) and not _SAID["absent"].search(said)
             if not where and (turn.asks or turn.confidence < PLAINLY):
                 outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
@@ -69,7 +70,7 @@ class TrackParcel(AboutOrders):
             if goods_come_back(ticket) and ticket.status not in (TicketStatus.CANCELLED, TicketStatus.REJECTED)
         ]
         if going:
-            return say_tickets(dispatcher, tracker, domain, going[:SHOWN_AT_ONCE])
+            return await say_tickets(dispatcher, tracker, domain, going[:SHOWN_AT_ONCE])
         return await _say_none(dispatcher, tracker, domain, "utter_no_return_parcel", "request_return")
 
     async def _of_waybill(
@@ -86,19 +87,21 @@ class TrackParcel(AboutOrders):
         return await _say_none(dispatcher, tracker, domain, "utter_waybill_unknown", "track_parcel")
 
     async def _of_courier(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
     ) -> list[EventType]:
-        """Nobody's own number is known here: the carrier's number of the parcel is what one needs to get it."""
-        mall, orders = await get_mall(), list[Order]()
-        if order_id := focus.at_hand("order"):
-            with suppress(MallError):  # then those on their way
-                orders = [await mall.order(tracker.sender_id, order_id)]
-        orders = [one for one in orders if one.shipments] or [
-            one
-            for one in await mall.orders_of(tracker.sender_id, limit=SEARCHED)
-            if one.shipments and not one.delivered_at
-        ][:CHOICES]
-        human = [wish_button(tracker, domain, "human_handoff")]
+        """Nobody's own number is known here, nor a carrier's hotline: who carries it and its number there is what one
+        needs to get either."""
+        mall, order = await get_mall(), await order_talked_of(tracker, turn)
+        orders = (
+            [order]
+            if order and order.shipments
+            else [
+                one
+                for one in await mall.orders_of(tracker.sender_id, limit=SEARCHED)
+                if one.shipments and not one.delivered_at
+            ][:CHOICES]
+        )
+        human = [] if await waits_for_person(tracker.sender_id) else [wish_button(tracker, domain, "human_handoff")]
         if not orders:
             dispatcher.utter_message(response="utter_courier_contact", buttons=human)
             return []

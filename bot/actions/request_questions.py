@@ -19,13 +19,14 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.conversation import Conversation
 from bot.actions.focus import Focus, like
+from bot.actions.handoff import offer_further
 from bot.actions.knowledge import ticket_asked_about
 from bot.actions.malls import get_mall
 from bot.actions.questions import answer_question, say_unknown
 from bot.actions.returns import goods_in_request, lines_of, size_words, values_of
-from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, say_ticket
+from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, paid_back_on, say_ticket
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, day, has_response, word, yuan
+from bot.actions.wording import Domain, day, goods, has_response, word, yuan
 from bot.spelling import plain
 from mall_adapter import FreightPayer, MallError, Order, Reason, Ticket, TicketKind, TicketStatus
 
@@ -105,9 +106,11 @@ class AboutRequest(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
+        if await _say_settled(dispatcher, tracker, domain, turn, focus):
+            return focus.events()
         asked = await asked_for(tracker, domain)
         elsewhere = asked is not None and _names_other_goods(turn, asked.goods)
-        if asked and not elsewhere and _Facts(dispatcher, tracker, domain, turn, asked).say():
+        if asked and not elsewhere and await _Facts(dispatcher, tracker, domain, turn, asked, focus).say():
             return focus.events()
         if "of_need" in turn.acts and _say_need(dispatcher, tracker, domain):
             return focus.events()
@@ -118,16 +121,55 @@ class AboutRequest(Action):
         return focus.events()
 
 
+async def _say_settled(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
+) -> bool:
+    """Of a refund that is done and was told: which account, why nobody said so, where the money is, of which year that
+    day is; of an order, its year. False where the message asks for none of these, or of another ticket."""
+    settled_id = focus.at_hand("settled")
+    wanted = [name for name in ("of_year", "of_account", "of_arrival", "of_notice") if name in turn.acts][:MOST]
+    if "of_year" in wanted and focus.at_hand("told") != settled_id:
+        settled_id = None  # an order was told since
+    unsent = Conversation.of(tracker).open_flow("after_sales")
+    if unsent or not wanted or (settled_id and focus.at_hand("ticket") not in (None, settled_id)):
+        return False
+    mall = await get_mall()
+    try:
+        if settled_id:
+            ticket = await mall.ticket(tracker.sender_id, settled_id)
+        else:
+            order = await mall.order(tracker.sender_id, str(focus.at_hand("order")))
+    except MallError:
+        return False
+    if not settled_id:
+        placed = day(tracker, order.placed_at, of_year=True)
+        if "of_year" in wanted:
+            dispatcher.utter_message(response="utter_about_year_of_order", goods=goods(order.lines), placed=placed)
+        return "of_year" in wanted
+    shown = {
+        "money": yuan(ticket.decision.refund_cents),
+        "goods": ticket.summary,
+        "ticket_id": ticket.id,
+        "paid_back": paid_back_on(tracker, ticket),
+    }
+    focus.on("settled", ticket.id).on("ticket", ticket.id)
+    for name in wanted:
+        dispatcher.utter_message(response=f"utter_settled_{name.removeprefix('of_')}", **shown)
+    if wanted != ["of_year"]:
+        await offer_further(dispatcher, tracker, domain, focus, ticket.id)
+    return True
+
+
 def _clauses(turn: Turn) -> list[Turn]:
     """ "要拍照吗？粉洒得到处都是": the question may stand beside a story, and is then looked for by itself."""
     pieces = [piece for piece in _BETWEEN.split(turn.words.strip()) if len(piece) >= SHORTEST]
     return [replace(turn, words=piece, question=piece) for piece in pieces] if 2 <= len(pieces) <= MOST_CLAUSES else []
 
 
-def _names_other_goods(turn: Turn, goods: str) -> bool:
+def _names_other_goods(turn: Turn, of_request: str) -> bool:
     """ "那羽绒服呢": not the goods of the request."""
     names = [str(value) for kind in ("product", "brand") for value in turn.entities.get(kind, ())]
-    return bool(names) and not like(" ".join(names), [{"title": goods}])
+    return bool(names) and not like(" ".join(names), [{"title": of_request}])
 
 
 def _say_need(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> bool:
@@ -143,11 +185,18 @@ class _Facts:
     """Says what is asked of one request, each fact once."""
 
     def __init__(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, asked: Asked
+        self,
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: Domain,
+        turn: Turn,
+        asked: Asked,
+        focus: Focus,
     ) -> None:
         self.dispatcher, self.tracker, self.domain, self.turn, self.asked = dispatcher, tracker, domain, turn, asked
+        self.focus = focus
 
-    def say(self) -> bool:
+    async def say(self) -> bool:
         """False where the message asks for none of them."""
         acts = self.turn.acts
         if "of_freight" in acts:  # "运费多少" is no question about the refund
@@ -155,6 +204,7 @@ class _Facts:
         tell = {
             "of_freight": self._freight,
             "of_amount": self._amount,
+            "of_account": self._account,
             "of_day": self._day,
             "of_pickup": self._pickup,
             "of_place": self._place,
@@ -162,10 +212,10 @@ class _Facts:
         }
         wanted = [name for name in tell if name in acts][:MOST]
         if wanted and self.asked.ticket and self.asked.over:
-            say_ticket(self.dispatcher, self.tracker, self.domain, self.asked.ticket)
+            await self._say_ticket(self.asked.ticket)
             return True
         for name in wanted:
-            tell[name]()
+            await tell[name]()
         return bool(wanted)
 
     def _utter(self, name: str, **values: Any) -> None:
@@ -178,10 +228,13 @@ class _Facts:
         }
         self.dispatcher.utter_message(response=f"utter_about_{name}", **{**known, **values})
 
+    async def _say_ticket(self, ticket: Ticket) -> None:
+        await say_ticket(self.dispatcher, self.tracker, self.domain, ticket, self.focus)
+
     def _word(self, name: str) -> str:
         return word(self.tracker, self.domain, name)
 
-    def _freight(self) -> None:
+    async def _freight(self) -> None:
         asked = self.asked
         how_much = self._word("how_much_freight") if _SAID["how_much"].search(plain(self.turn.text)) else ""
         if asked.in_transit:
@@ -201,10 +254,13 @@ class _Facts:
             written = "_written" if asked.ticket and asked.payer == FreightPayer.CUSTOMER else ""
             self._utter(f"freight_{asked.payer}{written}", how_much=how_much)
 
-    def _amount(self) -> None:
+    async def _amount(self) -> None:
         self._utter("amount" if self.asked.cents else "amount_exchange")
 
-    def _day(self) -> None:
+    async def _account(self) -> None:
+        self._utter("account" if self.asked.cents else "amount_exchange")
+
+    async def _day(self) -> None:
         asked, ticket = self.asked, self.asked.ticket
         back = self._word("back_with_money").format(money=yuan(asked.cents)) if asked.cents else ""
         back = back or self._word("back_with_goods" if asked.comes_back else "back_at_once")
@@ -213,12 +269,12 @@ class _Facts:
         elif ticket.status is TicketStatus.APPROVED and asked.comes_back and not asked.in_transit:
             self._utter("day_after_goods", due=day(self.tracker, ticket.due_on), money_back=back)
         else:
-            say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
+            await self._say_ticket(ticket)
 
-    def _pickup(self) -> None:
+    async def _pickup(self) -> None:
         ticket = self.asked.ticket
         if ticket and ticket.status not in CANCELLABLE:
-            say_ticket(self.dispatcher, self.tracker, self.domain, ticket)
+            await self._say_ticket(ticket)
         elif self.asked.in_transit:
             self._utter("in_transit")
         elif not self.asked.comes_back:
@@ -226,16 +282,16 @@ class _Facts:
         else:
             self._utter("pickup" if self.asked.fetched else "pickup_own")
 
-    def _place(self) -> None:
+    async def _place(self) -> None:
         ticket = self.asked.ticket
         received = ticket is not None and ticket.status not in CANCELLABLE
         if received or self.asked.in_transit or not self.asked.comes_back or self.asked.fetched:
-            self._pickup()
+            await self._pickup()
         else:
             shown = ticket is not None and ticket.status is TicketStatus.APPROVED
             self._utter("place", when=self._word("shown_now" if shown else "shown_later"))
 
-    def _goods(self) -> None:
+    async def _goods(self) -> None:
         written = "_written" if self.asked.ticket else ""
         if self.asked.kind != TicketKind.EXCHANGE:
             self._utter("goods_other")

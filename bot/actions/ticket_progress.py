@@ -87,10 +87,14 @@ class TicketStatusAction(Action):
             buttons = [wish_button(tracker, domain, intent) for intent in intents]
             dispatcher.utter_message(response="utter_progress_which", buttons=buttons)
             return []
+        if not (order_id or named) and (told := await self._just_told(tracker, turn, focus)):
+            return await say_tickets(dispatcher, tracker, domain, [told])
         unknown = False
         if named:
             try:
-                return say_tickets(dispatcher, tracker, domain, [await mall.ticket(tracker.sender_id, str(named))])
+                return await say_tickets(
+                    dispatcher, tracker, domain, [await mall.ticket(tracker.sender_id, str(named))]
+                )
             except NotFound:
                 unknown = turn.first("ticket_id") is not None
         try:
@@ -115,7 +119,7 @@ class TicketStatusAction(Action):
                 response="utter_no_ticket_of_kind", kind=word(tracker, domain, kind), buttons=begin
             )
         if tickets and (fitting := await _of_goods(tracker, turn, tickets)):
-            return say_tickets(dispatcher, tracker, domain, fitting[:SHOWN_AT_ONCE])
+            return await say_tickets(dispatcher, tracker, domain, fitting[:SHOWN_AT_ONCE])
         if tickets:
             name = str(turn.first("product") or turn.first("category") or turn.first("brand"))
             buttons = [wish_button(tracker, domain, intent) for intent in ("order_status", "human_handoff")]
@@ -129,6 +133,18 @@ class TicketStatusAction(Action):
             return missing(tracker, None, None)
         dispatcher.utter_message(response="utter_no_ticket", order_id=order_id)
         return focus.on("order", order_id).events()
+
+    @staticmethod
+    async def _just_told(tracker: Tracker, turn: Turn, focus: Focus) -> Ticket | None:
+        """The refund that was told a moment ago, where the message names no other thing: it goes on about that."""
+        told, names = focus.at_hand("settled"), _NAMES - {"ticket_kind"}
+        if told is None or told != focus.at_hand("ticket") or "all" in turn.acts or names & turn.entities.keys():
+            return None
+        try:
+            ticket = await (await get_mall()).ticket(tracker.sender_id, told)
+        except NotFound:
+            return None
+        return ticket if turn.first("ticket_kind") in (None, ticket.kind) else None
 
     @staticmethod
     async def _say_last_matter(
@@ -158,7 +174,7 @@ class TicketStatusAction(Action):
             if matter == "invoice" and (invoice := await mall.invoice_of(tracker.sender_id, order_id)):
                 shown = invoice_values(tracker, domain, invoice)
                 dispatcher.utter_message(response="utter_invoice_progress", buttons=[human], **shown)
-                focus.on("order", order_id)
+                focus.on("order", order_id).on("invoice", order_id)
                 return True
             if matter == "order":
                 order = await mall.order(tracker.sender_id, order_id)

@@ -13,12 +13,14 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.conversation import ask, digest, summed_up
 from bot.actions.focus import Focus, Listed, like, pointed_at
+from bot.actions.handoff import offer_further
 from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, title, word, yuan
 from bot.spelling import plain
 from mall_adapter import (
     FreightPayer,
+    Reason,
     Ticket,
     TicketEvent,
     TicketKind,
@@ -115,9 +117,30 @@ def ticket_values(tracker: Tracker, domain: Domain, ticket: Ticket) -> dict[str,
     return {**values, "stand": word(tracker, domain, f"ticket_{_state(ticket)}").format_map(values)}
 
 
-def say_ticket(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket) -> None:
-    """Where it stands, and what the customer has to do next."""
-    dispatcher.utter_message(response=f"utter_ticket_{_state(ticket)}", **ticket_values(tracker, domain, ticket))
+async def say_ticket(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket, focus: Focus
+) -> None:
+    """Where it stands, and what the customer has to do next. A refund that is done, and was told, is not told again:
+    whoever asks once more wants to know what only a person can see."""
+    state, shown = _state(ticket), ticket_values(tracker, domain, ticket)
+    told = focus.at_hand("told") == ticket.id
+    focus.on("told", ticket.id).on("settled", ticket.id if settled(ticket) else None)
+    if settled(ticket) and told:
+        dispatcher.utter_message(response="utter_ticket_refunded_told", **shown)
+        await offer_further(dispatcher, tracker, domain, focus, ticket.id)
+        return
+    never_came = settled(ticket) and ticket.in_transit and ticket.reason is Reason.LATE_DELIVERY
+    dispatcher.utter_message(response=f"utter_ticket_{state}{'_undelivered' if never_came else ''}", **shown)
+
+
+def settled(ticket: Ticket) -> bool:
+    """Whether its money has been paid back."""
+    return _state(ticket) == "refunded"
+
+
+def paid_back_on(tracker: Tracker, ticket: Ticket) -> str:
+    """The day of it, with its year."""
+    return day(tracker, _reached(ticket).time, of_year=True) or ""
 
 
 def as_choices(tickets: Sequence[Ticket], tracker: Tracker, domain: Domain) -> Listed:
@@ -134,13 +157,13 @@ def as_choices(tickets: Sequence[Ticket], tracker: Tracker, domain: Domain) -> L
     ]
 
 
-def say_tickets(
+async def say_tickets(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, tickets: Sequence[Ticket]
 ) -> list[EventType]:
     """One in detail; of several a line each, in one message."""
     focus = Focus(tracker).on_list(as_choices(tickets, tracker, domain))
     if len(tickets) == 1:
-        say_ticket(dispatcher, tracker, domain, tickets[0])
+        await say_ticket(dispatcher, tracker, domain, tickets[0], focus)
         return focus.on("ticket", tickets[0].id).on("order", tickets[0].order_id).events()
     line = word(tracker, domain, "ticket_line")
     lines = [

@@ -69,14 +69,15 @@ def yuan(cents: int) -> str:
     return f"¥{whole}.{rest:02d}" if rest else f"¥{whole}"
 
 
-def day(tracker: Tracker, moment: datetime | date | None) -> str | None:
-    """``11月23日``, or ``23 Nov``, in Shanghai; of an earlier year with it: ``2025年6月15日``."""
+def day(tracker: Tracker, moment: datetime | date | None, *, of_year: bool = False) -> str | None:
+    """``11月23日``, or ``23 Nov``, in Shanghai; of an earlier year, or where its year is asked for, with it:
+    ``2025年6月15日``."""
     if moment is None:
         return None
     local = moment.astimezone(SHANGHAI) if isinstance(moment, datetime) else moment
     language = language_of(tracker)
-    earlier = local.year < datetime.now(SHANGHAI).year
-    return (DAY_OF_YEAR if earlier else DAY)[language].format(moment=local)
+    other = local.year != datetime.now(SHANGHAI).year
+    return (DAY_OF_YEAR if other or of_year else DAY)[language].format(moment=local)
 
 
 def minute(tracker: Tracker, moment: datetime) -> str:

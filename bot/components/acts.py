@@ -35,7 +35,9 @@ ACTS = frozenset(
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
         "submit",
         *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
-        *("word_for_person", "of_hours", "of_call", "of_queue"),
+        *("of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"),
+        *("of_courier", "address", "of_shipping", "undoes"),
+        *("word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

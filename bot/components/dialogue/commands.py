@@ -96,13 +96,32 @@ _SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_sc
 _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 """Intents that, without a question, want nothing of an order."""
 
-_OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"})
+_OF_REQUEST = frozenset(
+    {"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "of_account"}
+)
 """Acts that ask about the request that is summed up, or was written a moment ago."""
 
-_OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue"})
+_OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
 """Acts of somebody who waits for a person."""
 
-_OF_PEOPLE = frozenset({"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain"})
+_OF_MATTERS: tuple[tuple[frozenset[str], str, str, str], ...] = (
+    (frozenset({"of_account", "of_notice", "of_arrival", "of_year"}), "settled", "", ABOUT_REQUEST),
+    (frozenset({"of_year"}), "told", "", ABOUT_REQUEST),
+    (frozenset({"of_invoice"}), "invoice", "request_invoice", "pattern_about_invoice"),
+    (frozenset({"of_price"}), "price", "", "pattern_about_price"),
+)
+"""Acts that go on about what was told or written lately: the kind of it in the focus, the task that counts as well
+while it is open, and the flow that answers."""
+
+_TALKED_OF_SINCE = ("product", "order", "ticket")
+"""What such an act may be about instead, where it was talked of later; of a refund and an order, goods alone."""
+
+TAKEN_OUT_LATELY = 2
+"""Turns in which whoever was taken out of the queue may say that they go on waiting."""
+
+_OF_PEOPLE = frozenset(
+    {"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain", "worry_delivery"}
+)
 """Flows whose wishes may as well be about the request that was made, or about the person who is waited for."""
 
 _THANKFUL = frozenset({"human_handoff", "greet", "ask_policy"})
@@ -253,6 +272,7 @@ class _Reading:
         for read in (
             self._answer_to_yes_or_no,
             self._take_up,
+            self._about_matter,
             self._take_back,
             self._while_waiting,
             self._end_or_pause,
@@ -263,6 +283,7 @@ class _Reading:
             self._correction,
             self._follow_up,
             self._all_orders,
+            self._address,
             self._wish,
             self._value,
             self._own_words,
@@ -455,6 +476,8 @@ class _Reading:
         sure = self.message.intent == "stop" and self.message.confidence >= (SURE if short else SURE_STOP)
         if not ("stop" in self.acts or (sure and not self.message.entities)) or "wait" in self.acts:
             return []
+        if "stays" in self.acts and (self.slots.get("queued") or self._taken_out()):
+            return []
         wish = self.flows.of_intent(self.message.intent)
         if undoing := self._undoes(wish):
             return undoing
@@ -539,11 +562,38 @@ class _Reading:
 
     def _person(self) -> list[Command]:
         flow = self.flows.of_intent("human_handoff")
-        if "human" not in self.acts or flow is None:
+        back = "stays" in self.acts and self._taken_out()
+        if not (back or "human" in self.acts) or flow is None:
             return []
         if self.message.intent in ("bot_challenge", "ask_policy") and self.message.confidence >= SURE:
             return []
         return [Command("StartFlow", flow.name, {"intent": "human_handoff"}, "a person is asked for", self.part)]
+
+    def _taken_out(self) -> bool:
+        """Whether the customer has just been taken out of the queue for a person."""
+        return self.state.turn - self._turn_of("withdrew") < TAKEN_OUT_LATELY and not self.slots.get("queued")
+
+    def _turn_of(self, kind: str) -> int:
+        """The turn of what of this kind was talked of last."""
+        return int(((self.slots.get("focus") or {}).get(kind) or {}).get("turn", -WRITTEN_LATELY))
+
+    def _about_matter(self) -> list[Command]:
+        """ "多久能好，发到哪" after an invoice was asked for, "哪一年的" of a refund that was told: about just that."""
+        for acts, kind, task, talk in _OF_MATTERS:
+            if not acts & self.acts or "human" in self.acts:
+                continue
+            since = self._turn_of(kind)
+            beside = max(self._turn_of(one) for one in _TALKED_OF_SINCE if kind == "invoice" or one == "product")
+            lately = self.state.turn - since < WRITTEN_LATELY and (beside <= since or kind == "price")
+            inside = self.flow is not None and self.flow.name == task
+            named = kind == "price" and self.message.values("order_id") and self.frame is None
+            denies = kind == "price" and lately and self.acts & {"negation", "objection", "stop"}
+            if not (inside or named or (lately and (denies or self.frame is None))):
+                continue
+            about = Command("StartFlow", talk, {}, "goes on about what was told", self.part)
+            gives_up = denies and self.flow is not None and self.flow.kind == "task"
+            return [Command("Cancel", why="another thing is wanted"), about] if gives_up else [about]
+        return []
 
     def _no_words(self) -> list[Command]:
         """ "？", "3": nothing that could be a wish."""
@@ -656,6 +706,19 @@ class _Reading:
             ),
         ]
 
+    def _address(self) -> list[Command]:
+        """The address that was asked for, and the question beside it: "…路15号 电话不变。那哪天发？"."""
+        step = self.flow.collects("delivery") if self.flow and self.asked != "order_id" else None
+        if step is None or not {"address", "question"} <= self.acts:
+            return []
+        wish, order = self.flows.of_intent(self.message.intent), self.flows.of_intent("order_status")
+        why, about = "the question beside the address", list[Command]()
+        if wish is not None and wish.kind == "question" and self.message.confidence >= CLEAR:
+            about = self._begin(wish, why)
+        elif order is not None and "of_shipping" in self.acts:
+            about = self._begin(order, why, "order_status")
+        return [self._set(step.name, {"words": self.message.text}, "an address"), *about]
+
     def _wish(self) -> list[Command]:
         """What the message names may be heard in place of its intent, or before it ("卖假货的，给我退了")."""
         values = [(one["entity"], one["value"]) for one in self.message.entities]
@@ -678,7 +741,8 @@ class _Reading:
         ):
             return [*self._told_beside(), *self._hear(flow)]
         found = self._wished()
-        return [*found, *self._hear(flow)] if found and wished and wished.kind == "task" else found
+        both = found and wished and wished.kind == "task" and flow.kind != "task"  # one wish is one task
+        return [*found, *self._hear(flow)] if both else found
 
     def _hear(self, flow: Flow) -> list[Command]:
         return self._begin(flow, "what the message names, or its anger", next(iter(flow.triggers)))
