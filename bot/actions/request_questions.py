@@ -22,7 +22,7 @@ from bot.actions.focus import Focus, like
 from bot.actions.knowledge import ticket_asked_about
 from bot.actions.malls import get_mall
 from bot.actions.questions import answer_question, say_unknown
-from bot.actions.returns import goods_in_request, lines_of, size_words, values_of
+from bot.actions.request_values import goods_in_request, lines_of, size_words, values_of
 from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, say_ticket
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, has_response, word, yuan

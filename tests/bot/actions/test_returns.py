@@ -21,7 +21,16 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from bot.actions import cancellations, malls, request_questions, returns, ticket_progress
+from bot.actions import (
+    cancellations,
+    malls,
+    request_questions,
+    request_refusals,
+    request_summary,
+    request_words,
+    returns,
+    ticket_progress,
+)
 from bot.actions.conversation import digest
 from mall_adapter import (
     OrderStatus,
@@ -41,7 +50,14 @@ from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 ACTIONS: dict[str, Action] = {
     action.name(): action
-    for module in (returns, ticket_progress, cancellations, request_questions)
+    for module in (
+        returns,
+        request_summary,
+        request_refusals,
+        request_questions,
+        ticket_progress,
+        cancellations,
+    )
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Action) and kind.__module__ == module.__name__
     for action in [kind()]
@@ -524,7 +540,7 @@ async def test_the_size_wanted_is_summed_up_and_written(
     ],
 )
 def test_another_kind_of_the_same_goods_is_named_by_what_tells_it(words: str, spec: str, own: str, named: bool) -> None:
-    assert returns._names_spec(words, spec, own) is named
+    assert request_words.names_spec(words, spec, own) is named
 
 
 async def test_the_kind_wanted_is_summed_up(mall: SqlMall, engine: AsyncEngine) -> None:

@@ -1,0 +1,132 @@
+"""Why there is no ticket: what the rules say, a request that is there, or pieces that a colleague takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from bot.actions.focus import Focus
+from bot.actions.malls import get_mall
+from bot.actions.orders import cancelled_order, say_order
+from bot.actions.request_values import FAULTS, INTENTS, goods_in_request, request_of
+from bot.actions.tickets import CANCELLABLE, Button, button, ticket_values, wish_button
+from bot.actions.wording import Domain, minute, rule_text, word
+from mall_adapter import MallError, Reason, Ticket, TicketKind, Wish, open_to
+
+
+class RefuseAfterSales(Action):
+    def name(self) -> str:
+        return "action_refuse_after_sales"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        refusal: Mapping[str, str] = tracker.get_slot("refusal") or {}
+        if ticket_id := refusal.get("ticket"):
+            ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
+            return say_has_ticket(dispatcher, tracker, domain, ticket)
+        if refusal.get("name") == "part":
+            return say_part(dispatcher, tracker, domain, refusal)
+        if cancelled := await cancelled_order(tracker, refusal.get("order")):
+            say_order(dispatcher, tracker, domain, cancelled)
+            return Focus(tracker).on("order", cancelled.id).events()
+        return await say_refused(dispatcher, tracker, domain, str(refusal.get("rule")))
+
+
+def say_part(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, refusal: Mapping[str, Any]
+) -> list[EventType]:
+    """A colleague takes back fewer pieces than a line has; all of them can go back here."""
+    slots = tracker.slots
+    kind, bought = slots.get("ticket_kind") or TicketKind.RETURN, str(refusal["bought"])
+    told = {"order_id": str(refusal["order"]), "order_line": str(slots["order_line"]), "quantity": bought}
+    told |= {name: slots[name] for name in ("reason", "opened") if slots.get(name)}
+    dispatcher.utter_message(
+        response="utter_ticket_part",
+        goods=goods_in_request(slots),
+        kind=word(tracker, domain, kind),
+        wanted=refusal["wanted"],
+        bought=bought,
+        buttons=[
+            wish_button(tracker, domain, "human_handoff"),
+            button(word(tracker, domain, "all_pieces").format(bought=bought), INTENTS[TicketKind(kind)], **told),
+        ],
+    )
+    return Focus(tracker).on("order", str(refusal["order"])).events()
+
+
+def say_has_ticket(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, ticket: Ticket
+) -> list[EventType]:
+    """Which ticket, where it stands, and what can be done. Another kind needs the ticket to be taken back first."""
+    wanted = tracker.get_slot("ticket_kind")
+    open_to_change = ticket.status in CANCELLABLE
+    response = "order_has_ticket" if open_to_change else "order_ticket_done"
+    if open_to_change and wanted and wanted != ticket.kind:
+        response = "order_has_other_ticket"
+    buttons = [button(word(tracker, domain, "see_progress"), "ticket_status", ticket_id=ticket.id)]
+    if open_to_change:
+        buttons.append(button(word(tracker, domain, "withdraw_it"), "cancel_ticket", ticket_id=ticket.id))
+    dispatcher.utter_message(
+        response=f"utter_{response}",
+        wish=word(tracker, domain, wanted or "after_sales"),
+        buttons=[*buttons, *_ways_out(tracker, domain)],
+        **ticket_values(tracker, domain, ticket),
+    )
+    return Focus(tracker).on("ticket", ticket.id).on("order", ticket.order_id).events()
+
+
+async def say_refused(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> list[EventType]:
+    """The reason of the rules, and the steps that they would allow."""
+    slots = tracker.slots
+    order = await (await get_mall()).order(tracker.sender_id, slots["order_id"])
+    delivered = minute(tracker, order.delivered_at) if order.delivered_at else ""
+    dispatcher.utter_message(
+        response="utter_ticket_refused",
+        goods=goods_in_request(slots),
+        kind=word(tracker, domain, slots.get("ticket_kind") or "after_sales"),
+        rule=await rule_text(tracker, domain, rule),
+        delivered=word(tracker, domain, "was_delivered").format(time=delivered) if delivered else "",
+        buttons=[*await _allowed_steps(tracker, domain), *_ways_out(tracker, domain)],
+    )
+    return Focus(tracker).on("order", slots["order_id"]).events()
+
+
+async def _allowed_steps(tracker: Tracker, domain: Domain) -> list[Button]:
+    """What can be had for these goods instead: the order cancelled, another kind, or this one for a fault."""
+    mall, slots = await get_mall(), tracker.slots
+    order = await mall.order(tracker.sender_id, slots["order_id"])
+    same: dict[str, str] = {"order_id": order.id}
+    if open_to(order, Wish.CANCEL):
+        return [wish_button(tracker, domain, "cancel_order", **same)]
+    if isinstance(line := slots.get("order_line"), str):
+        same["order_line"] = line
+    kind, reason = slots.get("ticket_kind"), slots.get("reason")
+
+    async def allowed(other_kind: str, other_reason: str) -> bool:
+        try:
+            decision = await mall.assess(tracker.sender_id, request_of(slots, other_kind, other_reason))
+        except MallError:
+            return False
+        return decision.allowed or bool(decision.missing_facts)
+
+    steps: list[Button] = []
+    told = {"reason": reason} if reason else {}
+    for other, intent in INTENTS.items():
+        if other != kind and await allowed(other, reason or Reason.CHANGED_MIND):
+            steps.append(wish_button(tracker, domain, intent, **same, **told))
+    if reason not in FAULTS and await allowed(kind or TicketKind.RETURN, Reason.QUALITY):
+        name, fault = word(tracker, domain, "has_a_fault"), {"reason": Reason.QUALITY.value}
+        steps.append(button(name, "report_problem", **fault, **same, **({"ticket_kind": kind} if kind else {})))
+    return steps
+
+
+def _ways_out(tracker: Tracker, domain: Domain) -> list[Button]:
+    """Another order of the same wish, and a person. The order stays at hand: "还是换货" is about it."""
+    intent = INTENTS.get(tracker.get_slot("ticket_kind"), INTENTS[TicketKind.RETURN])
+    return [
+        button(word(tracker, domain, "change_order_id"), intent, change="order_id"),
+        wish_button(tracker, domain, "human_handoff"),
+    ]
