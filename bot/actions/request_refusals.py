@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -10,12 +10,14 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
-from bot.actions.malls import get_mall
+from bot.actions.handoff import say_waiting
+from bot.actions.malls import get_desk, get_mall
 from bot.actions.orders import cancelled_order, say_order
-from bot.actions.request_values import FAULTS, INTENTS, goods_in_request, request_of
+from bot.actions.request_values import ALL_LINES, FAULTS, INTENTS, chosen_lines, goods_in_request, request_of
 from bot.actions.tickets import CANCELLABLE, Button, button, ticket_values, wish_button
-from bot.actions.wording import Domain, minute, rule_text, word
-from mall_adapter import MallError, Reason, Ticket, TicketKind, Wish, open_to
+from bot.actions.turn import Turn
+from bot.actions.wording import Domain, line_title, minute, rule_text, word
+from mall_adapter import ComplaintKind, MallError, Order, OrderLine, Reason, Ticket, TicketKind, Wish, open_to
 
 
 class RefuseAfterSales(Action):
@@ -79,19 +81,82 @@ def say_has_ticket(
 
 
 async def say_refused(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, rule: str) -> list[EventType]:
-    """The reason of the rules, and the steps that they would allow."""
-    slots = tracker.slots
+    """The reason of the rules, and the steps that they would allow. Where the same was said of the same goods a moment
+    ago it is said what a person can do instead."""
+    slots, focus = tracker.slots, Focus(tracker)
     order = await (await get_mall()).order(tracker.sender_id, slots["order_id"])
+    kind, goods = slots.get("ticket_kind"), goods_in_request(slots)
+    before = focus.refusal
+    told = {name: slots.get(name) for name in ("order_id", "order_line", "ticket_kind", "reason", "opened")}
+    focus.on("order", order.id).refused({"flow": "after_sales", **told, "goods": _names(slots), "rule": rule})
+    if (before.get("order_id"), before.get("goods"), before.get("rule")) == (order.id, _names(slots), rule):
+        steps = await _allowed_steps(tracker, domain)
+        await _say_contested(dispatcher, tracker, domain, order, rule, goods, steps)
+        return focus.events()
     delivered = minute(tracker, order.delivered_at) if order.delivered_at else ""
     dispatcher.utter_message(
         response="utter_ticket_refused",
-        goods=goods_in_request(slots),
-        kind=word(tracker, domain, slots.get("ticket_kind") or "after_sales"),
+        goods=goods,
+        kind=word(tracker, domain, kind or "after_sales"),
         rule=await rule_text(tracker, domain, rule),
         delivered=word(tracker, domain, "was_delivered").format(time=delivered) if delivered else "",
         buttons=[*await _allowed_steps(tracker, domain), *_ways_out(tracker, domain)],
     )
-    return Focus(tracker).on("order", slots["order_id"]).events()
+    return focus.events()
+
+
+def _names(slots: Mapping[str, Any]) -> str:
+    """What the goods of the request may be called by."""
+    return " ".join(f"{line['title']} {line['category']}" for line in chosen_lines(slots)).lower()
+
+
+async def _say_contested(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    order: Order,
+    rule: str,
+    goods: str,
+    steps: Sequence[Button] = (),
+) -> None:
+    """What is disputed, that nothing here goes around it, and who can look at it again."""
+    late = rule.endswith("too_late") and order.delivered_at is not None
+    delivered = minute(tracker, order.delivered_at) if order.delivered_at else ""
+    dispatcher.utter_message(
+        response="utter_refusal_contested_late" if late else "utter_refusal_contested",
+        goods=goods,
+        rule=await rule_text(tracker, domain, rule),
+        delivered=delivered,
+        buttons=[*steps, wish_button(tracker, domain, "human_handoff")],
+    )
+
+
+class ContestedRefusal(Action):
+    """An objection, a plea, or a doubt about the fact that a refusal stands on: it is noted for a colleague."""
+
+    def name(self) -> str:
+        return "action_contested"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        refused = focus.refusal
+        try:
+            order = await (await get_mall()).order(tracker.sender_id, str(refused.get("order_id")))
+        except MallError:  # the account is another's now
+            return []
+        words = "" if turn.tapped else turn.text
+        desk = await get_desk()
+        await desk.note_complaint(tracker.sender_id, ComplaintKind.OTHER, words, turn.message_id, order_id=order.id)
+        focus.on("order", order.id).refused(refused)
+        if not await say_waiting(dispatcher, tracker, domain, focus):
+            goods = "、".join(line_title(line) for line in order.lines if _is_meant(line, refused))
+            await _say_contested(dispatcher, tracker, domain, order, str(refused["rule"]), goods)
+        return focus.events()
+
+
+def _is_meant(line: OrderLine, refused: Mapping[str, Any]) -> bool:
+    meant = refused.get("order_line")
+    return meant is None or meant == ALL_LINES or line.id in (meant if isinstance(meant, list) else [meant])
 
 
 async def _allowed_steps(tracker: Tracker, domain: Domain) -> list[Button]:

@@ -18,6 +18,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, key, problem
 from bot.actions.focus import Focus, Listed, like, pointed_at
+from bot.actions.knowledge import PERSON_DECIDES
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation
 from bot.actions.orders import state_of
@@ -316,15 +317,15 @@ class ValidateAfterSales(OrderValidation):
 
     @staticmethod
     async def _refused_anyway(request: Request) -> Decision | None:
-        """The refusal that no answer to what is still open could change: one rule says no to all of them."""
+        """The refusal that no answer to what is still open could change, in the words of the rule for faults."""
         kinds = [request.get("ticket_kind")] if request.get("ticket_kind") else list(TicketKind)
         reasons = [request.get("reason")] if request.get("reason") else sorted(Reason, key=lambda r: r not in FAULTS)
         mall, first = await get_mall(), None
         for kind, reason in product(kinds, reasons):
             decision = await mall.assess(request.sender, request_of(request.slots, kind, reason))
-            if decision.allowed or decision.missing_facts or (first and decision.rule != first.rule):
+            if decision.allowed or decision.missing_facts or decision.rule == PERSON_DECIDES:
                 return None
-            first = decision
+            first = first or decision
         return first
 
 

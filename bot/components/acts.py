@@ -35,7 +35,7 @@ ACTS = frozenset(
         *("subject", "follow_up", "request", "wish", "accepts", "solved", "applied", "progress"),
         "submit",
         *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
-        *("word_for_person", "of_hours", "of_call", "of_queue"),
+        *("word_for_person", "of_hours", "of_call", "of_queue", "contests", "another"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

@@ -79,6 +79,9 @@ GOES_ON = "goes on"
 ENDED_LATELY = 2
 """Turns after its end for which a request may be begun again with another order."""
 
+REFUSED_LATELY = 3
+"""Turns for which an objection, or another reason, is about what was refused."""
+
 SUMMED_UP_LATELY = 3
 """Turns for which the words of its button confirm a summary that side questions have pushed up."""
 
@@ -107,6 +110,9 @@ _OF_PEOPLE = frozenset({"ask_policy", "human_handoff", "ask_help", "after_sales"
 
 _THANKFUL = frozenset({"human_handoff", "greet", "ask_policy"})
 """Flows whose wishes do not speak against a thankful yes to the offer of a person."""
+
+_REMARKS = _ANSWERS | {"complain", "ask_help", "chitchat", "bot_challenge", "worry_delivery", "rate_service"}
+"""Intents of messages that may as well object to what was just said."""
 
 _UPSET = frozenset({"complain", "worry_delivery", "report_problem"})
 
@@ -210,6 +216,8 @@ class _Reading:
             return self.one()
         if "submit" in self.message.parts[0].acts:
             return self._submit_and_more(*self.message.parts[:2])
+        if (contested := self._after_refusal()) and not any(self._leads_away(part) for part in self.message.parts):
+            return contested
         if len(self.message.parts) == 1:  # a wish behind a greeting
             return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
@@ -257,6 +265,7 @@ class _Reading:
             self._while_waiting,
             self._end_or_pause,
             self._person,
+            self._after_refusal,
             self._no_words,
             self._subject,
             self._about_request,
@@ -544,6 +553,41 @@ class _Reading:
         if self.message.intent in ("bot_challenge", "ask_policy") and self.message.confidence >= SURE:
             return []
         return [Command("StartFlow", flow.name, {"intent": "human_handoff"}, "a person is asked for", self.part)]
+
+    def _after_refusal(self) -> list[Command]:
+        """Of what the rules have just refused: another reason or kind is looked at with all that was told before; who
+        contests it, or says the wish again, begins nothing anew."""
+        refused: Mapping[str, Any] = (self.slots.get("focus") or {}).get("refused") or {}
+        flow, message = self.flows.get(str(refused.get("flow"))), self.message
+        if self.frame or flow is None or self.state.turn - refused["turn"] >= REFUSED_LATELY:
+            return []
+        goods = [str(v).lower() for name in ("product", "category", "brand") for v in message.values(name)]
+        elsewhere = any(order != refused["order_id"] for order in message.values("order_id"))
+        elsewhere |= bool(goods) and not any(name in refused["goods"] for name in goods)
+        if elsewhere or "another" in self.acts or message.values("ticket_id") or self._leads_away(message):
+            return []
+        again = message.intent in flow.triggers and message.confidence >= CLEAR
+        contests = "contests" in self.acts or ("objection" in self.acts and message.intent in _REMARKS)
+        told = {name: message.values(name)[0] for name in ("reason", "ticket_kind") if message.values(name)}
+        told |= flow.triggers[message.intent] if again else {}
+        new = {name: value for name, value in told.items() if value != refused.get(name)}
+        if new and (again or contests or "follow_up" in self.acts or message.intent in _ANSWERS):
+            kept = ("order_id", "order_line", "ticket_kind", "reason", "opened")
+            told = {name: refused[name] for name in kept if refused.get(name)} | new
+            intent = message.intent if again else next(iter(flow.triggers))
+            return [
+                Command("StartFlow", flow.name, {"intent": intent, **told}, "what was refused, otherwise", self.part)
+            ]
+        if again or contests:
+            return [Command("StartFlow", "pattern_contested", {}, "contests what was refused", self.part)]
+        return []
+
+    def _leads_away(self, message: Message) -> bool:
+        """Whether a message surely wants something that has nothing to do with a request or with what was just said."""
+        wish = self.flows.of_intent(message.intent)
+        if wish is None or wish.name in _OF_PEOPLE or message.intent in _REMARKS:
+            return False
+        return message.confidence >= (CLEAR_TASK if wish.kind == "task" else SURE) and "contests" not in message.acts
 
     def _no_words(self) -> list[Command]:
         """ "？", "3": nothing that could be a wish."""

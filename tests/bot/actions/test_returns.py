@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from bot.actions import (
 )
 from bot.actions.conversation import digest
 from mall_adapter import (
+    Desk,
     OrderStatus,
     Reason,
     SqlMall,
@@ -87,6 +88,7 @@ async def engine(address: str) -> AsyncIterator[AsyncEngine]:
 async def mall(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> SqlMall:
     mall = SqlMall(engine, clock=Clock())
     monkeypatch.setattr(malls, "_mall", mall)
+    monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
     return mall
 
 
@@ -603,7 +605,7 @@ async def test_opened_is_asked_only_where_the_rules_must_know_it(mall: SqlMall) 
     ("order", "slots", "rule"),
     [
         ("ORD10001", {}, None),
-        ("ORD10004", {}, None),  # a fault and a whim are refused by two rules: the reason is asked
+        ("ORD10004", {}, "fault_too_late"),  # a fault and a whim are refused by two rules: nothing is left to ask
         ("ORD10004", {"reason": "dislike"}, "no_reason_too_late"),
         ("ORD10004", {"reason": "quality", "ticket_kind": None}, "fault_too_late"),
         ("ORD10003", {"ticket_kind": "exchange", "order_line": "all"}, "not_shipped_exchange"),
@@ -665,11 +667,37 @@ async def test_a_refusal_says_why_and_offers_what_the_rules_allow(
 ) -> None:
     talk = a_return(order_id=order, **slots).customer("…")
     await talk.hears()
-    said = [await talk.does("action_refuse_after_sales") for _ in range(3)]
+    said = []
+    for _ in range(3):
+        talk.slots["focus"] = None  # long ago
+        said.append(await talk.does("action_refuse_after_sales"))
     assert says in said[0] and len(set(said)) == 3
     assert talk.buttons == buttons
     assert not any(text.endswith(("？", "?")) for text in said)
     assert talk.slots["focus"]["order"]["id"] == order
+
+
+async def test_the_same_refusal_again_names_what_is_disputed_and_who_can_look(mall: SqlMall) -> None:
+    talk = a_return(order_id="ORD10004", reason="dislike").customer("退货")
+    await talk.hears()
+    await talk.does("action_refuse_after_sales")
+    said = [await talk.does("action_refuse_after_sales") for _ in range(2)]
+    assert all("签收" in text and "同事" in text for text in said) and len(set(said)) == 2
+    assert talk.buttons == {"转人工": "/human_handoff"}
+    refused = talk.slots["focus"]["refused"]
+    assert (refused["order_id"], refused["reason"], refused["rule"]) == ("ORD10004", "dislike", "no_reason_too_late")
+
+
+async def test_what_is_contested_is_noted_for_a_colleague(mall: SqlMall, engine: AsyncEngine) -> None:
+    talk = a_return(order_id="ORD10004", reason="dislike").customer("退货")
+    await talk.hears()
+    await talk.does("action_refuse_after_sales")
+    talk.customer("我上周才拿到的呀", acts=("contests",))
+    said = await talk.does("action_contested")
+    assert "签收" in said and "同事" in said and talk.buttons == {"转人工": "/human_handoff"}
+    async with AsyncSession(engine) as session:
+        noted = (await session.scalars(select(models.Complaint))).one()
+    assert noted.order_id == "ORD10004"
 
 
 async def test_another_order_after_a_refusal_is_really_another(mall: SqlMall) -> None:
