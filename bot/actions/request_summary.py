@@ -11,10 +11,17 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.conversation import digest
 from bot.actions.malls import get_mall
-from bot.actions.request_values import counted_within, goods_in_request, pieces_wanted, size_beside, values_of
+from bot.actions.request_values import (
+    chosen_lines,
+    counted_within,
+    goods_in_request,
+    pieces_wanted,
+    size_beside,
+    values_of,
+)
 from bot.actions.tickets import ask_to_confirm, button, wish_button
 from bot.actions.wording import Domain, word, yuan
-from mall_adapter import Reason, TicketKind
+from mall_adapter import FreightPayer, Order, Reason, TicketKind
 
 
 class AskConfirmTicket(Action):
@@ -51,7 +58,7 @@ class AskConfirmTicket(Action):
             money=word(tracker, domain, "refund_amount").format(amount=yuan(cents)) if cents else "",
             amount=word(tracker, domain, "refund_beside").format(amount=yuan(cents)) if cents else "",
             freight=word(tracker, domain, f"{freight}_{decision['freight_payer']}"),
-            hints="".join(f"{hint}\n" for hint in _hints(tracker, domain, values, part)),
+            hints="".join(f"{hint}\n" for hint in _hints(tracker, domain, values, part, order)),
             days=decision["handling_days"],
             buttons=buttons,
         )
@@ -63,12 +70,22 @@ def _reason_words(tracker: Tracker, domain: Domain, note: str, reason: str, name
     return named + word(tracker, domain, "beside").format(text=note)
 
 
-def _hints(tracker: Tracker, domain: Domain, values: dict[str, Any], part: tuple[int, int] | None) -> Iterator[str]:
-    """What must be said before a yes: that more goes back than is wanted; that the size wanted is not known."""
+def _hints(
+    tracker: Tracker, domain: Domain, values: dict[str, Any], part: tuple[int, int] | None, order: Order
+) -> Iterator[str]:
+    """What must be said before a yes: that more goes back than may be wanted; that the size wanted is not known."""
+    slots = tracker.slots
+    chosen = chosen_lines(slots)
     if part:
         wanted, bought = part
         yield word(tracker, domain, f"whole_line_{values['kind']}").format(wanted=wanted, bought=bought)
-    elif counted_within(tracker.slots):
+    elif counted_within(slots):
         yield word(tracker, domain, "whole_pack")
+    elif slots.get("quantity") is None and len(chosen) == 1 and int(chosen[0]["pieces"]) > 1:
+        kind = word(tracker, domain, values["kind"])
+        yield word(tracker, domain, "all_of_line").format(bought=chosen[0]["pieces"], kind=kind)
+    on_its_way = bool(order.shipments) and order.delivered_at is None
+    if on_its_way and slots["decision"]["freight_payer"] != FreightPayer.NOBODY and len(chosen) < len(order.lines):
+        yield word(tracker, domain, "parcel_whole")
     if values["kind"] == TicketKind.EXCHANGE and values["reason"] == Reason.WRONG_SIZE and not values["size"]:
         yield word(tracker, domain, "size_unknown")

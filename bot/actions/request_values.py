@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -102,6 +102,12 @@ def decision_slot(decision: Decision) -> dict[str, Any]:
         "handling_days": decision.handling_days,
         "refund_cents": decision.refund_cents,
     }
+
+
+def weightiest(reasons: Iterable[str]) -> str | None:
+    """Of several reasons one that the shop answers for, else the first; None where none of them is known."""
+    known = [str(reason) for reason in reasons if reason in set(Reason)]
+    return next((reason for reason in known if reason in FAULTS), known[0] if known else None)
 
 
 def size_words(tracker: Tracker, domain: Domain, size: str) -> str:

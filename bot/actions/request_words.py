@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from bot import patterns
@@ -13,10 +13,19 @@ from bot.actions.focus import Listed, like
 from bot.actions.request_values import INTENTS
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
+from bot.patterns import cut
 from bot.spelling import plain
 
 TOLD_BEFORE = 3
 """Messages before a tap or a yes that began a request, in which its goods and its reason may have been told."""
+
+OF_A_MATTER = frozenset(
+    {
+        *INTENTS.values(),
+        *("report_problem", "complain", "inform", "ask_policy", "correct", "deny", "rate_service", "nlu_fallback"),
+    }
+)
+"""Intents of messages that may have told what is wrong before anything was asked for."""
 
 NOTE_CHARACTERS = 200
 SAYS_SOMETHING = 2
@@ -27,7 +36,8 @@ CERTAIN = 0.9
 
 NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
 _KINDS_OF_NAMES = (("product", "category"), ("brand",))
-_SAID = patterns.load("after_sales", "left_out", "fine", "only")
+_SAID = patterns.load("after_sales", "left_out", "fine", "only", "chooses", "of_colour")
+_LATIN = re.compile(r"[a-z0-9.]{2,}")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
 
@@ -39,6 +49,9 @@ def lines_meant(turn: Turn, lines: Listed) -> list[str]:
     for kinds in _KINDS_OF_NAMES:
         if named := _called(kept, [value for kind in kinds for value in turn.entities.get(kind, ())]):
             return named
+    chosen = " ".join(words for words, _ in _regions(turn, "chooses"))
+    if apart := told_apart(cut(_SAID["left_out"], chosen, " "), lines):
+        return [one for one in apart if one not in left]
     everything = "all" in turn.acts and "negation" not in turn.acts
     return [line["id"] for line in kept] if everything or left else []
 
@@ -54,6 +67,33 @@ def lines_left_out(turn: Turn, lines: Listed, chosen: Sequence[str] = ()) -> lis
     if set(named) - {*fine, *found}:
         found += [line for line in fine if line not in chosen]
     return found if set(found) < {line["id"] for line in lines} else []
+
+
+def told_apart(words: str, lines: Listed) -> list[str]:
+    """The id of the only line of whose title the words hold a piece that no other one has: "儿童那个", "黑色的"."""
+    said, titles = plain(words), {line["id"]: plain(line["title"]) for line in lines}
+    pieces = {a + b for a, b in pairwise(said) if _is_han(a) and _is_han(b)} | set(_LATIN.findall(said))
+    found = []
+    for line, title in titles.items():
+        others = [other for key, other in titles.items() if key != line]
+        own = [piece for piece in pieces if _holds(title, piece) and not any(_holds(one, piece) for one in others)]
+        short = [one for one in title.split() if len(one) == 1 and _is_han(one)]  # "黑" of "运动手表 黑 42 mm"
+        shown = [
+            one
+            for one in short
+            if any(_SAID["of_colour"].match(said, at.end()) for at in re.finditer(one, said))
+            and not any(one in o.split() for o in others)
+        ]
+        found += [line] if own or shown else []
+    return found if len(found) == 1 else []
+
+
+def _holds(title: str, piece: str) -> bool:
+    return piece in (_LATIN.findall(title) if piece.isascii() else title)
+
+
+def _is_han(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
 
 
 def _regions(turn: Turn, pattern: str) -> Iterator[tuple[str, list[Any]]]:
@@ -125,6 +165,20 @@ def turns_of(request: Request) -> Iterator[Turn]:
     if last.tapped or "yes" in last.acts:
         written = int(request.focus.written.get("turn") or 0)
         yield from islice(earlier, max(0, min(TOLD_BEFORE, began - 1 - written)))
+
+
+def told_before(request: Request) -> Iterator[Turn]:
+    """The customer's messages right before the request that may have told of the same matter: none before another
+    request was ended or written, none that names another order."""
+    conversation = Conversation.of(request.tracker)
+    began = int(conversation.top.get("began") or conversation.turn)
+    ended = (request.tracker.get_slot("dialogue") or {}).get("ended") or {}
+    since = max(int(request.focus.written.get("turn") or 0), int(ended.get("turn") or 0))
+    first = conversation.turn - began
+    for turn in islice(Turn.earlier(request.tracker), first, first + max(0, min(TOLD_BEFORE, began - 1 - since))):
+        others = set(map(str, turn.entities.get("order_id", ()))) - {str(request.get("order_id"))}
+        if turn.intent in OF_A_MATTER and not others:
+            yield turn
 
 
 def may_tell_reason(turn: Turn) -> bool:

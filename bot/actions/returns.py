@@ -36,6 +36,7 @@ from bot.actions.request_values import (
     size_wanted,
     size_words,
     values_of,
+    weightiest,
 )
 from bot.actions.request_words import (
     NUMBERS,
@@ -47,6 +48,8 @@ from bot.actions.request_words import (
     names_spec,
     only_some,
     own_words,
+    told_apart,
+    told_before,
     turns_of,
     words_of_reason,
 )
@@ -126,6 +129,7 @@ class ValidateAfterSales(OrderValidation):
         if isinstance(value, dict):
             value = Reason.OTHER.value if len(request.turn.rest) >= SAYS_SOMETHING else None
         if reason := _known(value, Reason):
+            reason = weightiest((reason, *request.turn.entities.get("reason", ()))) or reason
             request.set(reason=reason)
             again = TicketKind.EXCHANGE in request.turn.entities.get("ticket_kind", ())  # "黑的不想要了，换白的"
             if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE and not again:
@@ -153,7 +157,9 @@ class ValidateAfterSales(OrderValidation):
         else:
             pointed = [line["id"] for line in pointed_at(turn, lines)]
             meant = pointed or lines_meant(turn, lines)
-            if not meant and len(alike := like(turn.without(*NUMBERS), lines)) == 1:
+            words = turn.without(*NUMBERS)
+            meant = meant or told_apart(words, lines)
+            if not meant and len(alike := like(words, lines)) == 1:
                 meant = [alike[0]["id"]]
         if meant and set(meant) <= known:
             self._choose(meant, request)
@@ -216,7 +222,7 @@ class ValidateAfterSales(OrderValidation):
         if turn.tapped:
             return
         if request.get("reason") in named:
-            request.set(reason=next((reason for reason in named if reason in FAULTS), named[0]))
+            request.set(reason=weightiest(named))
             more = len(turn.rest) >= SAYS_SOMETHING
             if note := (own_words(turn) if more else "") if asked else words_of_reason(turn):
                 request.set(note=note)
@@ -235,10 +241,12 @@ class ValidateAfterSales(OrderValidation):
         asked = (conversation.top.get("asks") or {}).get("reason") or "change" in (request.slots.get("heard") or {})
         if request.get("reason") is not None or asked:
             return
-        said = [one for one in turns_of(request) if may_tell_reason(one)]
+        lines: Listed = request.get("order_lines") or []
+        before = [one for one in told_before(request) if lines and (not one.names_goods or lines_meant(one, lines))]
+        said = [one for one in (*turns_of(request), *before) if may_tell_reason(one)]
         told = [reason for one in said for reason in one.entities.get("reason", ())]
-        if known := [reason for reason in told if _known(reason, Reason)]:
-            request.set(reason=next((reason for reason in known if reason in FAULTS), known[0]))
+        if reason := weightiest(told):
+            request.set(reason=reason)
         elif (
             turn.intent == "report_problem"
             and turn.confidence >= SURE
@@ -281,12 +289,13 @@ class ValidateAfterSales(OrderValidation):
         if request.get("order_line") is not None or (request.get("problem") or {}).get("slot") == "order_line":
             return
         changing = "change" in (request.tracker.get_slot("heard") or {})
-        turns: Iterable[Turn] = (request.turn,) if changing else turns_of(request)
+        turns: Iterable[Turn] = (request.turn,) if changing else (*turns_of(request), *told_before(request))
         named = next((meant for turn in turns if (meant := lines_meant(turn, lines))), [])
         if not named and asked_last(request, "order_line") and "question" not in request.turn.acts:
             # "油汀 三台里就一台响": the name answers, whatever else is said
-            alike = like(request.turn.without(*NUMBERS, "quantity"), lines)
-            named = [line["id"] for line in alike if len(alike) == 1]
+            words = request.turn.without(*NUMBERS, "quantity")
+            alike = like(words, lines)
+            named = told_apart(words, lines) or [line["id"] for line in alike if len(alike) == 1]
         everything = request.get("quantity") == sum(int(line["pieces"]) for line in lines)
         if len(lines) == 1 or (everything and not named):
             named = [line["id"] for line in lines]

@@ -35,7 +35,8 @@ ACTS = frozenset(
         *("subject", "follow_up", "request", "wish", "accepts", "solved", "applied", "progress"),
         "submit",
         *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
-        *("word_for_person", "of_hours", "of_call", "of_queue", "contests", "another"),
+        *("word_for_person", "of_hours", "of_call", "of_queue", "contests", "another", "prefers"),
+        *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock", "of_verdict"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

@@ -99,7 +99,9 @@ _SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_sc
 _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 """Intents that, without a question, want nothing of an order."""
 
-_OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"})
+_OF_REQUEST = frozenset({"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need"}) | {
+    *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock"),
+}
 """Acts that ask about the request that is summed up, or was written a moment ago."""
 
 _OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue"})
@@ -216,8 +218,9 @@ class _Reading:
             return self.one()
         if "submit" in self.message.parts[0].acts:
             return self._submit_and_more(*self.message.parts[:2])
-        if (contested := self._after_refusal()) and not any(self._leads_away(part) for part in self.message.parts):
-            return contested
+        whole = self._another_kind() or self._after_refusal()
+        if whole and not any(self._leads_away(part) for part in self.message.parts):
+            return whole
         if len(self.message.parts) == 1:  # a wish behind a greeting
             return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
@@ -259,6 +262,7 @@ class _Reading:
 
     def _one(self) -> list[Command]:
         for read in (
+            self._another_kind,
             self._answer_to_yes_or_no,
             self._take_up,
             self._take_back,
@@ -268,6 +272,7 @@ class _Reading:
             self._after_refusal,
             self._no_words,
             self._subject,
+            self._verdict,
             self._about_request,
             self._correction,
             self._follow_up,
@@ -281,6 +286,27 @@ class _Reading:
             if found := read():
                 return found
         return self._not_understood()
+
+    def _another_kind(self) -> list[Command]:
+        """At a summary: "换一盒，不是退钱", "还是退钱吧". What the intents of the flow tell is wished otherwise,
+        whatever is denied or asked beside it; a new summary writes nothing."""
+        if (
+            self.asked not in (CONFIRMED, CHANGE)
+            or self.flow is None
+            or self.acts & {"condition", "human", *_OF_REQUEST}
+        ):
+            return []
+        told = self.flow.triggers.get(self.message.intent, {}) if self.message.confidence >= CLEAR_TASK else {}
+        for slot in sorted({slot for values in self.flow.triggers.values() for slot in values}):
+            named = self.message.values(slot)
+            if not named or named[0] == self.slots.get(slot) or self._leads_away(self.message):
+                continue
+            wished = told.get(slot) == named[0]
+            denies = bool(self.acts & {"negation", "objection", "correction"})
+            if wished or ("prefers" in self.acts and (denies or "question" not in self.acts)):
+                others = [one for one in self._values(asked_only=False) if one.name not in (slot, CHANGE)]
+                return [self._set(slot, named[0], f"entity {slot}, wished instead"), *others]
+        return []
 
     def _answer_to_yes_or_no(self) -> list[Command]:
         if self.asked == CHANGE and not self.acts & _AGAINST_YES and ("submit" in self.acts or self._clear_yes()):
@@ -636,6 +662,13 @@ class _Reading:
         about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
         return [about]
 
+    def _verdict(self) -> list[Command]:
+        """ "到底能不能退" in the middle of a request that rules decide on, once its goods are known."""
+        decided = self.flow is not None and "decision" in self.flow.slots and self.slots.get("proved")
+        if "of_verdict" not in self.acts or not decided or self.slots.get("order_lines") is None:
+            return []
+        return [Command("StartFlow", "pattern_verdict", {}, "a plain verdict is wanted", self.part)]
+
     def _ticket_lately(self) -> bool:
         """Whether a ticket was written or told lately, and no other order since."""
         focus = self.slots.get("focus") or {}
@@ -674,7 +707,8 @@ class _Reading:
 
     def _all_orders(self) -> list[Command]:
         """ "两单都开": each of the few orders that stand on the screen, one after the other."""
-        if self.frame is None or self.flow is None or self.flow.kind != "task" or "all" not in self.acts:
+        several = "all" in self.acts or len(set(self.message.values("ordinal"))) > 1
+        if self.frame is None or self.flow is None or self.flow.kind != "task" or not several:
             return []
         if self.asked != "order_id" or not self.on_screen or self.acts & {"question", "negation"}:
             return []
