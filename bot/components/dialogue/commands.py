@@ -218,6 +218,7 @@ class _Reading:
             return self.one()
         if "submit" in self.message.parts[0].acts:
             return self._submit_and_more(*self.message.parts[:2])
+        self.part = len(self.message.parts)  # what the whole message means, its action reads as a whole
         whole = self._another_kind() or self._after_refusal()
         if whole and not any(self._leads_away(part) for part in self.message.parts):
             return whole
@@ -230,7 +231,9 @@ class _Reading:
             if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct", "Keep"):
                 found += commands
         starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
-        if {name for name, _ in starts} == {ABOUT_REQUEST} or (self.slots.get("queued") and self.acts & _OF_WAITING):
+        names = {name for name, _ in starts}
+        about = ABOUT_REQUEST in names and names <= {ABOUT_REQUEST, "ask_policy"}
+        if about or (self.slots.get("queued") and self.acts & _OF_WAITING):
             return self.one()
         if found and found[0].kind == "Cancel" and starts:
             found[0] = replace(found[0], value=GOES_ON)
