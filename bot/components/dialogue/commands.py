@@ -795,6 +795,9 @@ class _Reading:
         if flow.kind == "task" and self._supposes():
             return [Command("StartFlow", "ask_policy", {"intent": "ask_policy"}, "a question about a case", self.part)]
         clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
+        told = flow.triggers.get(message.intent, {})
+        if "question" not in self.acts and any(value in message.values(slot) for slot, value in told.items()):
+            clear = CLEAR  # "退款" stands in the words, too
         if message.confidence < max(clear, flow.confidence) or (
             self.on_screen and message.intent == "out_of_scope" and not self._sure()
         ):

@@ -151,6 +151,24 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("换货要寄回去吗", "request_exchange", 0.7, {}, ["action_about_request", CONFIRM]),
         ],
     ),
+    "a weak guess that a word agrees with is a wish": (
+        {},
+        [("退款 裙子开线了", "request_refund", 0.48, {"ticket_kind": "refund"}, [RETURN, "action_ask_order_id"])],
+    ),
+    "and none where something is asked": (
+        {},
+        [("退款快吗", "request_refund", 0.48, {"ticket_kind": "refund"}, ["action_not_understood"])],
+    ),
+    "another kind at the summary, denied and objected as it may be": (
+        {RETURN: {**KNOWN[RETURN], "reason": "quality"}},
+        [
+            ("我要退款", "request_refund", 0.9, {}, [RETURN, CONFIRM]),
+            ("先不退了 给我换一袋行不行", "request_exchange", 0.9, {"ticket_kind": "exchange"}, [RETURN, CONFIRM]),
+            ("我说退钱呀 怎么又是换货", "complain", 0.6, {"ticket_kind": "refund"}, [RETURN, CONFIRM]),
+            ("退款多久到", "ask_policy", 0.9, {"ticket_kind": "refund"}, [ABOUT, CONFIRM]),
+            ("换货太麻烦了", "chitchat", 0.6, {"ticket_kind": "exchange"}, [RETURN, CONFIRM]),
+        ],
+    ),
     "what was refused is contested: nothing begins anew": (
         REFUSED,
         [
