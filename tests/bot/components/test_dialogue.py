@@ -166,7 +166,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("先不退了 给我换一袋行不行", "request_exchange", 0.9, {"ticket_kind": "exchange"}, [RETURN, CONFIRM]),
             ("我说退钱呀 怎么又是换货", "complain", 0.6, {"ticket_kind": "refund"}, [RETURN, CONFIRM]),
             ("退款多久到", "ask_policy", 0.9, {"ticket_kind": "refund"}, [ABOUT, CONFIRM]),
-            ("换货太麻烦了", "chitchat", 0.6, {"ticket_kind": "exchange"}, [RETURN, CONFIRM]),
+            ("换货太麻烦了", "chitchat", 0.6, {"ticket_kind": "exchange"}, ["action_chitchat"]),
         ],
     ),
     "what was refused is contested: nothing begins anew": (
