@@ -33,6 +33,8 @@ from bot.actions import (
     ticket_progress,
 )
 from bot.actions.conversation import digest
+from bot.actions.focus import Focus
+from bot.actions.knowledge import say_problem
 from bot.actions.turn import Turn
 from mall_adapter import (
     Desk,
@@ -795,6 +797,14 @@ async def test_what_is_contested_is_noted_for_a_colleague(mall: SqlMall, engine:
     async with AsyncSession(engine) as session:
         noted = (await session.scalars(select(models.Complaint))).one()
     assert noted.order_id == "ORD10004"
+
+
+async def test_what_is_refused_before_any_request_is_remembered_too(mall: SqlMall) -> None:
+    talk = a_return().customer("起球了能退吗", intent="ask_policy")
+    order, focus = await mall.order("web:zhou", "ORD10004"), Focus(talk.tracker())
+    await say_problem(CollectingDispatcher(), talk.tracker(), DOMAIN, "quality", order, focus)
+    told = focus.value["refused"]
+    assert (told["order_id"], told["reason"], told["rule"]) == ("ORD10004", "quality", "fault_too_late")
 
 
 async def test_another_order_after_a_refusal_is_really_another(mall: SqlMall) -> None:
