@@ -218,7 +218,8 @@ class _Reading:
             return self.one()
         if "submit" in self.message.parts[0].acts:
             return self._submit_and_more(*self.message.parts[:2])
-        self.part = len(self.message.parts)  # what the whole message means, its action reads as a whole
+        if self.acts & {"contests", *_OF_REQUEST}:
+            self.part = len(self.message.parts)  # several questions about one thing: its action reads all of them
         whole = self._another_kind() or self._after_refusal()
         if whole and not any(self._leads_away(part) for part in self.message.parts):
             return whole
