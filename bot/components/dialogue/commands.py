@@ -601,7 +601,8 @@ class _Reading:
         told = {name: message.values(name)[0] for name in ("reason", "ticket_kind") if message.values(name)}
         told |= flow.triggers[message.intent] if again else {}
         new = {name: value for name, value in told.items() if value != refused.get(name)}
-        if new and (again or contests or "follow_up" in self.acts or message.intent in _ANSWERS):
+        goes_on = "follow_up" in self.acts or ("ticket_kind" in new and len(message.text) <= SHORT)
+        if new and (again or contests or goes_on or message.intent in _ANSWERS) and not self.acts & _OF_REQUEST:
             kept = ("order_id", "order_line", "ticket_kind", "reason", "opened")
             told = {name: refused[name] for name in kept if refused.get(name)} | new
             intent = message.intent if again else next(iter(flow.triggers))

@@ -189,7 +189,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         REFUSED,
         [
             ("退货", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
-            ("那换货呢", "ticket_status", 0.9, {"ticket_kind": "exchange"}, [RETURN, "action_refuse_after_sales"]),
+            ("那换货行不行", "ask_policy", 0.9, {"ticket_kind": "exchange"}, [RETURN, "action_refuse_after_sales"]),
         ],
     ),
     "what has nothing to do with the refusal begins what it says": (
