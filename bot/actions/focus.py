@@ -26,6 +26,10 @@ ON_SCREEN = 4
 """Turns for which a list need not be shown again."""
 
 
+REFUSED_LATELY = 3
+"""Turns for which what was refused need not be told again."""
+
+
 class Focus:
     """Of one conversation. Changes are collected; ``event()`` is what an action returns."""
 
@@ -51,6 +55,13 @@ class Focus:
         long ago."""
         written: dict[str, Any] = self._things.get("written") or {}
         return written if self._turn - written.get("turn", 0) <= AT_HAND else {}
+
+    @property
+    def refusal(self) -> dict[str, Any]:
+        """What the rules refused lately, ``{"flow", "order_id", "order_line", "ticket_kind", "reason", "opened",
+        "goods", "rule", "turn"}``; empty when that is some turns ago."""
+        refused: dict[str, Any] = self._things.get("refused") or {}
+        return refused if self._turn - refused.get("turn", 0) <= REFUSED_LATELY else {}
 
     def listed(self, kind: str | None = None, lately: bool = False) -> Listed:
         """What was listed last; with ``lately``, only while it may still be on the screen."""
@@ -87,6 +98,12 @@ class Focus:
         """Remembers what was written: follow-ups are about it. ``wanted`` is what an exchange is for, in words."""
         written = {"flow": flow, "id": what, "order": order, "turn": self._turn}
         self._things = {**self._things, "written": written | ({"wanted": wanted} if wanted else {})}
+        self._changed = True
+        return self
+
+    def refused(self, request: dict[str, Any]) -> Focus:
+        """Remembers a request that the rules refuse, with the ``rule``: what is said to it next goes on from there."""
+        self._things = {**self._things, "refused": {**request, "turn": self._turn}}
         self._changed = True
         return self
 

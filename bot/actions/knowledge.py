@@ -312,7 +312,12 @@ def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told
 
 
 async def say_problem(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, reason: str | None, order: Order | None
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    reason: str | None,
+    order: Order | None,
+    focus: Focus,
 ) -> None:
     """Sorry for what is wrong with the goods, and the ways to put it right; the ways alone where nothing is wrong.
 
@@ -326,6 +331,8 @@ async def say_problem(
         told |= {"delivered": day(tracker, order.delivered_at) or ""} if late else {}
         response = "utter_problem_too_late" if late else "utter_problem_excluded"
         dispatcher.utter_message(response=response, buttons=human, **told)
+        names = " ".join(f"{line_title(line)} {line.category}" for line in order.lines).lower()
+        focus.refused({"flow": "after_sales", "order_id": order.id, "reason": known, "goods": names, "rule": rule})
         return
     buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
     response = "utter_unwanted" if reason in OF_TASTE else "utter_problem"

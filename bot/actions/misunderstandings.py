@@ -330,7 +330,7 @@ async def _say_values(
         focus.on("tail", str(tail))  # the number of the order may follow
     elif reason and _is_a_problem(turn):
         order = await order_talked_of(tracker, turn)
-        await say_problem(dispatcher, tracker, domain, reason, order)
+        await say_problem(dispatcher, tracker, domain, reason, order, focus)
         if order:
             focus.on("order", order.id)
     else:
@@ -401,7 +401,7 @@ async def _say_order(
         if await tell_order_of_complaint(dispatcher, tracker, domain, focus, order):
             return
         if reason:
-            await say_problem(dispatcher, tracker, domain, reason, order)
+            await say_problem(dispatcher, tracker, domain, reason, order, focus)
         else:
             await _say_state(dispatcher, tracker, domain, focus, order)
 

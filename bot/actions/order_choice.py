@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
@@ -45,6 +46,12 @@ AFTER_DELIVERY = frozenset({"request_return", "request_exchange", "report_proble
 
 TOLD_FIRST = ("invoice_title", "tax_number", "delivery", "reason")
 """Slots whose values customers like to send together with the wish."""
+
+NAMED_LATELY = 3
+"""Messages in which the goods may have been named before the wish."""
+
+SHOPPING = frozenset({"recommend_product", "compare_products", "ask_product", "ask_price", "ask_stock"})
+"""Intents of messages that name goods which are for sale."""
 
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
@@ -234,11 +241,22 @@ class OrderValidation(Validation):
             return  # no other order is taken for it
         elif (bought := self._bought(orders, request.focus)) and (not named or bought in named):
             request.set(order_id=bought.id)
-        elif at_hand := request.focus.at_hand("order"):
-            if not named or at_hand in {order.id for order in named}:
-                request.set(order_id=at_hand)
+        elif (at_hand := request.focus.at_hand("order")) and (not named or at_hand in {one.id for one in named}):
+            request.set(order_id=at_hand)
+        elif lately := self._named_lately(request, named or orders):
+            request.set(order_id=lately.id)
         elif len(fitting) == 1 and not named:
             request.set(proposal=fitting[0].id)
+
+    @staticmethod
+    def _named_lately(request: Request, orders: Sequence[Order]) -> Order | None:
+        """The one whose goods were named a few messages before: "那个课骗人", "课程有问题 退款"."""
+        turn, written = Conversation.of(request.tracker).turn, int(request.focus.written.get("turn") or 0)
+        for earlier in islice(Turn.earlier(request.tracker), max(0, min(NAMED_LATELY, turn - 1 - written))):
+            named = meant_by_words(earlier, orders) if not earlier.tapped and earlier.intent not in SHOPPING else []
+            if len(named) == 1:
+                return named[0]
+        return None
 
     @staticmethod
     def _bought(orders: Sequence[Order], focus: Focus) -> Order | None:
@@ -366,7 +384,12 @@ def _waited(frame: Mapping[str, Any], began: Turn) -> bool:
 def _note_told(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> None:
     """What the message that began the request has told already is said to be kept, before the order is asked for."""
     told = [slot for slot in TOLD_FIRST if slot in slots_of(str(frame.get("flow"))) and tracker.get_slot(slot)]
-    if told and frame.get("began") == Conversation.of(tracker).turn:
+    if frame.get("began") != Conversation.of(tracker).turn:
+        return
+    if "reason" in told and has_response(domain, sorry := f"utter_told_first_{tracker.get_slot('reason')}"):
+        dispatcher.utter_message(response=sorry)  # it has gone wrong: a word of its own
+        told.remove("reason")
+    if told:
         names = word(tracker, domain, "and").join(word(tracker, domain, f"slot_{slot}") for slot in told)
         dispatcher.utter_message(response="utter_told_first", slots=names)
 

@@ -165,7 +165,7 @@ async def answer_question(
     match decision:
         case "problem":
             order = await order_talked_of(tracker, turn)
-            await say_problem(dispatcher, tracker, domain, turn.first("reason"), order)
+            await say_problem(dispatcher, tracker, domain, turn.first("reason"), order, focus)
             return Outcome("problem")
         case "away":
             dispatcher.utter_message(response="utter_answer_away")

@@ -23,10 +23,10 @@ from bot.actions.handoff import offer_further
 from bot.actions.knowledge import ticket_asked_about
 from bot.actions.malls import get_mall
 from bot.actions.questions import answer_question, say_unknown
-from bot.actions.returns import goods_in_request, lines_of, size_words, values_of
-from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, paid_back_on, say_ticket
+from bot.actions.request_values import INTENTS, goods_in_request, lines_of, request_of, size_words, values_of
+from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, paid_back_on, say_ticket, wish_button
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, day, goods, has_response, word, yuan
+from bot.actions.wording import Domain, day, goods, has_response, line_title, word, yuan
 from bot.spelling import plain
 from mall_adapter import FreightPayer, MallError, Order, Reason, Ticket, TicketKind, TicketStatus
 
@@ -36,6 +36,7 @@ MOST = 2
 SHORTEST, MOST_CLAUSES = 4, 4
 """Characters of a clause that may be a question by itself, and of how many clauses."""
 
+_SIZES = re.compile(r"[a-z]+|[0-9.]+")
 _BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
 _SAID = patterns.load("request", "how_much")
 
@@ -55,6 +56,8 @@ class Asked:
     wanted: str = ""
     """The other size or kind of an exchange; of a ticket known while it is the one that was written last."""
     ticket: Ticket | None = None
+    without_sending: bool = False
+    """Whether the rules would pay it back with nothing to send."""
 
     @property
     def in_transit(self) -> bool:
@@ -87,7 +90,8 @@ async def asked_for(tracker: Tracker, domain: Domain) -> Asked | None:
             order = await mall.order(tracker.sender_id, values["order_id"])
             told = (values["kind"], values["reason"], decision["freight_payer"], goods_in_request(slots))
             numbers = (decision["refund_cents"], decision["handling_days"], size_words(tracker, domain, values["size"]))
-            return Asked(order, lines_of(slots), *told, *numbers)
+            refund = values["kind"] != TicketKind.REFUND and await _refund_alone(tracker, values["reason"])
+            return Asked(order, lines_of(slots), *told, *numbers, without_sending=refund)
         if ticket := await ticket_asked_about(tracker):
             order = await mall.order(tracker.sender_id, ticket.order_id)
             decided, written = ticket.decision, Focus(tracker).written
@@ -100,6 +104,11 @@ async def asked_for(tracker: Tracker, domain: Domain) -> Asked | None:
     return None
 
 
+async def _refund_alone(tracker: Tracker, reason: str) -> bool:
+    request = request_of(tracker.slots, TicketKind.REFUND, reason)
+    return (await (await get_mall()).assess(tracker.sender_id, request)).allowed
+
+
 class AboutRequest(Action):
     def name(self) -> str:
         return "action_about_request"
@@ -110,8 +119,11 @@ class AboutRequest(Action):
             return focus.events()
         asked = await asked_for(tracker, domain)
         elsewhere = asked is not None and _names_other_goods(turn, asked.goods)
-        if asked and not elsewhere and await _Facts(dispatcher, tracker, domain, turn, asked, focus).say():
-            return focus.events()
+        if asked and not elsewhere:
+            facts = _Facts(dispatcher, tracker, domain, turn, asked, focus)
+            told = [await facts.say(), "of_stock" in turn.acts and await facts.say_stock()]
+            if any(told):
+                return focus.events()
         if "of_need" in turn.acts and _say_need(dispatcher, tracker, domain):
             return focus.events()
         for asks in (turn, *_clauses(turn)):
@@ -201,6 +213,8 @@ class _Facts:
         acts = self.turn.acts
         if "of_freight" in acts:  # "运费多少" is no question about the refund
             acts = acts - {"of_amount"}
+        if acts & {"of_advance", "of_cheaper"}:  # they say who pays
+            acts = acts - {"of_freight"}
         tell = {
             "of_freight": self._freight,
             "of_amount": self._amount,
@@ -208,6 +222,10 @@ class _Facts:
             "of_day": self._day,
             "of_pickup": self._pickup,
             "of_place": self._place,
+            "of_packing": self._packing,
+            "of_advance": self._advance,
+            "of_cheaper": self._cheaper,
+            "of_split": self._split,
             "of_goods": self._goods,
         }
         wanted = [name for name in tell if name in acts][:MOST]
@@ -271,6 +289,52 @@ class _Facts:
         else:
             await self._say_ticket(ticket)
 
+    async def say_stock(self) -> bool:
+        """Whether what is wanted in exchange is there; False where its goods are not one thing that is sold still."""
+        asked, turn = self.asked, self.turn
+        meant = [line for line in asked.order.lines if not asked.line_ids or line.id in asked.line_ids]
+        if len(meant) != 1:
+            return False
+        try:
+            product = await (await get_mall()).product(meant[0].product_id)
+        except MallError:
+            return False
+        sizes = turn.entities.get("size") or self.tracker.get_slot("size") or []
+        wanted = {str(size).lower() for size in sizes} - {"larger", "smaller"}
+        skus = [sku for sku in product.skus if wanted & set(_SIZES.findall(plain(sku.spec)))] or list(product.skus)
+        there = "、".join(sku.spec for sku in skus if sku.available > 0)
+        named = "、".join(sku.spec for sku in skus)
+        self._utter("stock" if there else "stock_none", product=product.name, specs=there or named)
+        return True
+
+    async def _packing(self) -> None:
+        if self.asked.in_transit or not self.asked.comes_back or self.asked.fetched:
+            await self._pickup()
+            return
+        human = wish_button(self.tracker, self.domain, "human_handoff")
+        self._utter("packing", buttons=[human])
+
+    async def _advance(self) -> None:
+        asked = self.asked
+        if asked.in_transit or not asked.comes_back or (asked.payer == FreightPayer.SHOP and asked.fetched):
+            await self._freight()
+        else:
+            self._utter(f"advance_{asked.payer}")
+
+    async def _cheaper(self) -> None:
+        if self.asked.comes_back or self.asked.in_transit:
+            self._utter(f"cheaper_{self.asked.payer}")
+        else:
+            self._utter("nothing_to_send")
+
+    async def _split(self) -> None:
+        asked = self.asked
+        others = [line for line in asked.order.lines if asked.line_ids and line.id not in asked.line_ids]
+        if asked.in_transit and others:
+            self._utter("parcel_whole", others="、".join(line_title(line) for line in others))
+        else:
+            await self._goods()
+
     async def _pickup(self) -> None:
         ticket = self.asked.ticket
         if ticket and ticket.status not in CANCELLABLE:
@@ -279,8 +343,12 @@ class _Facts:
             self._utter("in_transit")
         elif not self.asked.comes_back:
             self._utter("nothing_to_send")
+        elif self.asked.fetched:
+            self._utter("pickup")
         else:
-            self._utter("pickup" if self.asked.fetched else "pickup_own")
+            refund = self.asked.without_sending
+            ways = [wish_button(self.tracker, self.domain, INTENTS[TicketKind.REFUND])] if refund else []
+            self._utter("pickup_own", without=self._word("without_sending") if refund else "", buttons=ways)
 
     async def _place(self) -> None:
         ticket = self.asked.ticket

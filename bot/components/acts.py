@@ -38,6 +38,8 @@ ACTS = frozenset(
         *("of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"),
         *("of_courier", "address", "of_shipping", "undoes"),
         *("word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"),
+        *("contests", "another", "prefers"),
+        *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock", "of_verdict"),
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

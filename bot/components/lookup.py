@@ -29,11 +29,14 @@ from bot.components.text import normalize
 Phrases = dict[str, dict[str, str]]
 """entity → normalised phrase → value"""
 
-DENIABLE = frozenset({"reason"})
-"""Lists of which a phrase may be denied: "没有质量问题" gives no reason."""
+_SAID = pattern_files.load("denied", "denied", "not_wished")
+DENIED = {"reason": _SAID["denied"], "ticket_kind": _SAID["not_wished"]}
+"""Lists of which a phrase may be denied, by what stands right before it: "没有质量问题" gives no reason."""
+
+SEVERAL = frozenset({"reason"})
+"""Lists of which a message may hold several values: "不想要了，还开线". The longest phrase comes first."""
 
 GAP = "…"
-_DENIED = pattern_files.load("denied", "denied")["denied"]
 _WITHIN_GAP = "[^.。;!?]{0,12}?"
 
 
@@ -61,6 +64,16 @@ def _pattern(phrase: str) -> str:
 
 def _any_of(phrases: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(_pattern, sorted(phrases, key=len, reverse=True))))
+
+
+def _apart(finds: Iterable[tuple[re.Match[str], str]]) -> list[tuple[re.Match[str], str]]:
+    """One of each value, the longest first, none of which overlaps a longer one."""
+    kept: list[tuple[re.Match[str], str]] = []
+    for match, value in sorted(finds, key=lambda find: len(find[0].group()), reverse=True):
+        overlaps = any(match.start() < other.end() and other.start() < match.end() for other, _ in kept)
+        if not overlaps and value not in {known for _, known in kept}:
+            kept.append((match, value))
+    return kept
 
 
 def _within(name: dict[str, Any], phrase: dict[str, Any]) -> bool:
@@ -134,10 +147,9 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
                     (m, value)
                     for value, pattern in patterns.items()
                     for m in pattern.finditer(normalized.text)
-                    if entity not in DENIABLE or not _DENIED.search(normalized.text[: m.start()])
+                    if entity not in DENIED or not DENIED[entity].search(normalized.text[: m.start()])
                 ]
-                if finds:
-                    longest, value = max(finds, key=lambda find: len(find[0].group()))
+                for longest, value in _apart(finds)[: None if entity in SEVERAL else 1]:
                     start, end = normalized.span(*longest.span())
                     found.append({"entity": entity, "start": start, "end": end, "value": value})
                     known = [one for one in known if not _within(one, found[-1])]

@@ -218,8 +218,8 @@ def _sizes(text: str) -> Iterator[Claim]:
 
 def _pointers(text: str) -> Iterator[Claim]:
     for match in _SAID["ordinal"].finditer(text):
-        if match["number"]:
-            place = _count(match["number"]) * (-1 if match["back"] else 1)
+        if number := match["number"] or match["listed"] or match["then"]:
+            place = _count(number) * (-1 if match["back"] else 1)
         else:
             place = _ORDINAL_WORDS.get(match["word"], -1 if match["last"] else 1)
         claim = _claim("ordinal", match, place)

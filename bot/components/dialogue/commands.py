@@ -79,6 +79,9 @@ GOES_ON = "goes on"
 ENDED_LATELY = 2
 """Turns after its end for which a request may be begun again with another order."""
 
+REFUSED_LATELY = 3
+"""Turns for which an objection, or another reason, is about what was refused."""
+
 SUMMED_UP_LATELY = 3
 """Turns for which the words of its button confirm a summary that side questions have pushed up."""
 
@@ -97,7 +100,10 @@ _NO_WISH = _SMALL | {"ask_policy", "ask_promotion"}
 """Intents that, without a question, want nothing of an order."""
 
 _OF_REQUEST = frozenset(
-    {"of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "of_account"}
+    {
+        *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "of_account"),
+        *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock"),
+    }
 )
 """Acts that ask about the request that is summed up, or was written a moment ago."""
 
@@ -126,6 +132,9 @@ _OF_PEOPLE = frozenset(
 
 _THANKFUL = frozenset({"human_handoff", "greet", "ask_policy"})
 """Flows whose wishes do not speak against a thankful yes to the offer of a person."""
+
+_REMARKS = _ANSWERS | {"complain", "ask_help", "chitchat", "bot_challenge", "worry_delivery", "rate_service"}
+"""Intents of messages that may as well object to what was just said."""
 
 _UPSET = frozenset({"complain", "worry_delivery", "report_problem"})
 
@@ -229,6 +238,11 @@ class _Reading:
             return self.one()
         if "submit" in self.message.parts[0].acts:
             return self._submit_and_more(*self.message.parts[:2])
+        if self.acts & {"contests", *_OF_REQUEST}:
+            self.part = len(self.message.parts)  # several questions about one thing: its action reads all of them
+        whole = self._another_kind() or self._after_refusal()
+        if whole and not any(self._leads_away(part) for part in self.message.parts):
+            return whole
         if len(self.message.parts) == 1:  # a wish behind a greeting
             return _Reading(self.message.parts[0], self.state, self.slots, self.flows, self.shown).one()
         found: list[Command] = []
@@ -238,7 +252,9 @@ class _Reading:
             if commands[0].kind in ("StartFlow", "SetSlot", "Cancel", "Correct", "Keep"):
                 found += commands
         starts = {(c.name, str(c.value)) for c in found if c.kind == "StartFlow"}
-        if {name for name, _ in starts} == {ABOUT_REQUEST} or (self.slots.get("queued") and self.acts & _OF_WAITING):
+        names = {name for name, _ in starts}
+        about = ABOUT_REQUEST in names and names <= {ABOUT_REQUEST, "ask_policy"}
+        if about or (self.slots.get("queued") and self.acts & _OF_WAITING):
             return self.one()
         if found and found[0].kind == "Cancel" and starts:
             found[0] = replace(found[0], value=GOES_ON)
@@ -270,6 +286,7 @@ class _Reading:
 
     def _one(self) -> list[Command]:
         for read in (
+            self._another_kind,
             self._answer_to_yes_or_no,
             self._take_up,
             self._about_matter,
@@ -277,8 +294,10 @@ class _Reading:
             self._while_waiting,
             self._end_or_pause,
             self._person,
+            self._after_refusal,
             self._no_words,
             self._subject,
+            self._verdict,
             self._about_request,
             self._correction,
             self._follow_up,
@@ -293,6 +312,27 @@ class _Reading:
             if found := read():
                 return found
         return self._not_understood()
+
+    def _another_kind(self) -> list[Command]:
+        """At a summary: "换一盒，不是退钱", "还是退钱吧". What the intents of the flow tell is wished otherwise,
+        whatever is denied or asked beside it; a new summary writes nothing."""
+        if (
+            self.asked not in (CONFIRMED, CHANGE)
+            or self.flow is None
+            or self.acts & {"condition", "human", *_OF_REQUEST}
+        ):
+            return []
+        told = self.flow.triggers.get(self.message.intent, {}) if self.message.confidence >= CLEAR_TASK else {}
+        for slot in sorted({slot for values in self.flow.triggers.values() for slot in values}):
+            named = self.message.values(slot)
+            if not named or named[0] == self.slots.get(slot) or self._leads_away(self.message):
+                continue
+            wished = told.get(slot) == named[0]
+            denies = bool(self.acts & {"negation", "objection", "correction"})
+            if wished or ("prefers" in self.acts and (denies or "question" not in self.acts)):
+                others = [one for one in self._values(asked_only=False) if one.name not in (slot, CHANGE)]
+                return [self._set(slot, named[0], f"entity {slot}, wished instead"), *others]
+        return []
 
     def _answer_to_yes_or_no(self) -> list[Command]:
         if self.asked == CHANGE and not self.acts & _AGAINST_YES and ("submit" in self.acts or self._clear_yes()):
@@ -595,6 +635,42 @@ class _Reading:
             return [Command("Cancel", why="another thing is wanted"), about] if gives_up else [about]
         return []
 
+    def _after_refusal(self) -> list[Command]:
+        """Of what the rules have just refused: another reason or kind is looked at with all that was told before; who
+        contests it, or says the wish again, begins nothing anew."""
+        refused: Mapping[str, Any] = (self.slots.get("focus") or {}).get("refused") or {}
+        flow, message = self.flows.get(str(refused.get("flow"))), self.message
+        if self.frame or flow is None or self.state.turn - refused["turn"] >= REFUSED_LATELY:
+            return []
+        goods = [str(v).lower() for name in ("product", "category", "brand") for v in message.values(name)]
+        elsewhere = any(order != refused["order_id"] for order in message.values("order_id"))
+        elsewhere |= bool(goods) and not any(name in refused["goods"] for name in goods)
+        if elsewhere or "another" in self.acts or message.values("ticket_id") or self._leads_away(message):
+            return []
+        again = message.intent in flow.triggers and message.confidence >= CLEAR
+        contests = "contests" in self.acts or ("objection" in self.acts and message.intent in _REMARKS)
+        told = {name: message.values(name)[0] for name in ("reason", "ticket_kind") if message.values(name)}
+        told |= flow.triggers[message.intent] if again else {}
+        new = {name: value for name, value in told.items() if value != refused.get(name)}
+        goes_on = "follow_up" in self.acts or ("ticket_kind" in new and len(message.text) <= SHORT)
+        if new and (again or contests or goes_on or message.intent in _ANSWERS) and not self.acts & _OF_REQUEST:
+            kept = ("order_id", "order_line", "ticket_kind", "reason", "opened")
+            told = {name: refused[name] for name in kept if refused.get(name)} | new
+            intent = message.intent if again else next(iter(flow.triggers))
+            return [
+                Command("StartFlow", flow.name, {"intent": intent, **told}, "what was refused, otherwise", self.part)
+            ]
+        if again or contests:
+            return [Command("StartFlow", "pattern_contested", {}, "contests what was refused", self.part)]
+        return []
+
+    def _leads_away(self, message: Message) -> bool:
+        """Whether a message surely wants something that has nothing to do with a request or with what was just said."""
+        wish = self.flows.of_intent(message.intent)
+        if wish is None or wish.name in _OF_PEOPLE or message.intent in _REMARKS:
+            return False
+        return message.confidence >= (CLEAR_TASK if wish.kind == "task" else SURE) and "contests" not in message.acts
+
     def _no_words(self) -> list[Command]:
         """ "？", "3": nothing that could be a wish."""
         message = self.message
@@ -642,6 +718,13 @@ class _Reading:
         about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", self.part)
         return [about]
 
+    def _verdict(self) -> list[Command]:
+        """ "到底能不能退" in the middle of a request that rules decide on, once its goods are known."""
+        decided = self.flow is not None and "decision" in self.flow.slots and self.slots.get("proved")
+        if "of_verdict" not in self.acts or not decided or self.slots.get("order_lines") is None:
+            return []
+        return [Command("StartFlow", "pattern_verdict", {}, "a plain verdict is wanted", self.part)]
+
     def _ticket_lately(self) -> bool:
         """Whether a ticket was written or told lately, and no other order since."""
         focus = self.slots.get("focus") or {}
@@ -682,7 +765,8 @@ class _Reading:
 
     def _all_orders(self) -> list[Command]:
         """ "两单都开": each of the few orders that stand on the screen, one after the other."""
-        if self.frame is None or self.flow is None or self.flow.kind != "task" or "all" not in self.acts:
+        several = "all" in self.acts or len(set(self.message.values("ordinal"))) > 1
+        if self.frame is None or self.flow is None or self.flow.kind != "task" or not several:
             return []
         if self.asked != "order_id" or not self.on_screen or self.acts & {"question", "negation"}:
             return []
@@ -780,6 +864,9 @@ class _Reading:
         if flow.kind == "task" and self._supposes():
             return [Command("StartFlow", "ask_policy", {"intent": "ask_policy"}, "a question about a case", self.part)]
         clear = CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if self.asked and self.on_screen else CLEAR
+        told = flow.triggers.get(message.intent, {})
+        if "question" not in self.acts and any(value in message.values(slot) for slot, value in told.items()):
+            clear = CLEAR  # "退款" stands in the words, too
         if message.confidence < max(clear, flow.confidence) or (
             self.on_screen and message.intent == "out_of_scope" and not self._sure()
         ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,23 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from bot.actions import cancellations, malls, request_questions, returns, ticket_progress
+from bot.actions import (
+    cancellations,
+    malls,
+    request_questions,
+    request_refusals,
+    request_summary,
+    request_verdict,
+    request_words,
+    returns,
+    ticket_progress,
+)
 from bot.actions.conversation import digest
+from bot.actions.focus import Focus
+from bot.actions.knowledge import say_problem
+from bot.actions.turn import Turn
 from mall_adapter import (
+    Desk,
     OrderStatus,
     Reason,
     SqlMall,
@@ -41,7 +55,15 @@ from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 ACTIONS: dict[str, Action] = {
     action.name(): action
-    for module in (returns, ticket_progress, cancellations, request_questions)
+    for module in (
+        returns,
+        request_summary,
+        request_refusals,
+        request_questions,
+        request_verdict,
+        ticket_progress,
+        cancellations,
+    )
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Action) and kind.__module__ == module.__name__
     for action in [kind()]
@@ -71,6 +93,7 @@ async def engine(address: str) -> AsyncIterator[AsyncEngine]:
 async def mall(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> SqlMall:
     mall = SqlMall(engine, clock=Clock())
     monkeypatch.setattr(malls, "_mall", mall)
+    monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
     return mall
 
 
@@ -403,6 +426,100 @@ async def test_a_reason_told_before_a_tap_began_it_is_not_asked_for(mall: SqlMal
 
 
 @pytest.mark.parametrize(
+    ("said", "words", "intent", "more", "reason"),
+    [
+        ("这鞋骗人的吧 一点不像写的", "骗人", "complain", {}, "not_as_described"),
+        ("骗人的吧", "骗人", "recommend_product", {}, None),  # of goods that are looked for
+        ("ORD20001 骗人", "骗人", "complain", {"order_id": "ORD20001"}, None),
+        ("口红骗人", "骗人", "complain", {"category": "口红"}, None),  # other goods
+    ],
+)
+async def test_a_reason_told_before_the_request_is_not_asked_for(
+    mall: SqlMall, said: str, words: str, intent: str, more: dict[str, str], reason: str | None
+) -> None:
+    told = [entity(said, name, value) for name, value in more.items()]
+    talk = a_return().customer(said, entity(said, "reason", words, "not_as_described"), *told, intent=intent)
+    talk.customer("退款", intent="request_refund")
+    talk.frame["began"] = 2
+    assert (await talk.hears())["reason"] == reason
+
+
+async def test_what_was_told_for_a_request_that_ended_is_none_of_the_next(mall: SqlMall) -> None:
+    text = "鞋子骗人"
+    talk = a_return().customer(text, entity(text, "reason", "骗人", "not_as_described"), intent="complain")
+    talk.customer("退款", intent="request_refund")
+    talk.frame["began"] = 2
+    talk.state["ended"] = {"flow": "after_sales", "intent": "request_return", "turn": 1}
+    assert (await talk.hears())["reason"] is None
+
+
+LINES = [
+    {"kind": "line", "id": "A", "title": "澄云 儿童电话手表 天空蓝", "category": "手表"},
+    {"kind": "line", "id": "B", "title": "岩山 运动健康手表 黑 42 mm", "category": "手表"},
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("5678 就退儿童那个 另一个留着", ["A"]),
+        ("只退运动的", ["B"]),
+        ("黑色的那块换一下", ["B"]),
+        ("把天空蓝的退了", ["A"]),
+        ("退 42 mm 的", ["B"]),
+        ("退手表那个", []),
+        ("电话打不通", []),
+        ("我要退货", []),
+        ("儿童的不退", ["B"]),
+        ("都挺好的", []),
+    ],
+)
+def test_a_piece_of_one_title_alone_chooses_it(words: str, meant: list[str]) -> None:
+    talk = Talk("after_sales", "request_return").customer(words)
+    assert request_words.lines_meant(Turn.of(talk.tracker()), LINES) == meant
+
+
+async def test_a_part_of_a_parcel_cannot_be_stopped(mall: SqlMall, engine: AsyncEngine) -> None:
+    await on_its_way(engine, "ORD10003", NOW + timedelta(days=2))
+    talk = a_return(order_id="ORD10003", reason="changed_mind", order_line="ORD10003-1").customer("退货")
+    await talk.hears()
+    assert "只能整个拦回" in await talk.does("action_ask_confirm_ticket")
+    said = await talk.customer("那能拦一半吗", acts=("question", "of_split")).does("action_about_request")
+    assert "口红" in said and "拦不了一半" in said
+
+
+async def test_two_of_one_line_are_told_before_a_yes(mall: SqlMall) -> None:
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality").customer("退货")
+    await talk.hears()
+    assert "2 件一起退货" in await talk.does("action_ask_confirm_ticket")
+
+
+async def test_what_need_not_be_sent_is_offered_where_the_rules_pay_it_back(mall: SqlMall) -> None:
+    for reason, offered in (("quality", True), ("dislike", False)):
+        talk = a_return(reason=reason, ticket_kind="exchange").customer("换货")
+        await talk.hears()
+        said = await talk.customer("必须寄回吗", acts=("question", "of_pickup")).does("action_about_request")
+        assert ("只退款" in said, "退款" in talk.buttons) == (offered, offered)
+
+
+@pytest.mark.parametrize(
+    ("slots", "opened", "says"),
+    [
+        ({}, None, "能办"),
+        ({"order_id": "ORD10002", "order_line": LIPSTICK}, None, "看拆没拆"),
+        ({"order_id": "ORD10002", "order_line": LIPSTICK}, "yes", "退货不了"),
+        ({"order_id": "ORD10002", "order_line": LIPSTICK, "reason": "quality"}, "yes", "能办"),
+    ],
+)
+async def test_the_verdict_in_one_sentence(mall: SqlMall, slots: dict[str, Any], opened: str | None, says: str) -> None:
+    talk = a_return(**slots).customer("退货")
+    await talk.hears()
+    told = [{"entity": "opened", "value": opened, "start": 0, "end": 2}] if opened else []
+    talk.customer("拆过了 到底能不能退", *told, acts=("question", "of_verdict"), intent="ask_policy")
+    assert says in await talk.does("action_say_verdict")
+
+
+@pytest.mark.parametrize(
     ("text", "acts", "intent", "reason"),
     [
         ("质量问题的邮费谁出", ("question",), "ask_policy", None),
@@ -524,7 +641,7 @@ async def test_the_size_wanted_is_summed_up_and_written(
     ],
 )
 def test_another_kind_of_the_same_goods_is_named_by_what_tells_it(words: str, spec: str, own: str, named: bool) -> None:
-    assert returns._names_spec(words, spec, own) is named
+    assert request_words.names_spec(words, spec, own) is named
 
 
 async def test_the_kind_wanted_is_summed_up(mall: SqlMall, engine: AsyncEngine) -> None:
@@ -587,7 +704,7 @@ async def test_opened_is_asked_only_where_the_rules_must_know_it(mall: SqlMall) 
     ("order", "slots", "rule"),
     [
         ("ORD10001", {}, None),
-        ("ORD10004", {}, None),  # a fault and a whim are refused by two rules: the reason is asked
+        ("ORD10004", {}, "fault_too_late"),  # a fault and a whim are refused by two rules: nothing is left to ask
         ("ORD10004", {"reason": "dislike"}, "no_reason_too_late"),
         ("ORD10004", {"reason": "quality", "ticket_kind": None}, "fault_too_late"),
         ("ORD10003", {"ticket_kind": "exchange", "order_line": "all"}, "not_shipped_exchange"),
@@ -649,11 +766,45 @@ async def test_a_refusal_says_why_and_offers_what_the_rules_allow(
 ) -> None:
     talk = a_return(order_id=order, **slots).customer("…")
     await talk.hears()
-    said = [await talk.does("action_refuse_after_sales") for _ in range(3)]
+    said = []
+    for _ in range(3):
+        talk.slots["focus"] = None  # long ago
+        said.append(await talk.does("action_refuse_after_sales"))
     assert says in said[0] and len(set(said)) == 3
     assert talk.buttons == buttons
     assert not any(text.endswith(("？", "?")) for text in said)
     assert talk.slots["focus"]["order"]["id"] == order
+
+
+async def test_the_same_refusal_again_names_what_is_disputed_and_who_can_look(mall: SqlMall) -> None:
+    talk = a_return(order_id="ORD10004", reason="dislike").customer("退货")
+    await talk.hears()
+    await talk.does("action_refuse_after_sales")
+    said = [await talk.does("action_refuse_after_sales") for _ in range(2)]
+    assert all("签收" in text and "同事" in text for text in said) and len(set(said)) == 2
+    assert talk.buttons == {"转人工": "/human_handoff"}
+    refused = talk.slots["focus"]["refused"]
+    assert (refused["order_id"], refused["reason"], refused["rule"]) == ("ORD10004", "dislike", "no_reason_too_late")
+
+
+async def test_what_is_contested_is_noted_for_a_colleague(mall: SqlMall, engine: AsyncEngine) -> None:
+    talk = a_return(order_id="ORD10004", reason="dislike").customer("退货")
+    await talk.hears()
+    await talk.does("action_refuse_after_sales")
+    talk.customer("我上周才拿到的呀", acts=("contests",))
+    said = await talk.does("action_contested")
+    assert "签收" in said and "同事" in said and talk.buttons == {"转人工": "/human_handoff"}
+    async with AsyncSession(engine) as session:
+        noted = (await session.scalars(select(models.Complaint))).one()
+    assert noted.order_id == "ORD10004"
+
+
+async def test_what_is_refused_before_any_request_is_remembered_too(mall: SqlMall) -> None:
+    talk = a_return().customer("起球了能退吗", intent="ask_policy")
+    order, focus = await mall.order("web:zhou", "ORD10004"), Focus(talk.tracker())
+    await say_problem(CollectingDispatcher(), talk.tracker(), DOMAIN, "quality", order, focus)
+    told = focus.value["refused"]
+    assert (told["order_id"], told["reason"], told["rule"]) == ("ORD10004", "quality", "fault_too_late")
 
 
 async def test_another_order_after_a_refusal_is_really_another(mall: SqlMall) -> None:
@@ -1179,6 +1330,11 @@ def test_every_question_has_three_ways_and_a_way_out() -> None:
         ("师傅上门收吗", "of_pickup", ["自己叫快递"]),
         ("寄到哪", "of_place", ["我的订单", "审核通过后显示"]),
         ("退的是哪件", "of_goods", ["云跑缓震跑步鞋"]),
+        ("碎的怎么寄", "of_packing", ["纸箱", "易碎"]),
+        ("要我先垫吗", "of_advance", ["由您出"]),
+        ("拒收和收了再退哪个划算", "of_cheaper", ["都一样", "由您承担"]),
+        ("能只拦一件吗", "of_split", ["云跑缓震跑步鞋"]),
+        ("42码有货吗", "of_stock", ["有货", "42码"]),
     ],
 )
 async def test_a_question_about_a_summary_is_answered_with_its_facts(

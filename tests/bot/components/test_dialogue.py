@@ -22,6 +22,24 @@ INVOICE, ADDRESS = "validate_request_invoice", "validate_change_address"
 ABOUT = "action_about_request"
 KNOWN = {RETURN: {"order_id": "ORD1234567890", "proved": True}}
 
+REFUSED = {
+    RETURN: {**KNOWN[RETURN], "refusal": {"name": "not_allowed"}},
+    "action_refuse_after_sales": {
+        "focus": {
+            "refused": {
+                "flow": "after_sales",
+                "order_id": "ORD1234567890",
+                "order_line": "L1",
+                "ticket_kind": "return",
+                "reason": "dislike",
+                "goods": "云跑 跑步鞋",
+                "rule": "no_reason_too_late",
+                "turn": 1,
+            }
+        }
+    },
+}
+
 TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any], list[str]]]]] = {
     "the seed": (
         {},
@@ -131,6 +149,61 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("换一个", "request_exchange", 0.9, {}, [RETURN, CONFIRM]),
             ("我要退款 不寄回", "request_refund", 0.85, {}, [RETURN, CONFIRM]),
             ("换货要寄回去吗", "request_exchange", 0.7, {}, ["action_about_request", CONFIRM]),
+        ],
+    ),
+    "a weak guess that a word agrees with is a wish": (
+        {},
+        [("退款 裙子开线了", "request_refund", 0.48, {"ticket_kind": "refund"}, [RETURN, "action_ask_order_id"])],
+    ),
+    "and none where something is asked": (
+        {},
+        [("退款快吗", "request_refund", 0.48, {"ticket_kind": "refund"}, ["action_not_understood"])],
+    ),
+    "another kind at the summary, denied and objected as it may be": (
+        {RETURN: {**KNOWN[RETURN], "reason": "quality"}},
+        [
+            ("我要退款", "request_refund", 0.9, {}, [RETURN, CONFIRM]),
+            ("先不退了 给我换一袋行不行", "request_exchange", 0.9, {"ticket_kind": "exchange"}, [RETURN, CONFIRM]),
+            ("我说退钱呀 怎么又是换货", "complain", 0.6, {"ticket_kind": "refund"}, [RETURN, CONFIRM]),
+            ("退款多久到", "ask_policy", 0.9, {"ticket_kind": "refund"}, [ABOUT, CONFIRM]),
+            ("换货太麻烦了", "chitchat", 0.6, {"ticket_kind": "exchange"}, ["action_chitchat"]),
+        ],
+    ),
+    "what was refused is contested: nothing begins anew": (
+        REFUSED,
+        [
+            ("退货", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
+            ("凭什么呀 我上周五才拿到的", "report_problem", 0.6, {}, ["action_contested"]),
+            ("能不能破个例", "ask_policy", 0.9, {}, ["action_contested"]),
+            ("我就要退货", "request_return", 0.9, {}, ["action_contested"]),
+        ],
+    ),
+    "another reason after a refusal is looked at, with what was told": (
+        REFUSED,
+        [
+            ("退货", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
+            ("是你们发错的", "correct", 0.5, {"reason": "wrong_item"}, [RETURN, "action_refuse_after_sales"]),
+        ],
+    ),
+    "another kind after a refusal, too": (
+        REFUSED,
+        [
+            ("退货", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
+            ("那换货行不行", "ask_policy", 0.9, {"ticket_kind": "exchange"}, [RETURN, "action_refuse_after_sales"]),
+        ],
+    ),
+    "what has nothing to do with the refusal begins what it says": (
+        REFUSED,
+        [
+            ("退货", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
+            ("但是发票要开一下", "request_invoice", 0.9, {}, [INVOICE, "action_ask_order_id"]),
+        ],
+    ),
+    "another order after a refusal is no objection": (
+        REFUSED,
+        [
+            ("退货", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
+            ("另外一单也要退", "request_return", 0.9, {}, [RETURN, "action_refuse_after_sales"]),
         ],
     ),
     "a request that was only guessed is not brought up again": (

@@ -11,6 +11,7 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
+import settings
 from bot.components.lookup import LookupEntityExtractor, read_lookups
 
 REASONS = """
@@ -59,6 +60,61 @@ def test_phrases(extractor: LookupEntityExtractor, text: str, value: str | None,
     (message,) = extractor.process([Message({"text": text})])
     found = [(entity["value"], text[entity["start"] : entity["end"]]) for entity in message.get("entities")]
     assert found == ([(value, words)] if value else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        ("不想要了 屏幕有条线", ["quality", "changed_mind"]),
+        ("颜色不喜欢，拉链也坏了", ["dislike", "quality"]),
+        ("收到就是坏的", ["damaged"]),  # 是坏的 stands in it
+        ("没坏，就是不喜欢", ["dislike"]),
+        ("瓜子都哈喇了", ["quality"]),
+        ("杯子上的名字刻错了", ["wrong_item"]),
+        ("照片印反了", ["wrong_item"]),
+        ("酸奶胀袋了", ["quality"]),
+        ("粉底液油水分离", ["quality"]),
+        ("裤子洗一水就缩水", ["quality"]),
+        ("课放不出来", ["quality"]),
+        ("这课骗人", ["not_as_described"]),
+        ("一拆开就碎了一地", ["damaged"]),
+        ("链接打不开", []),
+        ("优惠券用到哪", []),
+        ("收件人名字错了", []),
+        ("电话漏了一位", []),
+        ("这款有什么亮点", []),
+        ("能不能刻字", []),
+    ],
+)
+def test_reasons(text: str, reasons: list[str]) -> None:
+    assert values_in(text, "reason") == reasons
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("那先不退了，给我换一袋新的", "exchange"),
+        ("我说的是换一瓶，不是退款", "exchange"),
+        ("怎么又是退货 我要换一盒", "exchange"),
+        ("我不换货了，退钱给我", "refund"),
+        ("还是退钱吧 不用寄的那个", "refund"),
+        ("能不能退货", "return"),
+        ("为什么不退款", "refund"),
+        ("别给我换货", None),
+        ("换个地址", None),
+        ("怎么寄回去", None),
+    ],
+)
+def test_kinds_of_requests(text: str, kind: str | None) -> None:
+    assert next(iter(values_in(text, "ticket_kind")), None) == kind
+
+
+def values_in(text: str, entity: str) -> list[str]:
+    """Of the real lists."""
+    folder = settings.ROOT / "bot/data/lookups"
+    real = LookupEntityExtractor(read_lookups(folder), LocalModelStorage(folder), Resource("lookup"), folder)
+    (message,) = real.process([Message({"text": text})])
+    return [one["value"] for one in message.get("entities") if one["entity"] == entity]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""What the slots of a request for after-sales say: its lines, its numbers, and exactly what would be written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rasa_sdk import Tracker
+
+from bot.actions.focus import Listed
+from bot.actions.wording import Domain, word
+from mall_adapter import Decision, OrderStatus, Reason, TicketKind, TicketRequest
+
+INTENTS = {
+    TicketKind.RETURN: "request_return",
+    TicketKind.EXCHANGE: "request_exchange",
+    TicketKind.REFUND: "request_refund",
+}
+FAULTS = (Reason.QUALITY, Reason.DAMAGED, Reason.WRONG_ITEM, Reason.MISSING_ITEM, Reason.NOT_AS_DESCRIBED)
+"""Reasons that the shop answers for. One of them wins over what is said beside it ("不喜欢，还开胶了")."""
+
+UNSENT = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, OrderStatus.SHIPPED)
+
+ALL_LINES = "all"
+
+
+def lines_of(slots: Mapping[str, Any]) -> list[str]:
+    """Ids of the lines that are meant; empty while they are not known."""
+    known: list[str] = [line["id"] for line in slots.get("order_lines") or []]
+    meant: Any = slots.get("order_line")
+    if meant == ALL_LINES:
+        return known
+    chosen: list[str] = meant if isinstance(meant, list) else [meant]
+    return chosen if set(chosen) <= set(known) else []
+
+
+def goods_in_request(slots: Mapping[str, Any]) -> str:
+    return "、".join(line["title"] for line in chosen_lines(slots))
+
+
+def chosen_lines(slots: Mapping[str, Any]) -> Listed:
+    meant = lines_of(slots)
+    return [line for line in slots.get("order_lines") or [] if line["id"] in meant]
+
+
+def size_wanted(slots: Mapping[str, Any]) -> str:
+    """Of the sizes that were named, the last that is not the one of the goods; of an exchange only."""
+    if slots.get("ticket_kind") != TicketKind.EXCHANGE:
+        return ""
+    own = set(re.findall(r"[a-z]+|[0-9.]+", goods_in_request(slots).lower()))
+    other = [size for size in slots.get("size") or [] if str(size).lower() not in own]
+    return str(other[-1]) if other else ""
+
+
+def pieces_wanted(slots: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many pieces of how many, where fewer are to go back than the one line has that the mall takes as a whole."""
+    chosen, wanted = chosen_lines(slots), slots.get("quantity")
+    if len(chosen) != 1 or not isinstance(wanted, int):
+        return None
+    bought = int(chosen[0]["pieces"])
+    return (wanted, bought) if 0 < wanted < bought else None
+
+
+def counted_within(slots: Mapping[str, Any]) -> bool:
+    """ "三包碎了" of one thing that is sold by the eight: the mall knows the whole only."""
+    chosen, wanted = chosen_lines(slots), slots.get("quantity")
+    return len(chosen) == 1 and isinstance(wanted, int) and wanted > int(chosen[0]["pieces"])
+
+
+def values_of(slots: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Exactly what would be written; None while something of it is unknown or the rules do not allow it."""
+    if not slots.get("decision") or not lines_of(slots):
+        return None
+    return {
+        "order_id": slots["order_id"],
+        "kind": slots["ticket_kind"],
+        "reason": slots["reason"],
+        "lines": lines_of(slots),
+        "opened": slots.get("opened"),
+        "note": slots.get("note") or "",
+        "size": size_wanted(slots),
+    }
+
+
+def request_of(slots: Mapping[str, Any], kind: str, reason: str, note: str = "") -> TicketRequest:
+    opened = slots.get("opened")
+    return TicketRequest(
+        order_id=slots["order_id"],
+        kind=TicketKind(kind),
+        reason=Reason(reason),
+        line_ids=tuple(lines_of(slots)),
+        opened=None if opened is None else opened == "yes",
+        note=note,
+    )
+
+
+def decision_slot(decision: Decision) -> dict[str, Any]:
+    return {
+        "rule": decision.rule,
+        "freight_payer": decision.freight_payer.value,
+        "handling_days": decision.handling_days,
+        "refund_cents": decision.refund_cents,
+    }
+
+
+def weightiest(reasons: Iterable[str]) -> str | None:
+    """Of several reasons one that the shop answers for, else the first; None where none of them is known."""
+    known = [str(reason) for reason in reasons if reason in set(Reason)]
+    return next((reason for reason in known if reason in FAULTS), known[0] if known else None)
+
+
+def size_words(tracker: Tracker, domain: Domain, size: str) -> str:
+    """ "想换 43码"; empty where there is none."""
+    if not size:
+        return ""
+    if size in ("larger", "smaller"):
+        return word(tracker, domain, f"wants_{size}")
+    return word(tracker, domain, "wants_size" if size.isascii() and size.isalnum() else "wants_spec").format(size=size)
+
+
+def size_beside(tracker: Tracker, domain: Domain, values: Mapping[str, Any]) -> str:
+    """The same; empty where the note says it already."""
+    return "" if values["size"] in values["note"] else size_words(tracker, domain, values["size"])
