@@ -188,7 +188,8 @@ class InvoiceValidation(OrderValidation):
             request.set(order_id=issued[0], proposal=None)
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        """A tax number that fails its check is said so when it is said, by the next question where that is for it."""
+        """A tax number that fails its check is said so when it is said, by the next question where that is for it; that
+        a special invoice is none of these before an order is asked for."""
         events = await super().run(dispatcher, tracker, domain)
         slots = {**tracker.slots, **{dict(one).get("name"): dict(one).get("value") for one in events}}
         told, asked = slots.get("problem") or {}, Conversation.of(tracker).top.get("asked")
@@ -196,6 +197,9 @@ class InvoiceValidation(OrderValidation):
         none = told.get("name") == "tax_number_none"  # is said with its buttons, once it is asked for
         if told.get("slot") == "tax_number" and asked and not asks_again and not none:
             dispatcher.utter_message(response=f"utter_{told['name']}", detail=told.get("detail"))
+        if slots.get("invoice_note") == "utter_invoice_not_special" and not slots.get("order_id"):
+            dispatcher.utter_message(response="utter_invoice_not_special")
+            events.append(SlotSet("invoice_note", TOLD))
         return events
 
     @staticmethod
@@ -214,7 +218,11 @@ class InvoiceValidation(OrderValidation):
     def _take_over(words: str, request: Request) -> None:
         """What the message says besides, asked for or not, corrections too."""
         kind, title = kind_in(words), title_in(words)
-        if request.get("invoice_note") is None and _SAID["special"].search(plain(words)):
+        special = bool(_SAID["special"].search(plain(words)))
+        details = title or request.turn.first("tax_number")
+        if special and not details and request.get("invoice_note") == TOLD:  # insisted on: a person's from here on
+            request.set(refusal={"name": "only_ordinary"})
+        elif special and request.get("invoice_note") is None:
             request.set(invoice_note="utter_invoice_not_special")
         elif request.get("invoice_note") is None and _unprinted(request):
             request.set(invoice_note="utter_invoice_not_printed")
@@ -341,6 +349,9 @@ class RefuseInvoice(Action):
 
 
 async def _refuse(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, name: str) -> list[EventType]:
+    if name == "only_ordinary":
+        dispatcher.utter_message(response="utter_invoice_only_ordinary")
+        return []
     mall, order_id = await get_mall(), tracker.slots["order_id"]
     buttons = await other_orders(tracker, domain, "request_invoice", order_id)
     order = await mall.order(tracker.sender_id, order_id)

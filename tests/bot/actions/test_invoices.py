@@ -187,6 +187,22 @@ async def test_a_special_invoice_is_heard_where_the_kind_is_asked_for(session: A
     assert await customer.meets(AskInvoiceTitle()) == ["utter_invoice_not_special", "utter_ask_invoice_title"]
 
 
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [("我要的是增值税专用发票", True), ("普票也行", False), ("专票 抬头苏州青禾文具有限公司", False)],
+)
+async def test_who_insists_on_a_special_invoice_is_offered_a_person(
+    words: str, refused: bool, session: AsyncSession
+) -> None:
+    customer = invoicing(order_id=None)
+    slots = await customer.says("开发票 专票").hears(InvoiceValidation())
+    assert slots["invoice_note"] == "told"  # before any order is asked for
+    slots = await customer.says(words).hears(InvoiceValidation())
+    assert bool(slots["refusal"]) is refused
+    if refused:
+        assert await customer.meets(RefuseInvoice()) == ["utter_invoice_only_ordinary"]
+
+
 async def test_a_change_is_of_the_order_that_has_an_invoice(session: AsyncSession) -> None:
     request = InvoiceRequest(order_id=LIPSTICK, kind=InvoiceKind.PERSONAL, title="个人", tax_number=None, email=None)
     await (await malls.get_mall()).request_invoice("web:ann", request, idempotency_key="k")
