@@ -12,9 +12,11 @@ from typing import Any
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.focus import Focus
 from bot.actions.graphs import ask, get_answering
 from bot.actions.turn import Turn
+from bot.spelling import plain
 from knowledge_graph import Answer, Found, Question, content, gaps, sure
 
 TOLD_BESIDE = 0.8
@@ -32,6 +34,7 @@ SHORTEST, MOST = 4, 4
 MOST_RULED_OUT = 0.95
 """Chance that is given to the others at most: what is left of it where one was sure is noise."""
 
+_ASKS = patterns.read(patterns.FOLDER / "clauses.yml")["question"]
 _BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
 
 
@@ -89,6 +92,11 @@ async def find_answers(
     if wrong:
         found = [_without(one, wrong) for one in found]
         found[0] = max([found[0], *found[len(found) - len(pieces) :]], key=lambda one: one[0].score if one else 0.0)
+    asking = [
+        one for piece, one in zip(pieces, found[len(found) - len(pieces) :], strict=True) if _ASKS.search(plain(piece))
+    ]
+    if len(asking) == 1 and asking[0] and (not found[0] or asking[0][0].score > found[0][0].score):
+        found[0] = asking[0]  # "先问下 要拍照吗？鞋盒我都扔了": what is told beside it is not asked
     best, joined = found[0], found[1] if together else []
     told = Focus(tracker).at_hand("answer")
     if joined and joined[0].answer.id == told and not goes_on and (not best or best[0].answer.id != told):
