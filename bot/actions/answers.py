@@ -25,8 +25,8 @@ TOLD_BESIDE = 0.8
 LIKELY = 0.35
 """Chance from which what goes on from the question before is asked together with it."""
 
-QUOTABLE = 16
-"""Characters of a customer's words that are quoted."""
+QUOTABLE, MOST_QUOTED_FROM = 14, 2
+"""Characters of a customer's words that are quoted, and so many pieces of a message in which they may stand."""
 
 SHORTEST, MOST = 4, 4
 """Characters of a question that stands beside another one, and so many of them are read."""
@@ -35,7 +35,8 @@ MOST_RULED_OUT = 0.95
 """Chance that is given to the others at most: what is left of it where one was sure is noise."""
 
 _ASKS = patterns.read(patterns.FOLDER / "clauses.yml")["question"]
-_BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
+_BETWEEN = re.compile(r"(?:[,，。！!？?；;\s~…、]|(?<!\d)\.|\.(?!\d))+")
+_COUNTS = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Asked:
     best: list[Found] = field(default_factory=list)
     beside: Found | None = None
     chosen: bool = False
+
+
+def pieces_of(words: str) -> list[str]:
+    """What stands between blanks and punctuation, where it is long enough to say something."""
+    return [piece for piece in _BETWEEN.split(words.strip()) if len(piece) >= SHORTEST]
 
 
 def _without(found: list[Found], wrong: Collection[str]) -> list[Found]:
@@ -77,7 +83,7 @@ async def find_answers(
     if product_id := Focus(tracker).at_hand("product"):
         belonging: list[Answer] = await ask(lambda graph: content.applying_to(graph, product_id), [])
         near = frozenset(answer.id for answer in belonging)
-    pieces = [piece for piece in _BETWEEN.split(words) if len(piece) >= SHORTEST]
+    pieces = pieces_of(words)
     pieces = pieces if 2 <= len(pieces) <= MOST else []
     together = [f"{before} {words}"] if before else []
     rule = turn.question.strip() if of_rules and turn.names_goods else ""
@@ -123,9 +129,12 @@ def say_text(dispatcher: CollectingDispatcher, answer: Answer) -> None:
 
 
 def subject_of(turn: Turn) -> str:
-    """What a message asks, in its own words, where they are few: what one can quote. Its last piece mostly says it."""
-    pieces = [piece for piece in _BETWEEN.split(turn.words.strip()) if len(piece) >= SHORTEST]
-    return pieces[-1] if pieces and len(pieces[-1]) <= QUOTABLE else ""
+    """What a message asks, in its own words, where one can quote them: a short question and little beside it, and
+    nobody who contradicts hears an own sentence again."""
+    pieces = pieces_of(turn.words)
+    asked = [piece for piece in pieces if _ASKS.search(plain(piece)) and not _COUNTS.search(piece)]
+    quotable = len(asked) == 1 and len(pieces) <= MOST_QUOTED_FROM and len(asked[0]) <= QUOTABLE
+    return asked[0] if quotable and not turn.acts & {"objection", "restates", "condition"} else ""
 
 
 async def note_gap(turn: Turn) -> None:

@@ -90,7 +90,11 @@ async def say_waiting(
     place = await _place(handoff)
     lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) < TOLD_AGAIN
     if lately and before.get("id") == place and not asked:
-        dispatcher.utter_message(response="utter_waiting_noted", json_message=WAITING)
+        if Turn.of(tracker).asks:  # no "noted" to a question: it is said that it is the colleague's to answer
+            told = await returns(tracker, domain)
+            dispatcher.utter_message(response="utter_waiting_question", json_message=WAITING, **told)
+        else:
+            dispatcher.utter_message(response="utter_waiting_noted", json_message=WAITING)
     else:
         await _say_place(dispatcher, tracker, domain, handoff, again=True)
         focus.on("waiting", place)

@@ -17,6 +17,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
+from bot.actions.answers import pieces_of
 from bot.actions.conversation import Conversation
 from bot.actions.focus import Focus, like
 from bot.actions.handoff import offer_further
@@ -33,11 +34,10 @@ from mall_adapter import FreightPayer, MallError, Order, Reason, Ticket, TicketK
 MOST = 2
 """Facts that one answer tells."""
 
-SHORTEST, MOST_CLAUSES = 4, 4
-"""Characters of a clause that may be a question by itself, and of how many clauses."""
+MOST_CLAUSES = 4
+"""Clauses of a message that may be questions by themselves."""
 
 _SIZES = re.compile(r"[a-z]+|[0-9.]+")
-_BETWEEN = re.compile(r"[,，。.！!？?；;\s~…、]+")
 _SAID = patterns.load("request", "how_much")
 
 
@@ -174,7 +174,7 @@ async def _say_settled(
 
 def _clauses(turn: Turn) -> list[Turn]:
     """ "要拍照吗？粉洒得到处都是": the question may stand beside a story, and is then looked for by itself."""
-    pieces = [piece for piece in _BETWEEN.split(turn.words.strip()) if len(piece) >= SHORTEST]
+    pieces = pieces_of(turn.words)
     return [replace(turn, words=piece, question=piece) for piece in pieces] if 2 <= len(pieces) <= MOST_CLAUSES else []
 
 
