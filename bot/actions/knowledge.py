@@ -102,7 +102,7 @@ async def say_answer(
         await say_ticket(dispatcher, tracker, domain, ticket, focus)
     elif answer.context == "ticket" and (cancelled := await cancelled_order(tracker, focus.at_hand("order"))):
         say_order(dispatcher, tracker, domain, cancelled)
-    elif answer.context in OF_AN_ORDER:
+    elif answer.context in OF_AN_ORDER and not (chosen and answer.context == "order"):  # a rule was picked, no state
         return await _say_of_order(dispatcher, tracker, domain, found, focus, may_ask)
     elif ticket and answer.topic in OF_A_TICKET and focus.written.get("id") == ticket.id:
         about = {"ticket_id": ticket.id, "goods": ticket.summary, "answer": answer.text}

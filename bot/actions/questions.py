@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from typing import Literal
@@ -44,7 +44,7 @@ from bot.actions.product_words import SAID
 from bot.actions.tickets import Button
 from bot.actions.turn import Turn
 from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Leaning, decide
-from bot.actions.wording import Domain, has_response, word
+from bot.actions.wording import Domain, has_response, title, word
 from bot.spelling import plain
 from knowledge_graph import Answer, Answering, Found, sure
 from mall_adapter import Reason
@@ -569,6 +569,9 @@ class AnswerFromGraph(Action):
         elif asked := _asked_before(tracker, focus, answering):
             events = await say_answer(dispatcher, tracker, domain, Found(asked, 1.0), focus, may_ask=True)
         else:
+            if turn.tapped:  # a button that stands for a subject asks for what its title says
+                subject = title(tracker, domain, turn.intent)
+                turn = replace(turn, words=subject, question=subject, acts=turn.acts | {"question"})
             events = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="rule")).events
         if events:  # an order is wanted for it
             focus.on("awaited", focus.at_hand("answer"))

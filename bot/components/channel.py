@@ -16,7 +16,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,12 @@ ONE_SENTENCE_SECONDS = 30.0
 """Within these the next message may end a sentence that was not understood."""
 
 CALLS_A_PERSON = "/human_handoff"
+
+TYPED_LATELY = 3
+"""Answers before the last one whose buttons may be meant by their titles."""
+
+TELLS_A_RULE = "/ask_policy{"
+ANSWERS_A_QUESTION = frozenset({"/affirm", "/deny", "/inform", "/stop"})
 
 WORRIES = frozenset({"worry_delivery", "complain"})
 
@@ -261,10 +267,12 @@ def _worry(parse_data: dict[str, Any]) -> float:
 
 
 async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateTracker, inbound: Inbound) -> str:
-    """The text for Rasa: the payload of a button whose title was typed right below it, or a payload, but only if a
-    button with it was shown in this conversation, in an earlier session too, else words."""
+    """The text for Rasa: the payload of a button whose title was typed below it, or a payload, but only if a button
+    with it was shown in this conversation, in an earlier session too, else words."""
     if not visible(inbound.text).startswith("/"):
-        typed = None if tracker.is_paused() else shown(tracker.events).payload(inbound.text)
+        typed = None
+        if not tracker.is_paused():
+            typed = shown(tracker.events).payload(inbound.text) or _typed_lately(tracker.events, inbound.text)
         return typed if typed is not None and _well_made(typed) else inbound.text
     payload = inbound.text.strip()
     if payload in _offered(tracker.events):
@@ -273,6 +281,21 @@ async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateT
     if everything is not None and payload in _offered(everything.events):
         return payload
     return in_words(inbound.text)
+
+
+def _typed_lately(events: Sequence[Event], text: str) -> str | None:
+    """The payload of a button of the last answers whose title was typed, if it tells a rule or begins something: what
+    answers a question, or is for an order of its own, counts only right below it."""
+    answers = 0
+    for number in range(len(events) - 1, -1, -1):
+        if isinstance(events[number], UserUttered):
+            answers += 1
+            if answers > TYPED_LATELY:
+                return None
+            payload = shown(events[:number]).payload(text)
+            if payload and (payload.startswith(TELLS_A_RULE) or "{" not in payload):
+                return None if payload in ANSWERS_A_QUESTION else payload
+    return None
 
 
 def _offered(events: Iterable[Event]) -> set[str]:

@@ -12,11 +12,11 @@ from aiohttp import web
 from rasa.core.channels.channel import UserMessage
 from rasa.core.processor import MessageProcessor
 from rasa.core.tracker_store import InMemoryTrackerStore
-from rasa.shared.core.events import SessionStarted
+from rasa.shared.core.events import BotUttered, SessionStarted, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from bot.components import channel, patches
-from bot.components.channel import WORRIES, _understood
+from bot.components.channel import WORRIES, _typed_lately, _understood
 from bot.components.text import visible
 from tests.bot.components.conftest import Actions, Bot, status_of
 
@@ -37,6 +37,22 @@ async def test_the_title_of_a_button_typed_right_below_it_is_a_tap(bot: Bot) -> 
     assert await bot.says("查订单。") == [{"text": "订单 ORD12345 已发货"}]
     await bot.says("查订单")  # which is words by now
     assert await bot.heard() == ["你好", OFFERED, "查订单"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "between", "taken"),
+    [
+        ('/ask_policy{"answer": "late_shipping"}', 1, True),
+        ('/ask_policy{"answer": "late_shipping"}', 4, False),  # long gone
+        ("/my_coupons", 1, True),
+        ("/affirm", 1, False),
+        ('/request_return{"order_id": "ORD12345"}', 1, False),  # another order may be meant by now
+    ],
+)
+def test_the_title_of_an_earlier_button(payload: str, between: int, taken: bool) -> None:
+    shown = BotUttered("您看", data={"buttons": [{"title": "超时没发货", "payload": payload}]})
+    later = [one for _ in range(between) for one in (UserUttered("好吧"), BotUttered("嗯嗯"))]
+    assert (_typed_lately([shown, *later], "超时没发货") == payload) is taken
 
 
 async def test_the_reply_says_what_was_understood(bot: Bot) -> None:
