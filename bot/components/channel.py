@@ -272,7 +272,7 @@ async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateT
     if not visible(inbound.text).startswith("/"):
         typed = None
         if not tracker.is_paused():
-            typed = shown(tracker.events).payload(inbound.text) or _typed_lately(tracker.events, inbound.text)
+            typed = shown(tracker.events).payload(inbound.text) or _typed_lately(list(tracker.events), inbound.text)
         return typed if typed is not None and _well_made(typed) else inbound.text
     payload = inbound.text.strip()
     if payload in _offered(tracker.events):
