@@ -9,7 +9,7 @@ from typing import Any
 
 from rasa_sdk import Tracker
 
-from bot.actions.product_search import says
+from bot.actions.product_search import made_by, says
 from bot.actions.product_words import ASPECTS, SAID, SAME, Aspect, aspects_in, qualities_in
 from bot.actions.shop_product import ShopProduct, attributes_in, price_range, stock_word
 from bot.actions.wording import Domain, word, yuan
@@ -80,9 +80,15 @@ def verdict(tracker: Tracker, domain: Domain, products: Sequence[ShopProduct], q
             product, value = best
             better = word(tracker, domain, f"{grade}_{aspect.name}")
             return say("verdict", better=better, name=product.name, value=value)
+    if told := _told(products, question):
+        return say("verdict_told", **told)
     of_a_kind = len({one.live.category for one in products}) == 1
-    if asked or not of_a_kind or not SAID["in_all"].search(plain(question)):
+    if asked:
         return None
+    if SAID["taste"].search(plain(question)):
+        return say("verdict_taste")
+    if not of_a_kind:
+        return say("verdict_kinds") if SAID["in_all"].search(plain(question)) else None
     merits: dict[str, list[str]] = {}
     for aspect in ASPECTS:
         if aspect.better and (best := _best_in(products, aspect)):
@@ -94,9 +100,31 @@ def verdict(tracker: Tracker, domain: Domain, products: Sequence[ShopProduct], q
         for one in products
         if one.id in merits
     ]
+    if not SAID["in_all"].search(plain(question)):
+        return None
     if not each:
         return None
     return say("verdict_each" if len(each) > 1 else "verdict_one", each=say("each_then").join(each))
+
+
+def _told(products: Sequence[ShopProduct], question: str) -> dict[str, str] | None:
+    """Of what the question asks, and no number puts in order: what each page says."""
+    asked = {name for product in products for name in attributes_in(product, question, by_value=False)}
+    name = next((name for name in _shared_names(products) if name in asked and _differs(products, name)), None)
+    return _side_by_side(products, name) if name else None
+
+
+def _shared_names(products: Sequence[ShopProduct]) -> list[str]:
+    return [name for name in products[0].attributes if all(name in one.attributes for one in products)]
+
+
+def _differs(products: Sequence[ShopProduct], name: str) -> bool:
+    return len({one.attributes[name] for one in products}) > 1
+
+
+def _side_by_side(products: Sequence[ShopProduct], name: str) -> dict[str, str]:
+    each = [f"{' '.join(made_by(one.live.brand, one.name))}（{one.attributes[name]}）" for one in products]
+    return {"aspect": name, "each": "、".join(each)}
 
 
 def _best_in(products: Sequence[ShopProduct], aspect: Aspect) -> tuple[ShopProduct, str] | None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +26,7 @@ from bot.actions.product_beside import (
 from bot.actions.product_compared import the_only_one, to_compare
 from bot.actions.product_reference import (
     PRODUCTS_SHOWN,
+    SPOKEN_OF,
     Meant,
     Sign,
     heard_in,
@@ -37,8 +38,8 @@ from bot.actions.product_reference import (
     there_is,
 )
 from bot.actions.product_search import Budget, Condition, Found, Wish, proofs, read_budget, shared, telling
-from bot.actions.product_talk import for_sale
-from bot.actions.product_words import NEAREST, QUALITIES, SAID, about_price, aspects_in
+from bot.actions.product_talk import Talk, for_sale, hear
+from bot.actions.product_words import FIRST_SHELVES, NEAREST, QUALITIES, SAID, about_price, aspects_in
 from bot.actions.shop_product import (
     ShopProduct,
     attributes_in,
@@ -56,9 +57,14 @@ from bot.spelling import plain
 from mall_adapter import Sku
 
 ATTRIBUTES_SHOWN = 4
+MERITS = 2
+"""So much of a page says why the only one is a good one."""
+
 BUTTONS = 3
 ROWS_BESIDE_VERDICT = 3
 """The question is answered; what it named, the price and the stock are enough to read in a bubble."""
+
+_NAMED = ("product", "brand", "category", "ordinal", "mention")
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -68,8 +74,8 @@ def source(product: ShopProduct, topic: str = "product_question") -> dict[str, A
     return {"id": product.id, "title": product.name, "topic": topic, "score": 1.0}
 
 
-def spelt_out(attributes: dict[str, str]) -> str:
-    return "，".join(f"{name}：{value}" for name, value in list(attributes.items())[:ATTRIBUTES_SHOWN])
+def spelt_out(attributes: dict[str, str], most: int = ATTRIBUTES_SHOWN) -> str:
+    return "，".join(f"{name}：{value}" for name, value in list(attributes.items())[:most])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,8 @@ class Reading:
     answers: bool = True  # the page says what is asked
     of: ShopProduct | None = None  # whose page that is
     offers: bool = False  # goods that nobody has named or seen yet
-    tells: bool = False  # the pages of what it lists say just what is asked
+    tells: bool = False  # their pages say just what is asked
+    moves: bool = False  # away from what was shown: to something cheaper
 
 
 async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
@@ -133,14 +140,17 @@ async def read_goods(speaker: Speaker, recommends: bool) -> Reading | None:
         answers=only is None or _reply(speaker, only)[0] != UNKNOWN,
         of=only,
         offers=not single and (turn.names_goods or meant.sign in (Sign.WORDS, Sign.SHELF)),
-        tells=not single and any(_tells(one, turn) for one in meant.products),
+        tells=any(_tells(one, turn) for one in meant.products),
+        moves=meant.moves,
     )
 
 
 def _tells(product: ShopProduct, turn: Turn) -> bool:
     """Whether the page says what is asked, and nothing else is."""
-    told = attributes_in(product, read_budget(turn.question)[1])
-    return bool(told) and turn.asks and not _beside_it(product, turn, told)
+    question = read_budget(turn.question)[1]
+    told = attributes_in(product, question)
+    kinds_asked = bool(SAID["asks_kinds"].search(plain(question)))
+    return turn.asks and (kinds_asked or (bool(told) and not _beside_it(product, turn, told)))
 
 
 async def _read_order(speaker: Speaker) -> Reading | None:
@@ -185,6 +195,27 @@ def say_how_to_order(speaker: Speaker, product: ShopProduct) -> None:
     )
 
 
+async def say_what_to_recommend(speaker: Speaker) -> None:
+    """One question, with a few kinds to tap; what was wished so far is kept for its answer."""
+    heard = hear(speaker.turn, await talk_of(speaker.tracker))
+    shelves = [name for name in FIRST_SHELVES if await there_is(name)][:BUTTONS]
+    speaker.dispatcher.utter_message(response="utter_recommend_what", buttons=[_look_for(name) for name in shelves])
+    if not heard.wish.names_a_shelf:
+        remember(speaker.focus, [], replace(heard.wish, text=""))
+        speaker.focus.on("product", None)
+
+
+def keep_wish(focus: Focus, turn: Turn) -> None:
+    """For what goes on about a shelf of which nothing was shown yet."""
+    remember(focus, [], hear(turn, Talk()).wish)
+    focus.on("product", None).on("goods", SPOKEN_OF)
+
+
+def _look_for(shelf: str) -> dict[str, str]:
+    payload = json.dumps({"category": shelf}, ensure_ascii=False)
+    return {"title": shelf, "payload": f"/recommend_product{payload}"}
+
+
 def _missing_shelf(speaker: Speaker, found: Found) -> Reading:
     """Goods that the shop does not have are said to be missing, with the shelf that comes nearest."""
 
@@ -192,10 +223,7 @@ def _missing_shelf(speaker: Speaker, found: Found) -> Reading:
         missing = found.wish.shelves[0]
         near = [name for name in NEAREST.get(missing, ()) if await there_is(name)]
         human = {"title": title(speaker.tracker, speaker.domain, "human_handoff"), "payload": "/human_handoff"}
-        look = [
-            {"title": name, "payload": f"/recommend_product{json.dumps({'category': name}, ensure_ascii=False)}"}
-            for name in near
-        ]
+        look = [_look_for(name) for name in near]
         response = "utter_shelf_missing_near" if near else "utter_shelf_missing"
         joined = speaker.word("beside_each").join(near)
         speaker.dispatcher.utter_message(response=response, name=missing, near=joined, buttons=[*look, human])
@@ -222,7 +250,11 @@ async def read_comparison(speaker: Speaker) -> Reading | None:
 
 
 async def _say_only_one(speaker: Speaker, product: ShopProduct) -> None:
-    say_list(speaker, "utter_product_only_one", [product])
+    """With what speaks for it: what was wished and its page says, else what the page says first."""
+    wish = Wish.load(speaker.focus.wish) if speaker.focus.wish else Wish()
+    fits = [_condition(speaker, one) for one in (wish.budget, wish.measure, *wish.words) if one]
+    why = speaker.word("beside_each").join(fits) or spelt_out(dict(product.attributes), MERITS)
+    say_list(speaker, "utter_product_only_one", [product], why=why)
 
 
 def _asks_for_the_best(turn: Turn, shown: Sequence[str]) -> bool:
@@ -271,7 +303,8 @@ async def _say_meant(speaker: Speaker, meant: Meant, recommends: bool) -> None:
         talked_of(speaker.focus, products)
         await say_product(speaker, products[0])
     elif found is None:
-        say_list(speaker, "utter_recommended" if recommends else "utter_products", products)
+        again = meant.sign is Sign.AGAIN and not recommends
+        say_list(speaker, "utter_products_each" if again else _listing(recommends), products)
         talked_of(speaker.focus, products)
     else:
         _say_found(speaker, products, found, recommends)
@@ -283,10 +316,16 @@ def _say_found(speaker: Speaker, products: Sequence[ShopProduct], found: Found, 
         say_list(speaker, response, products, found, missing=_conditions(speaker, found.missing))
     elif len(products) == 1:
         say_list(speaker, "utter_products_one", products, found)
+    elif not found.wish.names_a_shelf:
+        say_list(speaker, "utter_recommended_kinds", products, found)
     else:
-        say_list(speaker, "utter_recommended" if recommends else "utter_products", products, found)
+        say_list(speaker, _listing(recommends), products, found)
     remember(speaker.focus, products, found.wish)
     speaker.focus.on("product", products[0].id if len(products) == 1 else None)
+
+
+def _listing(recommends: bool) -> str:
+    return "utter_recommended" if recommends else "utter_products"
 
 
 async def _say_nothing(speaker: Speaker, meant: Meant) -> None:
@@ -392,7 +431,8 @@ def _beside_it(product: ShopProduct, turn: Turn, told: Mapping[str, str]) -> str
     """The words that are neither the product's name nor what is ``told`` nor a question in general."""
     own = "\n".join([product.name, product.live.brand, product.live.category, *told, *told.values()])
     own = plain(own.replace(" ", ""))
-    rest = telling(turn.rest)
+    # 掉色 is a fault of goods that one has, and a question about others
+    rest = telling(turn.without(*_NAMED) if turn.first("reason") else turn.rest)
     for aspect in aspects_in(rest) if told else ():
         rest = aspect.asked.sub(" ", rest)
     for piece in shared(rest, own):

@@ -34,6 +34,8 @@ async def to_compare(tracker: Tracker, turn: Turn) -> list[ShopProduct]:
     meant += pointed
     if len(meant) == 1 and (in_hand := Focus(tracker).at_hand("product")):
         meant.insert(0, in_hand)
+    elif len(meant) == 1 and turn.first("ordinal"):
+        meant += shown  # 和第一个比呢, of whoever talks of the list
     these = SAID["these"].search(plain(turn.text))
     if len(set(meant)) < 2 and shown and (these or not meant):
         meant = shown[: 2 if these["pair"] else _count(these["after"] or these["alone"])] if these else shown

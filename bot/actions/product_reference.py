@@ -28,8 +28,8 @@ from bot.actions.product_search import (
     search,
     telling,
 )
-from bot.actions.product_talk import Heard, Talk, hear, only_describes, seeking, uses
-from bot.actions.product_words import SAID
+from bot.actions.product_talk import Heard, Talk, hear, names_some, only_describes, seeking, uses
+from bot.actions.product_words import SAID, kind_called, without_aspects
 from bot.actions.shop_product import (
     ShopProduct,
     attributes_in,
@@ -45,6 +45,12 @@ from mall_adapter import MallError, Order, Product, names_of, spelt
 PRODUCTS_SHOWN = 3
 CARRIED_AT_MOST = 4
 """Messages after which a question is not carried on any more."""
+
+SURE_OF_GOODS = 0.9
+"""Confidence from which a question without a name goes on about the goods of the last answer."""
+
+NOW = 2
+"""Turns for which it is so although another thing was asked between."""
 
 RANKED_OF = 30
 """So many that fit are put in order."""
@@ -80,6 +86,7 @@ class Meant:
     sign: Sign = Sign.NONE
     nothing: Nothing = ""
     found: Found | None = None  # where they were looked for
+    moves: bool = False  # cheaper or dearer ones than were shown
 
     @property
     def named(self) -> bool:
@@ -94,6 +101,11 @@ def listed(tracker: Tracker) -> list[str]:
 def shown_lately(tracker: Tracker) -> list[str]:
     """The same, while words without a name may still go on about them."""
     return listed(tracker) if _turns_since(tracker, "listed") <= AT_HAND else []
+
+
+def shown_now(tracker: Tracker) -> bool:
+    """Whether goods were listed so lately that a question without a name is one about them."""
+    return last_said_of_goods(tracker) == SPOKEN_OF or _turns_since(tracker, "listed") <= NOW
 
 
 def last_said_of_goods(tracker: Tracker) -> str | None:
@@ -220,7 +232,7 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
         return False
     if turn.first("reason") is not None and not heard.move:
         return False
-    narrows = heard.said.asks_more and heard.for_sale
+    narrows = heard.narrows and heard.for_sale
     if turn.entities.keys() & {"ordinal", "mention"} or narrows or heard.move or heard.orders or heard.agrees:
         return True
     if SAID["similar"].search(plain(turn.text)) or asked_again(talk.products, turn.text):
@@ -234,7 +246,11 @@ async def heard_in(talk: Talk, turn: Turn, recommends: bool = False) -> tuple[He
     spans = {
         str(one["value"]): turn.text[one["start"] : one["end"]] for one in turn.spans if one["entity"] == "product"
     }
-    described = {one.name: one.live.category for one in found if only_describes(spans.get(one.name, ""), recommends)}
+    described = {
+        one.name: one.live.category
+        for one in found
+        if spelt(spans.get(one.name, "")) != spelt(one.name) and only_describes(spans.get(one.name, ""), recommends)
+    }
     if turn.tapped:
         described = {}
     heard = hear(turn, talk, described=described)
@@ -244,8 +260,10 @@ async def heard_in(talk: Talk, turn: Turn, recommends: bool = False) -> tuple[He
 
 
 async def shelves_called(text: str) -> list[str]:
+    """By one end of their names, else by the word for their kind (衣服)."""
     nothing: list[str] = []
-    return await ask(lambda graph: categories_called(GraphKnowledgeBase(graph), text), nothing)
+    called = await ask(lambda graph: categories_called(GraphKnowledgeBase(graph), text), nothing)
+    return called or [name for name in kind_called(text) if await there_is(name)]
 
 
 async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> Meant:
@@ -276,9 +294,11 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
         if (not heard.narrows or kinds) and (those := asked_again(talk.products, turn.text, in_stock)):
             return Meant(those, Sign.AGAIN)
     offered = heard.agrees and talk.fresh and not talk.products
-    if heard.said.names_a_shelf or heard.said.asks_more or heard.move or heard.best_in or offered:
+    wished = heard.wish.asks_more or telling(heard.wish.text).strip()  # by no shelf
+    of_any_kind = in_stock and not talk.products and bool(wished)
+    if heard.said.names_a_shelf or heard.said.asks_more or heard.move or heard.best_in or offered or of_any_kind:
         if meant := await _looked_for(heard, talk, in_stock):
-            return meant
+            return replace(meant, moves=heard.move in ("cheaper", "dearer"))
     elif talk.products and (talk.in_hand is None or turn.intent != "ask_product" or heard.narrows):
         narrower = await _narrower(heard, in_stock)
         if narrower:
@@ -286,10 +306,15 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
     says_something = turn.first("mention") is None and bool(telling(turn.text).strip()) and not heard.said.shelves
     if says_something and (called := await _called_by_words(turn, talk, in_stock)):
         return Meant(called, Sign.SHELF if turn.names_goods else Sign.WORDS)
-    if talk.products and turn.intent in ("ask_price", "ask_stock") and not telling(turn.text).strip(" ?？"):
+    bare = not telling(without_aspects(turn.text)).strip(" ?？不")  # 贵不贵
+    if talk.products and turn.intent in ("ask_price", "ask_stock") and bare:
         return Meant(talk.products[:PRODUCTS_SHOWN], again)
     if talk.products and in_stock and SAID["fragment"].search(plain(turn.text)):
         return Meant(talk.products[:PRODUCTS_SHOWN], again, "told")
+    if SAID["asks_shop"].search(plain(turn.text)) and names_some(turn):
+        return Meant([])  # 你们有游戏机吗, of whoever has just looked at a laptop
+    if talk.fresh and turn.intent == "ask_product" and turn.confidence >= SURE_OF_GOODS and talk.in_hand:
+        return Meant([talk.in_hand], Sign.AGAIN)
     return Meant([talk.in_hand], Sign.IN_HAND) if talk.in_hand and not in_stock else Meant([])
 
 
@@ -312,10 +337,10 @@ def asked_again(talked: Sequence[ShopProduct], text: str, only_kinds: bool = Fal
 async def _looked_for(heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
     """What is wished. Where nothing is: the nearest, and what stands in the way; or that there is nothing cheaper."""
     wish, move = heard.wish, heard.move
-    if not wish.names_a_shelf:
-        return None
-    goes_on = bool(talk.products) and not heard.said.names_a_shelf
+    goes_on = bool(talk.products or talk.wish) and not heard.said.names_a_shelf
     sign = Sign.NAMED if goes_on and talk.fresh else Sign.SHELF
+    if not wish.names_a_shelf and not heard.move:
+        return await _of_any_kind(wish, sign)
     seen: Collection[str] = ()
     if move == "others":
         seen = {*talk.seen, *(one.id for one in talk.products)}
@@ -336,9 +361,17 @@ async def _looked_for(heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
         return Meant(talk.products[:PRODUCTS_SHOWN], sign, "else")
     if move:
         return Meant(talk.products[:PRODUCTS_SHOWN], sign, move, found)
-    if goes_on and all(isinstance(one, str) for one in found.missing) and not heard.said.budget:
+    told = heard.said.budget or heard.said.measure
+    if goes_on and talk.products and all(isinstance(one, str) for one in found.missing) and not told:
         return Meant(talk.products[:PRODUCTS_SHOWN], sign, "told", found)
     return Meant(products, sign, found=found)
+
+
+async def _of_any_kind(wish: Wish, sign: Sign) -> Meant | None:
+    """What is for whom, for what or for how much it is wished, of several kinds; None where no page knows any of it."""
+    found, products = await looked_for(wish, in_stock=True)
+    known = found.wish.asks_more or found.words
+    return Meant(products, sign, found=found) if products and known else None
 
 
 async def looked_for(
@@ -350,8 +383,7 @@ async def looked_for(
     limit = RANKED_OF if best_in or names_a_kind(text) else len(seen) + PRODUCTS_SHOWN * 2
     found = await searched(wish, limit, firm=heard is not None and heard.move in ("cheaper", "dearer"))
     products = await shop_products([one for one in found.ids if one not in seen])
-    budget = None if wish.budget in found.missing else wish.budget
-    fit = _fit(products, budget, in_stock, RANKED_OF)
+    fit = _fit(products, found.wish.budget, in_stock, RANKED_OF)
     fit = [one for one in fit if kinds_in(one.live, text)] or fit  # 42码: those that come like that
     return found, (ranked(fit, best_in) or fit if best_in else fit)[:PRODUCTS_SHOWN]
 

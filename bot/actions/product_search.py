@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import inf
 from typing import Any
 
 from bot import patterns
@@ -23,6 +24,9 @@ from mall_adapter import Product
 SHELF = 200
 """So many products of a category are enough to learn its words."""
 
+OF_ALL = 1000
+"""The same where no shelf is named."""
+
 CATEGORIES = 1000
 
 LOOKED_AT = 30
@@ -33,6 +37,12 @@ ROUND_ABOUT = 0.25
 
 FAR = 2
 """Goods that cost more than so many times of what was said are not the nearest."""
+
+AGE = "岁"
+"""The unit of an age: goods are for from so many years to so many."""
+
+RARE = 12
+"""A word that stands on so few pages tells what is looked for where no shelf is named."""
 
 LEAST_BUDGET = 2000
 """Cents from which a bare sum is one: 三百, and no 10."""
@@ -105,6 +115,9 @@ class Measure:
     high: float | None
 
     def fits(self, page: Object) -> bool:
+        if self.unit == AGE and self.low is not None:
+            told = [one for written in page["attributes"].values() for one in ages(written)]
+            return not told or any(low <= self.low <= high for low, high in told)
         return any(
             (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
             for written in page["attributes"].values()
@@ -125,6 +138,25 @@ def read_measure(text: str) -> tuple[Measure | None, str]:
     else:
         measure = Measure(unit, amount, None)
     return measure, text[: match.start()] + " " * len(match.group()) + text[match.end() :]
+
+
+def read_age(text: str) -> tuple[Measure | None, list[str], str]:
+    """``("孙子八岁了")`` → what is for that age, the quality that goods for that age have, and the text without it."""
+    match = SAID["age"].search(plain(text))
+    years = number(match["years"]) if match else None
+    if match is None or years is None:
+        return None, [], text
+    qualities = [name for name, one in QUALITIES.items() if one.ages and one.ages[0] <= years <= one.ages[1]]
+    rest = text[: match.start()] + " " * len(match.group()) + text[match.end() :]
+    return Measure(AGE, years, years), qualities, rest
+
+
+def ages(written: str) -> list[tuple[float, float]]:
+    """``6 至 12 岁`` → (6, 12), ``3 岁以上`` → (3, ∞): whom a page says that it is for."""
+    return [
+        (float(one["low"]), float(one["high"]) if one["high"] else inf)
+        for one in SAID["ages"].finditer(products.plain(written))
+    ]
 
 
 def _amounts(written: str, unit: str) -> list[float]:
@@ -181,7 +213,8 @@ def says(product: Object, word: str) -> bool:
     attributes: dict[str, str] = product["attributes"]
     lines = [product["name"], *(f"{name}{value}" for name, value in attributes.items())]
     page = "\n".join(map(products.plain, lines))
-    if not any(way in page for way in ways_to_write(word)):
+    never = QUALITIES[word].never if word in QUALITIES else ()
+    if not any(way in page for way in ways_to_write(word)) or any(one in page for one in never):
         return False
     return not any(word in plain(name) and SAID["denied"].match(plain(value)) for name, value in attributes.items())
 
@@ -243,11 +276,12 @@ class Wish:
 def continued(before: Wish | None, said: Wish) -> Wish:
     """The wish so far with what was just said: another shelf is another wish, another price takes the place of the old
     one, and what goods have to be is added to what they had to be."""
-    another = said.names_a_shelf and not (before and set(said.shelves) <= set(before.shelves) and said.asks_more)
+    narrower = before is not None and set(said.shelves) <= set(before.shelves) and said.asks_more
+    another = said.names_a_shelf and before is not None and before.names_a_shelf and not narrower
     if before is None or another:
         return said
     return Wish(
-        before.shelves,
+        before.shelves or said.shelves,
         said.brand or before.brand,
         said.budget or before.budget,
         said.measure or before.measure,
@@ -283,10 +317,12 @@ def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) 
     """The goods of a shelf that fulfil the wish. Where none does: those that come nearest, and what stands in the way.
     A word that no page of the shelf knows is no condition, nor is a quality that is only a hint. A ``firm`` price is
     not given up."""
-    fresh = [word for word in telling_apart(wish.text, pages) if word not in wish.words]
+    shelves = plain("".join(wish.shelves))  # 取暖的 of 取暖器 says nothing more
+    fresh = [word for word in telling_apart(wish.text, pages) if word not in wish.words and word not in shelves]
     known = [word for word in wish.words if not _is_hint(word) or any(says(page, word) for page in pages)]
     told: list[Condition] = [one for one in (wish.budget, wish.measure) if one]
     conditions = [*told, *known, *fresh]
+    _let_go(conditions, pages)
     if firm and wish.budget:
         pages, conditions = [one for one in pages if _holds(wish.budget, one)], conditions[1:]
     fit, missing = _nearest(pages, conditions)
@@ -300,6 +336,39 @@ def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) 
     )
     ids = tuple(page["id"] for page in fit[:limit])
     return Found(ids, held, tuple(missing), tuple(word for word in fresh if word in kept))
+
+
+def _let_go(conditions: list[Condition], pages: Sequence[Object]) -> None:
+    """Of several hints (给老人, 送礼) those after the first are let go that nothing fulfils beside them."""
+    hints = [one for one in conditions if isinstance(one, str) and _is_hint(one)]
+    held = [page for page in pages if hints and _holds(hints[0], page)]
+    for hint in hints[1:]:
+        if some := [page for page in held if _holds(hint, page)]:
+            held = some
+        else:
+            conditions.remove(hint)
+
+
+def of_several_shelves(pages: Sequence[Object], wish: Wish, limit: int) -> Found:
+    """Where no shelf is named: of each shelf one, what fits best first, then the nearest to the price, which is one in
+    the middle where none was told."""
+    pages = [page for page in pages if page["in_stock"]]
+    words = {word: [page for page in pages if says(page, word)] for word in telling_apart(wish.text, pages)}
+    rare = tuple(word for word, some in words.items() if 0 < len(some) <= RARE)
+    top = wish.budget.max_cents if wish.budget else None
+    asked = replace(wish, budget=Budget(None, top) if top else wish.budget, text="")
+    found = choose(pages, asked, len(pages))
+    some = {page["id"]: page for page in pages}
+    ranked = [some[one] for one in found.ids]
+    prices = sorted(int(page["price_min_cents"]) for page in ranked)
+    middle = top if top and asked.budget not in found.missing else prices[len(prices) // 2] if prices else 0
+    ranked.sort(key=lambda page: abs(int(page["price_min_cents"]) - middle))
+    ranked.sort(key=lambda page: -sum(says(page, word) for word in rare))
+    of_each: dict[str, Object] = {}
+    for page in ranked:
+        of_each.setdefault(page["category"], page)
+    told = sum(map(len, rare)) * 2 >= len(re.sub(r"\W", "", telling(wish.text)))  # not 夏天 of a wedding in summer
+    return replace(found, ids=tuple(page["id"] for page in [*of_each.values()][:limit]), words=rare if told else ())
 
 
 def _is_hint(word: str) -> bool:
@@ -345,16 +414,20 @@ Finder = Callable[[Wish, Sequence[str], int], Awaitable[list[Object]]]
 
 async def search(find: Finder, wish: Wish, limit: int, firm: bool = False) -> Found:
     """Of a shelf that is too large to be read whole, those pages are read, too, that fulfil a part of the wish."""
-    shelf = replace(wish, budget=None)
-    pages = await find(shelf, (), SHELF)
-    if len(pages) >= SHELF:
+    shelf, most = replace(wish, budget=None), SHELF if wish.names_a_shelf else OF_ALL
+    pages = await find(shelf, (), most)
+    if len(pages) >= most:
         told = telling_apart(wish.text, pages)
+        if wish.measure and wish.measure.unit == AGE:
+            told.append(AGE)
         for word in [*wish.words, *told]:
             for way in ways_to_write(word):
                 pages += await find(shelf, (way,), LOOKED_AT) + await find(wish, (way,), LOOKED_AT)
         pages += await find(wish, (), LOOKED_AT)
         pages = list({page["id"]: page for page in pages}.values())
         pages.sort(key=lambda page: (not page["in_stock"], page["price_min_cents"], page["id"]))
+    if not wish.names_a_shelf:
+        return await asyncio.to_thread(of_several_shelves, pages, wish, limit)
     return await asyncio.to_thread(choose, pages, wish, limit, firm)
 
 

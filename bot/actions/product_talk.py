@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.actions.product_search import Budget, Wish, continued, read_budget, read_measure, telling
-from bot.actions.product_words import SAID, Aspect, aspects_in, qualities_in
+from bot.actions.product_search import Budget, Wish, continued, read_age, read_budget, read_measure, telling
+from bot.actions.product_words import SAID, Aspect, aspects_in, qualities_in, without_aspects
 from bot.actions.shop_product import ShopProduct, names_a_kind
 from bot.actions.turn import Turn
 from bot.spelling import plain
@@ -90,12 +90,16 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
     text = plain(turn.text)
     on_sale = for_sale(turn)
     named = dict.fromkeys([*_shelves(turn), *shelves, *(described or {}).values()])
-    budget, rest = read_budget(turn.without("category", "brand"), bare=bool(talk.products or named))
+    age, of_age, rest = read_age(turn.without("category", "brand"))
+    budget, rest = read_budget(rest, bare=bool(talk.products or talk.wish or named))
     measure, rest = read_measure(rest)
+    measure = measure or age
     qualities, rest = qualities_in(rest)
+    qualities = list(dict.fromkeys([*qualities, *of_age]))
     move = _move(text, talk) if on_sale else ""
-    narrows = bool(budget or measure or (SAID["narrows"].search(text) and telling(rest).strip()))
-    if not (narrows or SAID["narrows"].search(text) or (turn.intent in OF_GOODS and on_sale)):
+    says_what = SAID["narrows"].search(text) and not SAID["asks_kinds"].search(text)
+    narrows = bool(budget or measure or (says_what and telling(rest).strip()))
+    if not (narrows or says_what or (turn.intent in OF_GOODS and on_sale)):
         qualities = []  # 老人能用会员卡吗
     narrows = narrows or bool(qualities)
     aspects = [one for one in aspects_in(rest) if one.better and one.name != "price"]
@@ -154,10 +158,21 @@ def bought_before(turn: Turn) -> bool:
 
 def names_some(turn: Turn) -> bool:
     """Whether words that may be a name are asked for: 有没有行车记录仪."""
-    text, left = plain(turn.text), re.sub(r"[\W_]+", "", SAID["in_general"].sub("", telling(turn.rest)))
+    left = SAID["in_general"].sub("", telling(without_aspects(read_budget(turn.rest)[1])))
+    text, left = plain(turn.text), re.sub(r"[\W_]+", "", left)
     bare = turn.intent in ("ask_price", "ask_stock") and len(turn.rest) <= A_NAME
     asked = bare or SAID["asks_for"].search(text)
     return bool(asked) and len(left) > 1
+
+
+def asks_shop(turn: Turn) -> bool:
+    """Whether it is asked what the shop sells: 你们有游戏机吗."""
+    return bool(SAID["asks_shop"].search(plain(turn.text)))
+
+
+def asks_for_some(turn: Turn) -> bool:
+    """The same of goods by a name: 有没有滑板."""
+    return names_some(turn) and bool(SAID["asks_for"].search(plain(turn.text)))
 
 
 def marked(turn: Turn) -> str:

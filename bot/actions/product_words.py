@@ -55,6 +55,10 @@ SAID = patterns.load(
     "how_much",
     "measure",
     "quantity",
+    "age",
+    "ages",
+    "asks_shop",
+    "taste",
 )
 """Matched against ``plain(text)``."""
 
@@ -84,6 +88,8 @@ class Quality:
     asked: re.Pattern[str]
     written: tuple[str, ...]  # of which one has to stand on the page
     soft: bool  # a hint: where no page of the shelf speaks of it, it is let go
+    never: tuple[str, ...]  # of which none may stand there
+    ages: tuple[int, int] | None  # who tells an age wishes it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,9 @@ class GoodsWords:
     units: Mapping[str, str]
     same: Mapping[str, tuple[str, float]]
     nearest: Mapping[str, tuple[str, ...]]
+    kinds: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]]  # 衣服: how it is said, and its shelves
+    first: tuple[str, ...]  # shelves to begin with
+    how_to_ask: frozenset[str]  # ids of answers that only say how to ask about goods
 
 
 def read(path: Path = FILE) -> GoodsWords:
@@ -105,16 +114,33 @@ def read(path: Path = FILE) -> GoodsWords:
         )
         qualities = {
             name: Quality(
-                name, told["en"], re.compile(told["asked"]), tuple(map(plain, told["written"])), bool(told.get("soft"))
+                name,
+                told["en"],
+                re.compile(told["asked"]),
+                tuple(map(plain, told["written"])),
+                bool(told.get("soft")),
+                tuple(told.get("never", ())),
+                _ages(told),
             )
             for name, told in content["qualities"].items()
         }
         units = {plain(str(said)): plain(str(written)) for said, written in content["units"].items()}
         same = {unit: (str(of), float(factor)) for unit, (of, factor) in content["same"].items()}
         nearest = {name: tuple(shelves) for name, shelves in content["nearest"].items()}
+        shelves_of = {
+            name: (re.compile(told["asked"]), tuple(told["shelves"])) for name, told in content["kinds"].items()
+        }
+        first, how_to_ask = tuple(content["first"]), frozenset(content["how_to_ask"])
     except (LookupError, TypeError, AttributeError, ValueError, re.error) as error:
         raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
-    return GoodsWords(aspects, qualities, units, same, nearest)
+    return GoodsWords(aspects, qualities, units, same, nearest, shelves_of, first, how_to_ask)
+
+
+def _ages(told: Mapping[str, Any]) -> tuple[int, int] | None:
+    if "ages" not in told:
+        return None
+    youngest, oldest = map(int, told["ages"])
+    return youngest, oldest
 
 
 def _better(told: Mapping[str, Any]) -> str:
@@ -126,12 +152,26 @@ def _better(told: Mapping[str, Any]) -> str:
 
 _WORDS = read()
 ASPECTS, QUALITIES, NEAREST = _WORDS.aspects, _WORDS.qualities, _WORDS.nearest
-UNITS, SAME = _WORDS.units, _WORDS.same
+UNITS, SAME, FIRST_SHELVES, HOW_TO_ASK = _WORDS.units, _WORDS.same, _WORDS.first, _WORDS.how_to_ask
 
 
 def aspects_in(text: str) -> list[Aspect]:
     written = plain(text)
     return [aspect for aspect in ASPECTS if aspect.asked.search(written)]
+
+
+def kind_called(text: str) -> tuple[str, ...]:
+    """``("衣服吧")`` → the shelves of that kind; empty where none is named."""
+    written = plain(text)
+    return next((shelves for asked, shelves in _WORDS.kinds.values() if asked.search(written)), ())
+
+
+def without_aspects(text: str) -> str:
+    """What is left of a question when the price and the like that it asks for are taken out of it."""
+    written = plain(text)
+    for aspect in ASPECTS:
+        written = aspect.asked.sub(" ", written)
+    return written
 
 
 def about_price(names: Iterable[str]) -> bool:

@@ -28,19 +28,40 @@ from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
 from bot.actions.order_choice import OF_AN_ORDER, own_order_meant, put_at_hand
 from bot.actions.orders import say_order
-from bot.actions.product_answers import Reading, Speaker, read_comparison, read_goods, source
+from bot.actions.product_answers import (
+    Reading,
+    Speaker,
+    keep_wish,
+    read_comparison,
+    read_goods,
+    say_what_to_recommend,
+    source,
+)
 from bot.actions.product_compared import to_compare
 from bot.actions.product_reference import (
     SPOKEN_OF,
+    SURE_OF_GOODS,
     WHICH_ONE,
     Sign,
     before,
     carried_on,
     last_said_of_goods,
+    shown_now,
     talked_of,
 )
-from bot.actions.product_talk import bought_before, for_sale, has_bought, names_some, seeking, uses
-from bot.actions.product_words import SAID
+from bot.actions.product_talk import (
+    Talk,
+    asks_for_some,
+    asks_shop,
+    bought_before,
+    for_sale,
+    has_bought,
+    hear,
+    names_some,
+    seeking,
+    uses,
+)
+from bot.actions.product_words import HOW_TO_ASK, SAID
 from bot.actions.tickets import Button
 from bot.actions.turn import Turn
 from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Leaning, decide
@@ -52,6 +73,7 @@ from mall_adapter import Reason
 Kind = Literal["answer", "goods", "problem", "which", "missing", "unknown", "heard", "nothing"]
 
 OF_GOODS_TOPIC = "product_question"
+OF_PRICES = "price_promo"
 OF_GOODS = frozenset({OF_GOODS_TOPIC, "feature_comparison"})
 """Topics of answers that speak of goods in general."""
 
@@ -141,7 +163,12 @@ async def answer_question(
     told = _maybe_meant(tracker, focus, answering, found) if decision in _OF_RULES and turn.asks else None
     if told and await say_sentence(dispatcher, tracker, focus, told):
         return Outcome("answer")
-    of_order = decision == "goods" and turn.topic in OF_AN_ORDER and turn.intent not in _OF_GOODS
+    of_order = (
+        decision == "goods"
+        and leaning != "recommendation"
+        and turn.topic in OF_AN_ORDER
+        and turn.intent not in _OF_GOODS
+    )
     if of_order and (own := await own_order_meant(tracker, turn)):
         say_order(dispatcher, tracker, domain, own, "parcel")  # "空气炸锅什么时候发" of somebody who has bought one
         focus.on("order", own.id)
@@ -161,6 +188,11 @@ async def answer_question(
             say_plainly(dispatcher, asked.beside)
         elif not missing:
             _say_others(dispatcher, found)
+        if reading and reading.moves and found[0].answer.topic == OF_PRICES and not missing:
+            await reading.say()  # "太贵了 有没有活动": both halves
+            focus.on("goods", SPOKEN_OF)
+        elif turn.first("category") and seeking(turn) == "clearly":
+            keep_wish(focus, turn)  # "要五十盒月饼" was told the rule: what follows is about these
         return Outcome("missing" if missing else "answer", missing)
     match decision:
         case "problem":
@@ -232,6 +264,16 @@ def _evidence(
         bare=turn.names_goods and not turn.rest,
         astray=reading is None and not turn.names_goods and (_points_at_nothing(turn, focus) or _asks_of_goods(turn)),
         asked_back=_offered_lately(tracker, focus),
+        how_to_ask=bool(found)
+        and found[0].answer.id in HOW_TO_ASK
+        and last_said_of_goods(tracker) == SPOKEN_OF
+        and bool(focus.listed("product") or focus.at_hand("product")),
+        of_shown=last_said_of_goods(tracker) == SPOKEN_OF
+        and turn.intent == "ask_product"
+        and turn.confidence >= SURE_OF_GOODS
+        and not turn.names_goods,
+        narrows=last_said_of_goods(tracker) == SPOKEN_OF and hear(turn, Talk()).narrows,
+        asks_for_some=reading is None and not turn.names_goods and asks_for_some(turn),
         ready=ready,
     )
 
@@ -303,7 +345,8 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
         return await read_comparison(speaker)
     if leaning not in GOODS_LEANINGS:
         pointed = turn.entities.keys() & _POINTERS
-        talked = last_said_of_goods(tracker) or Focus(tracker).at_hand("product")
+        listed = Focus(tracker).listed("product", lately=True)
+        talked = last_said_of_goods(tracker) or Focus(tracker).at_hand("product") or listed
         if not (pointed or talked) or (leaning == "none" and turn.rest and not turn.asks):
             return None
     if leaning in ("none", "goods") and not turn.tapped and _wants_after_sales(turn):
@@ -384,7 +427,7 @@ async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
         human = way_buttons(tracker, speaker.domain, ["human_handoff"])
         dispatcher.utter_message(response="utter_unknown_person", buttons=human)
     elif leaning == "recommendation":
-        dispatcher.utter_message(response="utter_recommend_what")
+        await say_what_to_recommend(speaker)
     elif leaning == "comparison":
         if products := await to_compare(tracker, turn):
             custom = {"source": source(products[0])}
@@ -392,8 +435,10 @@ async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
             talked_of(speaker.focus, products)
         else:
             dispatcher.utter_message(response="utter_compare_what")
-    elif turn.intent == "ask_product" and len(await before(tracker)) > 1:
+    elif not asks_shop(turn) and shown_now(tracker) and len(await before(tracker)) > 1:
         dispatcher.utter_message(response="utter_products_attribute_unknown")
+        speaker.focus.on("goods", SPOKEN_OF)
+        return
     elif names_some(turn):
         human = way_buttons(tracker, speaker.domain, ["human_handoff"])
         dispatcher.utter_message(response="utter_product_not_found", buttons=human)
@@ -594,6 +639,10 @@ class NotHereYet(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
+        if SAID["link"].search(plain(turn.text)):  # of goods
+            outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="goods")
+            if outcome.said:
+                return [*outcome.events, *focus.events()]
         dispatcher.utter_message(response="utter_not_here_yet")
         found = (await find_answers(tracker, turn)).best
         if sure(found) and found[0].answer.topic == turn.topic:

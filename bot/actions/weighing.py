@@ -83,6 +83,10 @@ class Evidence:
     bare: bool = False  # and says nothing else
     astray: bool = False  # it is about goods that nobody has named: "多少钱", or "最后一个" with nothing listed
     asked_back: bool = False  # the message before was answered with "which of these?"
+    how_to_ask: bool = False  # the best only says how to ask about goods, and some were just shown
+    of_shown: bool = False  # a property is surely asked of goods that were just shown
+    narrows: bool = False  # it says what the goods have to be that were just shown
+    asks_for_some: bool = False  # goods are asked for by words that the shop does not know
     ready: bool = True  # there are answers at all
 
 
@@ -93,6 +97,11 @@ def decide(seen: Evidence) -> Decision:
     if goods >= ENOUGH and goods > rule:
         return "goods" if seen.page or not seen.uses else "use"
     if seen.astray and seen.leaning in GOODS_LEANINGS and not seen.elsewhere:
+        return "which goods"
+    if seen.leaning == "recommendation" and seen.of_goods and best < CERTAIN and not seen.elsewhere:
+        return "which goods"  # how to ask for a recommendation is no answer to a wish for one
+    stray = seen.of_shown and best < (STATED if seen.of_goods else CERTAIN)
+    if seen.leaning in GOODS_LEANINGS and (seen.how_to_ask or stray):
         return "which goods"
     of_photographs = seen.uses and seen.names_goods and seen.apart  # to one who asks how his camera is used
     if best >= (CERTAIN if of_photographs else SURE if seen.asks else STATED):
@@ -108,13 +117,15 @@ def decide(seen: Evidence) -> Decision:
         return "away"
     least = (AMONG if seen.leaning == "rule" else LIKELIEST) if seen.asks else SURE
     likely = sum(seen.chances) >= CLOSE and best >= least
+    if seen.asks_for_some and seen.leaning in GOODS_LEANINGS:
+        return "which goods"  # 有没有滑板: no rule is near enough
     if likely and seen.leaning != "recommendation":
         if not seen.asked_back:
             return "answer" if seen.asks and ahead(seen.chances) else "which"
         return "answer" if seen.asks and best >= LIKELIEST else "unknown"
     if seen.leaning == "rule" or seen.elsewhere or (seen.offers and not sought(seen)):
         return "unknown" if seen.asks else "heard"
-    if seen.leaning == "goods" and seen.confidence < WEAK and not seen.names_goods:
+    if seen.leaning == "goods" and seen.confidence < WEAK and not (seen.names_goods or seen.narrows):
         return "unknown" if seen.asks else "heard"
     return "which goods"
 
@@ -126,14 +137,14 @@ def ahead(chances: tuple[float, ...]) -> bool:
 
 def weight_of_rule(seen: Evidence) -> float:
     best = seen.chances[0] if seen.chances else 0.0
-    if best >= CERTAIN:  # asked in the very words of whoever wrote the answer
-        return 2.0
-    if best < (SURE if seen.asks else STATED) or seen.bare:
-        return 0.0
     # "有加湿器吗", "多大容量" of what is in hand: the goods themselves say more than how to choose some
     least = Sign.IN_HAND if seen.leaning in GOODS_LEANINGS else Sign.SHELF
     meant = seen.sign is not None and seen.sign >= least and seen.leaning != "rule"
-    if meant and seen.of_goods:
+    if meant and (seen.tells or seen.how_to_ask):
+        return 0.0  # 保质期多久 of what was just shown, in whatever words a rule is asked
+    if best >= CERTAIN:  # asked in the very words of whoever wrote the answer
+        return 2.0
+    if best < (SURE if seen.asks else STATED) or seen.bare or (meant and seen.of_goods):
         return 0.0
     return best + (LEANS if seen.leaning == "rule" else 0.0)
 

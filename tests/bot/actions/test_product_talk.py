@@ -45,7 +45,14 @@ NOTHING = Talk()
 HEARD: list[tuple[Talk, str, dict[str, str], Wish, str, set[str]]] = [
     (NOTHING, "月饼有啥推荐 预算五百", {"category": "月饼"}, Wish(("月饼",), budget=yuan(None, 500)), "", {"narrows"}),
     (NOTHING, "给老人用的", {}, Wish(words=("适合长辈",)), "", {"narrows"}),
-    (SHOWN, "送长辈哪个好", {}, Wish(("月饼",), budget=yuan(None, 100), words=("适合长辈",)), "", {"narrows"}),
+    (
+        SHOWN,
+        "送长辈哪个好",
+        {},
+        Wish(("月饼",), budget=yuan(None, 100), words=("适合长辈", "适合送礼")),
+        "",
+        {"narrows"},
+    ),
     (SHOWN, "有没有无糖的", {}, Wish(("月饼",), budget=yuan(None, 100), words=("无糖",)), "", {"narrows"}),
     (SHOWN, "给老人吃的 三百", {}, Wish(("月饼",), budget=yuan(None, 300), words=("适合长辈",)), "", {"narrows"}),
     (SHOWN, "再便宜点的", {}, Wish(("月饼",), budget=Budget(None, 4799)), "cheaper", set()),
@@ -120,7 +127,7 @@ def test_a_question_about_a_rule_says_nothing_of_goods() -> None:
         ("降噪耳机有啥推荐", ["主动降噪"]),
         ("通话降噪好不好", ["通话降噪"]),
         ("不含糖的有吗", ["无糖"]),
-        ("送长辈哪个好", ["适合长辈"]),
+        ("送长辈哪个好", ["适合长辈", "适合送礼"]),
         ("防水吗", []),
     ],
 )

@@ -70,13 +70,13 @@ TABLE: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("空气炸锅", "inform", FRYERS, "", "utter_products"),
     ("空气炸锅", "nlu_fallback", FRYERS, "", "utter_products"),
     ("有空气炸锅卖吗", "out_of_scope", FRYERS, "", "utter_products"),
-    ("噪音大吗", "ask_policy", {}, "list", "utter_products"),
+    ("噪音大吗", "ask_policy", {}, "list", "utter_products_each"),
     ("第二个", "inform", {"ordinal": (2, "第二个")}, "list", "utter_product"),
     ("第二个多少钱", "nlu_fallback", {"ordinal": (2, "第二个")}, "list", "utter_product"),
     ("再便宜点的", "ask_price", {}, "list", "utter_product_nothing_cheaper"),
     ("能便宜点吗", "ask_promotion", {}, "", "utter_answer"),
     # the graph knows how one asks for goods
-    ("送妈妈什么好", "recommend_product", {}, "", "utter_answer"),
+    ("送妈妈什么好", "recommend_product", {}, "", "utter_recommended_kinds"),
     ("帮我比一比", "compare_products", {}, "", "utter_answer"),
     # neither: the question goes back to where the intent belongs
     ("多少钱", "ask_price", {}, "", "utter_product_unknown"),
