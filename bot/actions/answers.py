@@ -105,7 +105,8 @@ async def find_answers(
         found[0] = asking[0]  # "先问下 要拍照吗？鞋盒我都扔了": what is told beside it is not asked
     best, joined = found[0], found[1] if together else []
     told = Focus(tracker).at_hand("answer")
-    if joined and joined[0].answer.id == told and not goes_on and (not best or best[0].answer.id != told):
+    another = not best or best[0].answer.id != told
+    if joined and joined[0].answer.id == told and another and (not goes_on or (sure(best) and not turn.leaves_out)):
         joined = []  # the question before says so, and it has been answered
     if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)

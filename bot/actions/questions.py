@@ -148,6 +148,8 @@ async def answer_question(
     """Says what the message asks for. Leaning to ``none`` or a ``complaint`` it says only what is sure."""
     if leaning == "recommendation" and turn.confidence < CLEAR_WISH and focus.at_hand("product"):
         leaning = "goods"  # "50g的呢" of what is in hand
+    if leaning == "rule" and turn.confidence < WEAK and turn.names_goods and seeking(turn) == "clearly":
+        leaning = "goods"  # "你们有防晒霜吗" that may as well have been taken for that
     if leaning == "goods":
         turn = carried_on(tracker, turn)
     if order_id := turn.first("order_id"):

@@ -22,7 +22,7 @@ CLEAR = 0.4
 
 _GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset({"order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"})
-_SAID = patterns.load("turn", "named", "says_nothing", "card")
+_SAID = patterns.load("turn", "named", "says_nothing", "card", "and_that")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,11 @@ class Turn:
     def asks(self) -> bool:
         """Whether the message reads like a question, or asks to look something up."""
         return "question" in self.acts
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether what is asked is left to the question before: "那质量问题呢"."""
+        return bool(_SAID["and_that"].search(plain(self.text)))
 
     @property
     def yes(self) -> bool | None:
