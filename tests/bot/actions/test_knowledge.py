@@ -246,6 +246,7 @@ async def test_two_questions_of_one_message_are_both_answered(answers: Graph) ->
         ("退货运费谁出", "那质量问题呢", "return_freight"),
         ("分期付款支持吗", "微信付的也一样？", "instalments_rule"),
         ("退款退到哪里", "微信付的也一样吗", "refund_where"),
+        ("能开专票吗", "那发到武汉路上要几天", "arrival_time"),  # it asks something of its own
     ],
 )
 async def test_a_question_that_leaves_out_its_subject_goes_on_from_the_one_before(
