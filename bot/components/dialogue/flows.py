@@ -150,6 +150,11 @@ class Flow:
         return "question" if asks else "talk"
 
     @property
+    def said_by_intents(self) -> frozenset[str]:
+        """The slots that one of its intents tells: 退货, 换货."""
+        return frozenset(slot for told in self.triggers.values() for slot in told)
+
+    @property
     def write(self) -> Step | None:
         return next((step for step in self.steps if step.kind == "write"), None)
 

@@ -10,8 +10,9 @@ import copy
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bot.components.dialogue.commands import CHANGE, GOES_ON, SURE, Command, understand
+from bot.components.dialogue.commands import understand
 from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
+from bot.components.dialogue.reading import CHANGE, GOES_ON, SURE, Command
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
 from bot.components.dialogue.steps import Ask, Link, Run, wanted
 

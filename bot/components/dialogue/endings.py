@@ -1,0 +1,121 @@
+"""Stops, what takes back what was written, thanks, leave, and pauses."""
+
+from __future__ import annotations
+
+import re
+
+from bot.components.dialogue.consent import said_to_write
+from bot.components.dialogue.flows import CONFIRMED, Flow
+from bot.components.dialogue.handoff import person, taken_out
+from bot.components.dialogue.reading import (
+    AGAINST_YES,
+    ANSWERS,
+    CLEAR,
+    CLEAR_BESIDE_QUESTION,
+    CLEAR_TASK,
+    GOES_ON,
+    QUIET,
+    SMALL,
+    SURE,
+    WRITTEN_LATELY,
+    Command,
+    Reading,
+)
+
+_SEVERAL = re.compile(r"[,，。;；!！\s]")
+"""Signs of more than one thing said."""
+
+SURE_STOP = 0.8
+"""Confidence from which an intent, without a word that says it, is a stop in a longer message."""
+
+LONGEST_LEAVE = 40
+"""Characters of a message that may thank or take leave by its intent, with whatever else it says."""
+
+_UPSET = frozenset({"complain", "worry_delivery", "report_problem"})
+
+
+def take_back(reading: Reading) -> list[Command]:
+    """A stop: of what is open, or of what has just been written."""
+    short = reading.short and not reading.message.entities
+    sure = reading.intent == "stop" and reading.confidence >= (SURE if short else SURE_STOP)
+    if not ("stop" in reading.acts or (sure and not reading.message.entities)) or "wait" in reading.acts:
+        return []
+    if "stays" in reading.acts and (reading.slots.get("queued") or taken_out(reading)):
+        return []
+    wish = reading.wish
+    if undoing := _undoes(reading, wish):
+        return undoing
+    a_task = wish is not None and wish.kind == "task" and reading.confidence >= CLEAR_TASK
+    if reading.slots.get("queued") and "stop" in reading.acts and reading.frame is None and not a_task:
+        return [Command("Cancel", why="a stop while a person is waited for")]  # "不等了，直接说能不能退"
+    again = wish is not None and wish is reading.flow and reading.sure and reading.asked != CONFIRMED
+    if said_to_write(reading) or (again and "negation" not in reading.acts):
+        return [reading.ask_again("what is to be done, said once more")]  # "嗯 取消" while an order is cancelled
+    if (more := _more_than_a_stop(reading, wish)) is not None:
+        return more
+    if reading.flow and wish is reading.flow and reading.confidence >= CLEAR_BESIDE_QUESTION:
+        changed = reading.told_by_intent()
+        if changed and "correction" in reading.acts:
+            return changed  # "不退了还是换货吧", "我不换了，退钱"
+    if "question" in reading.acts and "negation" not in reading.acts and reading.flow is None:
+        return []
+    stop = Command("Cancel", why="a stop", part=reading.part)
+    return [stop, *person(reading)] if "human" in reading.acts and reading.frame else [stop]
+
+
+def _more_than_a_stop(reading: Reading, wish: Flow | None) -> list[Command] | None:
+    """ "不退了，帮我开发票", "我没说要退 我要差价": the open task ends, and the other matter begins."""
+    if wish is None or wish is reading.flow or reading.intent in ANSWERS | QUIET | SMALL | {"human_handoff"}:
+        return None
+    clear = CLEAR_TASK if wish.kind == "task" else CLEAR if "question" in reading.acts else SURE
+    if reading.confidence < clear or not _SEVERAL.search(reading.text.strip(" ,，.。;；!！~")):
+        return None
+    if reading.flow is None or reading.flow.kind != "task":
+        return []
+    return [Command("Cancel", value=GOES_ON, why="a stop, and something else"), *reading.begin(wish, "beside a stop")]
+
+
+def _undoes(reading: Reading, wish: Flow | None) -> list[Command]:
+    """What was written lately is taken back: "先别退了", "那取消吧" after a ticket. A bare "算了" is not enough."""
+    written = (reading.slots.get("focus") or {}).get("written") or {}
+    done = reading.flows.get(written.get("flow", ""))
+    lately = reading.state.turn - written.get("turn", 0) < WRITTEN_LATELY
+    if reading.frame or not (done and done.undone_by and lately) or reading.message.rest <= 2:
+        return []
+    if wish and wish.kind == "task" and wish.name not in (done.undone_by, "cancel_order"):
+        return []
+    return [Command("StartFlow", done.undone_by, {}, "a stop after it was written", reading.part)]
+
+
+def end_or_pause(reading: Reading) -> list[Command]:
+    acts, message = reading.acts, reading.message
+    if message.values("order_id") or message.values("phone_tail"):
+        return []
+    for act, way in (("bye", "goodbye"), ("thanks_only", "thank"), ("leave", "leave")):
+        if act in acts and "question" not in acts:
+            return [Command("Leave", way, why=f"act {act}")]
+    plain = len(message.text) <= LONGEST_LEAVE and not acts & {"question", "urgent", "human"}
+    if plain and not message.entities and message.intent in QUIET and message.confidence >= CLEAR_TASK:
+        return [Command("Leave", message.intent, why=f"intent {message.intent} {message.confidence:.2f}")]
+    if "solved" in acts and _nothing_else(reading):
+        return [Command("Leave", "glad", why="act solved")]
+    if "wait" in acts:
+        return [Command("Wait", why="act wait")]
+    if "repeat" in acts and reading.state.turn:
+        return [Command("Repeat", why="act repeat")]
+    if "lost" in acts and reading.asked:
+        return [Command("Unusable", reading.asked, "lost", "what was asked for is not at hand")]
+    if "ack" in acts and "question" not in acts:
+        return [Command("Acknowledge", why="act ack")]
+    return []
+
+
+def _nothing_else(reading: Reading) -> bool:
+    """Whether what came right is all that the message tells."""
+    message = reading.message
+    asks = reading.acts & {*AGAINST_YES, "request", "urgent", "human", "follow_up"}
+    wish = reading.flows.of_intent(message.intent)
+    upset = message.intent in _UPSET and message.confidence >= CLEAR
+    wants = upset or (wish is not None and wish.kind == "task" and message.confidence >= CLEAR_TASK)
+    tells = any(message.values(name) for name in ("reason", "complaint", "matter", "size", "quantity"))
+    return not (asks or wants or tells or reading.asked)

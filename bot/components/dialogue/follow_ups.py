@@ -1,0 +1,127 @@
+"""What goes on about a matter that was told, a request that is summed up or written, a refusal, an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.components.dialogue.flows import CONFIRMED
+from bot.components.dialogue.reading import (
+    ABOUT_REQUEST,
+    ANSWERS,
+    CHANGE,
+    CLEAR,
+    OF_PEOPLE,
+    OF_REQUEST,
+    REMARKS,
+    WRITTEN_LATELY,
+    Command,
+    Reading,
+)
+
+REFUSED_LATELY = 3
+"""Turns for which an objection, or another reason, is about what was refused."""
+
+_OF_MATTERS: tuple[tuple[frozenset[str], str, str, str], ...] = (
+    (frozenset({"of_account", "of_notice", "of_arrival", "of_year"}), "settled", "", ABOUT_REQUEST),
+    (frozenset({"of_year"}), "told", "", ABOUT_REQUEST),
+    (frozenset({"of_invoice"}), "invoice", "request_invoice", "pattern_about_invoice"),
+    (frozenset({"of_price"}), "price", "", "pattern_about_price"),
+)
+"""Acts that go on about what was told or written lately: the kind of it in the focus, the task that counts as well
+while it is open, and the flow that answers."""
+
+_TALKED_OF_SINCE = ("product", "order", "ticket")
+"""What such an act may be about instead, where it was talked of later; of a refund and an order, goods alone."""
+
+
+def about_matter(reading: Reading) -> list[Command]:
+    """ "多久能好，发到哪" after an invoice was asked for, "哪一年的" of a refund that was told: about just that."""
+    for acts, kind, task, talk in _OF_MATTERS:
+        if not acts & reading.acts or "human" in reading.acts:
+            continue
+        since = reading.turn_of(kind)
+        beside = max(reading.turn_of(one) for one in _TALKED_OF_SINCE if kind == "invoice" or one == "product")
+        lately = reading.state.turn - since < WRITTEN_LATELY and (beside <= since or kind == "price")
+        inside = reading.flow is not None and reading.flow.name == task
+        named = kind == "price" and reading.message.values("order_id") and reading.frame is None
+        denies = kind == "price" and lately and reading.acts & {"negation", "objection", "stop"}
+        if not (inside or named or (lately and (denies or reading.frame is None))):
+            continue
+        about = Command("StartFlow", talk, {}, "goes on about what was told", reading.part)
+        gives_up = denies and reading.flow is not None and reading.flow.kind == "task"
+        return [Command("Cancel", why="another thing is wanted"), about] if gives_up else [about]
+    return []
+
+
+def after_refusal(reading: Reading) -> list[Command]:
+    """Of what the rules have just refused: another reason or kind is looked at with all that was told before; who
+    contests it, or says the wish again, begins nothing anew."""
+    refused: Mapping[str, Any] = (reading.slots.get("focus") or {}).get("refused") or {}
+    flow, message = reading.flows.get(str(refused.get("flow"))), reading.message
+    if reading.frame or flow is None or reading.state.turn - refused["turn"] >= REFUSED_LATELY:
+        return []
+    goods = [str(v).lower() for name in ("product", "category", "brand") for v in message.values(name)]
+    elsewhere = any(order != refused["order_id"] for order in message.values("order_id"))
+    elsewhere |= bool(goods) and not any(name in refused["goods"] for name in goods)
+    if elsewhere or "another" in reading.acts or message.values("ticket_id") or reading.leads_away(message):
+        return []
+    again = message.intent in flow.triggers and message.confidence >= CLEAR
+    contests = "contests" in reading.acts or ("objection" in reading.acts and message.intent in REMARKS)
+    told = {name: message.values(name)[0] for name in ("reason", "ticket_kind") if message.values(name)}
+    told |= flow.triggers[message.intent] if again else {}
+    new = {name: value for name, value in told.items() if value != refused.get(name)}
+    goes_on = "follow_up" in reading.acts or ("ticket_kind" in new and reading.short)
+    if new and (again or contests or goes_on or message.intent in ANSWERS) and not reading.acts & OF_REQUEST:
+        kept = ("order_id", "order_line", "ticket_kind", "reason", "opened")
+        told = {name: refused[name] for name in kept if refused.get(name)} | new
+        intent = message.intent if again else next(iter(flow.triggers))
+        return [
+            Command("StartFlow", flow.name, {"intent": intent, **told}, "what was refused, otherwise", reading.part)
+        ]
+    if again or contests:
+        return [Command("StartFlow", "pattern_contested", {}, "contests what was refused", reading.part)]
+    return []
+
+
+def after_answer(reading: Reading) -> list[Command]:
+    """ "那质量问题呢" right after an answer is about that answer's rule, and begins no request."""
+    told = (reading.slots.get("focus") or {}).get("answer") or {}
+    flow, wish = reading.flows.of_intent("ask_policy"), reading.wish
+    if flow is None or not {"follow_up", "question"} <= reading.acts or told.get("turn") != reading.state.turn:
+        return []
+    elsewhere = wish is not None and wish.kind != "task" and reading.intent not in ANSWERS
+    if elsewhere or reading.frame or reading.message.values("order_id"):
+        return []
+    return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "goes on from an answer", reading.part)]
+
+
+def about_request(reading: Reading) -> list[Command]:
+    """ "凭什么我出运费" at a summary, "换的还是同色吧" after the write: about just that, and it changes nothing."""
+    if not reading.acts & OF_REQUEST or reading.message.values("order_id") or reading.message.values("ticket_id"):
+        return []
+    summed_up = reading.asked in (CONFIRMED, CHANGE)
+    if not (summed_up or (reading.frame is None and _ticket_lately(reading))):
+        return []
+    wish = reading.wish
+    elsewhere = wish is not None and wish.name not in OF_PEOPLE and reading.sure
+    corrects = "correction" in reading.acts and not {"question", "of_goods"} <= reading.acts  # "能换成黑的吗" asks
+    if corrects or (elsewhere and not summed_up):
+        return []
+    about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", reading.part)
+    return [about]
+
+
+def verdict(reading: Reading) -> list[Command]:
+    """ "到底能不能退" in the middle of a request that rules decide on, once its goods are known."""
+    decided = reading.flow is not None and "decision" in reading.flow.slots and reading.slots.get("proved")
+    if "of_verdict" not in reading.acts or not decided or reading.slots.get("order_lines") is None:
+        return []
+    return [Command("StartFlow", "pattern_verdict", {}, "a plain verdict is wanted", reading.part)]
+
+
+def _ticket_lately(reading: Reading) -> bool:
+    """Whether a ticket was written or told lately, and no other order since."""
+    focus = reading.slots.get("focus") or {}
+    ticket, order = ((focus.get(kind) or {}).get("turn", -WRITTEN_LATELY) for kind in ("ticket", "order"))
+    return bool(reading.state.turn - ticket < WRITTEN_LATELY and ticket >= order)
