@@ -28,18 +28,30 @@ from bot.components.text import normalize
 from bot.patterns import expect, listed
 from bot.spelling import simplified
 
+OF_REQUEST = frozenset(
+    {
+        *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "of_account"),
+        *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock"),
+    }
+)
+"""Ask about the request that is summed up, or was written a moment ago."""
+
+OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"})
+"""Go on about a matter that was told or written lately: which one, a flow says (``goes_on``)."""
+
+OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
+"""Of somebody who waits for a person."""
+
 ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
-        "submit",
-        *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
-        *("of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"),
-        *("of_courier", "address", "of_shipping", "undoes"),
-        *("word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"),
-        *("contests", "another", "prefers"),
-        *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock", "of_verdict"),
+        *("submit", "keep", "of_courier", "address", "of_shipping", "undoes"),
+        *("contests", "another", "prefers", "of_verdict"),
+        *OF_REQUEST,
+        *OF_MATTER,
+        *OF_WAITING,
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bot.components.acts import OF_REQUEST, OF_WAITING
 from bot.components.dialogue.answers import bare_values, no_words, not_understood, objection, own_words, told_values
 from bot.components.dialogue.consent import answer_to_yes_or_no, no, take_up, yes
 from bot.components.dialogue.corrections import another_kind, correction
@@ -23,8 +24,6 @@ from bot.components.dialogue.reading import (
     AGAINST_YES,
     CHANGE,
     GOES_ON,
-    OF_REQUEST,
-    OF_WAITING,
     QUIET,
     Command,
     Reading,

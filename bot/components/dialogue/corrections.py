@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.components.acts import OF_REQUEST
 from bot.components.dialogue.flows import CONFIRMED
 from bot.components.dialogue.reading import (
     ANSWERS,
@@ -9,7 +10,6 @@ from bot.components.dialogue.reading import (
     CLEAR,
     CLEAR_TASK,
     ENDED_LATELY,
-    OF_REQUEST,
     SHORT,
     Command,
     Reading,

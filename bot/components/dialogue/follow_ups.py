@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bot.components.acts import OF_REQUEST
 from bot.components.dialogue.flows import CONFIRMED
 from bot.components.dialogue.reading import (
     ABOUT_REQUEST,
@@ -12,7 +13,6 @@ from bot.components.dialogue.reading import (
     CHANGE,
     CLEAR,
     OF_PEOPLE,
-    OF_REQUEST,
     REMARKS,
     WRITTEN_LATELY,
     Command,

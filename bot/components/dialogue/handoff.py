@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.components.dialogue.reading import OF_PEOPLE, OF_WAITING, Command, Reading
+from bot.components.acts import OF_WAITING
+from bot.components.dialogue.reading import OF_PEOPLE, Command, Reading
 
 TAKEN_OUT_LATELY = 2
 """Turns in which whoever was taken out of the queue may say that they go on waiting."""

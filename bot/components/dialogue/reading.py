@@ -67,17 +67,6 @@ QUIET = frozenset({"thank", "goodbye"})
 SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_scope"})
 """Intents that are no reason, no title, and no wish."""
 
-OF_REQUEST = frozenset(
-    {
-        *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "of_account"),
-        *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock"),
-    }
-)
-"""Acts that ask about the request that is summed up, or was written a moment ago."""
-
-OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
-"""Acts of somebody who waits for a person."""
-
 OF_PEOPLE = frozenset(
     {"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain", "worry_delivery"}
 )
