@@ -11,7 +11,6 @@ from bot.components.dialogue.reading import (
     CLEAR,
     CLEAR_BESIDE_QUESTION,
     POINTERS,
-    SMALL,
     SURE,
     SURE_TALK,
     Command,
@@ -41,7 +40,7 @@ def no_words(reading: Reading) -> list[Command]:
 def told_values(reading: Reading) -> list[Command]:
     """What answers the question, and whatever else the message says to the open flow, or to one that was left."""
     if found := reading.fills(asked_only=False):
-        elsewhere = reading.intent in SMALL and reading.sure and not reading.asked
+        elsewhere = reading.small_talk and reading.sure and not reading.asked
         return [] if elsewhere else found
     if reading.flow is None or reading.flow.kind == "question":
         for frame in reversed(reading.state.stack):
@@ -55,7 +54,7 @@ def own_words(reading: Reading) -> list[Command]:
     if step is None:
         return []
     enough = SURE_TALK if step.in_own_words == "free" else CLEAR_BESIDE_QUESTION
-    small = reading.intent in SMALL and reading.confidence >= enough
+    small = reading.small_talk and reading.confidence >= enough
     if small and not (step.in_own_words == "checked" and reading.intent == "out_of_scope"):
         return []
     if step.in_own_words == "choice" and (

@@ -26,9 +26,6 @@ DECLINED = "none"
 SUMMED_UP_LATELY = 3
 """Turns for which the words of its button confirm a summary that side questions have pushed up."""
 
-_THANKFUL = frozenset({"human_handoff", "greet", "ask_policy"})
-"""Flows whose wishes do not speak against a thankful yes to the offer of a person."""
-
 
 def answer_to_yes_or_no(reading: Reading) -> list[Command]:
     if reading.asked == CHANGE and not reading.acts & AGAINST_YES and ("submit" in reading.acts or _clear_yes(reading)):
@@ -175,9 +172,7 @@ def _consents(reading: Reading) -> bool:
 
 def _accepts_person(reading: Reading) -> bool:
     """ "好的，谢谢", "好，那帮我问下" to the offer of a person; to anything else they are thanks, or a wish."""
-    wish = reading.wish
-    elsewhere = wish is not None and wish.name not in _THANKFUL and reading.sure
-    return reading.asked is None and reading.shown.offers == PERSON and not elsewhere
+    return reading.asked is None and reading.shown.offers == PERSON and not reading.wants_else("thanks")
 
 
 def _no_said(reading: Reading) -> bool:

@@ -15,7 +15,6 @@ from bot.components.dialogue.reading import (
     CLEAR_TASK,
     GOES_ON,
     QUIET,
-    SMALL,
     SURE,
     WRITTEN_LATELY,
     Command,
@@ -30,8 +29,6 @@ SURE_STOP = 0.8
 
 LONGEST_LEAVE = 40
 """Characters of a message that may thank or take leave by its intent, with whatever else it says."""
-
-_UPSET = frozenset({"complain", "worry_delivery", "report_problem"})
 
 
 def take_back(reading: Reading) -> list[Command]:
@@ -65,7 +62,7 @@ def take_back(reading: Reading) -> list[Command]:
 
 def _more_than_a_stop(reading: Reading, wish: Flow | None) -> list[Command] | None:
     """ "不退了，帮我开发票", "我没说要退 我要差价": the open task ends, and the other matter begins."""
-    if wish is None or wish is reading.flow or reading.intent in ANSWERS | QUIET | SMALL | {"human_handoff"}:
+    if wish is None or wish is reading.flow or reading.small_talk or reading.intent in ANSWERS | {"human_handoff"}:
         return None
     clear = CLEAR_TASK if wish.kind == "task" else CLEAR if "question" in reading.acts else SURE
     if reading.confidence < clear or not _SEVERAL.search(reading.text.strip(" ,，.。;；!！~")):
@@ -115,7 +112,7 @@ def _nothing_else(reading: Reading) -> bool:
     message = reading.message
     asks = reading.acts & {*AGAINST_YES, "request", "urgent", "human", "follow_up"}
     wish = reading.flows.of_intent(message.intent)
-    upset = message.intent in _UPSET and message.confidence >= CLEAR
+    upset = (message.intent == "report_problem" or "reason" in reading.may_be) and message.confidence >= CLEAR
     wants = upset or (wish is not None and wish.kind == "task" and message.confidence >= CLEAR_TASK)
     tells = any(message.values(name) for name in ("reason", "complaint", "matter", "size", "quantity"))
     return not (asks or wants or tells or reading.asked)

@@ -27,6 +27,14 @@ An intent begins one flow. A value that a message names may begin one in place o
 
 Without ``value`` any will do; ``unless_asked``: in place of these only where the message is no question.
 
+``may_be``: what the messages that begin it may as well be::
+
+        may_be: [remark, follow_up]
+
+``small_talk``: talk, and no reason, title or wish. ``telling``: where an order is named and nothing asked, that number
+alone. ``reason``: with feeling, the reason that was asked for. ``remark``: an objection to what was just said.
+``follow_up``: about the request that was made, or the person who is waited for. ``thanks``: a yes to the offer of one.
+
 ``confidence``: the least one with which its intent begins it, where a wrong beginning does more harm than none.
 
 A flow with a ``write`` is a task, one that collects or ``needs`` something a question, any other one is talk.
@@ -54,6 +62,9 @@ ACT = "act"
 CONFIRMED = "confirmed"
 """The slot of a ``write``: what was summed up and confirmed."""
 
+MAY_BE = frozenset({"small_talk", "telling", "reason", "remark", "follow_up", "thanks"})
+"""See above, ``may_be``."""
+
 _CONDITION = re.compile(r"(?P<no>not )?(?P<slot>[a-z_]+)(?: (?P<how>is|has) (?P<value>\w+))?")
 _STEP_KEYS = {
     "collect": {"if", "next", "id", "entities", "in_own_words"},
@@ -63,7 +74,7 @@ _STEP_KEYS = {
 }
 _FLOW_KEYS = {
     *("description", "nlu_trigger", "steps", "holds", "changeable", "undone_by", "quiet", "pattern", "serves"),
-    "confidence",
+    *("confidence", "may_be"),
 }
 
 
@@ -141,6 +152,7 @@ class Flow:
     validate: str | None = None
     slots: frozenset[str] = field(default_factory=frozenset)
     confidence: float = 0.0  # the least with which an intent begins it
+    may_be: frozenset[str] = frozenset()  # of MAY_BE
 
     @property
     def kind(self) -> Literal["task", "question", "talk"]:
@@ -245,6 +257,7 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
         f"validate_{name}" if f"validate_{name}" in actions else None,
         frozenset({*own, *(CONTROL if asks else ())}),
         _probability(raw.get("confidence", 0.0)),
+        _some_of(raw.get("may_be", []), MAY_BE),
     )
 
 
@@ -299,6 +312,12 @@ def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(f"{value!r} is none of {', '.join(filter(None, allowed))}")
     return str(value)
+
+
+def _some_of(value: Any, allowed: frozenset[str]) -> frozenset[str]:
+    if not isinstance(value, list) or not set(value) <= allowed:
+        raise ValueError(f"{value!r} is no list of {', '.join(sorted(allowed))}")
+    return frozenset(value)
 
 
 def check(flows: Flows, actions: Collection[str], slots: Collection[str], intents: Collection[str]) -> None:

@@ -12,8 +12,6 @@ from bot.components.dialogue.reading import (
     ANSWERS,
     CHANGE,
     CLEAR,
-    OF_PEOPLE,
-    REMARKS,
     WRITTEN_LATELY,
     Command,
     Reading,
@@ -67,7 +65,8 @@ def after_refusal(reading: Reading) -> list[Command]:
     if elsewhere or "another" in reading.acts or message.values("ticket_id") or reading.leads_away(message):
         return []
     again = message.intent in flow.triggers and message.confidence >= CLEAR
-    contests = "contests" in reading.acts or ("objection" in reading.acts and message.intent in REMARKS)
+    remark = message.intent in ANSWERS or "remark" in reading.may_be
+    contests = "contests" in reading.acts or ("objection" in reading.acts and remark)
     told = {name: message.values(name)[0] for name in ("reason", "ticket_kind") if message.values(name)}
     told |= flow.triggers[message.intent] if again else {}
     new = {name: value for name, value in told.items() if value != refused.get(name)}
@@ -103,10 +102,8 @@ def about_request(reading: Reading) -> list[Command]:
     summed_up = reading.asked in (CONFIRMED, CHANGE)
     if not (summed_up or (reading.frame is None and _ticket_lately(reading))):
         return []
-    wish = reading.wish
-    elsewhere = wish is not None and wish.name not in OF_PEOPLE and reading.sure
     corrects = "correction" in reading.acts and not {"question", "of_goods"} <= reading.acts  # "能换成黑的吗" asks
-    if corrects or (elsewhere and not summed_up):
+    if corrects or (not summed_up and reading.wants_else("follow_up")):
         return []
     about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", reading.part)
     return [about]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.components.acts import OF_WAITING
-from bot.components.dialogue.reading import OF_PEOPLE, Command, Reading
+from bot.components.dialogue.reading import Command, Reading
 
 TAKEN_OUT_LATELY = 2
 """Turns in which whoever was taken out of the queue may say that they go on waiting."""
@@ -11,9 +11,7 @@ TAKEN_OUT_LATELY = 2
 
 def while_waiting(reading: Reading) -> list[Command]:
     """Of somebody who waits for a person: a word for that person, or a question about when and how they come."""
-    wish = reading.wish
-    elsewhere = wish is not None and wish.name not in OF_PEOPLE and reading.sure
-    if elsewhere or not (reading.slots.get("queued") and reading.acts & OF_WAITING):
+    if reading.wants_else("follow_up") or not (reading.slots.get("queued") and reading.acts & OF_WAITING):
         return []
     return [Command("StartFlow", "pattern_waiting", {}, "of the person who is waited for", reading.part)]
 

@@ -64,17 +64,6 @@ ANSWERS = frozenset({"inform", "affirm", "deny", "correct", "stop", "nlu_fallbac
 QUIET = frozenset({"thank", "goodbye"})
 """Intents after which nothing is asked."""
 
-SMALL = frozenset({"greet", "ask_help", "bot_challenge", "chitchat", "out_of_scope"})
-"""Intents that are no reason, no title, and no wish."""
-
-OF_PEOPLE = frozenset(
-    {"ask_policy", "human_handoff", "ask_help", "after_sales", "ticket_status", "complain", "worry_delivery"}
-)
-"""Flows whose wishes may as well be about the request that was made, or about the person who is waited for."""
-
-REMARKS = ANSWERS | {"complain", "ask_help", "chitchat", "bot_challenge", "worry_delivery", "rate_service"}
-"""Intents of messages that may as well object to what was just said."""
-
 POINTERS = frozenset({"ordinal", "mention", "product", "category", "brand", "goods_kind", "four_digits", "yes_no"})
 """Entities that answer a question only where it has just been asked."""
 
@@ -108,6 +97,8 @@ class Reading:
         self.sure = message.confidence >= SURE
         self.short = len(message.text) <= SHORT
         self.wish: Flow | None = flows.of_intent(message.intent)  # what its intent begins
+        self.may_be = self.wish.may_be if self.wish else frozenset[str]()
+        self.small_talk = "small_talk" in self.may_be
         self.frame: Frame | None = state.open
         self.flow: Flow | None = flows[self.frame.flow] if self.frame else None
         want = wanted(self.frame, self.flow, slots) if self.frame and self.flow else None
@@ -139,10 +130,14 @@ class Reading:
         """The turn of what of this kind was talked of last."""
         return int(((self.slots.get("focus") or {}).get(kind) or {}).get("turn", -WRITTEN_LATELY))
 
+    def wants_else(self, than: str) -> bool:
+        """Whether it surely wants something that may not as well be ``than``, one of MAY_BE."""
+        return self.wish is not None and self.sure and than not in self.may_be
+
     def leads_away(self, message: Message) -> bool:
         """Whether a message surely wants something that has nothing to do with a request or with what was just said."""
         wish = self.flows.of_intent(message.intent)
-        if wish is None or wish.name in OF_PEOPLE or message.intent in REMARKS:
+        if wish is None or wish.may_be & {"follow_up", "remark"} or message.intent in ANSWERS:
             return False
         return message.confidence >= (CLEAR_TASK if wish.kind == "task" else SURE) and "contests" not in message.acts
 

@@ -11,7 +11,6 @@ from bot.components.dialogue.reading import (
     CLEAR_BESIDE_QUESTION,
     CLEAR_TASK,
     SHORT,
-    SMALL,
     SURE,
     SURE_TALK,
     Command,
@@ -20,9 +19,6 @@ from bot.components.dialogue.reading import (
 
 MOST_AT_ONCE = 3
 """Orders on the screen that "都要" may mean one by one."""
-
-_NO_WISH = SMALL | {"ask_policy", "ask_promotion"}
-"""Intents that, without a question, want nothing of an order."""
 
 
 def bare_subject(reading: Reading) -> list[Command]:
@@ -133,7 +129,11 @@ def _wished(reading: Reading) -> list[Command]:
     if flow is None or message.intent in ANSWERS or flow.pattern or message.text.strip().isdecimal():
         return []
     hello = message.intent == "greet"  # "在吗 ORD…"
-    if message.intent in _NO_WISH and message.values("order_id") and (hello or "question" not in reading.acts):
+    if (
+        flow.may_be & {"small_talk", "telling"}
+        and message.values("order_id")
+        and (hello or "question" not in reading.acts)
+    ):
         return []  # the number is what was told
     answers = [one for one in reading.fills(asked_only=True) if not _names_goods_alone(one, flow)]
     if reading.flow is flow and flow.kind == "task":
@@ -154,9 +154,9 @@ def _wished(reading: Reading) -> list[Command]:
         return []
     step = reading.step_in_own_words
     free = step is not None and step.in_own_words == "free" and "question" not in reading.acts
-    if free and message.intent in SMALL and message.confidence < SURE_TALK:
+    if free and reading.small_talk and message.confidence < SURE_TALK:
         return []
-    talk_beside = flow.kind == "talk" and step and step.in_own_words != "choice" and message.intent not in SMALL
+    talk_beside = flow.kind == "talk" and step and step.in_own_words != "choice" and not reading.small_talk
     if talk_beside and "question" not in reading.acts and message.confidence < SURE:
         return []
     if _in_own_words_beside(reading) or (answers and "urgent" in reading.acts and "question" not in reading.acts):
@@ -182,7 +182,7 @@ def _in_own_words_beside(reading: Reading) -> bool:
     """What is told as a reason with feeling is no complaint of its own."""
     step = reading.step_in_own_words
     free = step is not None and step.in_own_words == "free"
-    return free and reading.intent in ("complain", "worry_delivery") and "question" not in reading.acts
+    return free and "reason" in reading.may_be and "question" not in reading.acts
 
 
 def _same_wish(reading: Reading) -> list[Command]:
