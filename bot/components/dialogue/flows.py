@@ -35,6 +35,17 @@ Without ``value`` any will do; ``unless_asked``: in place of these only where th
 alone. ``reason``: with feeling, the reason that was asked for. ``remark``: an objection to what was just said.
 ``follow_up``: about the request that was made, or the person who is waited for. ``thanks``: a yes to the offer of one.
 
+A pattern ``goes_on`` about what was told or written in the last turns, by acts of such matters (bot/components/acts)::
+
+        goes_on:
+          - acts: [of_invoice]
+            about: invoice                       # the kind of it in the focus
+            inside: request_invoice              # while this task is open it is about that
+            unless_since: [product, order]       # what it may be about instead, where that was talked of later
+          - acts: [of_price]
+            about: price
+            by_itself: true                      # of an order that is named, too; or wanted instead of the open request
+
 ``confidence``: the least one with which its intent begins it, where a wrong beginning does more harm than none.
 
 A flow with a ``write`` is a task, one that collects or ``needs`` something a question, any other one is talk.
@@ -50,6 +61,8 @@ from typing import Any, Literal
 
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.utils.io import read_yaml_file
+
+from bot.components.acts import OF_MATTER
 
 Slots = Mapping[str, Any]
 
@@ -74,7 +87,7 @@ _STEP_KEYS = {
 }
 _FLOW_KEYS = {
     *("description", "nlu_trigger", "steps", "holds", "changeable", "undone_by", "quiet", "pattern", "serves"),
-    *("confidence", "may_be"),
+    *("confidence", "may_be", "goes_on"),
 }
 
 
@@ -137,6 +150,17 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Matter:
+    """What was told or written lately, about which a message with one of the acts goes on."""
+
+    acts: frozenset[str]
+    about: str  # in the focus
+    inside: str | None
+    unless_since: frozenset[str]
+    by_itself: bool
+
+
+@dataclass(frozen=True)
 class Flow:
     name: str
     description: str
@@ -153,6 +177,7 @@ class Flow:
     slots: frozenset[str] = field(default_factory=frozenset)
     confidence: float = 0.0  # the least with which an intent begins it
     may_be: frozenset[str] = frozenset()  # of MAY_BE
+    goes_on: tuple[Matter, ...] = ()
 
     @property
     def kind(self) -> Literal["task", "question", "talk"]:
@@ -258,6 +283,7 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
         frozenset({*own, *(CONTROL if asks else ())}),
         _probability(raw.get("confidence", 0.0)),
         _some_of(raw.get("may_be", []), MAY_BE),
+        tuple(_matter(one) for one in raw.get("goes_on") or ()),
     )
 
 
@@ -276,6 +302,13 @@ def _named(raw: Mapping[str, Any]) -> Named:
         raise ValueError(f"the trigger {raw['entity']} has unknown keys {sorted(unknown)}")
     intents = (frozenset(raw.get(key) or ()) for key in ("instead_of", "unless_asked"))
     return Named(raw["entity"], raw.get("value"), *intents)
+
+
+def _matter(raw: Mapping[str, Any]) -> Matter:
+    if unknown := set(raw) - {"acts", "about", "inside", "unless_since", "by_itself"}:
+        raise ValueError(f"goes_on has unknown keys {sorted(unknown)}")
+    acts, since = _some_of(raw["acts"], OF_MATTER), frozenset(raw.get("unless_since") or ())
+    return Matter(acts, raw["about"], raw.get("inside"), since, bool(raw.get("by_itself")))
 
 
 def _step(number: int, raw: Mapping[str, Any]) -> Step:
@@ -343,6 +376,7 @@ def check(flows: Flows, actions: Collection[str], slots: Collection[str], intent
             problems += [f"no slot {c.slot} in the domain" for c in step.conditions if c.slot not in slots]
         if flow.undone_by and flow.undone_by not in flows:
             problems.append(f"no flow {flow.undone_by} to undo it")
+        problems += [f"no flow {one.inside} to be inside" for one in flow.goes_on if one.inside not in (None, *flows)]
         if flow.kind == "task" and not flow.validate:
             problems.append(f"a flow that writes needs an action validate_{flow.name}")
         if problems:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.components.acts import OF_REQUEST
-from bot.components.dialogue.flows import CONFIRMED
+from bot.components.dialogue.flows import CONFIRMED, Flow, Matter
 from bot.components.dialogue.reading import (
     ABOUT_REQUEST,
     ANSWERS,
@@ -20,36 +20,31 @@ from bot.components.dialogue.reading import (
 REFUSED_LATELY = 3
 """Turns for which an objection, or another reason, is about what was refused."""
 
-_OF_MATTERS: tuple[tuple[frozenset[str], str, str, str], ...] = (
-    (frozenset({"of_account", "of_notice", "of_arrival", "of_year"}), "settled", "", ABOUT_REQUEST),
-    (frozenset({"of_year"}), "told", "", ABOUT_REQUEST),
-    (frozenset({"of_invoice"}), "invoice", "request_invoice", "pattern_about_invoice"),
-    (frozenset({"of_price"}), "price", "", "pattern_about_price"),
-)
-"""Acts that go on about what was told or written lately: the kind of it in the focus, the task that counts as well
-while it is open, and the flow that answers."""
-
-_TALKED_OF_SINCE = ("product", "order", "ticket")
-"""What such an act may be about instead, where it was talked of later; of a refund and an order, goods alone."""
-
 
 def about_matter(reading: Reading) -> list[Command]:
     """ "多久能好，发到哪" after an invoice was asked for, "哪一年的" of a refund that was told: about just that."""
-    for acts, kind, task, talk in _OF_MATTERS:
-        if not acts & reading.acts or "human" in reading.acts:
-            continue
-        since = reading.turn_of(kind)
-        beside = max(reading.turn_of(one) for one in _TALKED_OF_SINCE if kind == "invoice" or one == "product")
-        lately = reading.state.turn - since < WRITTEN_LATELY and (beside <= since or kind == "price")
-        inside = reading.flow is not None and reading.flow.name == task
-        named = kind == "price" and reading.message.values("order_id") and reading.frame is None
-        denies = kind == "price" and lately and reading.acts & {"negation", "objection", "stop"}
-        if not (inside or named or (lately and (denies or reading.frame is None))):
-            continue
-        about = Command("StartFlow", talk, {}, "goes on about what was told", reading.part)
-        gives_up = denies and reading.flow is not None and reading.flow.kind == "task"
-        return [Command("Cancel", why="another thing is wanted"), about] if gives_up else [about]
+    if "human" in reading.acts:
+        return []
+    for flow in reading.flows.values():
+        for matter in flow.goes_on:
+            if matter.acts & reading.acts and (found := _goes_on(reading, matter, flow)):
+                return found
     return []
+
+
+def _goes_on(reading: Reading, matter: Matter, talk: Flow) -> list[Command]:
+    """About what was told lately; by itself also of an order that is named, or instead of the request that is open."""
+    since = reading.turn_of(matter.about)
+    newest = all(reading.turn_of(other) <= since for other in matter.unless_since)
+    lately = reading.state.turn - since < WRITTEN_LATELY and newest
+    inside = reading.flow is not None and reading.flow.name == matter.inside
+    named = matter.by_itself and reading.message.values("order_id") and reading.frame is None
+    denies = matter.by_itself and lately and reading.acts & {"negation", "objection", "stop"}
+    if not (inside or named or (lately and (denies or reading.frame is None))):
+        return []
+    about = Command("StartFlow", talk.name, {}, "goes on about what was told", reading.part)
+    gives_up = denies and reading.flow is not None and reading.flow.kind == "task"
+    return [Command("Cancel", why="another thing is wanted"), about] if gives_up else [about]
 
 
 def after_refusal(reading: Reading) -> list[Command]:
