@@ -41,8 +41,8 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file
 
-from bot.components.dialogue import flows as flow_files
-from bot.components.dialogue.flows import CONFIRMED, Condition, Flows
+from bot.components.dialogue import flow_files
+from bot.components.dialogue.flows import CONFIRMED, Condition, Flows, question
 from bot.components.dialogue.stack import Values, attempt, decide, did, hear
 from bot.components.dialogue.state import PARKED, Message, State, check_offer, shown
 
@@ -435,7 +435,7 @@ class _Followed:
                     yield {one.slot: _meeting(one) for one in step.conditions if one.slot not in flow.asked_for}
 
     def _questions(self, slot: str) -> set[str]:
-        return {flow_files.question(slot, self.actions, time) for time in (1, 2, 3)}
+        return {question(slot, self.actions, time) for time in (1, 2, 3)}
 
 
 def _meeting(condition: Condition) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from bot.components.acts import Acts
-from bot.components.dialogue import flows as flow_files
+from bot.components.dialogue import flow_files
 from bot.components.dialogue.flows import Flows
 from bot.components.dialogue.stack import LISTEN, decide, did, hear
 from bot.components.dialogue.state import Message, Shown, State

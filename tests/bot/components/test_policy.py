@@ -474,6 +474,20 @@ def lottery(steps: str = "[{action: utter_gift}]", more: str = "") -> str:
         (lottery("[{action: utter_gift, if: too late}]"), "flow lottery: 'too late' is no condition"),
         (lottery("[{link: draw}]"), "flow lottery: no flow draw to link to"),
         (lottery(more="undone_by: draw"), "flow lottery: no flow draw to undo it"),
+        (lottery(more="may_be: [remark, joke]"), r"flow lottery: \['remark', 'joke'\] is no list of follow_up, reason"),
+        (lottery(more="may_be: remark"), "flow lottery: 'remark' is no list of"),
+        (
+            lottery(more="goes_on: [{acts: [question], about: draw}]"),
+            r"flow lottery: \['question'\] is no list of of_acc",
+        ),
+        (
+            lottery(more="goes_on: [{acts: [of_price], about: draw, colour: red}]"),
+            r"goes_on has unknown keys \['colour'\]",
+        ),
+        (
+            lottery(more="goes_on: [{acts: [of_price], about: draw, inside: draw}]"),
+            "lottery: no flow draw to be inside",
+        ),
         (lottery(more="nlu_trigger: [{intent: greet}]"), "flow lottery: the intent greet begins greet, too"),
         (lottery(more="nlu_trigger: [{intent: draw}]"), "flow lottery: no intent draw in the domain"),
         (lottery("[{write: action_return}]"), "flow lottery: step 1 .action_return. writes without a summary"),
