@@ -61,18 +61,14 @@ def own_words(reading: Reading) -> list[Command]:
         reading.intent not in ("inform", "nlu_fallback", "correct") or not reading.short or _of_something_else(reading)
     ):
         return []
-    if reading.acts & {"question", "request"} and reading.intent not in (
-        "report_problem",
-        "complain",
-        "inform",
-    ):
+    if reading.acts & {"question", "request"} and reading.intent not in ("report_problem", "complain", "inform"):
         return []
     if reading.acts & {"yes", "no", "ack", "objection"} and len(reading.text) <= 4:
         return []
     flung_back = reading.intent == "complain" and "objection" in reading.acts
     if flung_back or "stop" in reading.acts:  # "听不懂人话？不退！！" is no reason
         return []
-    return [reading.set_slot(step.name, {"words": reading.text}, "in the customer's own words")]
+    return [reading.in_own_words(step)]
 
 
 def _of_something_else(reading: Reading) -> bool:
@@ -125,10 +121,7 @@ def not_understood(reading: Reading) -> list[Command]:
         if len(reading.shown.buttons) >= SEVERAL_WAYS and not asked_which:
             return [Command("Which", why="a yes to a choice")]
         return [Command("Acknowledge", why="a yes to nothing")]
-    if (
-        "thanks" in reading.acts
-        and not reading.acts & {"question", "urgent", "human", "request"}
-        and reading.frame is None
-    ):
+    more = reading.acts & {"question", "urgent", "human", "request"}
+    if "thanks" in reading.acts and not more and reading.frame is None:
         return [Command("Leave", "thank", why="thanks, and nothing else that is clear")]
     return [Command("CannotHandle", why=f"intent {reading.intent} {reading.confidence:.2f}")]

@@ -52,6 +52,7 @@ def _one(reading: Reading) -> list[Command]:
 
 
 def _first_that_fits(reading: Reading) -> list[Command]:
+    """Each looks for what it is about, and says nothing where it finds none."""
     for read in (
         another_kind,
         answer_to_yes_or_no,

@@ -100,8 +100,7 @@ def about_request(reading: Reading) -> list[Command]:
     corrects = "correction" in reading.acts and not {"question", "of_goods"} <= reading.acts  # "能换成黑的吗" asks
     if corrects or (not summed_up and reading.wants_else("follow_up")):
         return []
-    about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", reading.part)
-    return [about]
+    return [Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", reading.part)]
 
 
 def verdict(reading: Reading) -> list[Command]:

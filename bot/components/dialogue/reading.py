@@ -218,5 +218,8 @@ class Reading:
     def set_slot(self, slot: str, value: Any, why: str, flow: str = "") -> Command:
         return Command("SetSlot", slot, value, why, self.part, flow=flow or (self.frame.flow if self.frame else ""))
 
+    def in_own_words(self, step: Step) -> Command:
+        return self.set_slot(step.name, {"words": self.text}, "in the customer's own words")
+
     def ask_again(self, why: str) -> Command:
         return Command("Unusable", self.asked or "", "again", why)

@@ -108,7 +108,7 @@ def _detail(reading: Reading) -> list[Command]:
         return found
     step = reading.step_in_own_words
     if step and step.in_own_words == "checked":
-        return [reading.set_slot(step.name, {"words": reading.text}, "in the customer's own words")]
+        return [reading.in_own_words(step)]
     return [Command("Wait", why="a detail that nothing asks for: more of them may follow")]
 
 
@@ -120,7 +120,7 @@ def _told_beside(reading: Reading) -> list[Command]:
     found, free = reading.fills(asked_only=False), step is not None and step.in_own_words == "free"
     if found or step is None or not free or "question" in reading.acts:
         return found
-    return [reading.set_slot(step.name, {"words": reading.text}, "in the customer's own words")]
+    return [reading.in_own_words(step)]
 
 
 def _wished(reading: Reading) -> list[Command]:
@@ -128,21 +128,16 @@ def _wished(reading: Reading) -> list[Command]:
     message, flow = reading.message, reading.wish
     if flow is None or message.intent in ANSWERS or flow.pattern or message.text.strip().isdecimal():
         return []
-    hello = message.intent == "greet"  # "在吗 ORD…"
-    if (
-        flow.may_be & {"small_talk", "telling"}
-        and message.values("order_id")
-        and (hello or "question" not in reading.acts)
-    ):
+    asks_nothing = message.intent == "greet" or "question" not in reading.acts  # "在吗 ORD…"
+    if asks_nothing and message.values("order_id") and flow.may_be & {"small_talk", "telling"}:
         return []  # the number is what was told
     answers = [one for one in reading.fills(asked_only=True) if not _names_goods_alone(one, flow)]
     if reading.flow is flow and flow.kind == "task":
         return _same_wish(reading)
     if flow.kind == "task" and _supposes(reading):
         return [Command("StartFlow", "ask_policy", {"intent": "ask_policy"}, "a question about a case", reading.part)]
-    clear = (
-        CLEAR_TASK if flow.kind == "task" else CLEAR_BESIDE_QUESTION if reading.asked and reading.on_screen else CLEAR
-    )
+    clear = CLEAR_BESIDE_QUESTION if reading.asked and reading.on_screen else CLEAR
+    clear = CLEAR_TASK if flow.kind == "task" else clear
     told = flow.triggers.get(message.intent, {})
     if "question" not in reading.acts and any(value in message.values(slot) for slot, value in told.items()):
         clear = CLEAR  # "退款" stands in the words, too
@@ -200,7 +195,7 @@ def _same_wish(reading: Reading) -> list[Command]:
     if found := reading.told_by_intent() + reading.fills(asked_only=False):
         return found
     if (step := reading.step_in_own_words) and _tells(reading, step):
-        return [reading.set_slot(step.name, {"words": reading.text}, "in the customer's own words")]
+        return [reading.in_own_words(step)]
     if reading.asked == CONFIRMED and reading.on_screen:
         return [Command("Object", why="the same wish again, which is no yes")]
     return [reading.ask_again("the same wish again")]
