@@ -39,11 +39,14 @@ def take_back(reading: Reading) -> list[Command]:
         return []
     if "stays" in reading.acts and (reading.slots.get("queued") or taken_out(reading)):
         return []
+    waits = bool(reading.slots.get("queued")) and reading.frame is None
+    if waits and (reading.acts & {"bye", "leave"} or reading.message.values("ticket_kind")):
+        return []  # "算了 先走了", "别退货了 给张券": they wait on
     wish = reading.wish
     if undoing := _undoes(reading, wish):
         return undoing
     a_task = wish is not None and wish.kind == "task" and reading.confidence >= CLEAR_TASK
-    if reading.slots.get("queued") and "stop" in reading.acts and reading.frame is None and not a_task:
+    if waits and "stop" in reading.acts and not a_task:
         return [Command("Cancel", why="a stop while a person is waited for")]  # "不等了，直接说能不能退"
     again = wish is not None and wish is reading.flow and reading.sure and reading.asked != CONFIRMED
     if said_to_write(reading) or (again and "negation" not in reading.acts):

@@ -7,6 +7,7 @@ from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Step
 from bot.components.dialogue.reading import (
     A_WISH,
     ANSWERS,
+    CHANGE,
     CLEAR,
     CLEAR_BESIDE_QUESTION,
     CLEAR_TASK,
@@ -61,7 +62,7 @@ def all_orders(reading: Reading) -> list[Command]:
 def address_and_more(reading: Reading) -> list[Command]:
     """The address that was asked for, and the question beside it: "…路15号 电话不变。那哪天发？"."""
     step = reading.flow.collects("delivery") if reading.flow and reading.asked != "order_id" else None
-    if step is None or not {"address", "question"} <= reading.acts:
+    if step is None or "address" not in reading.acts or not ("question" in reading.acts or reading.asked == CHANGE):
         return []
     wish, order = reading.wish, reading.flows.of_intent("order_status")
     why, about = "the question beside the address", list[Command]()

@@ -569,3 +569,14 @@ def test_what_has_a_subject_of_its_own_is_no_choice(topic: str | None, kind: str
     talk.say("开发票", "request_invoice")
     said = replace(message("跟师傅讲一声", "nlu_fallback", 0.4), topic=topic)
     assert understand(said, talk.state, talk.slots, talk.flows, talk.shown)[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "waits"),
+    [("算了 我先走了", True), ("别退货了 给张券行不", True), ("不等了", False), ("算了 不排了", False)],
+)
+def test_who_waits_for_a_person_waits_on_unless_it_is_taken_back(words: str, waits: bool) -> None:
+    talk = Talk()
+    talk.slots["queued"] = True
+    talk.say(words, "stop")
+    assert ("action_nothing_to_cancel" not in talk.actions) is waits, talk.state.commands
