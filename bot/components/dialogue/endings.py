@@ -24,6 +24,9 @@ from bot.components.dialogue.reading import (
 _SEVERAL = re.compile(r"[,，。;；!！\s]")
 """Signs of more than one thing said."""
 
+A_BARE_STOP = 4
+"""Characters of a stop that says of nothing what is stopped: to somebody who waits it is the waiting."""
+
 SURE_STOP = 0.8
 """Confidence from which an intent, without a word that says it, is a stop in a longer message."""
 
@@ -40,7 +43,8 @@ def take_back(reading: Reading) -> list[Command]:
     if "stays" in reading.acts and (reading.slots.get("queued") or taken_out(reading)):
         return []
     waits = bool(reading.slots.get("queued")) and reading.frame is None
-    if waits and (reading.acts & {"bye", "leave"} or reading.message.values("ticket_kind")):
+    of_queue = "unqueues" in reading.acts or reading.message.rest <= A_BARE_STOP
+    if waits and (reading.acts & {"bye", "leave"} or not of_queue):
         return []  # "算了 先走了", "别退货了 给张券": they wait on
     wish = reading.wish
     if undoing := _undoes(reading, wish):
