@@ -13,6 +13,8 @@ from bot.actions.conversation import Conversation, ask, confirmed, digest, key, 
 from bot.actions.focus import Focus, Listed, chosen
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation
+from bot.actions.request_values import lines_listed
+from bot.actions.request_words import some_to_go
 from bot.actions.tickets import (
     CANCELLABLE,
     READ_AT_ONCE,
@@ -27,6 +29,7 @@ from bot.actions.tickets import (
     tickets_in_question,
     wish_button,
 )
+from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word, yuan
 from mall_adapter import (
@@ -51,7 +54,22 @@ ARRIVED = (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
 
 
 class ValidateCancelOrder(OrderValidation):
+    """Cancels whole orders: where only some of the goods are to go, a refund of these goes on from here (slot
+    ``part``), and of what has not been paid nothing can be taken out."""
+
     flow = "cancel_order"
+    of_order = ("part",)
+
+    async def complete(self, request: Request) -> None:
+        await super().complete(request)
+        if request.get("proved") and not request.get("refusal"):
+            order = await (await get_mall()).order(request.sender, str(request.get("order_id")))
+            lines, began = lines_listed(order.lines), Turn.that_began(request.tracker)
+            first = began is None or began.message_id == request.turn.message_id
+            told = [(request.turn, first), *([] if began is None or first else [(began, True)])]
+            if any(some_to_go(turn, lines, at_first) for turn, at_first in told):
+                unpaid = order.status is OrderStatus.PENDING_PAYMENT
+                request.set(**({"refusal": {"name": "part_unpaid", "order": order.id}} if unpaid else {"part": True}))
 
     async def accept(self, order: Order, request: Request) -> None:
         ticket = next((line.open_ticket_id for line in order.lines if line.open_ticket_id), None)
@@ -148,6 +166,11 @@ class RefuseCancelOrder(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         order = await (await get_mall()).order(tracker.sender_id, str(tracker.get_slot("order_id")))
+        if (tracker.get_slot("refusal") or {}).get("name") == "part_unpaid":
+            whole = button(word(tracker, domain, "cancel_whole"), "cancel_order", order_id=order.id)
+            shown = {"goods": goods(order.lines), "order_id": order.id}
+            dispatcher.utter_message(response="utter_order_part_unpaid", buttons=[whole], **shown)
+            return Focus(tracker).on("order", order.id).events()
         return await say_not_cancelled(dispatcher, tracker, domain, order)
 
 

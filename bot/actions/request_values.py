@@ -9,8 +9,8 @@ from typing import Any
 from rasa_sdk import Tracker
 
 from bot.actions.focus import Listed
-from bot.actions.wording import Domain, word
-from mall_adapter import Decision, OrderStatus, Reason, TicketKind, TicketRequest
+from bot.actions.wording import Domain, line_title, word
+from mall_adapter import Decision, OrderLine, OrderStatus, Reason, TicketKind, TicketRequest
 
 INTENTS = {
     TicketKind.RETURN: "request_return",
@@ -33,6 +33,20 @@ def lines_of(slots: Mapping[str, Any]) -> list[str]:
         return known
     chosen: list[str] = meant if isinstance(meant, list) else [meant]
     return chosen if set(chosen) <= set(known) else []
+
+
+def lines_listed(lines: Iterable[OrderLine]) -> Listed:
+    """What the lines of an order are recognised by: goods, shelf, pieces."""
+    return [
+        {
+            "kind": "line",
+            "id": line.id,
+            "title": line_title(line),
+            "category": line.category,
+            "pieces": str(line.quantity),
+        }
+        for line in lines
+    ]
 
 
 def goods_in_request(slots: Mapping[str, Any]) -> str:
