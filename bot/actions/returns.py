@@ -111,9 +111,9 @@ class ValidateAfterSales(OrderValidation):
             return
         free = [line for line in lines if line["id"] not in taken]
         request.set(order_lines=free, several_lines=len(free) > 1)
-        if request.get("ticket_kind") is None and order.status in TO_BE_SHIPPED:
-            if request.get("reason") != Reason.WRONG_SIZE:  # who has not got it can only have the money back
-                request.set(ticket_kind=TicketKind.REFUND.value)
+        not_sent = order.status in TO_BE_SHIPPED and request.get("reason") != Reason.WRONG_SIZE
+        if not_sent and request.get("ticket_kind") is None:  # who has not got it can only have the money back
+            request.set(ticket_kind=TicketKind.REFUND.value)
         if request.get("reason") is None and state_of(order, datetime.now(UTC)) in NEVER_CAME:
             request.set(reason=Reason.LATE_DELIVERY.value)
 
