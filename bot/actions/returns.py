@@ -174,11 +174,11 @@ class ValidateAfterSales(OrderValidation):
 
     async def complete(self, request: Request) -> None:
         self._tidy(request)
-        self._take_back_denied(request)
         request.clear("refusal")
         await super().complete(request)
         self._keep_words(request)
-        self._reason_told_before(request)
+        if not self._take_back_denied(request):
+            self._reason_told_before(request)
         if request.get("size") and request.get("ticket_kind") == TicketKind.EXCHANGE and not request.get("reason"):
             request.set(reason=Reason.WRONG_SIZE.value)  # "换43码"
         request.set(decision=None, needs_opened=False)
@@ -220,14 +220,17 @@ class ValidateAfterSales(OrderValidation):
             request.set(**{slot: _known(request.get(slot), known)})
 
     @staticmethod
-    def _take_back_denied(request: Request) -> None:
-        """ "不是质量问题", "没坏": the reason was none. Not where these are words about other goods of the order."""
+    def _take_back_denied(request: Request) -> bool:
+        """Whether the reason is said to be none ("不是质量问题", "没坏"): what was told instead is it. Not where the words
+        are about other goods of the order."""
         turn, lines = request.turn, request.get("order_lines") or []
         denied = set(turn.entities.get("reason_denied", ())) - set(turn.entities.get("reason", ()))
         elsewhere = turn.names_goods and not set(lines_meant(turn, lines)) & set(lines_of(request.slots))
-        if request.get("reason") in denied and not elsewhere:
-            request.clear("note")
-            request.set(reason=reason_instead(request, denied))
+        if elsewhere or request.get("reason") not in denied:
+            return False
+        request.clear("note")
+        request.set(reason=reason_instead(request, denied))
+        return True
 
     @staticmethod
     def _keep_words(request: Request) -> None:

@@ -36,7 +36,7 @@ ACTS = frozenset(
         "submit",
         *("of_freight", "of_amount", "of_day", "of_pickup", "of_place", "of_goods", "of_need", "keep"),
         *("of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"),
-        *("of_courier", "address", "of_shipping", "undoes"),
+        *("of_courier", "address", "of_shipping", "undoes", "takes_out"),
         *("word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"),
         *("contests", "another", "prefers"),
         *("of_packing", "of_advance", "of_cheaper", "of_split", "of_stock", "of_verdict"),

@@ -1511,7 +1511,7 @@ def turn_of(text: str, *entities: dict[str, Any]) -> Turn:
     return Turn.of(a_return().customer(text, *entities).tracker())
 
 
-LINES = [
+WATCHES = [
     {"kind": "line", "id": "a", "title": "云步 儿童电话手表 K4 天空蓝", "category": "智能手表", "pieces": "1"},
     {"kind": "line", "id": "b", "title": "岩石 Watch 户外手表 硅胶带", "category": "智能手表", "pieces": "1"},
 ]
@@ -1535,7 +1535,7 @@ LINES = [
     ],
 )
 def test_only_some_goods_of_an_order_are_meant(text: str, began: bool, some: bool) -> None:
-    assert request_words.some_to_go(turn_of(text), LINES, began) is some
+    assert request_words.some_to_go(turn_of(text), WATCHES, began) is some
 
 
 @pytest.mark.parametrize(
@@ -1543,7 +1543,7 @@ def test_only_some_goods_of_an_order_are_meant(text: str, began: bool, some: boo
     [("口红取消", True, True), ("口红那单取消", True, False), ("口红为什么这么贵", False, False)],
 )
 def test_goods_that_are_named_are_some_where_the_wish_began(text: str, began: bool, some: bool) -> None:
-    lines = [{**LINES[0], "title": "花间口红 豆沙", "category": "口红"}, LINES[1]]
+    lines = [{**WATCHES[0], "title": "花间口红 豆沙", "category": "口红"}, WATCHES[1]]
     assert request_words.some_to_go(turn_of(text, entity(text, "category", "口红")), lines, began) is some
 
 
@@ -1560,7 +1560,7 @@ def test_of_two_goods_that_share_a_word_the_spared_one_stays(text: str, meant: l
     told = [entity(text, "product", "手表")]
     acts = ("all",) if "都" in text else ()
     turn = Turn.of(a_return().customer(text, *told, acts=acts).tracker())
-    assert request_words.lines_meant(turn, LINES) == meant
+    assert request_words.lines_meant(turn, WATCHES) == meant
 
 
 @pytest.mark.parametrize(
