@@ -221,8 +221,8 @@ class ValidateAfterSales(OrderValidation):
 
     @staticmethod
     def _take_back_denied(request: Request) -> bool:
-        """Whether the reason is said to be none ("不是质量问题", "没坏"): what was told instead is it. Not where the words
-        are about other goods of the order."""
+        """Whether the reason is said to be none ("不是质量问题", "没坏"): what was told instead is it. Not where it is
+        said of other goods of the order."""
         turn, lines = request.turn, request.get("order_lines") or []
         denied = set(turn.entities.get("reason_denied", ())) - set(turn.entities.get("reason", ()))
         elsewhere = turn.names_goods and not set(lines_meant(turn, lines)) & set(lines_of(request.slots))
