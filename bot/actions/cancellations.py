@@ -9,10 +9,13 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, digest, key, problem
 from bot.actions.focus import Focus, Listed, chosen
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation
+from bot.actions.request_values import lines_listed
+from bot.actions.request_words import some_to_go
 from bot.actions.tickets import (
     CANCELLABLE,
     READ_AT_ONCE,
@@ -27,8 +30,10 @@ from bot.actions.tickets import (
     tickets_in_question,
     wish_button,
 )
+from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word, yuan
+from bot.spelling import plain
 from mall_adapter import (
     InvalidTransition,
     MallError,
@@ -44,6 +49,8 @@ from mall_adapter import (
     open_to,
 )
 
+_SAID = patterns.load("cancelling", "cancelled")
+
 ARRIVED = (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
 
 
@@ -51,7 +58,22 @@ ARRIVED = (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
 
 
 class ValidateCancelOrder(OrderValidation):
+    """Cancels whole orders: where only some of the goods are to go, a refund of these goes on from here (slot
+    ``part``), and of what has not been paid nothing can be taken out."""
+
     flow = "cancel_order"
+    of_order = ("part",)
+
+    async def complete(self, request: Request) -> None:
+        await super().complete(request)
+        if request.get("proved") and not request.get("refusal"):
+            order = await (await get_mall()).order(request.sender, str(request.get("order_id")))
+            lines, began = lines_listed(order.lines), Turn.that_began(request.tracker)
+            first = began is None or began.message_id == request.turn.message_id
+            told = [(request.turn, first), *([] if began is None or first else [(began, True)])]
+            if any(some_to_go(turn, lines, at_first) for turn, at_first in told):
+                unpaid = order.status is OrderStatus.PENDING_PAYMENT
+                request.set(**({"refusal": {"name": "part_unpaid", "order": order.id}} if unpaid else {"part": True}))
 
     async def accept(self, order: Order, request: Request) -> None:
         ticket = next((line.open_ticket_id for line in order.lines if line.open_ticket_id), None)
@@ -77,6 +99,28 @@ async def days_to_refund(sender: str, order: Order) -> int | None:
     except MallError:
         return None
     return decision.handling_days if decision.allowed else None
+
+
+async def say_money_after_cancelling(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
+) -> bool:
+    """When the money comes back of the order that is talked of, if it were cancelled; False where that is not asked, or
+    there is none to come back."""
+    turn, order_id = Turn.of(tracker), focus.at_hand("order")
+    if not order_id or "of_day" not in turn.acts or not _SAID["cancelled"].search(plain(turn.text)):
+        return False
+    try:
+        order = await (await get_mall()).order(tracker.sender_id, order_id)
+    except MallError:
+        return False
+    days = await days_to_refund(tracker.sender_id, order) if open_to(order, Wish.CANCEL) else None
+    if days is None:
+        return False
+    shown = {"order_id": order.id, "goods": goods(order.lines), "money": yuan(order.total_cents), "days": days}
+    cancel = wish_button(tracker, domain, "cancel_order", order_id=order.id)
+    dispatcher.utter_message(response="utter_money_after_cancelling", buttons=[cancel], **shown)
+    focus.on("order", order.id)
+    return True
 
 
 class AskConfirmCancelOrder(Action):
@@ -148,6 +192,11 @@ class RefuseCancelOrder(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         order = await (await get_mall()).order(tracker.sender_id, str(tracker.get_slot("order_id")))
+        if (tracker.get_slot("refusal") or {}).get("name") == "part_unpaid":
+            whole = button(word(tracker, domain, "cancel_whole"), "cancel_order", order_id=order.id)
+            shown = {"goods": goods(order.lines), "order_id": order.id}
+            dispatcher.utter_message(response="utter_order_part_unpaid", buttons=[whole], **shown)
+            return Focus(tracker).on("order", order.id).events()
         return await say_not_cancelled(dispatcher, tracker, domain, order)
 
 
@@ -203,7 +252,13 @@ class ValidateCancelTicket(OrderValidation):
     of_order = ("ticket_id", "tickets")
 
     async def accept(self, order: Order, request: Request) -> None:
-        self._offer(await tickets_in_question(request.sender, order.id), request)
+        tickets = await tickets_in_question(request.sender, None)
+        of_order = [ticket for ticket in tickets if ticket.order_id == order.id]
+        others = [ticket for ticket in tickets if ticket.status in CANCELLABLE]
+        if not of_order and len(others) == 1:
+            request.set(refusal={"name": "other_ticket_to_cancel", "order": order.id, "other": others[0].id})
+        else:
+            self._offer(of_order or others, request)
 
     async def validate_ticket_id(self, value: Any, request: Request) -> None:
         """Which of those that were listed; a number is looked up in ``complete``."""
@@ -347,6 +402,18 @@ class RefuseCancelTicket(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         refusal: Mapping[str, str] = tracker.get_slot("refusal") or {}
+        if other := refusal.get("other"):
+            ticket = await (await get_mall()).ticket(tracker.sender_id, other)
+            dispatcher.utter_message(
+                response="utter_no_ticket_of_order",
+                asked_order=refusal["order"],
+                buttons=[
+                    button(word(tracker, domain, "withdraw_it"), "cancel_ticket", ticket_id=ticket.id),
+                    wish_button(tracker, domain, "order_status"),
+                ],
+                **ticket_values(tracker, domain, ticket),
+            )
+            return Focus(tracker).on("ticket", ticket.id).events()
         if ticket_id := refusal.get("ticket"):
             ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
             return say_not_withdrawn(dispatcher, tracker, domain, ticket)

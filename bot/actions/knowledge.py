@@ -14,6 +14,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import cite, say_text
+from bot.actions.cancellations import say_money_after_cancelling
 from bot.actions.conversation import Conversation, problem
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
@@ -93,6 +94,8 @@ async def say_answer(
     though it was told a moment ago."""
     answer = found.answer
     focus.on("answer", answer.id)
+    if await say_money_after_cancelling(dispatcher, tracker, domain, focus):
+        return []
     request = tracker.get_slot("decision") if Conversation.of(tracker).open_flow("after_sales") else None
     ticket = await ticket_asked_about(tracker)
     if answer.context == "freight" and (request or ticket):

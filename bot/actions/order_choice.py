@@ -23,7 +23,17 @@ from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
 from bot.spelling import number, plain
-from mall_adapter import MallError, Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
+from mall_adapter import (
+    MallError,
+    Order,
+    OrderLocked,
+    OrderNotFound,
+    OwnershipRequired,
+    Reason,
+    Wish,
+    WrongPhoneTail,
+    open_to,
+)
 from settings import SHANGHAI
 
 CHOICES = 4
@@ -56,7 +66,7 @@ SHOPPING = frozenset({"recommend_product", "compare_products", "ask_product", "a
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "talk", "bought", "waited", "month")
+_SAID = patterns.load("orders", "talk", "bought", "waited", "month", "sharp")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -217,8 +227,10 @@ class OrderValidation(Validation):
         among = [order for order in named if order.id in {thing["id"] for thing in shown}]
         if len(among) == 1:
             return among[0].id
-        at_hand = request.focus.at_hand("order")
-        return at_hand if at_hand and request.turn.first("mention") and not named else None
+        if named or not request.turn.first("mention"):
+            return None
+        alone = shown[0]["id"] if len(shown) == 1 else None  # "就是这个" below the only one
+        return alone or request.focus.at_hand("order")
 
     async def _propose(self, request: Request) -> None:
         """The order that is talked of; else the only one that fits the words, or is open to the wish."""
@@ -245,8 +257,8 @@ class OrderValidation(Validation):
             request.set(order_id=at_hand)
         elif lately := self._named_lately(request, named or orders):
             request.set(order_id=lately.id)
-        elif len(fitting) == 1 and not named:
-            request.set(proposal=fitting[0].id)
+        elif len(alone := [order for order in fitting if not named or order in named]) == 1:
+            request.set(proposal=alone[0].id)
 
     @staticmethod
     def _named_lately(request: Request, orders: Sequence[Order]) -> Order | None:
@@ -334,13 +346,15 @@ class AskOrderId(Action):
         wish = title(tracker, domain, _wish_named(frame, domain))
         trouble: dict[str, str] = tracker.get_slot("problem") or {}
         proposal = tracker.get_slot("proposal")
-        if proposal and proposal != DECLINED:
-            order = await mall.order(tracker.sender_id, proposal)
+        orders = await orders_to_choose(tracker, str(frame.get("flow")))
+        only = orders[0].id if len(orders) == 1 and not trouble and proposal is None else None
+        if (proposal and proposal != DECLINED) or only:
+            order = await mall.order(tracker.sender_id, str(only or proposal))
             name = order_title(order, tracker, domain)
             shown = {"wish": wish, "order_id": order.id, "goods": name, "orders": f"1. {name}"}
             ask(dispatcher, tracker, domain, "order_id", "utter_ask_order_id_propose", **shown)
-            return Focus(tracker).on_list(as_choices([order], tracker, domain)).events()
-        orders = await orders_to_choose(tracker, str(frame.get("flow")))
+            proposed = [SlotSet("proposal", only)] if only else []
+            return [*proposed, *Focus(tracker).on_list(as_choices([order], tracker, domain)).events()]
         if proposal == DECLINED and len(orders) == 1:  # the only one that is open to it is not meant
             everything = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
             orders = [order for order in everything if order.id != orders[0].id][:CHOICES]
@@ -386,8 +400,10 @@ def _note_told(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domai
     told = [slot for slot in TOLD_FIRST if slot in slots_of(str(frame.get("flow"))) and tracker.get_slot(slot)]
     if frame.get("began") != Conversation.of(tracker).turn:
         return
-    if "reason" in told and has_response(domain, sorry := f"utter_told_first_{tracker.get_slot('reason')}"):
-        dispatcher.utter_message(response=sorry)  # it has gone wrong: a word of its own
+    if "reason" in told and has_response(domain, f"utter_told_first_{(gone_wrong := tracker.get_slot('reason'))}"):
+        began = Turn.that_began(tracker)  # it has gone wrong: a word of its own
+        cuts = gone_wrong == Reason.DAMAGED and began is not None and _SAID["sharp"].search(plain(began.text))
+        dispatcher.utter_message(response=f"utter_told_first_{'sharp' if cuts else gone_wrong}")
         told.remove("reason")
     if told:
         names = word(tracker, domain, "and").join(word(tracker, domain, f"slot_{slot}") for slot in told)

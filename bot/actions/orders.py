@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -225,6 +226,8 @@ class AboutOrders(Action, ABC):
         if instead and (ticket := await ticket_instead(tracker, order)):
             await say_ticket(dispatcher, tracker, domain, ticket, focus)
             return focus.on("order", order.id).on("ticket", ticket.id).events()
+        if instead:
+            order = await say_part_taken_out(dispatcher, tracker, domain, order)
         say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)
         return focus.on("order", order.id).on("told", order.id).events()
 
@@ -257,6 +260,17 @@ async def ticket_instead(tracker: Tracker, order: Order) -> Ticket | None:
         return None
     ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
     return None if ticket.status is TicketStatus.OPEN else ticket
+
+
+async def say_part_taken_out(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order) -> Order:
+    """Of an order of which some lines have a ticket: says what becomes of these, and returns the rest of it."""
+    rest = tuple(line for line in order.lines if line.open_ticket_id is None)
+    if not rest or len(rest) == len(order.lines):
+        return order
+    for ticket_id in sorted({line.open_ticket_id for line in order.lines if line.open_ticket_id}):
+        ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
+        dispatcher.utter_message(response="utter_order_part_in_hand", **ticket_values(tracker, domain, ticket))
+    return replace(order, lines=rest)
 
 
 def most_pressing(orders: Sequence[Order], now: datetime) -> Order:

@@ -23,6 +23,7 @@ from bot.actions.focus import Focus, like
 from bot.actions.handoff import offer_further
 from bot.actions.knowledge import ticket_asked_about
 from bot.actions.malls import get_mall
+from bot.actions.orders import TO_BE_SHIPPED
 from bot.actions.questions import answer_question, say_unknown
 from bot.actions.request_values import INTENTS, goods_in_request, lines_of, request_of, size_words, values_of
 from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, paid_back_on, say_ticket, wish_button
@@ -118,7 +119,8 @@ class AboutRequest(Action):
         if await _say_settled(dispatcher, tracker, domain, turn, focus):
             return focus.events()
         asked = await asked_for(tracker, domain)
-        elsewhere = asked is not None and _names_other_goods(turn, asked.goods)
+        of_order = goods(asked.order.lines) if asked and "of_split" in turn.acts else ""
+        elsewhere = asked is not None and _names_other_goods(turn, of_order or asked.goods)
         if asked and not elsewhere:
             facts = _Facts(dispatcher, tracker, domain, turn, asked, focus)
             told = [await facts.say(), "of_stock" in turn.acts and await facts.say_stock()]
@@ -329,11 +331,17 @@ class _Facts:
 
     async def _split(self) -> None:
         asked = self.asked
-        others = [line for line in asked.order.lines if asked.line_ids and line.id not in asked.line_ids]
-        if asked.in_transit and others:
-            self._utter("parcel_whole", others="、".join(line_title(line) for line in others))
-        else:
+        rest = [line for line in asked.order.lines if asked.line_ids and line.id not in asked.line_ids]
+        others = "、".join(line_title(line) for line in rest if line.open_ticket_id is None)
+        if not others:
             await self._goods()
+        elif asked.in_transit:
+            self._utter("parcel_whole", others=others)
+        elif asked.order.status in TO_BE_SHIPPED:
+            ships_by = day(self.tracker, asked.order.ships_by) or self._word("soon")
+            self._utter("rest_sent", others=others, ships_by=ships_by)
+        else:
+            self._utter("rest_kept", others=others)
 
     async def _pickup(self) -> None:
         ticket = self.asked.ticket

@@ -13,7 +13,16 @@ from bot.actions.focus import Focus
 from bot.actions.handoff import say_waiting
 from bot.actions.malls import get_desk, get_mall
 from bot.actions.orders import cancelled_order, say_order
-from bot.actions.request_values import ALL_LINES, FAULTS, INTENTS, chosen_lines, goods_in_request, request_of
+from bot.actions.request_values import (
+    ALL_LINES,
+    FAULTS,
+    INTENTS,
+    chosen_lines,
+    goods_in_request,
+    lines_of,
+    request_of,
+    sku_of_size,
+)
 from bot.actions.tickets import CANCELLABLE, Button, button, ticket_values, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, line_title, minute, rule_text, word
@@ -94,6 +103,10 @@ async def say_refused(dispatcher: CollectingDispatcher, tracker: Tracker, domain
         await _say_contested(dispatcher, tracker, domain, order, rule, goods, steps)
         return focus.events()
     delivered = minute(tracker, order.delivered_at) if order.delivered_at else ""
+    if rule == "not_shipped_exchange" and (stock := await stock_wished(tracker, domain, order)):
+        buttons = [*await _allowed_steps(tracker, domain), *_ways_out(tracker, domain)]
+        dispatcher.utter_message(response="utter_exchange_not_sent", goods=goods, stock=stock, buttons=buttons)
+        return focus.events()
     dispatcher.utter_message(
         response="utter_ticket_refused",
         goods=goods,
@@ -103,6 +116,23 @@ async def say_refused(dispatcher: CollectingDispatcher, tracker: Tracker, domain
         buttons=[*await _allowed_steps(tracker, domain), *_ways_out(tracker, domain)],
     )
     return focus.events()
+
+
+async def stock_wished(tracker: Tracker, domain: Domain, order: Order) -> str:
+    """Whether the other size or kind that is wished is there, or what is; empty where that cannot be told."""
+    chosen = [line for line in order.lines if line.id in lines_of(tracker.slots)]
+    if len(chosen) != 1:
+        return ""
+    try:
+        product = await (await get_mall()).product(chosen[0].product_id)
+    except MallError:
+        return ""
+    own, sizes = chosen[0].spec, [str(size) for size in tracker.get_slot("size") or []]
+    wished = next((sku for size in reversed(sizes) if (sku := sku_of_size(product.skus, own, size))), None)
+    if wished:
+        return word(tracker, domain, "spec_there" if wished.available else "spec_gone").format(spec=wished.spec)
+    there = "、".join(sku.spec for sku in product.skus if sku.available and sku.spec != own)
+    return word(tracker, domain, "specs_there").format(specs=there) if there else ""
 
 
 def _names(slots: Mapping[str, Any]) -> str:

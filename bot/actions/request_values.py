@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rasa_sdk import Tracker
 
 from bot.actions.focus import Listed
-from bot.actions.wording import Domain, word
-from mall_adapter import Decision, OrderStatus, Reason, TicketKind, TicketRequest
+from bot.actions.wording import Domain, line_title, word
+from bot.spelling import plain
+from mall_adapter import Decision, OrderLine, OrderStatus, Reason, Sku, TicketKind, TicketRequest
 
 INTENTS = {
     TicketKind.RETURN: "request_return",
@@ -24,6 +25,11 @@ UNSENT = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, Or
 
 ALL_LINES = "all"
 
+_SIZE = re.compile(
+    r"(?<![a-z0-9.])(?:(?P<number>[0-9]+(?:\.5)?)|(?P<times>[2-9])?(?P<more>x*)(?P<letter>[sml]))(?![a-z0-9])"
+)
+"""43, 130, XL, 2XL: a size as specs and customers write it."""
+
 
 def lines_of(slots: Mapping[str, Any]) -> list[str]:
     """Ids of the lines that are meant; empty while they are not known."""
@@ -33,6 +39,20 @@ def lines_of(slots: Mapping[str, Any]) -> list[str]:
         return known
     chosen: list[str] = meant if isinstance(meant, list) else [meant]
     return chosen if set(chosen) <= set(known) else []
+
+
+def lines_listed(lines: Iterable[OrderLine]) -> Listed:
+    """What the lines of an order are recognised by: goods, shelf, pieces."""
+    return [
+        {
+            "kind": "line",
+            "id": line.id,
+            "title": line_title(line),
+            "category": line.category,
+            "pieces": str(line.quantity),
+        }
+        for line in lines
+    ]
 
 
 def goods_in_request(slots: Mapping[str, Any]) -> str:
@@ -51,6 +71,34 @@ def size_wanted(slots: Mapping[str, Any]) -> str:
     own = set(re.findall(r"[a-z]+|[0-9.]+", goods_in_request(slots).lower()))
     other = [size for size in slots.get("size") or [] if str(size).lower() not in own]
     return str(other[-1]) if other else ""
+
+
+def sku_of_size(skus: Sequence[Sku], own: str, size: str) -> Sku | None:
+    """The same goods in ``size``: a number, letters, or "larger" and "smaller" than the ``own`` spec, a step each; None
+    where it is not one of them."""
+    known, rest = _size_in(own)
+    alike = {
+        place: sku for sku in skus if (place := _size_in(sku.spec)[0]) is not None and _size_in(sku.spec)[1] == rest
+    }
+    if size in ("larger", "smaller"):
+        beyond = [place for place in alike if known is not None and (place > known) == (size == "larger")]
+        beyond = [place for place in beyond if place != known]
+        return alike[min(beyond) if size == "larger" else max(beyond)] if beyond else None
+    place = _size_in(size)[0]
+    return alike.get(place) if place is not None and place != known else None
+
+
+def _size_in(spec: str) -> tuple[float | None, str]:
+    """The place of a size among the others of its kind, and the spec without it: of the last one in it."""
+    found = list(_SIZE.finditer(plain(spec)))
+    if not found:
+        return None, plain(spec)
+    last = found[-1]
+    rest = plain(spec)[: last.start()] + plain(spec)[last.end() :]
+    if last["number"]:
+        return float(last["number"]), rest.strip()
+    steps = int(last["times"] or 1) if last["times"] else len(last["more"])
+    return {"s": -1.0 - steps, "m": 0.0, "l": 1.0 + steps}[last["letter"]], rest.strip()
 
 
 def pieces_wanted(slots: Mapping[str, Any]) -> tuple[int, int] | None:

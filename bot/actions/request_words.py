@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from typing import Any
+
+from rasa_sdk import Tracker
 
 from bot import patterns
 from bot.actions.conversation import Conversation
@@ -15,6 +18,7 @@ from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.patterns import cut
 from bot.spelling import plain
+from mall_adapter import Reason
 
 TOLD_BEFORE = 3
 """Messages before a tap or a yes that began a request, in which its goods and its reason may have been told."""
@@ -22,7 +26,17 @@ TOLD_BEFORE = 3
 OF_A_MATTER = frozenset(
     {
         *INTENTS.values(),
-        *("report_problem", "complain", "inform", "ask_policy", "correct", "deny", "rate_service", "nlu_fallback"),
+        *(
+            "cancel_order",
+            "report_problem",
+            "complain",
+            "inform",
+            "ask_policy",
+            "correct",
+            "deny",
+            "rate_service",
+            "nlu_fallback",
+        ),
     }
 )
 """Intents of messages that may have told what is wrong before anything was asked for."""
@@ -36,7 +50,8 @@ CERTAIN = 0.9
 
 NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
 _KINDS_OF_NAMES = (("product", "category"), ("brand",))
-_SAID = patterns.load("after_sales", "left_out", "fine", "only", "chooses", "of_colour")
+_SAID = patterns.load("after_sales", "left_out", "fine", "only", "chooses", "some", "whole", "of_colour")
+_REASONS = patterns.load("picked", "picks", "adds", "of_size")
 _LATIN = re.compile(r"[a-z0-9.]{2,}")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
@@ -67,6 +82,17 @@ def lines_left_out(turn: Turn, lines: Listed, chosen: Sequence[str] = ()) -> lis
     if set(named) - {*fine, *found}:
         found += [line for line in fine if line not in chosen]
     return found if set(found) < {line["id"] for line in lines} else []
+
+
+def some_to_go(turn: Turn, lines: Listed, began: bool) -> bool:
+    """Whether only some of the order's goods are to be cancelled: "其中一件不要了", "壶要的，茶叶取消". Goods that are
+    only named count where the wish ``began``; "茶叶那单取消" means the order."""
+    if turn.tapped or len(lines) < 2:
+        return False
+    if _SAID["some"].search(plain(turn.text)) or lines_left_out(turn, lines):
+        return True
+    named = lines_meant(turn, lines) if began and not _SAID["whole"].search(plain(turn.text)) else []
+    return 0 < len(named) < len(lines)
 
 
 def told_apart(words: str, lines: Listed) -> list[str]:
@@ -106,7 +132,8 @@ def _regions(turn: Turn, pattern: str) -> Iterator[tuple[str, list[Any]]]:
 
 def _named_in(words: str, names: Iterable[Any], lines: Listed) -> list[str]:
     alike = like(words, lines)
-    return _called(lines, names) or [line["id"] for line in alike if len(alike) == 1]
+    called, nearest = _called(lines, names), [line["id"] for line in alike if len(alike) == 1]
+    return nearest if nearest and (not called or nearest[0] in called) else called  # "电话手表" of two watches
 
 
 def _called(lines: Listed, values: Iterable[Any]) -> list[str]:
@@ -181,10 +208,45 @@ def told_before(request: Request) -> Iterator[Turn]:
             yield turn
 
 
+def reason_instead(request: Request, denied: set[str]) -> str | None:
+    """What is the reason where those that are ``denied`` are none: told in this message, or the last one before."""
+    if _REASONS["of_size"].search(plain(request.turn.text)):
+        return Reason.WRONG_SIZE.value
+    said = (reason for one in (*turns_of(request), *told_before(request)) for reason in one.entities.get("reason", ()))
+    return next((str(reason) for reason in said if reason not in denied), None)
+
+
 def may_tell_reason(turn: Turn) -> bool:
     """Not "发错了，是ORD…", nor a rule that is asked for ("质量问题谁出运费")."""
     request = turn.intent == "report_problem" or (turn.intent in INTENTS.values() and turn.confidence >= CERTAIN)
     return not turn.tapped and "correction" not in turn.acts and (request or not turn.asks)
+
+
+def reason_picked(tracker: Tracker, turn: Turn) -> str | None:
+    """The reason that the message picks, whatever fault it names beside it: by a button, by the title of one at its
+    beginning ("不想要了，家里限电"), or by saying that it is the reason. "不想要了，而且开线了" tells of two."""
+    told = [str(reason) for reason in turn.entities.get("reason", ())]
+    if turn.tapped:
+        return told[0] if told else None
+    words = plain(turn.text).lstrip(" ,，")
+    for span in turn.spans:
+        if span["entity"] == "reason" and _REASONS["picks"].search(plain(turn.text)[: int(span["start"])]):
+            return str(span["value"])
+    titles = {plain(title): reason for title, reason in _reasons_offered(tracker, turn) if reason in told}
+    begins = next((title for title in titles if words.startswith(title)), None)
+    return titles[begins] if begins and not _REASONS["adds"].search(words) else None
+
+
+def _reasons_offered(tracker: Tracker, turn: Turn) -> Iterator[tuple[str, str]]:
+    """Title and reason of the buttons above the message."""
+    events = list(tracker.events)
+    place = next((n for n, event in enumerate(events) if event.get("message_id") == turn.message_id), 0)
+    above = takewhile(lambda event: event["event"] != "user", reversed(events[:place]))
+    for event in above:
+        for one in (event.get("data") or {}).get("buttons") or []:
+            _, _, told = str(one.get("payload") or "").partition("{")
+            if reason := json.loads("{" + told).get("reason") if told else None:
+                yield str(one["title"]), str(reason)
 
 
 def only_some(turns: Iterable[Turn]) -> bool:

@@ -21,7 +21,7 @@ from bot.actions.focus import Focus, Listed, like, pointed_at
 from bot.actions.knowledge import PERSON_DECIDES
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation
-from bot.actions.orders import state_of
+from bot.actions.orders import TO_BE_SHIPPED, state_of
 from bot.actions.request_refusals import say_has_ticket, say_refused
 from bot.actions.request_values import (
     ALL_LINES,
@@ -29,6 +29,7 @@ from bot.actions.request_values import (
     UNSENT,
     chosen_lines,
     decision_slot,
+    lines_listed,
     lines_of,
     pieces_wanted,
     request_of,
@@ -48,6 +49,8 @@ from bot.actions.request_words import (
     names_spec,
     only_some,
     own_words,
+    reason_instead,
+    reason_picked,
     told_apart,
     told_before,
     turns_of,
@@ -56,7 +59,7 @@ from bot.actions.request_words import (
 from bot.actions.tickets import Button, button, way_back, wish_button
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
-from bot.actions.wording import Domain, day, line_title, word
+from bot.actions.wording import Domain, day, word
 from bot.spelling import plain
 from mall_adapter import (
     Decision,
@@ -96,16 +99,7 @@ class ValidateAfterSales(OrderValidation):
     depends: ClassVar[dict[str, tuple[str, ...]]] = {"reason": ("note",)}
 
     async def accept(self, order: Order, request: Request) -> None:
-        lines: Listed = [
-            {
-                "kind": "line",
-                "id": line.id,
-                "title": line_title(line),
-                "category": line.category,
-                "pieces": str(line.quantity),
-            }
-            for line in order.lines
-        ]
+        lines = lines_listed(order.lines)
         if order.status is OrderStatus.CANCELLED:
             request.set(refusal={"name": "cancelled", "order": order.id})
             return
@@ -117,6 +111,9 @@ class ValidateAfterSales(OrderValidation):
             return
         free = [line for line in lines if line["id"] not in taken]
         request.set(order_lines=free, several_lines=len(free) > 1)
+        not_sent = order.status in TO_BE_SHIPPED and request.get("reason") != Reason.WRONG_SIZE
+        if not_sent and request.get("ticket_kind") is None:  # who has not got it can only have the money back
+            request.set(ticket_kind=TicketKind.REFUND.value)
         if request.get("reason") is None and state_of(order, datetime.now(UTC)) in NEVER_CAME:
             request.set(reason=Reason.LATE_DELIVERY.value)
 
@@ -129,13 +126,20 @@ class ValidateAfterSales(OrderValidation):
         if isinstance(value, dict):
             value = Reason.OTHER.value if len(request.turn.rest) >= SAYS_SOMETHING else None
         if reason := _known(value, Reason):
-            reason = weightiest((reason, *request.turn.entities.get("reason", ()))) or reason
+            now, known = reason_picked(request.tracker, request.turn), request.get("reason")
+            picked = (reason_picked(request.tracker, turn) for turn in turns_of(request) if turn is not request.turn)
+            if known and not now and "correction" not in request.turn.acts and known in picked:
+                return  # "插了一次就跳闸" beside an answer is a remark
+            reason = now or weightiest((reason, *request.turn.entities.get("reason", ()))) or reason
             request.set(reason=reason)
             again = TicketKind.EXCHANGE in request.turn.entities.get("ticket_kind", ())  # "黑的不想要了，换白的"
             if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE and not again:
                 request.clear("ticket_kind")  # whoever does not want it any more wants no other one
         else:
             request.set(**problem("reason", "unusable"))
+
+    async def validate_reason_denied(self, value: Any, request: Request) -> None:
+        """Nothing is kept of it: see ``_take_back_denied``."""
 
     async def validate_opened(self, value: Any, request: Request) -> None:
         told = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
@@ -173,7 +177,8 @@ class ValidateAfterSales(OrderValidation):
         request.clear("refusal")
         await super().complete(request)
         self._keep_words(request)
-        self._reason_told_before(request)
+        if not self._take_back_denied(request):
+            self._reason_told_before(request)
         if request.get("size") and request.get("ticket_kind") == TicketKind.EXCHANGE and not request.get("reason"):
             request.set(reason=Reason.WRONG_SIZE.value)  # "换43码"
         request.set(decision=None, needs_opened=False)
@@ -215,6 +220,19 @@ class ValidateAfterSales(OrderValidation):
             request.set(**{slot: _known(request.get(slot), known)})
 
     @staticmethod
+    def _take_back_denied(request: Request) -> bool:
+        """Whether the reason is said to be none ("不是质量问题", "没坏"): what was told instead is it. Not where it is
+        said of other goods of the order."""
+        turn, lines = request.turn, request.get("order_lines") or []
+        denied = set(turn.entities.get("reason_denied", ())) - set(turn.entities.get("reason", ()))
+        elsewhere = turn.names_goods and not set(lines_meant(turn, lines)) & set(lines_of(request.slots))
+        if elsewhere or request.get("reason") not in denied:
+            return False
+        request.clear("note")
+        request.set(reason=reason_instead(request, denied))
+        return True
+
+    @staticmethod
     def _keep_words(request: Request) -> None:
         """The reason in the customer's own words, beside a recognised one too where they say more."""
         turn, asked = request.turn, asked_last(request, "reason")
@@ -222,7 +240,7 @@ class ValidateAfterSales(OrderValidation):
         if turn.tapped:
             return
         if request.get("reason") in named:
-            request.set(reason=weightiest(named))
+            request.set(reason=reason_picked(request.tracker, turn) or weightiest(named))
             more = len(turn.rest) >= SAYS_SOMETHING
             if note := (own_words(turn) if more else "") if asked else words_of_reason(turn):
                 request.set(note=note)

@@ -11,6 +11,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.cancellations import say_money_after_cancelling
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
@@ -79,6 +80,8 @@ class TicketStatusAction(Action):
         mall, turn, focus = await get_mall(), Turn.of(tracker), Focus(tracker)
         bare = "progress" in turn.acts and not turn.tapped and turn.entities.keys().isdisjoint(_NAMES)
         if bare and await self._say_last_matter(dispatcher, tracker, domain, focus):
+            return focus.events()
+        if await say_money_after_cancelling(dispatcher, tracker, domain, focus):
             return focus.events()
         order_id = self._order(tracker, turn, focus)
         named = turn.first("ticket_id") or (None if order_id else ticket_meant(turn, focus))

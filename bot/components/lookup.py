@@ -33,6 +33,9 @@ _SAID = pattern_files.load("denied", "denied", "not_wished")
 DENIED = {"reason": _SAID["denied"], "ticket_kind": _SAID["not_wished"]}
 """Lists of which a phrase may be denied, by what stands right before it: "没有质量问题" gives no reason."""
 
+TOLD_DENIED = {"reason": "reason_denied"}
+"""What is denied of these lists is worth knowing: it stands as an entity of this name, which may have a list, too."""
+
 SEVERAL = frozenset({"reason"})
 """Lists of which a message may hold several values: "不想要了，还开线". The longest phrase comes first."""
 
@@ -143,15 +146,16 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
             known: list[dict[str, Any]] = message.get(ENTITIES, [])
             found = []
             for entity, patterns in self._patterns.items():
-                finds = [
-                    (m, value)
-                    for value, pattern in patterns.items()
-                    for m in pattern.finditer(normalized.text)
-                    if entity not in DENIED or not DENIED[entity].search(normalized.text[: m.start()])
-                ]
-                for longest, value in _apart(finds)[: None if entity in SEVERAL else 1]:
+                finds = [(m, value) for value, pattern in patterns.items() for m in pattern.finditer(normalized.text)]
+                denial = DENIED.get(entity)
+                denied = [find for find in finds if denial and denial.search(normalized.text[: find[0].start()])]
+                said = _apart(find for find in finds if find not in denied)[: None if entity in SEVERAL else 1]
+                named = [(entity, *find) for find in said]
+                if entity in TOLD_DENIED:
+                    named += [(TOLD_DENIED[entity], *find) for find in _apart(denied)]
+                for name, longest, value in named:
                     start, end = normalized.span(*longest.span())
-                    found.append({"entity": entity, "start": start, "end": end, "value": value})
+                    found.append({"entity": name, "start": start, "end": end, "value": value})
                     known = [one for one in known if not _within(one, found[-1])]
             message.set(ENTITIES, known + self.add_extractor_name(found), add_to_output=True)
         return messages

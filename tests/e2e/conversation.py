@@ -3,7 +3,8 @@
 A file is a list of conversations::
 
     - conversation: returns a pair of shoes
-      given: {shoes: ORD12345}          # a copy of that order of the demo mall, under a number of its own
+      given: {shoes: ORD12345}          # a copy of that order of the demo mall, under a number of its own;
+                                        # "ORD12346 paid": as it was before it was sent
       customer: known                   # optional: the sender's account is bound to the owner of the orders
       talk:
         - 我想退货: 请提供订单号           # what is said: what the answer contains
@@ -37,6 +38,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -181,9 +183,11 @@ async def _number(connection: AsyncConnection, order_id: str) -> str:
     raise RuntimeError("no free order number found")
 
 
-async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> str:
-    """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number."""
+async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, before: str = "") -> str:
+    """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number. With a status
+    ``before`` it was sent, without shipments."""
     fresh = order_id
+    unsent = {"status": before, "delivered_at": None, "ships_by": datetime.now(UTC) + timedelta(days=1)}
 
     def renamed(row: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -193,13 +197,16 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str) -> st
 
     def owned(row: dict[str, Any]) -> dict[str, Any]:
         tail = phone_tail_index(fresh, row["recipient_phone"])
-        return {**renamed(row), "id": fresh, "customer_id": customer_id, "phone_tail_index": tail}
+        stands = unsent if before else {}
+        return {**renamed(row), **stands, "id": fresh, "customer_id": customer_id, "phone_tail_index": tail}
 
     async with engine.execution_options(**WRITES).begin() as connection:
         fresh = await _number(connection, order_id)
         await _copy(connection, Order, Order.id, order_id, owned)
         await _copy(connection, OrderLine, OrderLine.order_id, order_id, renamed)
         await _allocate(connection, fresh)
+        if before:
+            return fresh
         shipments = await connection.execute(select(Shipment.id).where(Shipment.order_id == order_id))
         await _copy(connection, Shipment, Shipment.order_id, order_id, renamed)
         for shipment_id in shipments.scalars().all():
@@ -449,13 +456,14 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
     """Raises :class:`Failed` with the transcript at the first answer, or fact of the mall, that is not as written."""
     places = {"tax number": tax_number(COMPANY), "wrong tax number": tax_number(COMPANY, wrong=True)}
     customers: dict[str, str] = {}
-    for name, model in conversation.given.items():
+    for name, given in conversation.given.items():
+        model, _, before = given.partition(" ")
         async with engine.connect() as connection:
             query = select(Order.customer_id).where(Order.id == model)
             owner = (await connection.execute(query)).scalar_one()
         if owner not in customers:
             customers[owner] = await copy_customer(engine, model)
-        places[name] = await copy_order(engine, model, customers[owner])
+        places[name] = await copy_order(engine, model, customers[owner], before)
         places[f"phone of {name}"] = await phone_of(engine, customers[owner])
     async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
         chat = Chat(client)

@@ -27,6 +27,7 @@ from bot.actions import (
     request_questions,
     request_refusals,
     request_summary,
+    request_values,
     request_verdict,
     request_words,
     returns,
@@ -40,6 +41,7 @@ from mall_adapter import (
     Desk,
     OrderStatus,
     Reason,
+    Sku,
     SqlMall,
     Ticket,
     TicketKind,
@@ -1500,3 +1502,124 @@ async def test_large_goods_are_collected(mall: SqlMall, engine: AsyncEngine) -> 
     await talk.confirms()
     assert "上门拉走" in (created := await talk.does("action_create_return_ticket")) and "寄出后" not in created
     assert "上门拉走" in await progress().customer("退货到哪一步了").does("action_ticket_status")
+
+
+# ---- some of the goods, and the reason that counts
+
+
+def turn_of(text: str, *entities: dict[str, Any]) -> Turn:
+    return Turn.of(a_return().customer(text, *entities).tracker())
+
+
+WATCHES = [
+    {"kind": "line", "id": "a", "title": "云步 儿童电话手表 K4 天空蓝", "category": "智能手表", "pieces": "1"},
+    {"kind": "line", "id": "b", "title": "岩石 Watch 户外手表 硅胶带", "category": "智能手表", "pieces": "1"},
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "began", "some"),
+    [
+        ("只取消其中一件", False, True),
+        ("不是全取消", False, True),
+        ("剔走一件得唔得", False, True),
+        ("去掉电话手表那个", False, True),
+        ("电话手表要的", False, True),
+        ("电话手表照发", False, True),
+        ("户外手表取消", True, False),  # without an entity nothing is named
+        ("整单取消", True, False),
+        ("取消订单", True, False),
+        ("就取消这单吧", True, False),
+        ("屏幕油渍怎么去掉", False, False),
+        ("都取消", False, False),
+    ],
+)
+def test_only_some_goods_of_an_order_are_meant(text: str, began: bool, some: bool) -> None:
+    assert request_words.some_to_go(turn_of(text), WATCHES, began) is some
+
+
+@pytest.mark.parametrize(
+    ("text", "began", "some"),
+    [("口红取消", True, True), ("口红那单取消", True, False), ("口红为什么这么贵", False, False)],
+)
+def test_goods_that_are_named_are_some_where_the_wish_began(text: str, began: bool, some: bool) -> None:
+    lines = [{**WATCHES[0], "title": "花间口红 豆沙", "category": "口红"}, WATCHES[1]]
+    assert request_words.some_to_go(turn_of(text, entity(text, "category", "口红")), lines, began) is some
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("换手表，电话手表没事别动", ["b"]),
+        ("就换手表，电话手表不用换", ["b"]),
+        ("只退户外手表，电话手表留着", ["b"]),
+        ("手表都换", ["a", "b"]),
+    ],
+)
+def test_of_two_goods_that_share_a_word_the_spared_one_stays(text: str, meant: list[str]) -> None:
+    told = [entity(text, "product", "手表")]
+    acts = ("all",) if "都" in text else ()
+    turn = Turn.of(a_return().customer(text, *told, acts=acts).tracker())
+    assert request_words.lines_meant(turn, WATCHES) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "picked"),
+    [
+        ("原因选不想要了 插上就跳闸", [("不想要了", "changed_mind"), ("跳闸", "quality")], "changed_mind"),
+        ("改返做尺码不合适啦，你哋话发错货", [("尺码不合适", "wrong_size"), ("发错货", "wrong_item")], "wrong_size"),
+        ("不想要了，家里插座老跳闸", [("不想要了", "changed_mind"), ("跳闸", "quality")], "changed_mind"),
+        ("不想要了，而且开线了", [("不想要了", "changed_mind"), ("开线", "quality")], None),
+        ("开线了，不想要了", [("开线", "quality"), ("不想要了", "changed_mind")], None),
+        ("掉色", [("掉色", "quality")], None),
+    ],
+)
+def test_a_reason_that_is_picked(text: str, told: list[tuple[str, str]], picked: str | None) -> None:
+    talk = a_return()
+    title, payload = "不想要了", '/inform{"reason": "changed_mind"}'
+    talk.events.append({"event": "bot", "text": "…", "data": {"buttons": [{"title": title, "payload": payload}]}})
+    tracker = talk.customer(text, *[entity(text, "reason", words, value) for words, value in told]).tracker()
+    assert request_words.reason_picked(tracker, Turn.of(tracker)) == picked
+
+
+async def test_a_picked_reason_stays_until_it_is_corrected(mall: SqlMall) -> None:
+    talk = a_return().customer("退货")
+    await talk.hears()
+    first = "原因是不想要了"
+    await talk.customer(first, entity(first, "reason", "不想要了", "changed_mind")).hears(reason="changed_mind")
+    remark = entity("穿了一次就掉色", "reason", "掉色", "quality")
+    assert (await talk.customer("穿了一次就掉色", remark).hears(reason="quality"))["reason"] == "changed_mind"
+    fault = entity("说错了，掉色", "reason", "掉色", "quality")
+    talk.customer("说错了，掉色", fault, acts=("correction",))
+    assert (await talk.hears(reason="quality"))["reason"] == "quality"
+
+
+async def test_a_denied_fault_gives_way_to_what_was_told_before(mall: SqlMall) -> None:
+    talk = a_return(reason="quality").customer("不想要了", entity("不想要了", "reason", "不想要了", "changed_mind"))
+    denied = entity("不是质量问题", "reason_denied", "质量问题", "quality")
+    assert (await talk.customer("不是质量问题", denied).hears(reason_denied="quality"))["reason"] == "changed_mind"
+
+    talk = a_return(reason="wrong_item").customer("换货")
+    text = "没说发错货，是尺码"
+    denied = entity(text, "reason_denied", "发错货", "wrong_item")
+    assert (await talk.customer(text, denied).hears(reason_denied="wrong_item"))["reason"] == "wrong_size"
+
+
+async def test_the_ticket_of_another_order_is_offered_to_be_taken_back(mall: SqlMall) -> None:
+    ticket = await written(mall)
+    talk = Talk("cancel_ticket", "cancel_ticket", order_id="ORD10002").customer("撤销 ORD10002 的售后")
+    assert (await talk.hears())["refusal"]["other"] == ticket.id
+    said = await talk.does("action_refuse_cancel_ticket")
+    assert ticket.id in said and "ORD10002" in said
+    assert next(iter(talk.buttons.values())) == f'/cancel_ticket{{"ticket_id": "{ticket.id}"}}'
+
+
+@pytest.mark.parametrize(
+    ("size", "spec"),
+    [("larger", "白 XL"), ("smaller", "白 M"), ("2XL", "白 2XL"), ("XXL", "白 2XL"), ("L", None), ("44", None)],
+)
+def test_another_size_of_the_same_goods(size: str, spec: str | None) -> None:
+    specs = ["白 M", "白 L", "黑 XL", "白 XL", "白 2XL"]
+    skus = [Sku(str(place), one, 100, 1) for place, one in enumerate(specs)]
+    found = request_values.sku_of_size(skus, "白 L", size)
+    assert (found.spec if found else None) == spec

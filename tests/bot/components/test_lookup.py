@@ -58,8 +58,26 @@ def extractor(tmp_path: Path) -> LookupEntityExtractor:
 )
 def test_phrases(extractor: LookupEntityExtractor, text: str, value: str | None, words: str | None) -> None:
     (message,) = extractor.process([Message({"text": text})])
-    found = [(entity["value"], text[entity["start"] : entity["end"]]) for entity in message.get("entities")]
-    assert found == ([(value, words)] if value else [])
+    said = [one for one in message.get("entities") if one["entity"] != "reason_denied"]
+    assert [(one["value"], text[one["start"] : one["end"]]) for one in said] == ([(value, words)] if value else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("没有尺码不合适，就是不喜欢", ["wrong_size"]),
+        ("我没说太小啊", ["wrong_size"]),
+        ("冇話太小", ["wrong_size"]),
+        ("这次别再太小了", ["wrong_size"]),
+        ("唔好太小", ["wrong_size"]),
+        ("是不是太小了", []),
+        ("特别太小", []),
+        ("太小", []),
+    ],
+)
+def test_what_is_denied_is_told_apart(extractor: LookupEntityExtractor, text: str, denied: list[str]) -> None:
+    (message,) = extractor.process([Message({"text": text})])
+    assert [one["value"] for one in message.get("entities") if one["entity"] == "reason_denied"] == denied
 
 
 @pytest.mark.parametrize(
