@@ -45,7 +45,18 @@ _PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
 _SAID = patterns.load(
     "invoice",
     *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
-    *("general", "company_name", "company_end", "title_end", "no_title", "person", "same", "special", "changed", "number_name"),
+    *(
+        "general",
+        "company_name",
+        "company_end",
+        "title_end",
+        "no_title",
+        "person",
+        "same",
+        "special",
+        "changed",
+        "number_name",
+    ),
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
