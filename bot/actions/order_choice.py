@@ -23,7 +23,17 @@ from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
 from bot.spelling import number, plain
-from mall_adapter import MallError, Order, OrderLocked, OrderNotFound, OwnershipRequired, Wish, WrongPhoneTail, open_to
+from mall_adapter import (
+    MallError,
+    Order,
+    OrderLocked,
+    OrderNotFound,
+    OrderStatus,
+    OwnershipRequired,
+    Wish,
+    WrongPhoneTail,
+    open_to,
+)
 from settings import SHANGHAI
 
 CHOICES = 4
@@ -31,6 +41,9 @@ CHOICES = 4
 
 SEARCHED = 20
 """Newest orders among which the one is looked for that is meant without a number."""
+
+CANCELLED_LATELY = timedelta(days=30)
+"""Age of an order up to which its cancelling is meant by "取消的那单" alone; the money of an older one is back."""
 
 OTHERS = 2
 """Other orders that are offered as buttons where the one that was meant is refused."""
@@ -56,7 +69,7 @@ SHOPPING = frozenset({"recommend_product", "compare_products", "ask_product", "a
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "talk", "bought", "waited", "month")
+_SAID = patterns.load("orders", "talk", "bought", "waited", "cancelled", "month")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -428,6 +441,18 @@ async def order_by_words(tracker: Tracker, turn: Turn) -> Order | None:
     orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
     named = meant_by_words(turn, orders)
     return named[0] if len(named) == 1 else None
+
+
+async def cancelled_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
+    """The sender's order that "取消的那单" means: the one that the words describe, else the newest that was cancelled
+    and placed lately."""
+    if turn.tapped or not _SAID["cancelled"].search(plain(turn.text)):
+        return None
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    cancelled = [order for order in orders if order.status is OrderStatus.CANCELLED]
+    since = datetime.now(SHANGHAI) - CANCELLED_LATELY
+    lately = [order for order in cancelled if order.placed_at > since]
+    return next(iter(meant_by_words(turn, cancelled) or lately), None)
 
 
 async def put_at_hand(tracker: Tracker, focus: Focus, order_id: str) -> None:
