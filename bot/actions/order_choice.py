@@ -482,7 +482,8 @@ def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> 
         wrong = problem("phone_tail", "wrong_phone_tail", error.tries_left)["problem"]
         asked = [SlotSet("missing", "phone_tail"), SlotSet("order_id", order_id)]
         return [*asked, SlotSet("phone_tail", None), SlotSet("problem", wrong)]
-    events: list[EventType] = [SlotSet("missing", "order_id"), SlotSet("order_id", None), SlotSet("phone_tail", None)]
+    told = Turn.of(tracker).first("phone_tail") if error is None else None  # before the number: kept for it
+    events: list[EventType] = [SlotSet("missing", "order_id"), SlotSet("order_id", None), SlotSet("phone_tail", told)]
     if isinstance(error, OrderNotFound):
         events.append(SlotSet("problem", problem("order_id", "order_not_found", order_id)["problem"]))
     if isinstance(error, OrderLocked):

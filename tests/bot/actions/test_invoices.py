@@ -290,6 +290,10 @@ async def test_the_title_of_the_invoice_before(session: AsyncSession) -> None:
     slots = await customer.says("公司 跟刚才一样的抬头").hears(InvoiceValidation(), invoice_kind={"words": "…"})
     assert (slots["invoice_kind"], slots["invoice_title"], slots["tax_number"]) == ("company", NAME, TAX_NUMBER)
     assert slots["problem"] is None
+    customer.slots |= dict.fromkeys(("invoice_kind", "invoice_title", "tax_number"))
+    customer.frame["asked"] = "invoice_kind"
+    slots = await customer.says("跟刚才一样啊 还要再打一遍？", acts=("question",)).hears(InvoiceValidation())
+    assert (slots["invoice_kind"], slots["invoice_title"], slots["tax_number"]) == ("company", NAME, TAX_NUMBER)
 
 
 async def test_the_number_of_an_order_is_no_tax_number(session: AsyncSession) -> None:
