@@ -53,7 +53,10 @@ _SAID = patterns.load(
         "trail",
         "place",
         "name",
+        "called",
+        "receives",
         "no_name",
+        "surname",
         "bare_name",
         "new_phone",
         "of_place",
@@ -85,14 +88,14 @@ def read_delivery(turn: Turn) -> Delivery:
     values: dict[str, str] = {}
     if phone := turn.first("phone"):
         values["phone"] = str(phone)
-    if (name := _SAID["name"].search(plain(rest))) and not _SAID["no_name"].search(name["name"]):
+    if name := _name(rest):
         values["recipient_name"] = rest[slice(*name.span("name"))].strip()
         rest = f"{rest[: name.start()]} {rest[name.end() :]}"
     led = _SAID["lead"].search(plain(rest))
     rest = cut(_SAID["trail"], cut(_SAID["lead"], rest, most=1).strip())
     address, outside = _address(cut(_SAID["label"], rest, " "))
-    if address and "phone" in values and "recipient_name" not in values:
-        others = [part for part in outside if _SAID["bare_name"].fullmatch(plain(part))]
+    if address and "recipient_name" not in values:
+        others = [part for part in outside if _may_be_name(plain(part), beside_phone="phone" in values)]
         if len(others) == 1:
             values["recipient_name"] = others[0]
     lacking = lacks(address)
@@ -102,6 +105,22 @@ def read_delivery(turn: Turn) -> Delivery:
     return Delivery(
         values, address if lacking else "", lacking if address else (), bool(led), "phone" in values and new
     )
+
+
+def _name(text: str) -> re.Match[str] | None:
+    """The recipient, in the group "name": beside the word for it, before what they are called or what they do."""
+    for way in ("name", "called", "receives"):
+        for found in _SAID[way].finditer(plain(text)):
+            if not _SAID["no_name"].search(found["name"]):
+                return found
+    return None
+
+
+def _may_be_name(part: str, beside_phone: bool) -> bool:
+    """Whether a part beside an address is a name: without a phone it has to begin like one."""
+    if not _SAID["bare_name"].fullmatch(part) or _SAID["no_name"].search(part):
+        return False
+    return beside_phone or bool(_SAID["surname"].search(part))
 
 
 def _address(text: str) -> tuple[str, list[str]]:

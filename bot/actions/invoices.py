@@ -45,9 +45,21 @@ _PERSONAL, _COMPANY = InvoiceKind.PERSONAL.value, InvoiceKind.COMPANY.value
 _SAID = patterns.load(
     "invoice",
     *(_PERSONAL, _COMPANY, "denied_before", "denied_behind", "instead", "title_lead", "filler", "trail"),
-    *("company_name", "company_end", "title_end", "no_title", "person", "same", "special", "changed", "number_name"),
+    *(
+        "general",
+        "company_name",
+        "company_end",
+        "title_end",
+        "no_title",
+        "person",
+        "same",
+        "special",
+        "changed",
+        "number_name",
+    ),
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z](?:[ -]?[0-9A-Za-z]){5,24}(?![0-9A-Za-z])")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _STRANGE = re.compile(r"[^0-9A-HJ-NPQRTUWXY]")
 TOLD = "told"
 """In the slot ``invoice_note``: it has been said."""
@@ -92,9 +104,19 @@ def title_in(text: str, asked: bool = False) -> str | None:
 
 
 def _name(words: str) -> str | None:
-    name = cut(_SAID["filler"], words.strip()).strip(" ,.")
+    name = cut(_SAID["filler"], _last_piece(words)).strip(" ,.")
     own = cut(_SAID["company_end"], name)  # "公司" alone names none
     return name if len(own.strip()) > 1 else None
+
+
+def _last_piece(words: str) -> str:
+    """What is a name by itself, of several pieces in Chinese: "不对 名字是 明日科技有限公司"."""
+    *before, name = words.split() or [""]
+    if not _CHINESE.search(name):
+        return words.strip()
+    while before and _SAID["general"].search(plain(name)):
+        name = f"{before.pop()} {name}"
+    return name
 
 
 def tax_number_fault(number: str) -> tuple[str, str] | None:
@@ -206,8 +228,9 @@ class InvoiceValidation(OrderValidation):
     async def _as_before(words: str, request: Request) -> None:
         """ "跟刚才一样的抬头": title and tax number of the invoice that was asked for last."""
         written = request.focus.written
-        if request.turn.acts & {"question", "negation"}:
-            return
+        asked = Conversation.of(request.tracker).top.get("asked") in ("invoice_kind", "invoice_title", "tax_number")
+        if request.turn.acts & ({"negation"} if asked else {"question", "negation"}):
+            return  # "跟刚才一样啊，还要再打一遍？" answers
         if written.get("flow") != "request_invoice" or not _SAID["same"].search(plain(words)):
             return
         if before := await (await get_mall()).invoice_of(request.sender, str(written.get("order"))):

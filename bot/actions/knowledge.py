@@ -20,8 +20,10 @@ from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.graphs import get_answering
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import missing, order_by_words, order_meant, prove_if_told
+from bot.actions.order_choice import cancelled_order_meant, missing, order_by_words, order_meant, prove_if_told
 from bot.actions.orders import cancelled_order, say_order
+from bot.actions.prices import RULE as OF_PRICES
+from bot.actions.prices import say_prices
 from bot.actions.tickets import Button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, line_title, rule_text, word
@@ -49,6 +51,9 @@ OF_AN_ORDER = frozenset({"order", "paid", "delivered", "return"})
 
 OF_A_TICKET = frozenset({"return_exchange", "refund"})
 """Topics of answers that, right after a ticket was made, are about that ticket."""
+
+OF_CANCELLED = "cancelled_money_back"
+"""The answer that tells when the money of a cancelled order is back: of an order that is known, its own."""
 
 TOLD_LATELY = 2
 """Turns after which an answer may be told again."""
@@ -103,6 +108,9 @@ async def say_answer(
         dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
     elif answer.context == "ticket" and ticket:
         await say_ticket(dispatcher, tracker, domain, ticket, focus)
+    elif answer.id == OF_CANCELLED and (cancelled := await _cancelled_order(tracker)):
+        say_order(dispatcher, tracker, domain, cancelled, told=focus.at_hand("told") == cancelled.id)
+        focus.on("order", cancelled.id).on("told", cancelled.id)
     elif answer.context == "ticket" and (cancelled := await cancelled_order(tracker, focus.at_hand("order"))):
         say_order(dispatcher, tracker, domain, cancelled)
     elif answer.context in OF_AN_ORDER and not (chosen and answer.context == "order"):  # a rule was picked, no state
@@ -117,6 +125,13 @@ async def say_answer(
         say_text(dispatcher, answer)
     cite(dispatcher, found)
     return []
+
+
+async def _cancelled_order(tracker: Tracker) -> Order | None:
+    """The one that is named, described, or talked of, of those that were cancelled."""
+    turn = Turn.of(tracker)
+    told = turn.first("order_id") or Focus(tracker).at_hand("order")
+    return await cancelled_order(tracker, str(told) if told else None) or await cancelled_order_meant(tracker, turn)
 
 
 def _told_lately(tracker: Tracker, answer: Answer) -> bool:
@@ -238,6 +253,9 @@ async def say_with_order(
     have passed for this order. Where no order is ``named`` the rule comes first."""
     if order is None or order.status in NO_RULE_FOR:
         say_text(dispatcher, answer)
+        return
+    if answer.id == OF_PRICES and named:
+        await say_prices(dispatcher, tracker, domain, Turn.of(tracker), order)
         return
     if answer.reason:
         own = Turn.of(tracker).first("reason")

@@ -32,6 +32,7 @@ from bot.actions.knowledge import (
 )
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title, own_order_meant
+from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
 from bot.actions.questions import (
     A_STORY,
@@ -56,6 +57,7 @@ from mall_adapter import (
     Order,
     OrderLocked,
     OrderNotFound,
+    OrderStatus,
     OwnershipRequired,
     Reason,
     WrongPhoneTail,
@@ -413,7 +415,12 @@ async def _say_state(
     told = await _told_lately(tracker, focus)
     if told and told.context in OF_AN_ORDER and order.status not in NO_RULE_FOR:
         await say_with_order(dispatcher, tracker, domain, told, order)
+        if told.context == "paid":
+            focus.on("price", order.id)
         cite(dispatcher, Found(told, 1.0))
+        return
+    if order.status is OrderStatus.CANCELLED:
+        say_order(dispatcher, tracker, domain, order)
         return
     shown = order_title(order, tracker, domain)
     wish = _wished_lately(tracker)
@@ -428,8 +435,7 @@ async def _say_state(
         dispatcher.utter_message(response="utter_inform_order_asked", order=shown, buttons=[human])
         return
     buttons = ways(tracker, domain, order, wishes_of(told.topic) if told else ())
-    response = "utter_inform_order" if buttons else "utter_inform_order_over"
-    dispatcher.utter_message(response=response, order_id=order.id, order=shown, buttons=buttons)
+    dispatcher.utter_message(response="utter_inform_order", order_id=order.id, order=shown, buttons=buttons)
 
 
 def _wished_lately(tracker: Tracker) -> str | None:

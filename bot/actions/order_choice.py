@@ -28,6 +28,7 @@ from mall_adapter import (
     Order,
     OrderLocked,
     OrderNotFound,
+    OrderStatus,
     OwnershipRequired,
     Reason,
     Wish,
@@ -41,6 +42,9 @@ CHOICES = 4
 
 SEARCHED = 20
 """Newest orders among which the one is looked for that is meant without a number."""
+
+CANCELLED_LATELY = timedelta(days=30)
+"""Age of an order up to which its cancelling is meant by "取消的那单" alone; the money of an older one is back."""
 
 OTHERS = 2
 """Other orders that are offered as buttons where the one that was meant is refused."""
@@ -66,7 +70,7 @@ SHOPPING = frozenset({"recommend_product", "compare_products", "ask_product", "a
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "talk", "bought", "waited", "month", "sharp")
+_SAID = patterns.load("orders", "talk", "bought", "waited", "cancelled", "month", "sharp")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -446,6 +450,18 @@ async def order_by_words(tracker: Tracker, turn: Turn) -> Order | None:
     return named[0] if len(named) == 1 else None
 
 
+async def cancelled_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
+    """The sender's order that "取消的那单" means: the one that the words describe, else the newest that was cancelled
+    and placed lately."""
+    if turn.tapped or not _SAID["cancelled"].search(plain(turn.text)):
+        return None
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    cancelled = [order for order in orders if order.status is OrderStatus.CANCELLED]
+    since = datetime.now(SHANGHAI) - CANCELLED_LATELY
+    lately = [order for order in cancelled if order.placed_at > since]
+    return next(iter(meant_by_words(turn, cancelled) or lately), None)
+
+
 async def put_at_hand(tracker: Tracker, focus: Focus, order_id: str) -> None:
     """An order that is named beside something else: what follows is about it, whosever it is. Not a slip of the pen."""
     try:
@@ -473,7 +489,8 @@ def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> 
         wrong = problem("phone_tail", "wrong_phone_tail", error.tries_left)["problem"]
         asked = [SlotSet("missing", "phone_tail"), SlotSet("order_id", order_id)]
         return [*asked, SlotSet("phone_tail", None), SlotSet("problem", wrong)]
-    events: list[EventType] = [SlotSet("missing", "order_id"), SlotSet("order_id", None), SlotSet("phone_tail", None)]
+    told = Turn.of(tracker).first("phone_tail") if error is None else None  # before the number: kept for it
+    events: list[EventType] = [SlotSet("missing", "order_id"), SlotSet("order_id", None), SlotSet("phone_tail", told)]
     if isinstance(error, OrderNotFound):
         events.append(SlotSet("problem", problem("order_id", "order_not_found", order_id)["problem"]))
     if isinstance(error, OrderLocked):

@@ -18,6 +18,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
+from bot.actions.money_back import when_back
 from bot.actions.order_choice import (
     CHOICES,
     SEARCHED,
@@ -119,6 +120,7 @@ def facts(tracker: Tracker, domain: Domain, order: Order) -> dict[str, Any]:
         "shipped_at": (day(tracker, parcel.shipped_at) if parcel else None) or soon,
         "promised_by": (day(tracker, parcel.promised_by) if parcel else None) or soon,
         "late_days": max(1, late.days) if late else 1,
+        "when_back": when_back(tracker, domain, order) if order.status is OrderStatus.CANCELLED else "",
         "latest": latest_event(tracker, domain, parcel),
         "track": track(tracker, domain, order),
     }

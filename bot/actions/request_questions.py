@@ -39,7 +39,7 @@ MOST_CLAUSES = 4
 """Clauses of a message that may be questions by themselves."""
 
 _SIZES = re.compile(r"[a-z]+|[0-9.]+")
-_SAID = patterns.load("request", "how_much")
+_SAID = patterns.load("request", "how_much", "number_of_parcel", "sent_late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +286,8 @@ class _Facts:
         back = back or self._word("back_with_goods" if asked.comes_back else "back_at_once")
         if ticket is None:
             self._utter("day_unsent", days=asked.days, money_back=back)
+        elif asked.comes_back and not asked.in_transit and _SAID["sent_late"].search(plain(self.turn.text)):
+            self._utter("sent_late", due=day(self.tracker, ticket.due_on))
         elif ticket.status is TicketStatus.APPROVED and asked.comes_back and not asked.in_transit:
             self._utter("day_after_goods", due=day(self.tracker, ticket.due_on), money_back=back)
         else:
@@ -365,7 +367,8 @@ class _Facts:
             await self._pickup()
         else:
             shown = ticket is not None and ticket.status is TicketStatus.APPROVED
-            self._utter("place", when=self._word("shown_now" if shown else "shown_later"))
+            number = _SAID["number_of_parcel"].search(plain(self.turn.text))
+            self._utter("number" if number else "place", when=self._word("shown_now" if shown else "shown_later"))
 
     async def _goods(self) -> None:
         written = "_written" if self.asked.ticket else ""

@@ -18,7 +18,14 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import say_waiting
 from bot.actions.invoices import invoice_values
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import SEARCHED, meant_by_words, missing, order_buttons, prove_if_told
+from bot.actions.order_choice import (
+    SEARCHED,
+    cancelled_order_meant,
+    meant_by_words,
+    missing,
+    order_buttons,
+    prove_if_told,
+)
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
@@ -112,6 +119,8 @@ class TicketStatusAction(Action):
         elsewhere = named or turn.names_goods or turn.first("ticket_kind") in (TicketKind.RETURN, TicketKind.EXCHANGE)
         about = order_id or (focus.at_hand("order") if talked_of and not elsewhere else None)
         cancelled = await cancelled_order(tracker, about)
+        if not (order_id or named):
+            cancelled = await cancelled_order_meant(tracker, turn) or cancelled
         if cancelled and not any(ticket.order_id == cancelled.id for ticket in tickets):
             say_order(dispatcher, tracker, domain, cancelled)  # its money needs no ticket
             return focus.on("order", cancelled.id).events()

@@ -62,6 +62,27 @@ def turn(text: str) -> Turn:
         ("名字写错了，应该是李强", {"recipient_name": "李强"}),
         ("收货人名字打错了，应该叫李强", {"recipient_name": "李强"}),
         ("收件人可以改吗", {}),
+        (f"{ADDRESS} 我儿子叫陈子昂", {"recipient_name": "陈子昂", "address": ADDRESS}),
+        (f"我儿子叫陈子昂 寄到{ADDRESS}", {"recipient_name": "陈子昂", "address": ADDRESS}),
+        ("收件人要写周桂兰电话13900001111呀", {"phone": "13900001111", "recipient_name": "周桂兰"}),
+        ("名字呀收件人名字改周桂兰不然送不到", {"recipient_name": "周桂兰"}),
+        ("收件人名字改成周桂兰吧", {"recipient_name": "周桂兰"}),
+        ("收件人周桂兰女士", {"recipient_name": "周桂兰"}),
+        ("写我妈名字 周桂兰", {"recipient_name": "周桂兰"}),
+        ("收件人是我妈周桂兰", {"recipient_name": "周桂兰"}),
+        (f"地址改成{ADDRESS}给李强收", {"recipient_name": "李强", "address": ADDRESS}),
+        (f"{ADDRESS} 让我爸李强签收", {"recipient_name": "李强", "address": ADDRESS}),
+        (f"周桂兰 {ADDRESS}", {"recipient_name": "周桂兰", "address": ADDRESS}),
+        (f"{ADDRESS} 周桂兰", {"recipient_name": "周桂兰", "address": ADDRESS}),
+        (f"{ADDRESS} 谢谢", {"address": ADDRESS}),
+        (f"{ADDRESS} 周末送", {"address": ADDRESS}),
+        (f"{ADDRESS} 门卫收", {"address": ADDRESS}),
+        (f"{ADDRESS} 快递柜代收", {"address": ADDRESS}),
+        (f"我女儿叫我改到{ADDRESS}", {"address": ADDRESS}),
+        ("收件人写我女儿的名字就行", {}),
+        ("改成我朋友收", {}),
+        ("我叫你别发了", {}),
+        ("我什么时候收货", {}),
         (
             "Room 5, 250 Caoxi Road, Xuhui District, Shanghai",
             {"address": "Room 5, 250 Caoxi Road, Xuhui District, Shanghai"},
@@ -191,7 +212,7 @@ async def test_what_is_lacking_is_asked_for_and_put_together(session: AsyncSessi
         assert f"还差{lacking}" in customer.text()
     text = "18号"
     slots = await customer.says(text).hears(ChangeAddressValidation(), delivery={"words": text})
-    assert slots["delivery"] == {"address": "杭州市西湖区湖滨路18号"}
+    assert slots["delivery"] == {"recipient_name": "王丽", "address": "杭州市西湖区湖滨路18号"}
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,8 @@ async def test_an_order_of_ones_own_is_shown_with_what_can_be_done(answers: Grap
     assert told.payloads[0] == '/request_return{"order_id": "ORD10001"}'
     assert told.focus["order"] == "ORD10001"
     gone = await inform("ORD10006", entities={"order_id": "ORD10006"})
-    assert (gone.responses, gone.buttons) == (["utter_inform_order_over"], [])
+    assert gone.responses == ["utter_order_cancelled"]
+    assert "原路" in gone.text and "3 个工作日" in gone.text
     at_work = await inform("ORD10007", entities={"order_id": "ORD10007"})
     assert at_work.titles[0] == "售后进度"
 

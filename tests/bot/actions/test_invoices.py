@@ -109,6 +109,14 @@ def test_kinds(words: str, kind: str | None) -> None:
         ("抬头写杭州第二中学", False, "杭州第二中学"),
         ("湖滨路便民超市的", True, "湖滨路便民超市"),
         ("please make it out to Acme Trading Co., Ltd.", False, "Acme Trading Co., Ltd"),
+        (f"名字 {NAME}", True, NAME),
+        (f"公司 {NAME} 税号", False, NAME),
+        (f"改一下 是 {NAME}", False, NAME),
+        (f"改一下是{NAME}", False, NAME),
+        (f"没有“单位”俩字 就 {NAME}", False, NAME),
+        (f"抬头多了俩字！不对 是 {NAME}", False, NAME),
+        ("名字 杭州第二中学", True, "杭州第二中学"),
+        ("公司 北京云帆 科技有限公司", False, "北京云帆 科技有限公司"),
         ("我们公司要开票", False, None),
         ("我们公司要开票", True, None),
         ("公司", True, None),
@@ -282,6 +290,10 @@ async def test_the_title_of_the_invoice_before(session: AsyncSession) -> None:
     slots = await customer.says("公司 跟刚才一样的抬头").hears(InvoiceValidation(), invoice_kind={"words": "…"})
     assert (slots["invoice_kind"], slots["invoice_title"], slots["tax_number"]) == ("company", NAME, TAX_NUMBER)
     assert slots["problem"] is None
+    customer.slots |= dict.fromkeys(("invoice_kind", "invoice_title", "tax_number"))
+    customer.frame["asked"] = "invoice_kind"
+    slots = await customer.says("跟刚才一样啊 还要再打一遍？", acts=("question",)).hears(InvoiceValidation())
+    assert (slots["invoice_kind"], slots["invoice_title"], slots["tax_number"]) == ("company", NAME, TAX_NUMBER)
 
 
 async def test_the_number_of_an_order_is_no_tax_number(session: AsyncSession) -> None:

@@ -61,8 +61,8 @@ async def test_a_question(question: str, said: str, source: str, answers: Graph)
 @pytest.mark.parametrize(
     ("question", "order", "parts", "source"),
     [
-        ("这单还能价保吗", "ORD10001", ("疾风", "现在还来得及", "差价"), "price_protection"),
-        ("这单还能价保吗", "ORD10003", ("卫衣", "已经过了时间"), "price_protection"),
+        ("这单还能价保吗", "ORD10001", ("疾风", "下单时", "现在标价"), "price_protection"),
+        ("这单还能价保吗", "ORD10003", ("卫衣", "标价没有降", "到期"), "price_protection"),
         ("这单还能价保吗", "ORD10006", ("付款后 7 天内",), "price_protection"),
         ("这单还能退吗", "ORD10001", ("疾风", "可以退", "运费由您承担"), "no_reason_return"),
         ("这单还能退吗", "ORD10002", ("月饼", "不能退", "生鲜"), "no_reason_return"),

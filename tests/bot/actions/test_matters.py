@@ -210,6 +210,75 @@ async def test_the_price_today_beside_what_was_paid(
     assert ("不算" in told.text) is ("券" in text)
 
 
+@pytest.mark.parametrize(
+    ("price", "age", "text", "response", "verdict"),
+    [
+        (9900, 3, "能补不能补", "same_in_time", "没降"),
+        (8900, 3, "一句话补还是不补", "lower_in_time", "补"),
+        (8900, 20, "那就是不给补呗", "lower_too_late", "补"),
+        (9900, 20, "到底降没降", "same_too_late", "补"),
+    ],
+)
+async def test_a_plain_verdict_comes_first(
+    session: AsyncSession, price: int, age: int, text: str, response: str, verdict: str
+) -> None:
+    async with session.begin():
+        await session.execute(update(models.Sku).where(models.Sku.id == SHOES).values(price_cents=price))
+        placed = datetime.now(UTC) - timedelta(days=age)
+        await session.execute(update(models.Order).where(models.Order.id == DELIVERED).values(placed_at=placed))
+    told = await answer(AboutPrice(), text, "ask_price", sender="web:ann", focus=at_hand(order=DELIVERED))
+    assert told.responses == [f"utter_verdict_{response}"]
+    assert verdict in told.text.splitlines()[0] and "¥99" in told.text
+
+
+# ---- the money of an order that was cancelled
+
+
+@pytest.mark.parametrize(
+    ("text", "age", "told"),
+    [
+        ("取消的那单钱退了没", 0, "怎么算也要到"),
+        ("空气炸锅那单取消了 退没退", 1, "原路"),
+        ("取消了的单子退款到哪了", 20, "满 3 个工作日"),
+        ("取消的话钱几天退", 20, None),
+        ("取消的那单钱退了没", 90, None),
+        ("空气炸锅那单取消了 退没退", 90, "满 3 个工作日"),
+    ],
+)
+async def test_the_money_of_the_order_that_was_cancelled(
+    mall: SqlMall, session: AsyncSession, text: str, age: int, told: str | None
+) -> None:
+    number = "ORD77712399001"
+    async with session.begin():
+        placed = datetime.now(UTC) - timedelta(days=age)
+        session.add(an_order(number, FRYER, OrderStatus.CANCELLED, placed))
+    said = await answer(TicketStatusAction(), text, "ticket_status", sender="web:ann")
+    assert (said.responses == ["utter_order_cancelled"]) is (told is not None), said.responses
+    if told:
+        assert told in said.text and "¥99" in said.text
+
+
+# ---- after a ticket was written
+
+
+@pytest.mark.parametrize(
+    ("text", "act", "response"),
+    [
+        ("寄完单号填哪个页面", "of_place", "utter_about_number"),
+        ("退货寄到哪", "of_place", "utter_about_place"),
+        ("8号前来不及寄到会不会就退不了", "of_day", "utter_about_sent_late"),
+        ("钱什么时候到", "of_day", "utter_about_day_after_goods"),
+    ],
+)
+async def test_how_goods_that_go_back_are_told_of(mall: SqlMall, text: str, act: str, response: str) -> None:
+    request = TicketRequest(DELIVERED, TicketKind.RETURN, Reason.CHANGED_MIND, opened=False)
+    ticket = await mall.create_ticket("web:ann", request, "numbered")
+    told = await answer(
+        AboutRequest(), text, "ask_policy", sender="web:ann", acts=(act, "question"), focus=at_hand(ticket=ticket.id)
+    )
+    assert told.responses == [response]
+
+
 # ---- the queue for a person
 
 
