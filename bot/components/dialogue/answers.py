@@ -49,6 +49,14 @@ def told_values(reading: Reading) -> list[Command]:
     return []
 
 
+def as_before(reading: Reading) -> list[Command]:
+    """ "跟刚才一样啊，还要再打一遍？": what was told for another order answers, and is no question."""
+    step = reading.step_in_own_words
+    if step is None or step.in_own_words != "checked" or "as_before" not in reading.acts:
+        return []
+    return [reading.in_own_words(step)]
+
+
 def own_words(reading: Reading) -> list[Command]:
     step = reading.step_in_own_words
     if step is None:

@@ -11,7 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from bot.components.acts import OF_REQUEST, OF_WAITING
-from bot.components.dialogue.answers import bare_values, no_words, not_understood, objection, own_words, told_values
+from bot.components.dialogue.answers import (
+    as_before,
+    bare_values,
+    no_words,
+    not_understood,
+    objection,
+    own_words,
+    told_values,
+)
 from bot.components.dialogue.consent import answer_to_yes_or_no, no, take_up, yes
 from bot.components.dialogue.corrections import another_kind, correction
 from bot.components.dialogue.endings import end_or_pause, take_back
@@ -71,6 +79,7 @@ def _first_that_fits(reading: Reading) -> list[Command]:
         after_answer,
         all_orders,
         address_and_more,
+        as_before,
         new_wish,
         told_values,
         own_words,

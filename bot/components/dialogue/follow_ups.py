@@ -100,7 +100,10 @@ def about_request(reading: Reading) -> list[Command]:
     corrects = "correction" in reading.acts and not {"question", "of_goods"} <= reading.acts  # "能换成黑的吗" asks
     if corrects or (not summed_up and reading.wants_else("follow_up")):
         return []
-    return [Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", reading.part)]
+    about = Command("StartFlow", ABOUT_REQUEST, {}, "a question about what is asked for", reading.part)
+    known = summed_up and reading.flow is not None and "reason_denied" in reading.flow.slots
+    denied = reading.message.values("reason_denied") if known else []  # "不是质量问题，那运费谁出"
+    return [*(reading.set_slot("reason_denied", one, "denied beside a question") for one in denied[:1]), about]
 
 
 def verdict(reading: Reading) -> list[Command]:

@@ -379,6 +379,12 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "unqueues": """
         不等了 / 我不想等了 / 不排了 / 取消排队吧 / 不用转人工了 / 别找客服了 / 把登记取消掉 / stop waiting
     """,
+    "as_before": """
+        跟刚才一样啊 / 和上一张一样 / 抬头同上 / 抬头税号都一样
+    """,
+    "!as_before": """
+        跟刚才说的不一样 / 一样的衣服 / 跟图片一样吗
+    """,
     "!unqueues": """
         别退了 / 算了 我先走了 / 不等于没收到 / 不用券了 / 等人工上班再说
     """,

@@ -309,6 +309,13 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ),
         ],
     ),
+    "what was told for the order before answers, whatever it sounds like": (
+        {INVOICE: {"order_id": "ORD1234567890", "proved": True}},
+        [
+            ("开发票", "request_invoice", 0.9, {}, [INVOICE, "action_ask_invoice_kind"]),
+            ("跟刚才一样啊 还要打一遍？", "ask_policy", 0.8, {}, [INVOICE, "action_ask_confirm_invoice"]),
+        ],
+    ),
     "shouted, too": (
         {RETURN: KNOWN[RETURN]},
         [
