@@ -37,7 +37,7 @@ from bot.components.dialogue.reading import (
     Reading,
 )
 from bot.components.dialogue.state import Message, Shown, State
-from bot.components.dialogue.wishes import address_and_more, all_orders, bare_subject, new_wish
+from bot.components.dialogue.wishes import address_and_more, all_orders, bare_subject, named_kind, new_wish
 
 
 def understand(message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> list[Command]:
@@ -82,6 +82,7 @@ def _first_that_fits(reading: Reading) -> list[Command]:
         as_before,
         new_wish,
         told_values,
+        named_kind,
         own_words,
         objection,
         bare_values,

@@ -6,6 +6,7 @@ from bot.components.dialogue.answers import objection
 from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Step
 from bot.components.dialogue.reading import (
     A_WISH,
+    AGAINST_YES,
     ANSWERS,
     CHANGE,
     CLEAR,
@@ -99,6 +100,21 @@ def new_wish(reading: Reading) -> list[Command]:
     return [*found, *_hear(reading, flow)] if both else found
 
 
+def named_kind(reading: Reading) -> list[Command]:
+    """ "只退口红", "换那双鞋": what a wish would tell is named, and goods or an order, though it was taken for none."""
+    if reading.intent not in ANSWERS or reading.acts & (AGAINST_YES - {"negation"}):
+        return []
+    if reading.flow is not None and reading.flow.kind == "task":
+        return []
+    if not any(reading.message.values(name) for name in ("order_id", "product", "category", "goods_kind", "brand")):
+        return []
+    for flow in reading.flows.values():
+        for intent, told in flow.triggers.items():
+            if told and all(value in reading.message.values(slot) for slot, value in told.items()):
+                return reading.begin(flow, "what is to be done with goods is named", intent)
+    return []
+
+
 def _hear(reading: Reading, flow: Flow) -> list[Command]:
     return reading.begin(flow, "what the message names, or its anger", next(iter(flow.triggers)))
 
@@ -140,8 +156,9 @@ def _wished(reading: Reading) -> list[Command]:
     clear = CLEAR_BESIDE_QUESTION if reading.asked and reading.on_screen else CLEAR
     clear = CLEAR_TASK if flow.kind == "task" else clear
     told = flow.triggers.get(message.intent, {})
-    if "question" not in reading.acts and any(value in message.values(slot) for slot, value in told.items()):
-        clear = CLEAR  # "退款" stands in the words, too
+    agrees = any(value in message.values(slot) for slot, value in told.items()) or (told and message.values("reason"))
+    if "question" not in reading.acts and agrees:
+        clear = CLEAR  # "退款" stands in the words, too, or why
     if message.confidence < max(clear, flow.confidence) or (
         reading.on_screen and message.intent == "out_of_scope" and not reading.sure
     ):

@@ -316,6 +316,22 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("跟刚才一样啊 还要打一遍？", "ask_policy", 0.8, {}, [INVOICE, "action_ask_confirm_invoice"]),
         ],
     ),
+    "what is to be done with goods, named in two words": (
+        {},
+        [
+            (
+                "只退口红",
+                "inform",
+                0.9,
+                {"category": "lipstick", "ticket_kind": "return"},
+                [RETURN, "action_ask_order_id"],
+            )
+        ],
+    ),
+    "a weak guess beside a reason": (
+        {},
+        [("口红我不要了 T恤我要的", "request_return", 0.5, {"reason": "dislike"}, [RETURN, "action_ask_order_id"])],
+    ),
     "shouted, too": (
         {RETURN: KNOWN[RETURN]},
         [
