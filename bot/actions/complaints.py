@@ -19,7 +19,7 @@ from bot.actions.handoff import say_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_desk, get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, order_buttons
-from bot.actions.orders import facts, say_order
+from bot.actions.orders import facts, say_order, ticket_instead
 from bot.actions.questions import answer_question, open_task
 from bot.actions.tickets import Button, button, say_ticket
 from bot.actions.turn import Turn
@@ -165,9 +165,13 @@ async def _hear(
     if busy and kind is _K.COMPENSATION:
         dispatcher.utter_message(response="utter_compensation_decides")
         return
+    instead = await ticket_instead(tracker, order) if order and order.delivered_at is None else None
     if kind is _K.NOT_RECEIVED and order and order.status is OrderStatus.SHIPPED and not busy:
         dispatcher.utter_message(response="utter_complain_not_arrived")  # nobody says that it was signed for
-        say_order(dispatcher, tracker, domain, order, "parcel")
+        if instead:
+            await say_ticket(dispatcher, tracker, domain, instead, focus)
+        else:
+            say_order(dispatcher, tracker, domain, order, "parcel")
         focus.on("told", order.id).on("order", order.id)
         return
     heard = "utter_complain" if kind is _K.OTHER else f"utter_complain_{kind}"
@@ -177,7 +181,7 @@ async def _hear(
     answered = False
     if turn.asks and kind not in OF_ORDERS:
         answered = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")).said
-    ticket = None if answered or kind in OF_ORDERS else await ticket_at_hand(tracker)
+    ticket = None if answered or kind in OF_ORDERS else instead or await ticket_at_hand(tracker)
     if ticket:
         await say_ticket(dispatcher, tracker, domain, ticket, focus)
     elif order and not answered and kind not in OF_ORDERS and kind is not _K.THREAT:

@@ -114,6 +114,10 @@ class ValidateAfterSales(OrderValidation):
         not_sent = order.status in TO_BE_SHIPPED and request.get("reason") != Reason.WRONG_SIZE
         if not_sent and request.get("ticket_kind") is None:  # who has not got it can only have the money back
             request.set(ticket_kind=TicketKind.REFUND.value)
+        in_time = not_sent and order.ships_by is not None and order.ships_by > datetime.now(UTC)
+        picked = reason_picked(request.tracker, request.turn)
+        if in_time and request.get("reason") == Reason.LATE_DELIVERY and not picked:
+            request.clear("reason")  # "还没发货的那个" of what was bought yesterday tells which one, and not why
         if request.get("reason") is None and state_of(order, datetime.now(UTC)) in NEVER_CAME:
             request.set(reason=Reason.LATE_DELIVERY.value)
 

@@ -42,6 +42,9 @@ def take_back(reading: Reading) -> list[Command]:
         return []
     if "stays" in reading.acts and (reading.slots.get("queued") or taken_out(reading)):
         return []
+    told = {"order_id", "phone_tail"} & {one["entity"] for one in reading.message.entities}
+    if told and reading.asked in ("order_id", "phone_tail") and reading.wish is not reading.flow:
+        return []  # "不绑了 ORD… 5678" where an order is asked for: what is stopped is something else
     waits = bool(reading.slots.get("queued")) and reading.frame is None
     of_queue = "unqueues" in reading.acts or reading.message.rest <= A_BARE_STOP
     if waits and (reading.acts & {"bye", "leave"} or not of_queue):

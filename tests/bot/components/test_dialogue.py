@@ -603,3 +603,19 @@ def test_who_waits_for_a_person_waits_on_unless_it_is_taken_back(words: str, wai
     talk.slots["queued"] = True
     talk.say(words, "stop")
     assert ("action_nothing_to_cancel" not in talk.actions) is waits, talk.state.commands
+
+
+def test_the_order_told_for_the_first_wish_of_a_message_is_the_second_ones_too() -> None:
+    talk = Talk(found={"action_order_status": {"missing": "order_id"}})
+    wishes = (message("买重了 取消", "cancel_order"), message("还没发吧", "order_status"))
+    asked = talk.hear(replace(message("买重了 取消 还没发吧", "cancel_order"), parts=wishes))
+    assert asked == ["action_order_status", "action_ask_order_id"]
+    talk.found |= {"action_order_status": {"missing": None}, "validate_cancel_order": {"proved": True}}
+    said = talk.say("ORD1234567890 5678", "inform")
+    assert said == ["action_order_status", "validate_cancel_order", "action_ask_confirm_cancel_order"]
+
+
+def test_a_number_beside_a_stop_of_something_else_goes_on() -> None:
+    talk = Talk()
+    talk.say("开发票", "request_invoice")
+    assert talk.say("不绑了 ORD1234567890 5678", "stop")[0] == INVOICE, talk.state.commands
