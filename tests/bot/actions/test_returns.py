@@ -1211,7 +1211,7 @@ async def test_an_order_is_cancelled_after_a_yes_and_the_money_is_told(mall: Sql
     assert len(set(said)) == 3
     await talk.confirms()
     done = await talk.does("action_cancel_order")
-    assert "已取消" in done and "¥598" in done and "1 个工作日内到账" in done
+    assert "已取消" in done and "¥598" in done and "1 个工作日内原路退出" in done
     assert (await mall.order("web:zhou", "ORD10003")).status is OrderStatus.CANCELLED
     assert "已取消" in await talk.does("action_cancel_order")  # its turn was cut off
     assert talk.slots["focus"]["written"]["flow"] == "cancel_order"
