@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bot.components.dialogue.commands import understand
+from bot.components.dialogue.consent import SUMMED_UP_LATELY
 from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
 from bot.components.dialogue.reading import CHANGE, GOES_ON, SURE, Command
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
@@ -60,6 +61,9 @@ def hear(state: State, message: Message, slots: Mapping[str, Any], flows: Flows,
     state.turn += 1
     state.say, state.quiet = [], False
     state.commands = [command.describe() for command in commands]
+    if any((command.value or {}).get("intent") == "inform" for command in commands if command.kind == "StartFlow"):
+        for frame in state.stack:  # numbers that nobody asked for may be meant for what is summed up: it is shown again
+            frame.asked_in = min(frame.asked_in, state.turn - SUMMED_UP_LATELY)
     if values.get("problem"):
         values.set("problem", None)
     _forget(state, flows, values)

@@ -73,7 +73,7 @@ async def test_what_is_hardly_likely_is_not_asked_back(answers: Graph) -> None:
     [
         ("那我等着", [], {}, "utter_go_on"),
         ("等下我老公下班回来弄", [], {}, "utter_heard"),
-        ("帮我跟仓库讲一声", ["request"], {}, "utter_heard_request"),
+        ("帮我跟物业讲一声", ["request"], {}, "utter_heard_request"),
         ("我那天跟物业王师傅讲好放门房结果他第二天就回老家了", [], {}, "utter_heard_request"),
         ("锅底一股怪味儿", [], {"report_problem": 0.25, "complain": 0.2}, "utter_heard_trouble"),
     ],

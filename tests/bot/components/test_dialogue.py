@@ -619,3 +619,12 @@ def test_a_number_beside_a_stop_of_something_else_goes_on() -> None:
     talk = Talk()
     talk.say("开发票", "request_invoice")
     assert talk.say("不绑了 ORD1234567890 5678", "stop")[0] == INVOICE, talk.state.commands
+
+
+def test_a_number_told_since_the_summary_makes_it_be_shown_again() -> None:
+    talk = Talk(found={"validate_bind_account": {"account_phone": "13800001111", "account_order": "ORD1234567890"}})
+    assert talk.say("绑定会员", "bind_account")[-1] == "action_ask_confirm_account", talk.actions
+    talk.say("你们几点下班", "ask_policy")
+    talk.say("能量还有多少", "energy_balance")
+    talk.say("ORD1234567891", "inform")
+    assert talk.say("确认提交", "affirm") != ["action_bind_account"], talk.state.commands
