@@ -16,7 +16,7 @@ from typing import Any
 
 from bot import patterns
 from bot.actions.knowledge_base import GraphKnowledgeBase, Object
-from bot.actions.product_words import QUALITIES, SAID, UNITS, ways_to_write
+from bot.actions.product_words import AGE, QUALITIES, SAID, UNITS, ways_to_write
 from bot.spelling import number, plain
 from knowledge_graph import products
 from mall_adapter import Product
@@ -37,9 +37,6 @@ ROUND_ABOUT = 0.25
 
 FAR = 2
 """Goods that cost more than so many times of what was said are not the nearest."""
-
-AGE = "岁"
-"""The unit of an age: goods are for from so many years to so many."""
 
 RARE = 12
 """A word that stands on so few pages tells what is looked for where no shelf is named."""

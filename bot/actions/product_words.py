@@ -101,6 +101,7 @@ class GoodsWords:
     nearest: Mapping[str, tuple[str, ...]]
     kinds: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]]  # 衣服: how it is said, and its shelves
     first: tuple[str, ...]  # shelves to begin with
+    age: str  # the unit of an age: goods are for from so many years to so many
     how_to_ask: frozenset[str]  # ids of answers that only say how to ask about goods
 
 
@@ -130,10 +131,10 @@ def read(path: Path = FILE) -> GoodsWords:
         shelves_of = {
             name: (re.compile(told["asked"]), tuple(told["shelves"])) for name, told in content["kinds"].items()
         }
-        first, how_to_ask = tuple(content["first"]), frozenset(content["how_to_ask"])
+        first, how_to_ask, age = tuple(content["first"]), frozenset(content["how_to_ask"]), str(content["age"])
     except (LookupError, TypeError, AttributeError, ValueError, re.error) as error:
         raise ValueError(f"{path.name}: {type(error).__name__}: {error}") from error
-    return GoodsWords(aspects, qualities, units, same, nearest, shelves_of, first, how_to_ask)
+    return GoodsWords(aspects, qualities, units, same, nearest, shelves_of, first, age, how_to_ask)
 
 
 def _ages(told: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -153,6 +154,7 @@ def _better(told: Mapping[str, Any]) -> str:
 _WORDS = read()
 ASPECTS, QUALITIES, NEAREST = _WORDS.aspects, _WORDS.qualities, _WORDS.nearest
 UNITS, SAME, FIRST_SHELVES, HOW_TO_ASK = _WORDS.units, _WORDS.same, _WORDS.first, _WORDS.how_to_ask
+AGE = _WORDS.age
 
 
 def aspects_in(text: str) -> list[Aspect]:
