@@ -469,12 +469,13 @@ def _settle(state: State, flows: Flows, slots: _Slots) -> None:
             state.ended = {"flow": frame.flow, "intent": frame.intent, "turn": state.turn}
         order_id = slots.get("order_id") if "order_id" in _slots_of(frame, flows) else None
         _rebind(state, state.stack[:-1], flows, slots)
-        if (below := state.top) and order_id and below.began == frame.began:
+        asked = flows[frame.flow].kind == "question"  # another task is about an order of its own
+        if (below := state.top) and asked and order_id and below.began == frame.began:
             _hand_down(below, order_id, flows, slots)
 
 
 def _hand_down(frame: Frame, order_id: str, flows: Flows, slots: _Slots) -> None:
-    """Two wishes of one message ("取消 还没发吧"): the order that was told for the first is the second's, too."""
+    """A question beside a wish ("取消 还没发吧"): the order that was told for the one is the other's, too."""
     flow = flows[frame.flow]
     if flow.validate and "order_id" in flow.slots and slots.get("order_id") is None:
         frame.heard.setdefault("order_id", order_id)

@@ -351,17 +351,17 @@ async def test_who_asked_something_else_never_gets_that_rule_again(answers: Grap
 
 
 async def test_none_of_these_rules_them_out(answers: Graph) -> None:
-    asked = await say("要多久", acts=["question"])
+    asked = await say("怎么收费", acts=["question"])
     assert asked.responses == ["utter_answer_which"]
     shown = {one["id"] for one in asked.slots["focus"]["listed"]["things"]}
     none = await say(asked.buttons[-1]["payload"], entities={"answer": "none"}, turn=3, focus=asked.slots["focus"])
     assert set(none.slots["focus"]["ruled_out"]["id"].split()) == shown
-    again = await say("我是问要多久", acts=["question"], turn=5, focus=none.slots["focus"])
+    again = await say("我是问怎么收费", acts=["question"], turn=5, focus=none.slots["focus"])
     assert again.source not in shown
 
 
 async def test_a_title_that_was_offered_and_typed_is_told(answers: Graph) -> None:
-    asked = await say("要多久", acts=["question"])
+    asked = await say("怎么收费", acts=["question"])
     for one in asked.slots["focus"]["listed"]["things"]:
         typed = await say(one["title"], turn=3, focus=asked.slots["focus"])
         assert (typed.responses, typed.source) == (["utter_answer"], one["id"])
