@@ -238,11 +238,11 @@ async def _understand(
 
 
 def _asked_again(parse: dict[str, Any]) -> dict[str, Any]:
-    """A question that is put once more: it asks, whatever its few words look like."""
+    """A question that is put once more: it asks, whatever its few words look like, and not for what was just told."""
     intent = parse["intent"]
     if intent["name"] not in FAMILY or intent["confidence"] < SURE_BEHIND_COURTESY:
         intent = {"name": RESTATED, "confidence": SURE_BEHIND_COURTESY}
-    return {**parse, "intent": intent, "acts": sorted({*parse.get("acts", ()), "question"})}
+    return {**parse, "intent": intent, "acts": sorted({*parse.get("acts", ()), "question", "restates"})}
 
 
 def _tapped(message: UserMessage) -> bool:

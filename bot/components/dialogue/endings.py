@@ -42,9 +42,8 @@ def take_back(reading: Reading) -> list[Command]:
         return []
     if "stays" in reading.acts and (reading.slots.get("queued") or taken_out(reading)):
         return []
-    told = {"order_id", "phone_tail"} & {one["entity"] for one in reading.message.entities}
-    if told and reading.asked in ("order_id", "phone_tail") and reading.wish is not reading.flow:
-        return []  # "不绑了 ORD… 5678" where an order is asked for: what is stopped is something else
+    if stopped := _beneath(reading):
+        return stopped
     waits = bool(reading.slots.get("queued")) and reading.frame is None
     of_queue = "unqueues" in reading.acts or reading.message.rest <= A_BARE_STOP
     if waits and (reading.acts & {"bye", "leave"} or not of_queue):
@@ -68,6 +67,15 @@ def take_back(reading: Reading) -> list[Command]:
         return []
     stop = Command("Cancel", why="a stop", part=reading.part)
     return [stop, *person(reading)] if "human" in reading.acts and reading.frame else [stop]
+
+
+def _beneath(reading: Reading) -> list[Command]:
+    """ "不绑了 ORD… 5678" to the question for an order: what waits beneath is stopped, and the question is answered."""
+    beneath = [one for one in reading.state.stack[:-1] if reading.flows[one.flow].kind == "task"]
+    answers = reading.fills(asked_only=True) if reading.frame and reading.asked in ("order_id", "phone_tail") else []
+    if not beneath or not answers or reading.wish is reading.flow:
+        return []
+    return [Command("Cancel", beneath[-1].flow, why="a stop of what waits"), *reading.fills(asked_only=False)]
 
 
 def _more_than_a_stop(reading: Reading, wish: Flow | None) -> list[Command] | None:

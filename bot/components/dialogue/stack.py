@@ -272,6 +272,9 @@ class _Hearing:
         _rebind(self.state, [one for one in self.state.stack if one is not frame], self.flows, self.slots)
 
     def _cancel(self, command: Command) -> None:
+        if command.name:  # something that waits beneath what goes on
+            self._drop(next(one for one in reversed(self.state.stack[:-1]) if one.flow == command.name))
+            return
         frame = self.state.top
         self.state.quiet = True
         for one in self.state.stack:

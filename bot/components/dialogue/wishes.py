@@ -101,7 +101,7 @@ def new_wish(reading: Reading) -> list[Command]:
 
 
 def named_kind(reading: Reading) -> list[Command]:
-    """ "只退口红", "换那双鞋": what a wish would tell is named, and goods or an order, though it was taken for none."""
+    """ "退货 口红 断了": what a wish would tell is named, and goods or an order, though it was taken for none."""
     if reading.intent not in ANSWERS or reading.acts & (AGAINST_YES - {"negation"}):
         return []
     if reading.flow is not None and reading.flow.kind == "task":

@@ -16,7 +16,7 @@ from rasa.shared.core.events import BotUttered, SessionStarted, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from bot.components import channel, patches
-from bot.components.channel import WORRIES, _typed_lately, _understood
+from bot.components.channel import WORRIES, _asked_again, _typed_lately, _understood
 from bot.components.text import visible
 from tests.bot.components.conftest import Actions, Bot, status_of
 
@@ -53,6 +53,15 @@ def test_the_title_of_an_earlier_button(payload: str, between: int, taken: bool)
     shown = BotUttered("您看", data={"buttons": [{"title": "超时没发货", "payload": payload}]})
     later = [one for _ in range(between) for one in (UserUttered("好吧"), BotUttered("嗯嗯"))]
     assert (_typed_lately([shown, *later], "超时没发货") == payload) is taken
+
+
+@pytest.mark.parametrize(
+    ("intent", "confidence", "read"),
+    [("inform", 0.9, "ask_policy"), ("track_parcel", 0.3, "ask_policy"), ("track_parcel", 0.8, "track_parcel")],
+)
+def test_a_question_that_is_put_once_more_asks_for_something_else(intent: str, confidence: float, read: str) -> None:
+    again = _asked_again({"intent": {"name": intent, "confidence": confidence}, "acts": ["urgent"]})
+    assert (again["intent"]["name"], again["acts"]) == (read, ["question", "restates", "urgent"])
 
 
 async def test_the_reply_says_what_was_understood(bot: Bot) -> None:

@@ -316,7 +316,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("跟刚才一样啊 还要打一遍？", "ask_policy", 0.8, {}, [INVOICE, "action_ask_confirm_invoice"]),
         ],
     ),
-    "what is to be done with goods, named in two words": (
+    "what is to be done with goods, named and not more": (
         {},
         [
             (
@@ -615,10 +615,15 @@ def test_the_order_told_for_the_first_wish_of_a_message_is_the_second_ones_too()
     assert said == ["action_order_status", "validate_cancel_order", "action_ask_confirm_cancel_order"]
 
 
-def test_a_number_beside_a_stop_of_something_else_goes_on() -> None:
+def test_a_stop_beside_the_number_that_was_asked_for_is_of_what_waits_beneath() -> None:
     talk = Talk()
-    talk.say("开发票", "request_invoice")
+    talk.say("绑定会员", "bind_account")
+    talk.say("先开发票", "request_invoice")
     assert talk.say("不绑了 ORD1234567890 5678", "stop")[0] == INVOICE, talk.state.commands
+    assert [frame.flow for frame in talk.state.stack] == ["request_invoice"]
+    alone = Talk()
+    alone.say("我想退货", "request_return")
+    assert alone.say("ORD1234567890 不退了", "stop") == ["action_cancelled"], alone.state.commands
 
 
 def test_a_number_told_since_the_summary_makes_it_be_shown_again() -> None:
