@@ -7,7 +7,7 @@ import re
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.mall import DeliveryChange, InvalidDelivery, InvalidTransition
+from mall_adapter.mall import Delivery, DeliveryChange, InvalidDelivery, InvalidTransition
 from mall_adapter.orders import UNSHIPPED
 
 LONGEST = {"recipient_name": 40, "address": 200}
@@ -24,6 +24,12 @@ def check(change: DeliveryChange) -> None:
             raise InvalidDelivery(field)
     if change == DeliveryChange():
         raise InvalidDelivery("address")
+
+
+async def read(session: AsyncSession, order: models.Order) -> Delivery:
+    """The caller has seen to it that the sender may know it."""
+    await session.refresh(order, ["recipient_name", "recipient_phone", "recipient_address"])
+    return Delivery(order.recipient_name, order.recipient_phone, order.recipient_address)
 
 
 async def change(session: AsyncSession, order: models.Order, wanted: DeliveryChange) -> None:

@@ -208,6 +208,15 @@ class DeliveryChange:
     address: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where an order goes, and to whom."""
+
+    recipient_name: str
+    phone: str
+    address: str
+
+
 class InvoiceKind(StrEnum):
     PERSONAL = "personal"
     COMPANY = "company"
@@ -365,6 +374,9 @@ class Mall(Protocol):
 
         A new phone proves ownership from then on.
         """
+
+    async def delivery_of(self, sender: str, order_id: str) -> Delivery | None:
+        """What is on the parcel; None for whoever has shown no more than the last four digits of the phone on it."""
 
     async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
         """For an order that is paid and not cancelled, else InvalidTransition; raises InvalidInvoice, InvoiceExists."""

@@ -50,6 +50,13 @@ async def owned(session: AsyncSession, sender: str, order_id: str, now: datetime
     raise OwnershipRequired(order_id)
 
 
+async def is_bound(session: AsyncSession, sender: str, order: models.Order) -> bool:
+    """Whether the sender is bound to the order's customer, and has not only proved the order."""
+    account = models.ChannelAccount
+    bound = select(account.customer_id).where(account.sender_index == models.sender_index(sender))
+    return await session.scalar(bound) == order.customer_id
+
+
 async def prove(
     session: AsyncSession, sender: str, order_id: str, phone_tail: str, now: datetime
 ) -> WrongPhoneTail | OrderLocked | None:

@@ -16,6 +16,7 @@ from mall_adapter.mall import (
     Coupon,
     Customer,
     Decision,
+    Delivery,
     DeliveryChange,
     Invoice,
     InvoiceRequest,
@@ -115,6 +116,13 @@ class SqlMall:
                 await delivery.change(session, await ownership.owned(session, sender, order_id, now), change)
                 done.result_id = order_id
             return orders.to_order(await orders.read(session, order_id))
+
+    async def delivery_of(self, sender: str, order_id: str) -> Delivery | None:
+        async with self._reading() as session:
+            order = await ownership.owned(session, sender, order_id, self._clock())
+            if not await ownership.is_bound(session, sender, order):
+                return None
+            return await delivery.read(session, order)
 
     async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
         invoices.check(request)

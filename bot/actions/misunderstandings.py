@@ -32,6 +32,7 @@ from bot.actions.knowledge import (
 )
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_title, own_order_meant
+from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
 from bot.actions.questions import (
@@ -412,6 +413,10 @@ async def _say_state(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, order: Order
 ) -> None:
     """What can be done with it; right after a rule was told, what that says to this order."""
+    if asked := facts_asked(tracker, Turn.of(tracker)):  # "跑鞋那个", named for what was asked of several orders
+        await say_record(dispatcher, tracker, domain, order, asked)
+        focus.on(FACT, None)
+        return
     told = await _told_lately(tracker, focus)
     if told and told.context in OF_AN_ORDER and order.status not in NO_RULE_FOR:
         await say_with_order(dispatcher, tracker, domain, told, order)

@@ -1,53 +1,28 @@
-"""Where an order stands, where its parcel is, and what can be done when it takes too long.
-
-A bound customer's orders are found by themselves: the one that is named, described or talked of, else those that the
-question is about. One is told in full, several in one list.
-"""
+"""How an order is told: where it stands, where its parcel is, what became of those of its goods that have a ticket."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
 from bot.actions.money_back import when_back
-from bot.actions.order_choice import (
-    CHOICES,
-    SEARCHED,
-    as_choices,
-    meant_by_words,
-    missing,
-    not_bought,
-    order_buttons,
-    order_meant,
-    prove_if_told,
-)
-from bot.actions.tickets import say_ticket, ticket_values
-from bot.actions.turn import Turn
+from bot.actions.tickets import ticket_values
 from bot.actions.wording import Domain, day, goods, has_response, minute, word, yuan
 from mall_adapter import (
     MallError,
     Order,
-    OrderLocked,
-    OrderNotFound,
     OrderStatus,
-    OwnershipRequired,
     Shipment,
     Ticket,
     TicketStatus,
-    WrongPhoneTail,
 )
 
 TO_BE_SHIPPED = frozenset({OrderStatus.PAID, OrderStatus.PRESALE})
-FINISHED = frozenset({OrderStatus.DELIVERED, OrderStatus.COMPLETED, OrderStatus.CANCELLED})
 TRACK_EVENTS_SHOWN = 4
 
 PRESSING = ("lost", "late", "overdue", "out_for_delivery", "shipped", "paid", "presale", "pending_payment")
@@ -143,106 +118,6 @@ def track(tracker: Tracker, domain: Domain, order: Order) -> str:
     return "\n".join(lines) or word(tracker, domain, "no_tracking")
 
 
-class AboutOrders(Action, ABC):
-    """A question about one order or several; runs again when it lacked an order and the customer has named it."""
-
-    intent: ClassVar[str]
-    topic: ClassVar[str]
-
-    def name(self) -> str:
-        return f"action_{self.intent}"
-
-    @abstractmethod
-    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
-        """Those of the customer's orders, newest first, that the question is about when none is named."""
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        mall, turn = await get_mall(), Turn.of(tracker)
-        known = await mall.orders_of(tracker.sender_id, limit=SEARCHED)
-        named = [] if turn.first("order_id") else meant_by_words(turn, known)
-        if not named and (strange := not_bought(turn, known)):
-            self._say_none_of(dispatcher, known, strange)
-            return Focus(tracker).on_list(as_choices(known[:CHOICES], tracker, domain)).events()
-        order_id = named[0].id if len(named) == 1 else order_meant(tracker, turn)
-        if order_id and len(named) < 2:
-            try:
-                await prove_if_told(tracker, order_id, turn)
-                order = await mall.order(tracker.sender_id, order_id)
-            except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
-                return missing(tracker, error, order_id)
-            return await self._tell_one(dispatcher, tracker, domain, order)
-        if not known:
-            if await mall.customer_of(tracker.sender_id) is None:
-                return missing(tracker, None, None)
-            dispatcher.utter_message(response="utter_no_orders")
-            return []
-        now = datetime.now(UTC)
-        meant = self.concerns(named, now) or named or self.concerns(known, now) or known[:1]
-        return await self._tell(dispatcher, tracker, domain, meant, now)
-
-    def _say_none_of(self, dispatcher: CollectingDispatcher, known: Sequence[Order], goods_named: str) -> None:
-        """No order has what is named: the newest ones are shown, and none is taken for it."""
-        shown = known[:CHOICES]
-        titles = "\n".join(f"{place}. {goods(order.lines)}" for place, order in enumerate(shown, 1))
-        buttons = order_buttons(shown, self.intent)
-        dispatcher.utter_message(response="utter_no_order_of", name=goods_named, orders=titles, buttons=buttons)
-
-    async def _tell(
-        self,
-        dispatcher: CollectingDispatcher,
-        tracker: Tracker,
-        domain: Domain,
-        orders: Sequence[Order],
-        now: datetime,
-    ) -> list[EventType]:
-        """Several as a list. Where such a list was just shown: which of them, and after that the one that presses
-        most."""
-        focus, shown = Focus(tracker), orders[:CHOICES]
-        again = focus.shows(shown)
-        if len(orders) == 1 or (again and focus.at_hand("which")):
-            return await self._tell_one(dispatcher, tracker, domain, most_pressing(orders, now))
-        if again:
-            dispatcher.utter_message(response="utter_which_order", buttons=order_buttons(shown, self.intent))
-            return focus.on("order", None).on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
-        tickets = [None if order.delivered_at else await ticket_instead(tracker, order) for order in shown]
-        lines = [
-            self._line(tracker, domain, order, place, now, ticket)
-            for place, (order, ticket) in enumerate(zip(shown, tickets, strict=True), 1)
-        ]
-        if more := len(orders) - len(shown):
-            lines.append(word(tracker, domain, "more_orders").format(count=more))
-        dispatcher.utter_message(
-            response=f"utter_{self.topic}_listed",
-            orders="\n".join(lines),
-            count=len(orders),
-            buttons=order_buttons(shown, self.intent),
-        )
-        return focus.on("order", None).on("which", None).on_list(as_choices(shown, tracker, domain)).events()
-
-    async def _tell_one(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, order: Order
-    ) -> list[EventType]:
-        focus = Focus(tracker)
-        just_made = focus.written.get("flow") == "after_sales" and focus.written.get("order") == order.id
-        instead = order.delivered_at is None or just_made  # "新的什么时候到" is no question about the first parcel
-        if instead and (ticket := await ticket_instead(tracker, order)):
-            await say_ticket(dispatcher, tracker, domain, ticket, focus)
-            return focus.on("order", order.id).on("ticket", ticket.id).events()
-        if instead:
-            order = await say_part_taken_out(dispatcher, tracker, domain, order)
-        say_order(dispatcher, tracker, domain, order, self.topic, told=focus.at_hand("told") == order.id)
-        return focus.on("order", order.id).on("told", order.id).events()
-
-    @staticmethod
-    def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime, ticket: Ticket | None) -> str:
-        if ticket:
-            told = ticket_values(tracker, domain, ticket)
-            what = word(tracker, domain, "line_with_ticket").format(kind=told["kind"], stand=told["stand"])
-        else:
-            what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
-        return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
-
-
 async def cancelled_order(tracker: Tracker, order_id: str | None) -> Order | None:
     """The sender's order with this number, if it has been cancelled."""
     if order_id is None:
@@ -273,38 +148,3 @@ async def say_part_taken_out(dispatcher: CollectingDispatcher, tracker: Tracker,
         ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
         dispatcher.utter_message(response="utter_order_part_in_hand", **ticket_values(tracker, domain, ticket))
     return replace(order, lines=rest)
-
-
-def most_pressing(orders: Sequence[Order], now: datetime) -> Order:
-    """Of orders that come newest first; of two that press alike, the newer."""
-    return min(orders, key=lambda order: _pressure(order, now))
-
-
-def _pressure(order: Order, now: datetime) -> int:
-    state = state_of(order, now)
-    return PRESSING.index(state) if state in PRESSING else len(PRESSING)
-
-
-def _in(statuses: Collection[OrderStatus], orders: Sequence[Order]) -> list[Order]:
-    return [order for order in orders if order.status in statuses]
-
-
-def on_their_way(orders: Sequence[Order], now: datetime) -> list[Order]:
-    """Late and lost parcels first; where nothing travels, what is still to be shipped."""
-    shipped = _in({OrderStatus.SHIPPED}, orders)
-    late = [order for order in shipped if state_of(order, now) in ("late", "lost")]
-    return [*late, *(order for order in shipped if order not in late)] or _in(TO_BE_SHIPPED, orders)
-
-
-class OrderStatusAction(AboutOrders):
-    intent, topic = "order_status", "order"
-
-    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
-        return [order for order in orders if order.status not in FINISHED]
-
-
-class UrgeShipment(AboutOrders):
-    intent, topic = "urge_shipment", "urge"
-
-    def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
-        return _in({*TO_BE_SHIPPED, OrderStatus.SHIPPED}, orders)

@@ -18,7 +18,8 @@ from bot.actions.handoff import waits_for_person
 from bot.actions.knowledge import order_talked_of
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, missing
-from bot.actions.orders import AboutOrders, facts, on_their_way
+from bot.actions.order_questions import AboutOrders, on_their_way
+from bot.actions.orders import facts
 from bot.actions.questions import answer_question
 from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, say_tickets, wish_button
 from bot.actions.turn import Turn

@@ -12,7 +12,8 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.knowledge import order_talked_of
-from bot.actions.orders import AboutOrders, on_their_way, say_order
+from bot.actions.order_questions import AboutOrders, on_their_way
+from bot.actions.orders import say_order
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain

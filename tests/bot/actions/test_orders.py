@@ -17,7 +17,8 @@ from bot.actions import malls
 from bot.actions.coupons import MyCoupons
 from bot.actions.invoices import InvoiceValidation
 from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
-from bot.actions.orders import OrderStatusAction, UrgeShipment, state_of
+from bot.actions.order_questions import OrderStatusAction, UrgeShipment
+from bot.actions.orders import state_of
 from bot.actions.parcels import TrackParcel
 from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
