@@ -30,7 +30,7 @@ from mall_adapter import Order, TicketStatus
 PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""
 
-_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent")
+_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent", "brought")
 _WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _NAMES_AN_ORDER = frozenset(
     {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
@@ -55,7 +55,8 @@ class TrackParcel(AboutOrders):
         if _NAMES_AN_ORDER.isdisjoint(turn.entities):
             if number := _WAYBILL.search(said):
                 return await self._of_waybill(dispatcher, tracker, domain, number[0])
-            where = _SAID["whereabouts"].search(said) and not _SAID["absent"].search(said)
+            ruled = _SAID["absent"].search(said) or _SAID["brought"].search(said)
+            where = _SAID["whereabouts"].search(said) and not ruled
             if not where and (turn.asks or turn.confidence < PLAINLY):
                 outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
                 if outcome.said:
