@@ -86,6 +86,9 @@ class TrackParcel(AboutOrders):
         ]
         if len(held) == 1:
             return await self._tell_one(dispatcher, tracker, domain, held[0])
+        if not orders and await (await get_mall()).customer_of(tracker.sender_id) is None:
+            dispatcher.utter_message(response="utter_waybill_needs_order")
+            return []
         return await _say_none(dispatcher, tracker, domain, "utter_waybill_unknown", "track_parcel")
 
     async def _of_courier(
