@@ -403,7 +403,9 @@ async def _say_order(
     else:
         if await tell_order_of_complaint(dispatcher, tracker, domain, focus, order):
             return
-        if reason:
+        if reason == Reason.LATE_DELIVERY and order.delivered_at is None:
+            say_order(dispatcher, tracker, domain, order, "worry")
+        elif reason:
             await say_problem(dispatcher, tracker, domain, reason, order, focus)
         else:
             await _say_state(dispatcher, tracker, domain, focus, order)
