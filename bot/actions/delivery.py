@@ -207,7 +207,10 @@ class ChangeAddressValidation(OrderValidation):
         asked = isinstance(request.heard.get("delivery"), dict)
         if asked and not request.get("delivery"):
             said = _with_what_was_begun(said, request)
-        if len(said.begun) >= SHORTEST_BEGINNING and (asked or said.led):
+        known = str((request.get("delivery") or {}).get("address") or "")
+        if asked and known and set(said.lacking) == {"region", "street"}:  # "5号楼前台" belongs behind the rest
+            request.set(delivery={**request.get("delivery"), **said.values, "address": f"{known} {said.begun}"})
+        elif len(said.begun) >= SHORTEST_BEGINNING and (asked or said.led):
             detail = f"{said.begun}|{','.join(said.lacking)}"
             request.set(**problem("delivery", "delivery_incomplete", detail))
         elif said.values:

@@ -5,6 +5,7 @@ What is sure comes first: an answer, or what the values are good for; then what 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 from rasa_sdk import Action, Tracker
@@ -254,6 +255,11 @@ class Help(Action):
         human = wish_button(tracker, domain, "human_handoff")
         if await say_waiting(dispatcher, tracker, domain, focus):
             return focus.events()
+        if not told and (subject := _subject_before(tracker, domain)):  # "怎么用" below one's coupons
+            asked = replace(turn, words=f"{subject} {turn.words}", question=f"{subject} {turn.question}")
+            outcome = await answer_question(dispatcher, tracker, domain, asked, focus, leaning="none")
+            if outcome.said:
+                return [*outcome.events, *focus.events()]
         if unknown_lately(tracker, focus):  # "那到底怎么弄啊"
             dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
         elif told:  # "怎么操作" after a rule: what it speaks of is begun for them, or a person does it
@@ -266,6 +272,14 @@ class Help(Action):
             else:
                 await say_unknown(dispatcher, tracker, domain, focus, turn)
         return focus.events()
+
+
+def _subject_before(tracker: Tracker, domain: Domain) -> str | None:
+    """What the message before this one was about, as customers call it, where a topic goes with it."""
+    before = next(Turn.earlier(tracker), None)
+    if before is None or not before.clear or not before.topic:
+        return None
+    return title(tracker, domain, before.intent) if has_response(domain, f"utter_title_{before.intent}") else None
 
 
 async def _told_lately(tracker: Tracker, focus: Focus) -> Answer | None:

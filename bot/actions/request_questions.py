@@ -304,7 +304,8 @@ class _Facts:
         except MallError:
             return False
         sizes = turn.entities.get("size") or self.tracker.get_slot("size") or []
-        wanted = {str(size).lower() for size in sizes} - {"larger", "smaller"}
+        said = _SIZES.findall(plain(turn.text))  # "那43呢" names one, too
+        wanted = {*(str(size).lower() for size in sizes), *said} - {"larger", "smaller"}
         skus = [sku for sku in product.skus if wanted & set(_SIZES.findall(plain(sku.spec)))] or list(product.skus)
         there = "、".join(sku.spec for sku in skus if sku.available > 0)
         named = "、".join(sku.spec for sku in skus)

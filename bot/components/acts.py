@@ -47,7 +47,7 @@ ACTS = frozenset(
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
-        *("submit", "unqueues", "keep", "of_courier", "address", "of_shipping", "undoes", "takes_out"),
+        *("submit", "unqueues", "keep", "of_courier", "address", "address_part", "of_shipping", "undoes", "takes_out"),
         *("contests", "another", "prefers", "of_verdict", "as_before", "declines", "asks_ways"),
         *OF_REQUEST,
         *OF_MATTER,
