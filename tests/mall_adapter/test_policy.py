@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,7 +20,6 @@ from mall_adapter.policy import (
     RULES_FILE,
     AfterSalesFacts,
     AfterSalesPolicy,
-    BrokenRules,
     Trade,
     merge,
     working_day_after,
@@ -284,93 +282,6 @@ def test_facts_that_the_rules_do_not_know_are_refused() -> None:
         facts(trade="electronics")
     with pytest.raises(ValidationError, match="amount_cents"):
         facts(amount_cents=-1)
-
-
-# A rules file that an operator has broken
-
-
-def lose(mapping: dict[str, str], key: str) -> None:
-    del mapping[key]
-
-
-Slip = Callable[[dict[str, Any]], object]
-SLIPS: dict[str, tuple[Slip, str]] = {
-    "missing outcome": (
-        lambda g: lose(row(g, "entitlement", "lost_parcel"), "out_handling_days"),
-        r'entitlement, row 6 \("lost_parcel"\): handling_days',
-    ),
-    "no freight payer of this name": (
-        lambda g: row(g, "entitlement", "shop_error").update(out_freight_payer='"seller"'),
-        r'\("shop_error"\): freight_payer',
-    ),
-    "formula as outcome": (
-        lambda g: row(g, "review", "over_limit").update(out_handling_days="1 + 4"),
-        r'review, row 1 \("over_limit"\): handling_days.*not a plain value',
-    ),
-    "allowed but never handled": (
-        lambda g: row(g, "entitlement", "quality_fault").update(out_handling_days="0"),
-        r'\("quality_fault"\): .*handling_days',
-    ),
-    "refused but approved": (
-        lambda g: row(g, "entitlement", "opened_food").update(out_auto_approve="true"),
-        r'\("opened_food"\): .*approved',
-    ),
-    "name missing": (
-        lambda g: row(g, "entitlement", "opened_food").update(out_rule=""),
-        r"row 30 \(without a name\)",
-    ),
-    "name twice": (
-        lambda g: row(g, "entitlement", "opened_food").update(out_rule='"opened_cosmetics"'),
-        "several rows have the rule name opened_cosmetics",
-    ),
-    "misspelt word": (
-        lambda g: row(g, "entitlement", "opened_cosmetics").update(in_trade='"beuaty"'),
-        r'\("opened_cosmetics"\): trade.*beuaty',
-    ),
-    "word for a number": (
-        lambda g: row(g, "entitlement", "opened_cosmetics").update(in_days_since_delivery='<= "7"'),
-        r'\("opened_cosmetics"\): days_since_delivery',
-    ),
-    "misspelt limit": (
-        lambda g: row(g, "review", "over_limit").update(in_request_cents="> limits.auto_aprove_cents"),
-        r'\("over_limit"\): request_cents.*limits.auto_aprove_cents',
-    ),
-    "no condition at all": (
-        lambda g: row(g, "entitlement", "lost_parcel").update(in_parcel_lost="=== ("),
-        r'\("lost_parcel"\): parcel_lost.*not a condition',
-    ),
-    "unknown fact": (
-        lambda g: node(g, "entitlement")["inputs"][0].update(field="order_state"),
-        "no fact 'order_state'",
-    ),
-    "a row that hides all below": (
-        lambda g: row(g, "entitlement", "order_unpaid").update(in_order_status=""),
-        r"entitlement: only the last row .*\[1, 35\]",
-    ),
-    "no catch-all": (lambda g: node(g, "entitlement")["rules"].pop(), r"entitlement: only the last row .*\[\]"),
-    "limit in words": (lambda g: node(g, "limits")["expressions"][0].update(value='"seven"'), "expressions.0.value"),
-    "all hits instead of the first": (lambda g: node(g, "review").update(hitPolicy="collect"), "hitPolicy"),
-    "review cut off": (lambda g: g["edges"].pop(3), "connected in this order"),
-    "no tables": (lambda g: g.pop("nodes"), "nodes"),
-}
-
-
-@pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_of_the_pen_stops_the_start(slip: str, tmp_path: Path) -> None:
-    spoil, complaint = SLIPS[slip]
-    content = graph()
-    spoil(content)
-    file = tmp_path / "rules.json"
-    file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(BrokenRules, match=rf"rules\.json: .*{complaint}"):
-        AfterSalesPolicy.load(file)
-
-
-def test_half_a_file_stops_the_start(tmp_path: Path) -> None:
-    file = tmp_path / "rules.json"
-    file.write_text(RULES_FILE.read_text(encoding="utf-8")[:1000], encoding="utf-8")
-    with pytest.raises(BrokenRules, match=r"rules\.json"):
-        AfterSalesPolicy.load(file)
 
 
 def test_an_operator_changes_a_limit_without_python(tmp_path: Path) -> None:

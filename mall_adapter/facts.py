@@ -1,0 +1,38 @@
+"""What the after-sales rules may ask about one line of an order."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import NonNegativeInt
+from pydantic.dataclasses import dataclass
+
+from mall_adapter.mall import OrderStatus, Reason, TicketKind
+
+
+class Trade(StrEnum):
+    BEAUTY = "beauty"
+    DIGITAL = "digital"
+    APPLIANCE = "appliance"
+    CLOTHING = "clothing"
+    FOOD = "food"
+    COURSE = "course"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterSalesFacts:
+    """What the rules may ask about one line of an order. Checked: a misspelt trade is an error, not another rule."""
+
+    kind: TicketKind
+    reason: Reason
+    order_status: OrderStatus
+    days_since_delivery: int | None  # calendar days in Asia/Shanghai, 0 on the day itself; None: not delivered
+    hours_since_delivery: float | None
+    parcel_lost: bool
+    parcel_late: bool  # arrived, or still travelling, after the promised time
+    trade: Trade
+    fresh: bool  # perishable food
+    custom_made: bool
+    opened: bool | None  # opened, activated or used; None: not asked
+    amount_cents: NonNegativeInt  # what the customer paid for this line
+    tickets_last_90_days: NonNegativeInt  # of this customer, this request not counted

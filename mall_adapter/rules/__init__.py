@@ -1,0 +1,9 @@
+"""The file of after-sales rules, read and proved before it decides anything."""
+
+from __future__ import annotations
+
+from mall_adapter.rules.faults import BrokenRules, Fault
+from mall_adapter.rules.proof import Proof, prove
+from mall_adapter.rules.sheet import read
+
+__all__ = ["BrokenRules", "Fault", "Proof", "prove", "read"]
