@@ -7,7 +7,7 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat interactive train test evaluate lint format bench encoder lock migrate seed graph-sync stack-picture clean
+.PHONY: help environments run chat interactive train test evaluate rules-check lint format bench encoder lock migrate seed graph-sync stack-picture clean
 
 help: ## this list / 列出所有命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test: train ## lint, types, contracts, tests, conversations / 全部检查
 
 evaluate: train ## measure how lines are understood, write docs/nlu-report.md; ARGS=--record sets the baseline / 评测理解效果
 	@exec $(RASA) -m tests.nlu.evaluate $(ARGS)
+
+rules-check: environments ## prove a table of after-sales rules without a start; FILE= another one / 检查售后规则表
+	@exec $(APP) -m mall_adapter rules-check $(FILE)
 
 lint: environments ## only the quick checks of test / 只做快速检查
 	@exec $(APP) -m ops.checks --quick

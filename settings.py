@@ -139,6 +139,16 @@ def graph_dir() -> Path:
     return data_dir() / "graph"
 
 
+def rules_file() -> Path:
+    """The after-sales rules (``RULES_FILE``, default the shipped table); what is saved there decides seconds later."""
+    return _path("RULES_FILE", ROOT / "mall_adapter" / "rules" / "after_sales.json")
+
+
+def kept_rules_file() -> Path:
+    """A copy of the last good rules, for when an operator breaks the file."""
+    return data_dir() / "rules" / "after_sales.json"
+
+
 def knowledge_dir() -> Path:
     """The operator's own answers, read besides those in ``knowledge_graph/content``."""
     return data_dir() / "knowledge"

@@ -15,9 +15,11 @@ import hashlib
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -42,7 +44,11 @@ CONTEXT = re.compile(
 """What of the customer's own an answer is told with: how the order or the request stands, who pays the freight of the
 request, what the after-sales rules say to returning the order for a reason (``return + quality``), or whether so many
 days have passed since the order was paid or delivered (``paid + price_days``)."""
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+PLACEHOLDER = re.compile(rf"\{{({FACT_NAME.pattern})\}}")
+MOST = {"hours": 8_760, "days": 3_650, "months": 120, "years": 100}
+COUNTED = (*MOST, "yuan", "cm", "pieces", "points", "floors", "tries")
+"""How a name of the shop's ends whose value is a number, and the most that it can be."""
 
 Fact = str | int
 Raw = Mapping[str, Any]
@@ -125,7 +131,9 @@ def read_files(paths: Sequence[Path], facts: Mapping[str, Fact]) -> Content:
     shops = [path for path in paths if path.name == "shop.yml"]
     for shop in shops:
         try:
-            known |= _shop(shop, facts)
+            names, wrong = _shop(shop, facts, known if shop != shops[0] else {})
+            known |= names
+            problems += wrong
         except _Bad as error:
             problems.append(Problem(shop.name, 0, error.column, str(error)))
     entries: dict[str, Entry] = {}
@@ -158,16 +166,41 @@ def _load_yaml(path: Path) -> Any:
         raise _Bad("", f"文件读不懂，{where} / not readable as YAML in UTF-8") from None
 
 
-def _shop(path: Path, facts: Mapping[str, Fact]) -> dict[str, Fact]:
+def _shop(path: Path, facts: Mapping[str, Fact], base: Mapping[str, Fact]) -> tuple[dict[str, Fact], list[Problem]]:
+    """What can be used of it, and what is wrong; ``base`` has the numbers that an operator's own file may replace."""
     content = _load_yaml(path)
     if not isinstance(content, dict):
         raise _Bad("", "应该是“名字: 值” / names and values are expected")
+    good: dict[str, Fact] = {}
+    problems = []
     for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, str | int) or isinstance(value, bool):
-            raise _Bad(str(name), "值应该是整数或文字 / a value is a whole number or a text")
-        if name in facts:
-            raise _Bad(name, f"{name} 由规则给出，请不要再写 / {name} comes from the rules")
-    return content
+        try:
+            good[name] = _fact(name, value, facts, base)
+        except _Bad as error:
+            problems.append(Problem(path.name, 0, error.column, f"{error.column}：{error}"))
+    return good, problems
+
+
+def _fact(name: object, value: object, facts: Mapping[str, Fact], base: Mapping[str, Fact]) -> Fact:
+    """Raises _Bad for a name or a value that cannot be."""
+    told = str(name)
+    if not isinstance(name, str) or not FACT_NAME.fullmatch(name):
+        raise _Bad(told, "名字只能用小写字母、数字和下划线 / lower-case letters, digits and _ only")
+    if name in facts:
+        raise _Bad(name, f"{name} 由规则给出，请不要再写 / {name} comes from the rules")
+    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
+        raise _Bad(name, "值应该是整数或文字 / a value is a whole number or a text")
+    number = unicodedata.normalize("NFKC", str(value)).strip()
+    counted = name.rpartition("_")[2] in COUNTED or isinstance(base.get(name), int)
+    if isinstance(value, str) and counted and re.fullmatch(r"-?\d+(\.\d+)?", number):
+        raise _Bad(name, f"{value} 应写成数字 {number}，不加引号 / write the number {number}, without quotes")
+    if isinstance(value, str) and isinstance(base.get(name), int):
+        raise _Bad(name, f"这里原来是数字 {base[name]} / a number is expected, as {base[name]} was")
+    if isinstance(value, int) and not 0 <= value <= MOST.get(name.rpartition("_")[2], 10_000_000):
+        raise _Bad(name, f"{value} 超出范围 / {value} is out of range")
+    if base and name not in base and (close := get_close_matches(name, base, 1, 0.85)):
+        raise _Bad(name, f"没有 {name}，是不是 {close[0]}？ / there is no {name}; did you mean {close[0]}?")
+    return value
 
 
 def _yaml(path: Path) -> Iterator[tuple[int, Raw]]:
@@ -241,7 +274,9 @@ def _entry(raw: Raw, facts: Mapping[str, Fact]) -> Entry:
     mentioned = PLACEHOLDER.findall(texts["answer"])
     for name in mentioned:
         if name not in facts:
-            raise _Bad("answer", f"{{{name}}} 没有定义，请写进 shop.yml / this fact is unknown")
+            close = get_close_matches(name, facts, 1, 0.7)
+            chinese, english = (f"，是不是 {{{close[0]}}}？", f"; did you mean {close[0]}?") if close else ("", "")
+            raise _Bad("answer", f"{{{name}}} 没有定义，请写进 shop.yml{chinese} / this fact is unknown{english}")
     if re.search(r"[{}]", PLACEHOLDER.sub("", texts["answer"])):
         raise _Bad("answer", "花括号不成对 / a brace without a name")
     lists: dict[str, Any] = {name: _list(raw, name) for name in LISTS}

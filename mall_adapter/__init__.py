@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,7 @@ from mall_adapter.handoff import (
     Misunderstood,
     Update,
 )
+from mall_adapter.house_rules import HouseRules, house_policy
 from mall_adapter.invoices import is_tax_number
 from mall_adapter.mall import (
     BindingLocked,
@@ -73,11 +75,13 @@ from mall_adapter.mall import (
     WrongProof,
 )
 from mall_adapter.names import names_of, spelt, watch_names, write_names
+from mall_adapter.rules import BrokenRules
 from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
 
 __all__ = [
     "BindingLocked",
+    "BrokenRules",
     "Complaint",
     "ComplaintKind",
     "Coupon",
@@ -92,6 +96,7 @@ __all__ = [
     "Handoff",
     "HandoffReason",
     "HandoffStatus",
+    "HouseRules",
     "IdempotencyConflict",
     "InvalidDelivery",
     "InvalidInvoice",
@@ -132,6 +137,7 @@ __all__ = [
     "WrongPhoneTail",
     "WrongProof",
     "create_engine",
+    "house_policy",
     "is_tax_number",
     "migrate",
     "names_of",
@@ -149,10 +155,19 @@ __all__ = [
 async def open_mall() -> AsyncIterator[Mall]:
     """The mall of ``settings.database_url()``. Raises :class:`privacy.KeyRingError` where the key ring is not its own.
 
-    A database that never had a key ring gets one.
+    A database that never had a key ring gets one. While it is open, after-sales rules that an operator saves are taken.
+    Raises :class:`BrokenRules` where the file of rules is broken and there never was a good one.
     """
+    rules = HouseRules()
+    await asyncio.to_thread(rules.look)
+    if rules.policy is None:
+        raise rules.broken or AssertionError
     async with _checked_engine() as engine:
-        yield SqlMall(engine)
+        watching = asyncio.create_task(rules.watch())
+        try:
+            yield SqlMall(engine, rules.policy)
+        finally:
+            watching.cancel()
 
 
 @asynccontextmanager

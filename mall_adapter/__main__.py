@@ -1,6 +1,7 @@
 """``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it.
 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
+``… rules-check [FILE]`` tells what is wrong with a file of after-sales rules, or what a good one decides.
 ``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
 """
 
@@ -10,10 +11,12 @@ import argparse
 import asyncio
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import settings
-from mall_adapter import NotFound, create_engine, migrate, open_desk, open_mall
+from mall_adapter import NotFound, create_engine, migrate, open_desk
 from mall_adapter.names import write_names
+from mall_adapter.rules_check import check
 from privacy import KeyRingError
 from settings import SHANGHAI
 
@@ -21,7 +24,7 @@ from settings import SHANGHAI
 async def _migrate() -> None:
     settings.data_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
     await migrate(settings.database_url())
-    async with open_mall():  # makes the key ring of a new house, checks that of an old one
+    async with open_desk():  # makes the key ring of a new house, checks that of an old one
         pass
 
 
@@ -61,9 +64,13 @@ def main() -> None:
     commands.add_parser("migrate", help="bring the database up to date")
     commands.add_parser("seed", help="put the demo mall into it")
     commands.add_parser("names", help="write down what customers call the goods")
+    rules = commands.add_parser("rules-check", help="prove a file of after-sales rules without a start")
+    rules.add_argument("file", nargs="?", type=Path, help="default: the file of the house")
     review = commands.add_parser("review", help="what the bot did not understand, newest first")
     review.add_argument("--done", type=int, metavar="ID", help="settle this one instead")
     arguments = parser.parse_args()
+    if arguments.command == "rules-check":
+        sys.exit(0 if check(arguments.file or settings.rules_file()) else 1)
     try:
         if arguments.command == "review":
             asyncio.run(_review(arguments.done))

@@ -20,13 +20,12 @@ from typing import Self
 import holidays
 import zen
 
+import settings
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.mall import Decision, FreightPayer, TicketKind
 from mall_adapter.rules import BrokenRules, prove, read
 
-__all__ = ["RULES_FILE", "AfterSalesFacts", "AfterSalesPolicy", "BrokenRules", "Trade", "merge", "working_day_after"]
-
-RULES_FILE = Path(__file__).parent / "rules" / "after_sales.json"
+__all__ = ["AfterSalesFacts", "AfterSalesPolicy", "BrokenRules", "Trade", "merge", "working_day_after"]
 
 _CHINA = holidays.country_holidays("CN")
 
@@ -35,13 +34,19 @@ class AfterSalesPolicy:
     """The loaded rules. ``limits`` maps the names in the file to whole numbers: ``{"no_reason_days": 7, …}``."""
 
     def __init__(self, content: str, file: str = "") -> None:
-        self.limits = dict(prove(content, file).limits)
-        self._decision = zen.ZenEngine().create_decision(zen.ZenDecisionContent(content))
+        self.take(content, file)
 
     @classmethod
-    def load(cls, path: Path = RULES_FILE) -> Self:
-        """Raises :class:`BrokenRules` when the file could decide wrongly."""
+    def load(cls, path: Path | None = None) -> Self:
+        """Of a file (default: that of the house). Raises :class:`BrokenRules` when it could decide wrongly."""
+        path = path or settings.rules_file()
         return cls(read(path), path.name)
+
+    def take(self, content: str, file: str = "") -> None:
+        """Decides by these rules from now on. Raises :class:`BrokenRules`, and goes on by the old ones then."""
+        limits = prove(content, file).limits
+        self._decision = zen.ZenEngine().create_decision(zen.ZenDecisionContent(content))
+        self.limits = dict(limits)
 
     def decide(self, *lines: AfterSalesFacts) -> Decision:
         """Decide one request: each line on its own, amounts limited by their sum, then :func:`merge`.
@@ -49,20 +54,22 @@ class AfterSalesPolicy:
         Synchronous on purpose: a line takes a third of a millisecond, less than handing it to a thread would save.
         """
         request_cents = sum(line.amount_cents for line in lines)
-        return merge([self._decide_line(line, request_cents) for line in lines])
+        decision = self._decision  # for all lines, whatever is taken meanwhile
+        return merge([_decide_line(decision, line, request_cents) for line in lines])
 
-    def _decide_line(self, facts: AfterSalesFacts, request_cents: int) -> Decision:
-        found = self._decision.evaluate(asdict(facts) | {"request_cents": request_cents})["result"]
-        pays_back = found["allowed"] and facts.kind is not TicketKind.EXCHANGE
-        return Decision(
-            allowed=found["allowed"],
-            rule=found["rule"],
-            freight_payer=FreightPayer(found["freight_payer"]),
-            auto_approve=found["auto_approve"],
-            handling_days=found["handling_days"],
-            refund_cents=facts.amount_cents if pays_back else 0,
-            missing_facts=tuple(found["missing_facts"]),
-        )
+
+def _decide_line(rules: zen.ZenDecision, facts: AfterSalesFacts, request_cents: int) -> Decision:
+    found = rules.evaluate(asdict(facts) | {"request_cents": request_cents})["result"]
+    pays_back = found["allowed"] and facts.kind is not TicketKind.EXCHANGE
+    return Decision(
+        allowed=found["allowed"],
+        rule=found["rule"],
+        freight_payer=FreightPayer(found["freight_payer"]),
+        auto_approve=found["auto_approve"],
+        handling_days=found["handling_days"],
+        refund_cents=facts.amount_cents if pays_back else 0,
+        missing_facts=tuple(found["missing_facts"]),
+    )
 
 
 def merge(decisions: Sequence[Decision]) -> Decision:

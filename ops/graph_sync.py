@@ -36,8 +36,7 @@ from knowledge_graph import (
     pairs_that_fit,
     read_files,
 )
-from mall_adapter import create_engine, read_catalogue
-from mall_adapter.policy import AfterSalesPolicy, BrokenRules
+from mall_adapter import BrokenRules, create_engine, house_policy, read_catalogue
 
 log = logging.getLogger("graph_sync")
 
@@ -55,7 +54,7 @@ PRODUCTS_A_SECOND = 1000
 
 def facts() -> dict[str, Fact]:
     """What answers may mention and is written elsewhere: the limits of the after-sales rules, and the desk's hours."""
-    limits = AfterSalesPolicy.load().limits
+    limits = house_policy().limits
     sums = {name: cents for name, cents in limits.items() if name.endswith("_cents")}
     yuan: dict[str, Fact] = {
         f"{name.removesuffix('_cents')}_yuan": f"{cents / 100:.2f}" if cents % 100 else cents // 100
@@ -122,7 +121,6 @@ class Keeper:
     def __init__(self, graph: Graph, engine: AsyncEngine) -> None:
         self._graph = graph
         self._engine = engine
-        self._facts = facts()
         self._seen: object = None
         self._size = 0
         self._forget()
@@ -142,7 +140,7 @@ class Keeper:
                 await self.look()
             except GraphDown as error:
                 trouble = f"the graph is away / 图数据库暂时不可用: {error}"
-            except (Neo4jError, SQLAlchemyError, OSError) as error:  # their words may quote what is stored
+            except (Neo4jError, SQLAlchemyError, OSError, BrokenRules) as error:  # their words may quote what is stored
                 trouble = f"not synced / 同步失败: {type(error).__name__}"
             if trouble:
                 self._forget()
@@ -163,16 +161,16 @@ class Keeper:
             await sync_goods(self._graph, products)
             self._goods = now
         paths = await asyncio.to_thread(files)
-        seen = await asyncio.to_thread(_signature, paths)
+        seen = await asyncio.to_thread(_signature, [*paths, settings.rules_file()])
         settled = seen == self._seen or self._files is None  # else somebody may be in the middle of saving it
         self._seen = seen
         if settled and (changed or seen != self._files):  # new goods are linked to what is said about them
-            await load_answers(self._graph, paths, self._facts)
+            await load_answers(self._graph, paths, await asyncio.to_thread(facts))
             self._files = seen
 
 
 def _signature(paths: Sequence[Path]) -> tuple[tuple[Path, int, int], ...]:
-    stats = [(path, path.stat()) for path in paths]
+    stats = [(path, path.stat()) for path in paths if path.exists()]
     return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
 

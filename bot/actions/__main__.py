@@ -10,12 +10,12 @@ from rasa_sdk.endpoint import run
 from rasa_sdk.executor import ActionExecutor
 
 import settings
-from mall_adapter import open_mall
+from mall_adapter import BrokenRules, open_mall
 from privacy import KeyRingError
 
 
 async def check_mall() -> None:
-    """Raises KeyRingError before the first customer would meet it."""
+    """Raises KeyRingError or BrokenRules before the first customer would meet it."""
     async with open_mall():
         pass
 
@@ -31,6 +31,6 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(check_mall())
-    except KeyRingError as error:
+    except (KeyRingError, BrokenRules) as error:
         sys.exit(f"actions: {error}")
     main()

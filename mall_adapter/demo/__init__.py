@@ -22,6 +22,7 @@ from mall_adapter.demo.coupons import invent_coupons
 from mall_adapter.demo.goods import Article, load_articles
 from mall_adapter.demo.history import DAYS, Sale, invent_sales
 from mall_adapter.demo.people import Person, Region, invent_people, load_regions
+from mall_adapter.house_rules import house_policy
 from mall_adapter.policy import AfterSalesPolicy
 
 __all__ = ["seed"]
@@ -71,7 +72,7 @@ async def _build(
     start = time.monotonic()
     rng = Random(SEED)  # noqa: S311  (a demo, not a secret)
     now = seasons.midnight(today)
-    policy = AfterSalesPolicy.load()
+    policy = house_policy()
     regions = load_regions()
     articles = load_articles()
     say(f"Demo mall: {len(articles)} products / 演示商城：{len(articles)} 个商品")
@@ -100,7 +101,7 @@ async def _move(connection: AsyncConnection, stale: list[stories.Story], today: 
     """Writes these stories again with the dates of ``today``; returns how many were still as they had been told."""
     regions = load_regions()
     owners = stories.people(regions, today)
-    told = _tell(stale, load_articles(), owners, regions, AfterSalesPolicy.load(), today)
+    told = _tell(stale, load_articles(), owners, regions, house_policy(), today)
     untouched = await _untouched(connection, *told)
     sales = [sale for sale in told[0] if sale.id in untouched]
     cases = [case for case in told[1] if case.sale.id in untouched]

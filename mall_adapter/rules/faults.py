@@ -76,7 +76,12 @@ class BrokenRules(ValueError):
 
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
         self.file, self.faults = file, tuple(faults)
-        super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
+        lines = [f"{file}: {fault}" for fault in faults]
+        if len(faults) > 1:
+            lines.append(
+                f"{file}: {len(faults)} 处错误，运行 make rules-check 查看 / {len(faults)} faults: see make rules-check"
+            )
+        super().__init__("\n".join(lines))
 
 
 class Bad(Exception):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from openpyxl import Workbook
 
-from knowledge_graph.entries import COLUMNS, Content, Entry, Problem, read_folder
+from knowledge_graph.entries import COLUMNS, Content, Entry, Problem, read_files, read_folder
 
 FOLDER = Path(__file__).parent / "content"
 FACTS = {"no_reason_days": 7}
@@ -98,6 +98,15 @@ def test_a_bad_row_is_reported_and_the_good_ones_are_read(
         ("a.xlsx", "no zip", "", "Excel"),
         ("shop.yml", "no_reason_days: 8", "no_reason_days", "规则"),
         ("shop.yml", "open: yes", "open", "整数或文字"),
+        ("shop.yml", "ship_hours: '48'", "ship_hours", "ship_hours：48 应写成数字 48，不加引号"),
+        ("shop.yml", "ship_hours: ４８", "ship_hours", "write the number 48, without quotes"),
+        ("shop.yml", "ship_hours: -48", "ship_hours", "超出范围"),
+        ("shop.yml", "ship_hours: 480000", "ship_hours", "超出范围"),
+        ("shop.yml", "free_yuan: 0.5", "free_yuan", "整数或文字"),
+        ("shop.yml", "couriers:", "couriers", "整数或文字"),
+        ("shop.yml", "Ship Hours: 48", "Ship Hours", "小写字母"),
+        ("shop.yml", "48: ship_hours", "48", "小写字母"),
+        ("shop.yml", "ship_hours 48", "", "名字: 值"),
     ],
 )
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(
@@ -135,3 +144,45 @@ def test_two_files_must_not_use_one_id(tmp_path: Path) -> None:
     content = read_folder(tmp_path, FACTS)
     assert len(content.entries) == 1
     assert content.problems == (Problem("b.yml", 1, "id", content.problems[0].message),)
+
+
+def test_one_bad_number_of_the_shop_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "shop.yml").write_text(
+        "ship_hours: soon\npay_hours: '24'\nprice_days: 7\nnear_days: 1 到 3\nphone: '12315'\n"
+    )
+    answers = {
+        "a": "{price_days} 天",
+        "b": "{near_days} 天",
+        "c": "{phone}",
+        "d": "{pay_hours} 小时",
+        "e": "{price_day} 天",
+    }
+    entries = [GOOD | {"id": key, "answer": answer, "ask": ["x"]} for key, answer in answers.items()]
+    (tmp_path / "a.yml").write_text(yaml.safe_dump({"topic": "payment", "entries": entries}))
+    content = read_folder(tmp_path, FACTS)
+    assert [entry.text for entry in content.entries] == ["7 天", "1 到 3 天", "12315"]
+    assert [(problem.file, problem.column) for problem in content.problems] == [
+        ("shop.yml", "pay_hours"),
+        ("a.yml", "answer"),
+        ("a.yml", "answer"),
+    ]
+    assert "是不是 {price_days}？" in str(content.problems[2])
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ("ship_hour: 24", "没有 ship_hour，是不是 ship_hours？"),
+        ("ship_hours: 一天", "这里原来是数字 48"),
+        ("bulk: '20'", "应写成数字 20"),
+        ("night_fee_yuan: 6", None),
+        ("ship_hours: 24", None),
+    ],
+)
+def test_an_operators_own_numbers_replace_those_that_there_are(tmp_path: Path, own: str, says: str | None) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "shop.yml").write_text("ship_hours: 48\nbulk: 10\n")
+    (tmp_path / "own" / "shop.yml").write_text(own)
+    problems = read_files([tmp_path / "shop.yml", tmp_path / "own" / "shop.yml"], FACTS).problems
+    assert [says in str(problem) for problem in problems if says] == [True] * bool(says)
+    assert len(problems) == bool(says)

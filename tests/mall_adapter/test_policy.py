@@ -17,7 +17,6 @@ from pydantic import ValidationError
 import settings
 from mall_adapter.mall import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 from mall_adapter.policy import (
-    RULES_FILE,
     AfterSalesFacts,
     AfterSalesPolicy,
     Trade,
@@ -107,7 +106,7 @@ def facts(**changes: Any) -> AfterSalesFacts:
 
 
 def graph() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(RULES_FILE.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(settings.rules_file().read_text(encoding="utf-8"))
     return content
 
 

@@ -9,19 +9,21 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
+from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zen
 
-from mall_adapter.policy import RULES_FILE, AfterSalesPolicy
+import settings
+from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.rules import BrokenRules, Fault, prove, read
 
 Graph = dict[str, Any]
 Slip = Callable[[Graph], object]
 
-SHIPPED: Graph = json.loads(RULES_FILE.read_text(encoding="utf-8"))
+SHIPPED: Graph = json.loads(settings.rules_file().read_text(encoding="utf-8"))
 
 
 def graph() -> Graph:
@@ -232,7 +234,7 @@ def test_a_slip_of_the_pen_is_found_and_told_in_both_languages(what: str) -> Non
 
 
 def test_the_file_of_the_house_is_without_a_fault() -> None:
-    proof = prove(read(RULES_FILE))
+    proof = prove(read(settings.rules_file()))
     assert (proof.rows, proof.limits) == (
         {"grounds": 5, "entitlement": 35, "review": 2},
         AfterSalesPolicy.load().limits,
@@ -279,7 +281,10 @@ HARMLESS: dict[str, Slip] = {
         33,
         {
             **node(g, "entitlement")["rules"][33],
-            **{"in_trade": '"clothing"', "out_rule": '"our_gift"', "out_freight_payer": '"shop"', "_id": "ours"},
+            "in_trade": '"clothing"',
+            "out_rule": '"our_gift"',
+            "out_freight_payer": '"shop"',
+            "_id": "ours",
         },
     ),
     "a limit of one's own": lambda g: node(g, "limits")["expressions"].append(
@@ -291,14 +296,15 @@ HARMLESS: dict[str, Slip] = {
     "small sums are approved by themselves": lambda g: (
         node(g, "review")["rules"].append(
             {
-                **{
-                    "_id": "small",
-                    "in_auto_approve": "",
-                    "in_order_status": '"delivered"',
-                    "in_request_cents": "< 2000",
-                },
-                **{"in_tickets_last_90_days": "", "out_rule": '"small_sum"', "out_auto_approve": "false"},
-                **{"out_handling_days": "1", "in_ok": "true"},
+                "_id": "small",
+                "in_auto_approve": "",
+                "in_order_status": '"delivered"',
+                "in_request_cents": "< 2000",
+                "in_tickets_last_90_days": "",
+                "out_rule": '"small_sum"',
+                "out_auto_approve": "false",
+                "out_handling_days": "1",
+                "in_ok": "true",
             }
         )
         or node(g, "review")["inputs"].append({"id": "in_ok", "name": "可办", "field": "allowed"})
@@ -323,7 +329,7 @@ def trials() -> list[dict[str, Any]]:
     found = []
     for _ in range(250):
         day, hours = dice.choice(days)
-        facts = {name: dice.choice(words) for name, words in WORDS.items()}
+        facts: dict[str, Any] = {name: dice.choice(words) for name, words in WORDS.items()}
         facts |= {name: dice.random() < 0.4 for name in ("parcel_lost", "parcel_late", "fresh", "custom_made")}
         facts |= {"days_since_delivery": day, "hours_since_delivery": hours, "opened": dice.choice([None, True, False])}
         facts |= {"request_cents": dice.choice([1, 200_000, 200_001]), "tickets_last_90_days": dice.choice([0, 5, 6])}
@@ -333,7 +339,7 @@ def trials() -> list[dict[str, Any]]:
 
 WORDS = {
     "kind": ["return", "exchange", "refund"],
-    "reason": [*("dislike", "quality", "damaged", "missing_item", "late_delivery", "other")],
+    "reason": ["dislike", "quality", "damaged", "missing_item", "late_delivery", "other"],
     "order_status": ["pending_payment", "paid", "presale", "shipped", *["delivered", "completed"] * 3, "cancelled"],
     "trade": ["beauty", "digital", "appliance", "clothing", "food", "course"],
 }
@@ -346,20 +352,18 @@ def outcomes(content: Graph) -> list[Any]:
     return [[found.get(name) for name in wanted] for found in (decision.evaluate(t)["result"] for t in TRIALS)]
 
 
+COMPARED: dict[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+
+
 def by_hand(content: Graph) -> list[Any]:
     """What the tables say as a person reads them: of the conditions that stand in the file and nothing else."""
     limits = {one["key"]: int(one["value"]) for one in node(content, "limits")["expressions"]}
 
     def fits(condition: str, value: Any) -> bool:
         condition = condition.strip()
-        for sign, right in (
-            (("<= ", value.__le__), (">= ", value.__ge__), ("> ", value.__gt__), ("< ", value.__lt__))
-            if (isinstance(value, int | float))
-            else ()
-        ):
-            if condition.startswith(sign):
-                number = condition.removeprefix(sign).strip()
-                return right(limits.get(number) if number in limits else float(number)) is True
+        sign, _, number = condition.partition(" ")
+        if sign in COMPARED and number:
+            return value is not None and COMPARED[sign](value, limits.get(number) or float(number))
         try:
             return any(
                 value is one if isinstance(one, bool | None) else value == one for one in json.loads(f"[{condition}]")
@@ -385,7 +389,7 @@ def by_hand(content: Graph) -> list[Any]:
 def cells() -> Iterator[tuple[str, int, str]]:
     for step in ("grounds", "entitlement", "review"):
         table = node(SHIPPED, step)
-        for number, row in enumerate(table["rules"]):
+        for number in range(len(table["rules"])):
             for one in table["inputs"] + table["outputs"]:
                 yield step, number, one["id"]
 
@@ -430,7 +434,7 @@ def test_a_cell_changed_at_random_is_found_or_decides_what_it_says(seed: int) ->
     dice = random.Random(seed)  # noqa: S311
     places = list(cells())
     passed = 0
-    for _ in range(20):
+    for _ in range(15):
         step, number, column = dice.choice(places)
         content = graph()
         row = node(content, step)["rules"][number]
@@ -438,12 +442,12 @@ def test_a_cell_changed_at_random_is_found_or_decides_what_it_says(seed: int) ->
         if not faults(content):
             assert outcomes(content) == by_hand(content), (step, number + 1, column, row[column])
             passed += 1
-    assert passed < 10  # most of them are found
+    assert passed < 8  # most of them are found
 
 
 # Files
 
-GOOD = RULES_FILE.read_text(encoding="utf-8")
+GOOD = settings.rules_file().read_text(encoding="utf-8")
 
 FILES: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "文件是空的", "the file is empty"),
