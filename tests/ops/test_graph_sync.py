@@ -254,6 +254,26 @@ async def test_what_changes_while_the_house_runs_is_in_the_graph(graph: Graph, m
         await answer_is(None)
 
 
+async def test_a_limit_of_the_rules_is_told_as_it_is_now(
+    graph: Graph, mall: AsyncEngine, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, rules = settings.rules_file().read_text(encoding="utf-8"), house / "rules.json"
+    rules.write_text(good, encoding="utf-8")
+    monkeypatch.setenv("RULES_FILE", str(rules))
+    (settings.knowledge_dir() / "delivery.yml").write_text(ANSWERS.format("收到后 {no_reason_days} 天。"))
+
+    async def told(text: str) -> None:
+        async def is_told() -> bool:
+            return await told_by(graph, "night_delivery") == text
+
+        await until(is_told, f"{text!r} in the graph")
+
+    async with kept(graph, mall):
+        await told("收到后 7 天。")
+        rules.write_text(good.replace('"value": "7"', '"value": "30"', 1), encoding="utf-8")
+        await told("收到后 30 天。")
+
+
 async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
     mall: AsyncEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
