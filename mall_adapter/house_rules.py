@@ -44,10 +44,10 @@ class HouseRules:
             else:
                 self.policy.take(content, file.name)
         except BrokenRules as error:
-            self.broken = error
             if self.policy is None:
                 with suppress(BrokenRules):
                     self.policy = AfterSalesPolicy.load(settings.kept_rules_file())
+            self.broken = error
             if self.policy:
                 logger.error("the last good rules go on / 仍按上一份好的规则办理\n%s", error)
             return
@@ -67,9 +67,12 @@ class HouseRules:
         if self.broken is None:
             return []
         count, name = len(self.broken.faults), self.broken.file
+        chinese, english = ("仍按上一份好的规则办理", "the last good ones go on")
+        if self.policy is None:
+            chinese, english = "又没有好的备份，现在不能办售后", "there is no good copy, so no request can be decided"
         return [
-            f"售后规则 {name} 有 {count} 处错误，仍按上一份好的规则办理；运行 make rules-check 查看 / "
-            f"the after-sales rules in {name} have {count} fault(s), and the last good ones go on: see make rules-check"
+            f"售后规则 {name} 有 {count} 处错误，{chinese}；运行 make rules-check 查看 / "
+            f"the after-sales rules in {name} have {count} fault(s), and {english}: see make rules-check"
         ]
 
 

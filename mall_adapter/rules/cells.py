@@ -63,6 +63,15 @@ RANGES = {
     "handling_days": (0, 30),
 }
 
+_UNITS = {
+    "days_since_delivery": "days",
+    "hours_since_delivery": "hours",
+    "amount_cents": "cents",
+    "request_cents": "cents",
+    "handling_days": "days",
+}
+"""Of columns with numbers; the others count."""
+
 
 def values_of(name: str, hint: Any) -> Values:
     kinds = get_args(hint) or (hint,)
@@ -183,7 +192,7 @@ def _check_name(field: str, name: str, values: Values, limits: Mapping[str, int]
         if limit == name or limit not in limits:
             chinese, english = meant(f"limits.{limit}", [f"limits.{known}" for known in limits])
             yield Bad(f"不认识 {name}{chinese}", f"{name} is unknown{english}")
-        elif unit(field) != unit(limit):
+        elif _UNITS.get(field, "") != unit(limit):
             yield Bad(f"{name} 和这一列的单位不同", f"{name} is of another unit than this column")
     elif limit != name:
         yield Bad(f"{name} 是数字，这一列不是", f"{name} is a number, and this is no column of numbers")
@@ -198,8 +207,9 @@ def _check_name(field: str, name: str, values: Values, limits: Mapping[str, int]
         yield Bad(f"不认识 {name}{chinese}", f"{name} is unknown{english}")
 
 
-def unit(name: str) -> str:
-    return next((part for part in name.split("_") if part in ("days", "hours", "cents") and "90" not in name), "")
+def unit(limit: str) -> str:
+    last = limit.rpartition("_")[2]
+    return last if last in ("days", "hours", "cents") else ""
 
 
 def _alternatives(cell: str) -> list[str]:
