@@ -445,6 +445,54 @@ def test_a_cell_changed_at_random_is_found_or_decides_what_it_says(seed: int) ->
     assert passed < 8  # most of them are found
 
 
+def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Ways to everything in the file."""
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+STRANGE: list[Any] = [
+    None,
+    0,
+    -1,
+    1.5,
+    True,
+    [],
+    {},
+    [None],
+    "",
+    "\0",
+    '"',
+    "[",
+    "(" * 99,
+    "limits.",
+    "in [",
+    "> 1e999",
+    "9" * 400,
+    "😀",
+]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_stands_in_the_file_gets_sentences(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311
+    everywhere = list(places(SHIPPED))
+    tables = [path for path in everywhere if len(path) < 6]
+    for _ in range(40):
+        content = graph()
+        *way, last = dice.choice(dice.choice([everywhere, tables]))
+        inner: Any = content
+        for key in way:
+            inner = inner[key]
+        inner[last] = dice.choice(STRANGE)
+        try:
+            prove(json.dumps(content, ensure_ascii=False))
+        except BrokenRules as error:
+            assert str(error)
+
+
 # Files
 
 GOOD = settings.rules_file().read_text(encoding="utf-8")
