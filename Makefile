@@ -36,7 +36,7 @@ evaluate: train ## measure how lines are understood, write docs/nlu-report.md; A
 	@exec $(RASA) -m tests.nlu.evaluate $(ARGS)
 
 rules-check: environments ## prove a table of after-sales rules without a start; FILE= another one / 检查售后规则表
-	@exec $(APP) -m mall_adapter rules-check $(FILE)
+	@exec $(APP) -m mall_adapter rules-check $(if $(FILE),"$(FILE)")
 
 lint: environments ## only the quick checks of test / 只做快速检查
 	@exec $(APP) -m ops.checks --quick

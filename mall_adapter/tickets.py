@@ -67,6 +67,7 @@ def since_delivery(delivered_at: datetime | None, now: datetime) -> tuple[int | 
     """
     if delivered_at is None:
         return None, None
+    delivered_at = min(delivered_at, now)  # by another clock than ours
     days = now.astimezone(SHANGHAI).date() - delivered_at.astimezone(SHANGHAI).date()
     return days.days, (now - delivered_at) / timedelta(hours=1)
 

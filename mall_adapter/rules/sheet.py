@@ -113,10 +113,6 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
 }
 
 
-Codes = dict[str, Any]
-"""For each field an array of indices into its values; the arrays broadcast to the space of all combinations."""
-
-
 Outcome = dict[str, Any]
 
 
@@ -225,9 +221,8 @@ class Sheet:
                 self.fault(Bad(f"节点 {step} 没有内容", f"node {step} has no content"))
             if of_step and isinstance(of_step[0].get("name"), str):
                 self.titles[step] = of_step[0]["name"]
-        if more := [str(one) for one in ids if one not in STEPS] or len(nodes) < len(graph["nodes"]):
-            name = more[0] if isinstance(more, list) else "?"
-            self.fault(Bad(f"多出节点 {name}，不会被用到", f"node {name} is one too many"))
+        for one in (*(one for one in ids if one not in STEPS), *["?"] * (len(graph["nodes"]) - len(nodes))):
+            self.fault(Bad(f"多出节点 {one}，不会被用到", f"node {one} is one too many"))
         edges = graph.get("edges")
         edges = [edge for edge in edges if isinstance(edge, dict)] if isinstance(edges, list) else []
         if sorted((str(edge.get("sourceId")), str(edge.get("targetId"))) for edge in edges) != sorted(pairwise(STEPS)):
@@ -255,7 +250,7 @@ class Sheet:
                 self.limits[name] = read_limit(name, value)
             except Bad as bad:
                 self.fault(bad, "limits", row, "value")
-        for name in LIMITS.keys() - self.limits.keys():
+        for name in (name for name in LIMITS if name not in self.limits):
             close = get_close_matches(name, self.limits.keys() - LIMITS.keys(), 1)
             hint = (f"，是不是写成了 {close[0]}？", f"; is it written {close[0]}?") if close else ("", "")
             self.fault(
@@ -272,15 +267,14 @@ class Sheet:
             for cell in cells
             for token in re.findall(r"limits\.\w+", cell)
         }
-        for name in sorted(LIMITS.keys() & self.limits.keys() - used):
-            if all(row.sound for table in self.tables.values() for row in table.rows):
-                self.fault(
-                    Bad(
-                        f"没有一行用到 limits.{name}（{LIMITS[name]}），但机器人会把它告诉顾客",
-                        f"no row compares with limits.{name}, though customers are told it",
-                    ),
-                    "limits",
-                )
+        if not all(row.sound for table in self.tables.values() for row in table.rows):
+            return  # it may be meant where something is misspelt
+        for name in (name for name in LIMITS if name in self.limits and name not in used):
+            bad = Bad(
+                f"没有一行用到 limits.{name}（{LIMITS[name]}），但机器人会把它告诉顾客",
+                f"no row compares with limits.{name}, though customers are told it",
+            )
+            self.fault(bad, "limits")
 
     def _check_settings(self, step: str, content: Mapping[str, Any]) -> None:
         wanted: dict[str, tuple[Any, ...]] = {"passThrough": (True,), "executionMode": ("single", None)}

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import settings
-from mall_adapter import BrokenRules, HouseRules, house_policy, migrate, open_mall
+from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, house_policy, migrate, open_mall
+from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.rules.sheet import STEPS
 from mall_adapter.rules_check import check
 
@@ -39,6 +40,31 @@ def save(file: Path, content: str) -> None:
 
 def days(rules: HouseRules) -> int | None:
     return rules.policy.limits["no_reason_days"] if rules.policy else None
+
+
+async def test_what_a_thread_has_taken_decides(file: Path) -> None:
+    rules = HouseRules()
+    await asyncio.to_thread(rules.look)
+    assert rules.policy
+    late = AfterSalesFacts(
+        kind=TicketKind.RETURN,
+        reason=Reason.DISLIKE,
+        order_status=OrderStatus.DELIVERED,
+        days_since_delivery=20,
+        hours_since_delivery=480,
+        parcel_lost=False,
+        parcel_late=False,
+        trade=Trade.CLOTHING,
+        fresh=False,
+        custom_made=False,
+        opened=None,
+        amount_cents=100,
+        tickets_last_90_days=0,
+    )
+    assert rules.policy.decide(late).rule == "no_reason_too_late"
+    save(file, GENEROUS)
+    await asyncio.to_thread(rules.look)
+    assert rules.policy.decide(late).rule == "seven_days_no_reason"
 
 
 def test_a_good_change_is_taken_and_a_bad_one_is_not(file: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as drawn
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -220,6 +221,7 @@ def test_amount_and_frequency_limits() -> None:
     assert not POLICY.decide(facts(tickets_last_90_days=many)).auto_approve
 
 
+@drawn(deadline=None)
 @given(
     st.builds(
         AfterSalesFacts,

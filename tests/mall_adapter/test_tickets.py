@@ -156,6 +156,7 @@ async def test_seven_days_begin_the_day_after_delivery_and_end_at_midnight(
         ("2026-03-01T00:05+08:00", "2026-03-01T23:35+08:00", 0, 23.5),
         ("2026-03-01T23:45+08:00", "2026-03-02T00:00+08:00", 1, 0.25),
         ("2026-03-01T15:30+00:00", "2026-03-01T16:00+00:00", 1, 0.5),  # midnight in Shanghai, one day in Greenwich
+        ("2026-03-02T00:05+08:00", "2026-03-01T23:35+08:00", 0, 0),  # a courier's clock that is ahead
     ],
 )
 def test_days_are_those_of_the_shop(delivered: str, now: str, days: int, hours: float) -> None:
