@@ -59,6 +59,7 @@ from mall_adapter.mall import (
     OrderStatus,
     OutOfStock,
     OwnershipRequired,
+    PhoneRequired,
     Product,
     Reason,
     Shipment,
@@ -75,6 +76,7 @@ from mall_adapter.mall import (
     WrongProof,
 )
 from mall_adapter.names import names_of, spelt, watch_names, write_names
+from mall_adapter.proof_limits import Proof
 from mall_adapter.rules import BrokenRules
 from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
@@ -120,7 +122,9 @@ __all__ = [
     "OrderStatus",
     "OutOfStock",
     "OwnershipRequired",
+    "PhoneRequired",
     "Product",
+    "Proof",
     "Reason",
     "Shipment",
     "Sku",

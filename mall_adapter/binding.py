@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models
+from mall_adapter import models, proofs
 from mall_adapter.database import insert
 from mall_adapter.mall import BindingLocked, WrongProof
-
-WRONG_TRIES = 5
-COUNTED_FOR = timedelta(hours=1)
-LOCKED_FOR = timedelta(hours=1)
+from mall_adapter.proof_limits import ProofLimits
 
 
 async def bind(session: AsyncSession, sender: str, customer_id: str, now: datetime) -> None:
@@ -33,34 +30,21 @@ async def bind(session: AsyncSession, sender: str, customer_id: str, now: dateti
 
 
 async def prove(
-    session: AsyncSession, sender: str, phone: str, order_id: str, now: datetime
+    session: AsyncSession, limits: ProofLimits, attempt: proofs.Attempt, phone: str, now: datetime
 ) -> str | WrongProof | BindingLocked:
     """The id of the customer to whom both belong.
 
     A refusal is returned and not raised, so that the transaction commits the counted try.
     """
-    attempt = await _attempt(session, models.sender_index(sender), now)
-    if attempt.locked_until is not None and attempt.locked_until > now:
-        return BindingLocked(attempt.locked_until)
-    if attempt.locked_until is not None or attempt.first_at + COUNTED_FOR <= now:
-        attempt.wrong_tries, attempt.first_at, attempt.locked_until = 0, now, None
+    counts = await proofs.hold(session, limits, attempt, now)
+    if until := counts.locked_until(now):
+        return BindingLocked(until)
     owner = (
         select(models.Customer.id)
         .join(models.Order, models.Order.customer_id == models.Customer.id)
-        .where(models.Customer.phone_index == models.phone_index(phone), models.Order.id == order_id)
+        .where(models.Customer.phone_index == models.phone_index(phone), models.Order.id == attempt.order_id)
     )
     if customer_id := await session.scalar(owner):
         return customer_id  # wrong tries stay counted, or one's own proof would buy five more at somebody else's
-    attempt.wrong_tries += 1
-    if attempt.wrong_tries < WRONG_TRIES:
-        return WrongProof(WRONG_TRIES - attempt.wrong_tries)
-    attempt.locked_until = now + LOCKED_FOR
-    return BindingLocked(attempt.locked_until)
-
-
-async def _attempt(session: AsyncSession, who: str, now: datetime) -> models.BindingAttempt:
-    """The sender's row, locked: two tries at once are two tries."""
-    new = {"sender_index": who, "wrong_tries": 0, "first_at": now}
-    await session.execute(insert(session, models.BindingAttempt).values(new).on_conflict_do_nothing())
-    query = select(models.BindingAttempt).where(models.BindingAttempt.sender_index == who).with_for_update()
-    return (await session.scalars(query)).one()
+    left = counts.wrong(now)
+    return BindingLocked(left) if isinstance(left, datetime) else WrongProof(left)

@@ -32,8 +32,9 @@ async def read(session: AsyncSession, order: models.Order) -> Delivery:
     return Delivery(order.recipient_name, order.recipient_phone, order.recipient_address)
 
 
-async def change(session: AsyncSession, order: models.Order, wanted: DeliveryChange) -> None:
-    """The caller holds :func:`mall_adapter.orders.lock`. Raises InvalidTransition once the order is shipped."""
+async def change(session: AsyncSession, order: models.Order, wanted: DeliveryChange) -> bool:
+    """Whether the order has another phone now. The caller holds :func:`mall_adapter.orders.lock`. Raises
+    InvalidTransition once the order is shipped."""
     if order.status not in UNSHIPPED:
         raise InvalidTransition(f"an order that is {order.status} cannot be sent elsewhere")
     await session.refresh(order, ["recipient_name", "recipient_phone", "recipient_address"])
@@ -41,6 +42,8 @@ async def change(session: AsyncSession, order: models.Order, wanted: DeliveryCha
         order.recipient_name = wanted.recipient_name.strip()
     if wanted.address is not None:
         order.recipient_address = wanted.address.strip()
-    if wanted.phone is not None:
-        order.recipient_phone = wanted.phone
-        order.phone_tail_index = models.phone_tail_index(order.id, wanted.phone)
+    if wanted.phone in (None, order.recipient_phone):
+        return False
+    order.recipient_phone = wanted.phone
+    order.phone_tail_index = models.phone_tail_index(order.id, wanted.phone)
+    return True

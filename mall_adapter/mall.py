@@ -13,6 +13,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from mall_adapter.proof_limits import Proof
+
 
 class OrderStatus(StrEnum):
     PENDING_PAYMENT = "pending_payment"
@@ -259,20 +261,28 @@ class OrderNotFound(MallError):
 
 
 class OwnershipRequired(MallError):
-    """The order exists but this sender has not shown that it is theirs: ask for the last four digits of its phone."""
+    """This sender has not shown that the order, if there is one, is theirs: ask for the last four digits of its
+    phone."""
+
+
+class PhoneRequired(MallError):
+    """The last four digits are not enough for this: ask for the whole phone on the order."""
 
 
 class WrongPhoneTail(MallError):
+    """Order number and tail do not belong together; which of them is wrong, or whether there is the order, is not
+    told."""
+
     def __init__(self, tries_left: int) -> None:
         super().__init__(f"wrong phone tail, {tries_left} tries left")
         self.tries_left = tries_left
 
 
 class OrderLocked(MallError):
-    """Five wrong tries lock an order for a sender for an hour."""
+    """Too many wrong tails: for a while a tail proves nothing to this sender, at this order or from this address."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__("order locked for this sender")
+        super().__init__("order locked for proofs by its phone's tail")
         self.until = until
 
 
@@ -319,7 +329,7 @@ class InvoiceExists(MallError):
 
 
 class WrongProof(MallError):
-    """Phone and order do not belong to one customer; which of them is wrong is not told."""
+    """Phone and order do not belong together; which of them is wrong is not told."""
 
     def __init__(self, tries_left: int) -> None:
         super().__init__(f"wrong proof, {tries_left} tries left")
@@ -327,10 +337,11 @@ class WrongProof(MallError):
 
 
 class BindingLocked(MallError):
-    """Five wrong tries lock binding for a sender for an hour."""
+    """Too many wrong numbers: for a while a whole phone proves nothing to this sender, at this order or from this
+    address."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__("binding is locked for this sender")
+        super().__init__("locked for proofs by a whole phone")
         self.until = until
 
 
@@ -352,16 +363,25 @@ class Mall(Protocol):
     # who is speaking
     async def customer_of(self, sender: str) -> Customer | None: ...
     async def bind(self, sender: str, customer_id: str) -> None: ...
-    async def bind_with_proof(self, sender: str, phone: str, order_id: str) -> Customer:
+    async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
         """Binds to the customer with this whole phone number (digits) who placed this order.
 
-        Raises WrongProof, or at the fifth wrong try within an hour BindingLocked.
+        Wrong tries are counted for the sender, the order and the caller's ``address`` (where the channel knows one;
+        any name for it). Raises WrongProof, or BindingLocked.
         """
 
-    # orders; each raises OrderNotFound, OwnershipRequired or OrderLocked
+    # orders; each raises OwnershipRequired or OrderLocked, also for a number that no order has
     async def order(self, sender: str, order_id: str) -> Order: ...
-    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order:
-        """Raises OrderNotFound, WrongPhoneTail, or at the fifth wrong try OrderLocked; the proof holds for good."""
+    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str, address: str | None = None) -> Order:
+        """The proof holds until the order has another phone. Tries are counted as those of binding, and apart from
+        them. Raises WrongPhoneTail, or OrderLocked."""
+
+    async def prove_phone(self, sender: str, order_id: str, phone: str, address: str | None = None) -> Order:
+        """By the whole phone (digits) on the order, which proves more than its tail, and opens what is locked for
+        tails. Counted together with binding. Raises WrongProof, or BindingLocked."""
+
+    async def proved(self, sender: str, order_id: str) -> Proof | None:
+        """By what the sender has shown that the order is theirs; Proof.PHONE also for whoever is bound."""
 
     async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
         """Newest first: orders of the bound customer and those whose ownership this sender has proved."""
@@ -370,9 +390,10 @@ class Mall(Protocol):
         """Before shipping and without a live ticket only; gives the stock back. Else raises InvalidTransition."""
 
     async def change_delivery(self, sender: str, order_id: str, change: DeliveryChange, idempotency_key: str) -> Order:
-        """Before shipping only, else InvalidTransition; raises InvalidDelivery.
+        """Before shipping only, else InvalidTransition; raises InvalidDelivery, and PhoneRequired to whom only the
+        tail was proved.
 
-        A new phone proves ownership from then on.
+        A new phone proves ownership from then on; who has proved it by the old one has to prove it anew.
         """
 
     async def delivery_of(self, sender: str, order_id: str) -> Delivery | None:

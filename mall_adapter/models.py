@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeDecorator
 from mall_adapter.handoff import ComplaintKind, DeskEvent, HandoffReason, HandoffStatus
 from mall_adapter.mall import FreightPayer, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
+from mall_adapter.proof_limits import Proof
 from privacy import EncryptedText, blind_index
 
 
@@ -58,6 +59,11 @@ def phone_tail_index(order_id: str, phone: str) -> str:
     The order's id is part of it, so equal tails on different orders cannot be told from the table.
     """
     return blind_index(f"{order_id}:{''.join(phone.split())[-4:]}", "order.phone_tail")
+
+
+def address_index(address: str) -> str:
+    """The keyed hash under which the address of a caller is counted."""
+    return blind_index(address, "wrong_proofs.address")
 
 
 class Base(AsyncAttrs, DeclarativeBase):
@@ -340,27 +346,35 @@ class Invoice(Base):
     created_at: Mapped[datetime]
 
 
-class BindingAttempt(Base):
-    """The wrong proofs of one sender who wanted to bind an account."""
+class OwnershipProof(Base):
+    """A sender has shown that an order is theirs: by the last digits of its phone, or by the whole number."""
 
-    __tablename__ = "binding_attempt"
-
-    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
-    wrong_tries: Mapped[int] = mapped_column(default=0)
-    first_at: Mapped[datetime]  # of the tries that are counted
-    locked_until: Mapped[datetime | None]
-
-
-class OwnershipAttempt(Base):
-    """What one sender did to show that one order is theirs."""
-
-    __tablename__ = "ownership_attempt"
+    __tablename__ = "ownership_proof"
 
     sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
     order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), primary_key=True)
-    wrong_tries: Mapped[int] = mapped_column(default=0)
+    whole_phone: Mapped[bool] = mapped_column(default=False)
+    proven_at: Mapped[datetime]
+
+
+class WrongProofs(Base):
+    """Wrong tries at one way of proving, of whoever the three columns name; an empty one stands for anybody, or any.
+
+    ``order_id`` is what was typed, whether there is such an order or not. A row says nothing any more from
+    ``forgotten_at`` on, and goes then.
+    """
+
+    __tablename__ = "wrong_proofs"
+
+    way: Mapped[Proof] = mapped_column(primary_key=True)
+    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    order_id: Mapped[str] = mapped_column(primary_key=True)
+    address_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    counted_until: Mapped[datetime]  # then the tries are forgotten
+    times_locked: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]
-    proven_at: Mapped[datetime | None]
+    forgotten_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Handoff(Base):

@@ -1,90 +1,109 @@
-"""Whose an order is: the bound customer's, or that of a sender who has named the last digits of the phone on it."""
+"""Whose an order is: the bound customer's, or that of a sender who has named the phone on it, or its last digits.
+
+Who it does not belong to learns nothing of an order, not even whether there is one: the same statements run, the same
+tries are counted and the same errors are raised for a number that no order has.
+"""
 
 from __future__ import annotations
 
 import hmac
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import CompoundSelect, select, union_all
+from sqlalchemy import CompoundSelect, Select, delete, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models, orders
-from mall_adapter.mall import OrderLocked, OrderNotFound, OwnershipRequired, WrongPhoneTail
+from mall_adapter import models, orders, proofs
+from mall_adapter.database import insert
+from mall_adapter.mall import BindingLocked, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
+from mall_adapter.proof_limits import Proof, ProofLimits
 
-WRONG_TRIES = 5
-LOCKED_FOR = timedelta(hours=1)
 
-
-def owned_ids(sender: str) -> CompoundSelect[str]:
-    """Ids of the orders of the sender's customer and of those that the sender has proved to own."""
+def owned_ids(sender: str, whole_phone: bool = False) -> CompoundSelect[str]:
+    """Ids of the orders of the sender's customer and of those that the sender has proved to own; with ``whole_phone``
+    only by the whole number of its phone."""
     who = models.sender_index(sender)
-    account, attempt = models.ChannelAccount, models.OwnershipAttempt
-    return union_all(
+    account, proof = models.ChannelAccount, models.OwnershipProof
+    bound = (
         select(models.Order.id)
         .join(account, account.customer_id == models.Order.customer_id)
-        .where(account.sender_index == who),
-        select(attempt.order_id).where(attempt.sender_index == who, attempt.proven_at.is_not(None)),
+        .where(account.sender_index == who)
     )
+    proved: Select[str] = select(proof.order_id).where(proof.sender_index == who)
+    return union_all(bound, proved.where(proof.whole_phone) if whole_phone else proved)
 
 
-async def owned(session: AsyncSession, sender: str, order_id: str, now: datetime) -> models.Order:
-    """The order if it is this sender's; else raises OrderNotFound, OwnershipRequired or OrderLocked."""
-    locked_until = (
-        select(models.OwnershipAttempt.locked_until)
-        .where(
-            models.OwnershipAttempt.sender_index == models.sender_index(sender),
-            models.OwnershipAttempt.order_id == models.Order.id,
-        )
-        .scalar_subquery()
-    )
-    query = orders.WHOLE_ORDERS.add_columns(models.Order.id.in_(owned_ids(sender)), locked_until)
-    found = (await session.execute(query.where(models.Order.id == order_id))).unique().one_or_none()
-    if found is None:
-        raise OrderNotFound(order_id)
-    order: models.Order = found[0]
-    is_owner, until = found[1:]
-    if is_owner:
+async def owned(
+    session: AsyncSession, limits: ProofLimits, sender: str, order_id: str, now: datetime, address: str | None = None
+) -> models.Order:
+    """The order if it is this sender's; else raises OwnershipRequired, or OrderLocked while a tail proves nothing."""
+    query = orders.WHOLE_ORDERS.where(models.Order.id == order_id, models.Order.id.in_(owned_ids(sender)))
+    order = (await session.scalars(query)).unique().one_or_none()
+    if order is not None:
         return order
-    if until is not None and until > now:
+    attempt = proofs.Attempt(Proof.TAIL, sender, order_id, address)
+    if until := await proofs.locked_until(session, limits, attempt, now):
         raise OrderLocked(until)
     raise OwnershipRequired(order_id)
 
 
-async def is_bound(session: AsyncSession, sender: str, order: models.Order) -> bool:
-    """Whether the sender is bound to the order's customer, and has not only proved the order."""
-    account = models.ChannelAccount
-    bound = select(account.customer_id).where(account.sender_index == models.sender_index(sender))
-    return await session.scalar(bound) == order.customer_id
+async def proved(session: AsyncSession, sender: str, order_id: str) -> Proof | None:
+    """The best by which the sender has shown that the order is theirs; whoever is bound needs no better one."""
+    query = select(
+        models.Order.id.in_(owned_ids(sender)), models.Order.id.in_(owned_ids(sender, whole_phone=True))
+    ).where(models.Order.id == order_id)
+    shown, by_phone = (await session.execute(query)).one_or_none() or (False, False)
+    return Proof.PHONE if by_phone else Proof.TAIL if shown else None
 
 
 async def prove(
-    session: AsyncSession, sender: str, order_id: str, phone_tail: str, now: datetime
-) -> WrongPhoneTail | OrderLocked | None:
-    """Compares ``phone_tail`` with the order's; None when it is (or already was) proved.
+    session: AsyncSession, limits: ProofLimits, attempt: proofs.Attempt, told: str, now: datetime
+) -> WrongPhoneTail | OrderLocked | WrongProof | BindingLocked | None:
+    """Compares what was ``told``, a phone or its tail, with the order's; None when that is (or already was) proved.
 
     A refusal is returned and not raised, so that the transaction commits the counted try.
     """
-    await orders.lock(session, order_id)
-    try:
-        order = await owned(session, sender, order_id, now)
-    except OrderLocked as locked:
-        return locked
-    except OwnershipRequired:
-        order = await session.get_one(models.Order, order_id)
-    else:
+    whole = attempt.way is Proof.PHONE
+    await orders.lock(session, attempt.order_id)
+    counts = await proofs.hold(session, limits, attempt, now)
+    secret = models.Order.recipient_phone if whole else models.Order.phone_tail_index
+    owned_already = models.Order.id.in_(owned_ids(attempt.sender, whole))
+    query = select(secret, owned_already).where(models.Order.id == attempt.order_id)
+    found = (await session.execute(query)).one_or_none()
+    kept, already = found or ("", False)
+    if already:
         return None
-    who = models.sender_index(sender)
-    attempt = await session.get(models.OwnershipAttempt, (who, order_id))
-    if attempt is None:
-        attempt = models.OwnershipAttempt(sender_index=who, order_id=order_id, wrong_tries=0)
-        session.add(attempt)
-    if attempt.locked_until is not None:  # an hour has passed
-        attempt.wrong_tries, attempt.locked_until = 0, None
-    if hmac.compare_digest(models.phone_tail_index(order_id, phone_tail), order.phone_tail_index):
-        attempt.proven_at = now
+    if until := counts.locked_until(now):
+        return BindingLocked(until) if whole else OrderLocked(until)
+    expected = models.phone_index(kept) if whole else kept
+    named = models.phone_index(told) if whole else models.phone_tail_index(attempt.order_id, told)
+    if hmac.compare_digest(named, expected) and found:
+        await _record(session, attempt.sender, attempt.order_id, whole, now)
         return None
-    attempt.wrong_tries += 1
-    if attempt.wrong_tries < WRONG_TRIES:
-        return WrongPhoneTail(WRONG_TRIES - attempt.wrong_tries)
-    attempt.locked_until = now + LOCKED_FOR
-    return OrderLocked(attempt.locked_until)
+    left = counts.wrong(now)
+    if isinstance(left, datetime):
+        return BindingLocked(left) if whole else OrderLocked(left)
+    return WrongProof(left) if whole else WrongPhoneTail(left)
+
+
+async def _record(session: AsyncSession, sender: str, order_id: str, whole_phone: bool, now: datetime) -> None:
+    proof = {
+        "sender_index": models.sender_index(sender),
+        "order_id": order_id,
+        "whole_phone": whole_phone,
+        "proven_at": now,
+    }
+    await session.execute(
+        insert(session, models.OwnershipProof)
+        .values(proof)
+        .on_conflict_do_update(
+            index_elements=["sender_index", "order_id"], set_={"whole_phone": whole_phone, "proven_at": now}
+        )
+    )
+
+
+async def forget_proofs(session: AsyncSession, order_id: str, but: str) -> None:
+    """The order has another phone: what was proved by the old one is proved no more, but by ``but``, who told it."""
+    proof = models.OwnershipProof
+    await session.execute(
+        delete(proof).where(proof.order_id == order_id, proof.sender_index != models.sender_index(but))
+    )

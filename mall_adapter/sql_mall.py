@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from mall_adapter import binding, coupons, delivery, invoices, models, orders, ownership, tickets
+from mall_adapter import binding, coupons, delivery, invoices, models, orders, ownership, proofs, tickets
 from mall_adapter.catalogue import Catalogue
 from mall_adapter.database import WRITES
 from mall_adapter.idempotency import claim
@@ -22,18 +22,22 @@ from mall_adapter.mall import (
     InvoiceRequest,
     NotFound,
     Order,
+    OwnershipRequired,
+    PhoneRequired,
     Product,
     Ticket,
     TicketRequest,
     TicketStatus,
 )
 from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.proof_limits import Proof, ProofLimits
 
 
 class SqlMall:
     """Implements :class:`mall_adapter.mall.Mall` on SQLite and PostgreSQL; safe to share between tasks.
 
-    ``policy`` are the after-sales rules (default: those of the house), ``clock`` gives the aware present.
+    ``policy`` are the after-sales rules and ``limits`` those of wrong proofs (default: those of the house), ``clock``
+    gives the aware present.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class SqlMall:
         engine: AsyncEngine,
         policy: AfterSalesPolicy | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: ProofLimits | None = None,
     ) -> None:
         self._reading = async_sessionmaker(engine)
         self._writing = async_sessionmaker(engine.execution_options(**WRITES))
         self._policy = policy or AfterSalesPolicy.load()
+        self._limits = limits or ProofLimits.load()
         self._clock = clock
         self._catalogue = Catalogue()
 
@@ -68,9 +74,10 @@ class SqlMall:
                 raise NotFound(customer_id)
             await binding.bind(session, sender, customer_id, self._clock())
 
-    async def bind_with_proof(self, sender: str, phone: str, order_id: str) -> Customer:
+    async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
+        attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
         async with self._writing.begin() as session:
-            proved = await binding.prove(session, sender, phone, order_id, self._clock())
+            proved = await binding.prove(session, self._limits, attempt, phone, self._clock())
             if isinstance(proved, str):
                 await binding.bind(session, sender, proved, self._clock())
                 customer = await session.get_one(models.Customer, proved)
@@ -81,15 +88,34 @@ class SqlMall:
 
     async def order(self, sender: str, order_id: str) -> Order:
         async with self._reading() as session:
-            return orders.to_order(await ownership.owned(session, sender, order_id, self._clock()))
+            return orders.to_order(await self._owned(session, sender, order_id))
 
-    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str) -> Order:
-        """Raises WrongPhoneTail, at the fifth wrong try OrderLocked. Proving twice is one proof."""
+    async def _owned(self, session: AsyncSession, sender: str, order_id: str) -> models.Order:
+        return await ownership.owned(session, self._limits, sender, order_id, self._clock())
+
+    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str, address: str | None = None) -> Order:
+        """Proving twice is one proof. What is locked is refused without a write: guessers hold up nobody."""
+        attempt = proofs.Attempt(Proof.TAIL, sender, order_id, address)
+        try:
+            async with self._reading() as session:
+                found = await ownership.owned(session, self._limits, sender, order_id, self._clock(), address)
+                return orders.to_order(found)
+        except OwnershipRequired:
+            return await self._prove(attempt, phone_tail)
+
+    async def prove_phone(self, sender: str, order_id: str, phone: str, address: str | None = None) -> Order:
+        return await self._prove(proofs.Attempt(Proof.PHONE, sender, order_id, address), phone)
+
+    async def _prove(self, attempt: proofs.Attempt, told: str) -> Order:
         async with self._writing.begin() as session:
-            refusal = await ownership.prove(session, sender, order_id, phone_tail, self._clock())
+            refusal = await ownership.prove(session, self._limits, attempt, told, self._clock())
         if refusal:
             raise refusal
-        return await self.order(sender, order_id)
+        return await self.order(attempt.sender, attempt.order_id)
+
+    async def proved(self, sender: str, order_id: str) -> Proof | None:
+        async with self._reading() as session:
+            return await ownership.proved(session, sender, order_id)
 
     async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
         async with self._reading() as session:
@@ -102,7 +128,7 @@ class SqlMall:
             done = await claim(session, idempotency_key, now, "cancel_order", sender, order_id)
             if not done.result_id:
                 await orders.lock(session, order_id)
-                await orders.cancel(session, await ownership.owned(session, sender, order_id, now))
+                await orders.cancel(session, await self._owned(session, sender, order_id))
                 done.result_id = order_id
             return orders.to_order(await orders.read(session, order_id))
 
@@ -113,14 +139,18 @@ class SqlMall:
             done = await claim(session, idempotency_key, now, "change_delivery", sender, order_id, change)
             if not done.result_id:
                 await orders.lock(session, order_id)
-                await delivery.change(session, await ownership.owned(session, sender, order_id, now), change)
+                order = await self._owned(session, sender, order_id)
+                if await ownership.proved(session, sender, order_id) is not Proof.PHONE:
+                    raise PhoneRequired(order_id)
+                if await delivery.change(session, order, change):
+                    await ownership.forget_proofs(session, order_id, but=sender)
                 done.result_id = order_id
             return orders.to_order(await orders.read(session, order_id))
 
     async def delivery_of(self, sender: str, order_id: str) -> Delivery | None:
         async with self._reading() as session:
-            order = await ownership.owned(session, sender, order_id, self._clock())
-            if not await ownership.is_bound(session, sender, order):
+            order = await self._owned(session, sender, order_id)
+            if await ownership.proved(session, sender, order_id) is not Proof.PHONE:
                 return None
             return await delivery.read(session, order)
 
@@ -131,13 +161,13 @@ class SqlMall:
             done = await claim(session, idempotency_key, now, "request_invoice", sender, request)
             if not done.result_id:
                 await orders.lock(session, request.order_id)
-                order = await ownership.owned(session, sender, request.order_id, now)
+                order = await self._owned(session, sender, request.order_id)
                 done.result_id = await invoices.request(session, order, request, now)
             return invoices.to_invoice(await invoices.read(session, done.result_id))
 
     async def invoice_of(self, sender: str, order_id: str) -> Invoice | None:
         async with self._reading() as session:
-            await ownership.owned(session, sender, order_id, self._clock())
+            await self._owned(session, sender, order_id)
             found = await invoices.live(session, order_id)
             return invoices.to_invoice(found) if found else None
 
@@ -164,7 +194,7 @@ class SqlMall:
     async def assess(self, sender: str, request: TicketRequest) -> Decision:
         async with self._reading() as session:
             now = self._clock()
-            order = await ownership.owned(session, sender, request.order_id, now)
+            order = await self._owned(session, sender, request.order_id)
             _, decision = await tickets.assess(session, self._policy, order, request, now)
             return decision
 
@@ -176,7 +206,9 @@ class SqlMall:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "create_ticket", sender, request)
             if not done.result_id:
-                done.result_id = await tickets.create(session, self._policy, sender, request, now)
+                await orders.lock(session, request.order_id)
+                order = await self._owned(session, sender, request.order_id)
+                done.result_id = await tickets.create(session, self._policy, order, request, now)
             return tickets.to_ticket(await tickets.read(session, done.result_id))
 
     async def ticket(self, sender: str, ticket_id: str) -> Ticket:

@@ -16,7 +16,7 @@ from bot.actions.focus import Focus
 from bot.actions.knowledge import say_answer
 from bot.actions.malls import get_mall
 from bot.actions.summaries import sum_up
-from bot.actions.turn import Turn
+from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, minute
 from knowledge_graph import sure
@@ -144,7 +144,7 @@ class BindAccount(Action):
             return []
         try:
             await (await get_mall()).bind_with_proof(
-                tracker.sender_id, values["account_phone"], values["account_order"]
+                tracker.sender_id, values["account_phone"], values["account_order"], address_of(tracker)
             )
         except WrongProof as error:
             dispatcher.utter_message(response="utter_account_wrong_proof", tries=error.tries_left)

@@ -15,22 +15,25 @@ from bot import patterns
 from bot.actions.conversation import Conversation, ask, confirmed, key, problem
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import OrderValidation, other_orders
+from bot.actions.order_choice import OrderValidation, asked_of_member, no_order, other_orders
 from bot.actions.orders import facts
 from bot.actions.summaries import sum_up
-from bot.actions.turn import Turn
+from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word
 from bot.patterns import cut
 from bot.spelling import plain
 from mall_adapter import (
+    BindingLocked,
     DeliveryChange,
     InvalidDelivery,
     InvalidTransition,
     MallError,
     Order,
     OrderStatus,
+    Proof,
     Wish,
+    WrongProof,
     open_to,
 )
 
@@ -69,6 +72,7 @@ _SAID = patterns.load(
 _ROOM = re.compile(r"[0-9]{1,5}[A-Za-z]?")
 _SEPARATORS = re.compile(r"[,，。;；!！?？~\s]+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){2,13}(?![0-9])")
 _NO_MOBILE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){6,13}(?![0-9])")
 
 
@@ -165,7 +169,20 @@ def lacks(address: str) -> tuple[str, ...]:
 
 
 class ChangeAddressValidation(OrderValidation):
+    """Whoever sends a parcel elsewhere has to be bound, or to know the whole phone on it: four digits are too few."""
+
     flow = "change_address"
+    order = ("phone_tail", "order_id", "order_phone")
+    of_order = ("order_phone",)
+
+    async def validate_order_phone(self, value: Any, request: Request) -> None:
+        if not isinstance(value, dict):
+            only_new = _SAID["new_phone"].search(plain(request.turn.text)) and len(request.turn.entities["phone"]) == 1
+            request.set(order_phone=None if only_new else str(value))
+        elif number := _A_NUMBER.search(request.turn.without("order_id")):
+            request.set(**problem("order_phone", "order_phone_short", number[0].strip()))
+        elif not read_delivery(request.turn).values:  # an address that is told meanwhile is kept
+            request.set(**problem("order_phone", "unusable"))
 
     async def validate_order_id(self, value: Any, request: Request) -> None:
         """An address that is sent while the order is asked for is no order that cannot be found."""
@@ -189,14 +206,44 @@ class ChangeAddressValidation(OrderValidation):
     async def complete(self, request: Request) -> None:
         said = read_delivery(request.turn)
         phone, proved_before = said.values.get("phone"), bool(request.tracker.get_slot("proved"))
+        proof = request.get("order_phone") if "order_phone" in request.heard else None
         if said.new_phone and phone and request.get("phone_tail") == phone[-4:] and not _names_tail(request.turn):
             request.clear("phone_tail")  # where the parcel is to go proves nothing
         await super().complete(request)
         if request.get("refusal"):
             return
-        if phone and not said.new_phone and not proved_before and not await self._bound(request):
+        if proof and phone == proof:  # "原来的是138…，换成139…"
+            others = [str(other) for other in request.turn.entities.get("phone", ()) if str(other) != proof]
+            said.values.pop("phone")
+            said.values.update({"phone": other} if (other := next(iter(others), None)) else {})
+        elif phone and not said.new_phone and not proved_before and not await self._bound(request):
             said.values.pop("phone")
         self._take_over(said, request)
+
+    async def _prove(self, request: Request) -> None:
+        """A tail that was told lets the order be seen, and so whether there is anything to change; not more."""
+        mall, order_id = await get_mall(), request.slots["order_id"]
+        if not (phone := request.get("order_phone")):
+            await super()._prove(request)
+            if (request.get("problem") or {}).get("slot") == "phone_tail":
+                request.clear("problem")  # the whole phone is asked for in its place
+            shown = request.get("proved") and not request.get("refusal")
+            if shown and await mall.proved(request.sender, order_id) is not Proof.PHONE:
+                request.clear("proved")
+            return
+        request.clear("phone_tail")
+        try:
+            order = await mall.prove_phone(request.sender, order_id, phone, address_of(request.tracker))
+        except WrongProof as error:
+            request.clear("order_phone")
+            request.set(**problem("order_phone", "wrong_order_phone", error.tries_left))
+        except BindingLocked as error:
+            request.clear("order_id", "order_phone")
+            request.set(**no_order(request.tracker, error, order_id))
+        else:
+            request.set(order_id=order.id, proved=order.id, order_phone=None)
+            request.focus.on("order", order.id)
+            await self.accept(order, request)
 
     @staticmethod
     async def _bound(request: Request) -> bool:
@@ -242,6 +289,17 @@ def _with_what_was_begun(said: Delivery, request: Request) -> Delivery:
         if not lacks(address):
             return Delivery({**values, "address": address})
     return Delivery(values, address, lacks(address) if address else (), said.led)
+
+
+class AskOrderPhone(Action):
+    def name(self) -> str:
+        return "action_ask_order_phone"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        asking, shown = await asked_of_member(tracker, "utter_ask_order_phone")
+        order_id = tracker.get_slot("order_id")
+        ask(dispatcher, tracker, domain, "order_phone", asking, order_id=order_id, **shown)
+        return Focus(tracker).on("order", order_id).events() if isinstance(order_id, str) else []
 
 
 class AskDelivery(Action):

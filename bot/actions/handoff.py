@@ -15,7 +15,6 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.malls import get_desk
-from bot.actions.order_choice import put_at_hand
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, title, word
 from bot.spelling import number, plain
@@ -156,7 +155,7 @@ class AskForPerson(Action):
             return [SlotSet("queued", None), *focus.events()]
         await call_person(dispatcher, tracker, domain, focus, turn)
         if order_id := turn.first("order_id"):
-            await put_at_hand(tracker, focus, str(order_id))
+            focus.on("order", str(order_id))
         return focus.events()
 
 

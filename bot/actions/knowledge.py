@@ -10,17 +10,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
-from rasa_sdk.events import EventType, SlotSet
+from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import cite, say_text
 from bot.actions.cancellations import say_money_after_cancelling
-from bot.actions.conversation import Conversation, problem
+from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.graphs import get_answering
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import cancelled_order_meant, missing, order_by_words, order_meant, prove_if_told
+from bot.actions.order_choice import (
+    NOT_SHOWN,
+    cancelled_order_meant,
+    missing,
+    order_by_words,
+    order_meant,
+    shown_order,
+    tail_told,
+)
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.prices import RULE as OF_PRICES
 from bot.actions.prices import say_prices
@@ -33,16 +41,12 @@ from mall_adapter import (
     NotFound,
     Order,
     OrderLine,
-    OrderLocked,
-    OrderNotFound,
     OrderStatus,
-    OwnershipRequired,
     Reason,
     Ticket,
     TicketExists,
     TicketKind,
     TicketRequest,
-    WrongPhoneTail,
 )
 from settings import SHANGHAI
 
@@ -209,12 +213,9 @@ async def _order_in_question(tracker: Tracker) -> Meant:
         bound = bool(orders) or await mall.customer_of(sender) is not None
         return Meant(named=named and not bound)
     try:
-        try:
-            return Meant(await mall.order(sender, order_id), order_id, named=True)
-        except OwnershipRequired:
-            await prove_if_told(tracker, order_id, turn)
-            return Meant(await mall.order(sender, order_id), order_id, named=True)
-    except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
+        order = await shown_order(tracker, turn, order_id, tail_told(tracker, turn))
+        return Meant(order, order_id, named=True)
+    except NOT_SHOWN as error:
         return Meant(None, order_id, error, named)
 
 
@@ -223,7 +224,7 @@ async def _say_of_order(
 ) -> list[EventType]:
     meant = await _order_in_question(tracker)
     if meant.order is None and meant.named and may_ask:
-        return _missing(tracker, meant)
+        return missing(tracker, meant.error, meant.order_id)
     await say_with_order(dispatcher, tracker, domain, found.answer, meant.order, meant.named)
     cite(dispatcher, found)
     if meant.order:
@@ -231,14 +232,6 @@ async def _say_of_order(
         if found.answer.context == "paid":  # "现在多少钱" goes on about what it costs by now
             focus.on("price", meant.order.id)
     return []
-
-
-def _missing(tracker: Tracker, meant: Meant) -> list[EventType]:
-    if not isinstance(meant.error, WrongPhoneTail):
-        return missing(tracker, meant.error, meant.order_id)
-    wrong = problem("phone_tail", "wrong_phone_tail", meant.error.tries_left)["problem"]
-    again = [SlotSet("phone_tail", None), SlotSet("problem", wrong)]
-    return [*missing(tracker, OwnershipRequired(), meant.order_id), *again]
 
 
 async def say_with_order(

@@ -32,7 +32,7 @@ from bot.actions.knowledge import (
     ways,
 )
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import order_title, own_order_meant
+from bot.actions.order_choice import SomebodyElses, order_title, own_order_meant, shown_order
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
@@ -58,7 +58,6 @@ from mall_adapter import (
     NotFound,
     Order,
     OrderLocked,
-    OrderNotFound,
     OrderStatus,
     OwnershipRequired,
     Reason,
@@ -393,20 +392,17 @@ async def _say_order(
 ) -> None:
     """Where it stands and what can be done with it; the tail of its phone is asked for where it is not yet known to be
     the sender's."""
-    mall, sender = await get_mall(), tracker.sender_id
     tail = tail or focus.at_hand("tail")
     focus.on("order", order_id)
     try:
-        try:
-            order = await mall.order(sender, order_id)
-        except OwnershipRequired:
-            if not tail:
-                dispatcher.utter_message(response="utter_inform_needs_tail", order_id=order_id)
-                return
-            order = await mall.prove_ownership(sender, order_id, str(tail))
-    except OrderNotFound:
+        order = await shown_order(tracker, Turn.of(tracker), order_id, tail)
+    except OwnershipRequired:
+        bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
+        response = "utter_inform_needs_tail_bound" if bound else "utter_inform_needs_tail"
+        dispatcher.utter_message(response=response, order_id=order_id)
+    except SomebodyElses:
         focus.on("order", None)
-        dispatcher.utter_message(response="utter_inform_order_not_found", order_id=order_id)
+        dispatcher.utter_message(response="utter_order_of_another", detail=order_id)
     except WrongPhoneTail as error:
         focus.on("tail", None)
         values = {"order_id": order_id, "tries": error.tries_left}

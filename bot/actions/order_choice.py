@@ -18,21 +18,23 @@ from bot.actions.conversation import Conversation, ask, problem
 from bot.actions.flow_files import slots_of
 from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
-from bot.actions.turn import Turn
+from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
 from bot.spelling import number, plain
 from mall_adapter import (
+    BindingLocked,
     MallError,
     Order,
     OrderLocked,
-    OrderNotFound,
     OrderStatus,
     OwnershipRequired,
+    Proof,
     Reason,
     Wish,
     WrongPhoneTail,
+    WrongProof,
     open_to,
 )
 from settings import SHANGHAI
@@ -67,10 +69,13 @@ NAMED_LATELY = 3
 SHOPPING = frozenset({"recommend_product", "compare_products", "ask_product", "ask_price", "ask_stock"})
 """Intents of messages that name goods which are for sale."""
 
+LOCKS = frozenset({"order_locked", "order_phone_locked"})
+"""Problems that end by themselves, and that a person can help with meanwhile."""
+
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "talk", "bought", "waited", "cancelled", "month", "sharp")
+_SAID = patterns.load("orders", "of_others", "talk", "bought", "waited", "cancelled", "month", "sharp")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -179,11 +184,16 @@ class OrderValidation(Validation):
     async def complete(self, request: Request) -> None:
         if not request.get("order_id") and not request.get("proposal") and not request.get("problem"):
             await self._propose(request)
-        if request.get("proved") and request.get("proved") != request.get("order_id"):
-            # the flow was left, and taken up again with another order
+        if (proved := request.get("proved")) and not await self._still(proved, request):
             request.clear("proved", "refusal", *self.of_order)
         if request.get("order_id") and not request.get("proved") and not request.get("refusal"):
             await self._prove(request)
+
+    @staticmethod
+    async def _still(proved: str, request: Request) -> bool:
+        """Not where the flow was left, and taken up again with another order; nor where the order has another phone
+        by now, which ends what the old one proved."""
+        return proved == request.get("order_id") and await (await get_mall()).proved(request.sender, proved) is not None
 
     def reopen(self, slot: str, request: Request) -> None:
         super().reopen(slot, request)
@@ -283,25 +293,19 @@ class OrderValidation(Validation):
         return held[0] if len(held) == 1 else None
 
     async def _prove(self, request: Request) -> None:
-        mall, order_id = await get_mall(), request.slots["order_id"]
+        order_id = request.slots["order_id"]
         tail = request.get("phone_tail") or request.focus.at_hand("tail")  # told before anything was asked
         try:
-            try:
-                order = await mall.order(request.sender, order_id)
-            except OwnershipRequired:
-                if not tail:
-                    return
-                order = await mall.prove_ownership(request.sender, order_id, tail)
-        except OrderNotFound:
-            request.clear("order_id")
-            request.set(**problem("order_id", "order_not_found", order_id))
+            order = await shown_order(request.tracker, request.turn, order_id, tail)
+        except OwnershipRequired:
+            return
         except WrongPhoneTail as error:
             request.clear("phone_tail")
             request.focus.on("tail", None)
             request.set(**problem("phone_tail", "wrong_phone_tail", error.tries_left))
-        except OrderLocked as error:
+        except (OrderLocked, SomebodyElses) as error:
             request.clear("order_id", "phone_tail")
-            request.set(**problem("order_id", "order_locked", f"{order_id}|{minute(request.tracker, error.until)}"))
+            request.set(**no_order(request.tracker, error, order_id))
         else:
             request.set(order_id=order.id, proved=order.id, phone_tail=None)
             request.focus.on("order", order.id)
@@ -365,15 +369,17 @@ class AskOrderId(Action):
         choices = as_choices(orders, tracker, domain)
         buttons = order_buttons(orders, "inform")
         bound = bool(orders) or await mall.customer_of(tracker.sender_id) is not None
-        locked_order, _, until = str(trouble.get("detail") or "").partition("|")
+        refused_order, _, until = str(trouble.get("detail") or "").partition("|")
         values: dict[str, Any] = {
             "wish": wish,
             "orders": "\n".join(f"{place}. {choice['title']}" for place, choice in enumerate(choices, 1)),
-            "order_id": locked_order,
+            "order_id": refused_order,
             "until": until,
         }
         if not bound:
             buttons = [{"title": title(tracker, domain, "bind_account"), "payload": "/bind_account"}]
+        if trouble.get("name") in LOCKS:  # how its owner gets on
+            buttons.append({"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"})
         asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
         focus, began = Focus(tracker), Turn.that_began(tracker)
         everything = await mall.orders_of(tracker.sender_id, limit=SEARCHED) if began and not trouble else []
@@ -425,9 +431,21 @@ class AskPhoneTail(Action):
         return "action_ask_phone_tail"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        ask(dispatcher, tracker, domain, "phone_tail", order_id=tracker.get_slot("order_id"))
+        asking, shown = await asked_of_member(tracker, "utter_ask_phone_tail")
         order_id = tracker.get_slot("order_id")  # it is what is talked of, whosever it is
+        ask(dispatcher, tracker, domain, "phone_tail", asking, order_id=order_id, **shown)
         return Focus(tracker).on("order", order_id).events() if isinstance(order_id, str) else []
+
+
+async def asked_of_member(tracker: Tracker, asking: str) -> tuple[str | None, dict[str, Any]]:
+    """How a proof is asked for of somebody who is bound, and whose the number is not: it may be a slip of the pen, so
+    their own orders are offered beside the question. None for anybody else, or where it is asked again."""
+    if tracker.get_slot("problem") or Conversation.of(tracker).attempt > 1:
+        return None, {}
+    if await (await get_mall()).customer_of(tracker.sender_id) is None:
+        return None, {}
+    orders = await orders_to_choose(tracker, str(Conversation.of(tracker).top.get("flow")))
+    return f"{asking}_bound", {"buttons": order_buttons(orders[:OTHERS], "inform")}
 
 
 def order_meant(tracker: Tracker, turn: Turn) -> str | None:
@@ -462,17 +480,6 @@ async def cancelled_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     return next(iter(meant_by_words(turn, cancelled) or lately), None)
 
 
-async def put_at_hand(tracker: Tracker, focus: Focus, order_id: str) -> None:
-    """An order that is named beside something else: what follows is about it, whosever it is. Not a slip of the pen."""
-    try:
-        await (await get_mall()).order(tracker.sender_id, order_id)
-    except OrderNotFound:
-        return
-    except MallError:  # to be proved when it matters
-        pass
-    focus.on("order", order_id)
-
-
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
     not what the shop has of the kind."""
@@ -491,25 +498,75 @@ def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> 
         return [*asked, SlotSet("phone_tail", None), SlotSet("problem", wrong)]
     told = Turn.of(tracker).first("phone_tail") if error is None else None  # before the number: kept for it
     events: list[EventType] = [SlotSet("missing", "order_id"), SlotSet("order_id", None), SlotSet("phone_tail", told)]
-    if isinstance(error, OrderNotFound):
-        events.append(SlotSet("problem", problem("order_id", "order_not_found", order_id)["problem"]))
-    if isinstance(error, OrderLocked):
-        detail = f"{order_id}|{minute(tracker, error.until)}"
-        events.append(SlotSet("problem", problem("order_id", "order_locked", detail)["problem"]))
+    if isinstance(error, (OrderLocked, SomebodyElses)):
+        events.append(SlotSet("problem", no_order(tracker, error, str(order_id))["problem"]))
     return events
 
 
-async def prove_if_told(tracker: Tracker, order_id: str, turn: Turn) -> None:
-    """A tail that stands in the message, or was told for this question, proves the order. Raises WrongPhoneTail."""
-    tail = turn.first("phone_tail") or tracker.get_slot("phone_tail")
-    if tail:
-        await (await get_mall()).prove_ownership(tracker.sender_id, order_id, str(tail))
+# --- whose it is -----------------------------------------------------------------------------------------------------
+
+
+class SomebodyElses(MallError):
+    """The customer says that the order is another person's: it is shown to that person."""
+
+
+NOT_SHOWN = (OwnershipRequired, WrongPhoneTail, OrderLocked, SomebodyElses)
+"""What :func:`shown_order` raises, and :func:`missing` asks about."""
+
+
+async def shown_order(tracker: Tracker, turn: Turn, order_id: str, tail: object = None) -> Order:
+    """The order, if it is the sender's to see; the ``tail`` that was told proves it, or the whole phone in the message,
+    which proves more. Raises OwnershipRequired, WrongPhoneTail, OrderLocked or SomebodyElses, whether there is such an
+    order or not."""
+    mall, sender = await get_mall(), tracker.sender_id
+    if _says_somebody_elses(tracker, turn) and await mall.proved(sender, order_id) is not Proof.PHONE:
+        raise SomebodyElses
+    phone = turn.first("phone")
+    whole = str(phone) if phone and tail and str(phone).endswith(str(tail)) else None
+    try:
+        return await mall.order(sender, order_id)
+    except OwnershipRequired:
+        if not tail:
+            raise
+    except OrderLocked:
+        if not whole:
+            raise
+    if whole is None:
+        return await mall.prove_ownership(sender, order_id, str(tail), address_of(tracker))
+    try:
+        return await mall.prove_phone(sender, order_id, whole, address_of(tracker))
+    except WrongProof as error:
+        raise WrongPhoneTail(error.tries_left) from error
+    except BindingLocked as error:
+        raise OrderLocked(error.until) from error
+
+
+def tail_told(tracker: Tracker, turn: Turn) -> object:
+    """A tail that stands in the message, or was told for this question."""
+    return turn.first("phone_tail") or tracker.get_slot("phone_tail")
+
+
+def _says_somebody_elses(tracker: Tracker, turn: Turn) -> bool:
+    """In this message, or in the one that began the request."""
+    began = Turn.that_began(tracker)
+    said = [one.text for one in (turn, began) if one and not one.tapped]
+    return any(_SAID["of_others"].search(plain(text)) for text in said)
+
+
+def no_order(tracker: Tracker, error: OrderLocked | BindingLocked | SomebodyElses, order_id: str) -> dict[str, Any]:
+    """Why another order has to be named."""
+    if isinstance(error, SomebodyElses):
+        return problem("order_id", "order_of_another", order_id)
+    name = "order_locked" if isinstance(error, OrderLocked) else "order_phone_locked"
+    return problem("order_id", name, f"{order_id}|{minute(tracker, error.until)}")
 
 
 __all__ = [
+    "NOT_SHOWN",
     "AskOrderId",
     "AskPhoneTail",
     "OrderValidation",
+    "SomebodyElses",
     "as_choices",
     "chosen",
     "meant_by_words",
@@ -521,5 +578,6 @@ __all__ = [
     "order_title",
     "other_orders",
     "own_order_meant",
-    "prove_if_told",
+    "shown_order",
+    "tail_told",
 ]

@@ -21,6 +21,7 @@ from bot.actions.handoff import say_waiting
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import (
     CHOICES,
+    NOT_SHOWN,
     SEARCHED,
     as_choices,
     meant_by_words,
@@ -28,14 +29,15 @@ from bot.actions.order_choice import (
     not_bought,
     order_buttons,
     order_meant,
-    prove_if_told,
+    shown_order,
+    tail_told,
 )
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import PRESSING, TO_BE_SHIPPED, facts, say_order, say_part_taken_out, state_of, ticket_instead
 from bot.actions.tickets import say_ticket, ticket_values, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
-from mall_adapter import Order, OrderLocked, OrderNotFound, OrderStatus, OwnershipRequired, Ticket, WrongPhoneTail
+from mall_adapter import Order, OrderStatus, Ticket
 
 TOLD_LATELY = 2
 """Turns for which where an order stands need not be told again."""
@@ -76,9 +78,8 @@ class AboutOrders(Action, ABC):
         order_id = named[0].id if len(named) == 1 else order_meant(tracker, turn)
         if order_id and len(named) < 2:
             try:
-                await prove_if_told(tracker, order_id, turn)
-                order = await mall.order(tracker.sender_id, order_id)
-            except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
+                order = await shown_order(tracker, turn, order_id, tail_told(tracker, turn))
+            except NOT_SHOWN as error:
                 return [*missing(tracker, error, order_id), *_kept(tracker, asked)]
             return await self._tell_one(dispatcher, tracker, domain, order)
         if not known:

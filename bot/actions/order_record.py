@@ -59,7 +59,7 @@ async def _paid(tracker: Tracker, domain: Domain, order: Order) -> dict[str, Any
 
 
 async def _address(tracker: Tracker, domain: Domain, order: Order) -> dict[str, Any]:
-    """In full only for the customer who is bound; the phone is masked for everybody."""
+    """In full only for who is bound or has named the whole phone; the phone is masked for everybody."""
     delivery = await (await get_mall()).delivery_of(tracker.sender_id, order.id)
     if delivery is None:
         buttons = [wish_button(tracker, domain, "bind_account")]

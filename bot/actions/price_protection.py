@@ -8,7 +8,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.knowledge import order_talked_of
-from bot.actions.order_choice import meant_by_words, put_at_hand
+from bot.actions.order_choice import meant_by_words
 from bot.actions.prices import say_prices
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
@@ -22,7 +22,7 @@ class AboutPrice(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         if order_id := turn.first("order_id"):
-            await put_at_hand(tracker, focus, str(order_id))
+            focus.on("order", str(order_id))
         order = await order_talked_of(tracker, turn)
         elsewhere = order is not None and turn.names_goods and not meant_by_words(turn, [order])
         if order is None or elsewhere:

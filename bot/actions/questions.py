@@ -26,7 +26,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
-from bot.actions.order_choice import OF_AN_ORDER, own_order_meant, put_at_hand
+from bot.actions.order_choice import OF_AN_ORDER, own_order_meant
 from bot.actions.orders import say_order
 from bot.actions.product_answers import (
     Reading,
@@ -153,7 +153,7 @@ async def answer_question(
     if leaning == "goods":
         turn = carried_on(tracker, turn)
     if order_id := turn.first("order_id"):
-        await put_at_hand(tracker, focus, str(order_id))
+        focus.on("order", str(order_id))
     if leaning == "goods" and not turn.names_goods:
         await _goods_of_order(tracker, turn, focus)
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)

@@ -19,12 +19,14 @@ from bot.actions.handoff import say_waiting
 from bot.actions.invoices import invoice_values
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import (
+    NOT_SHOWN,
     SEARCHED,
     cancelled_order_meant,
     meant_by_words,
     missing,
     order_buttons,
-    prove_if_told,
+    shown_order,
+    tail_told,
 )
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
@@ -33,12 +35,8 @@ from bot.actions.wording import Domain, word
 from mall_adapter import (
     MallError,
     NotFound,
-    OrderLocked,
-    OrderNotFound,
-    OwnershipRequired,
     Ticket,
     TicketKind,
-    WrongPhoneTail,
 )
 
 PLAINLY, AS_WELL = 0.7, 0.25
@@ -109,9 +107,9 @@ class TicketStatusAction(Action):
                 unknown = turn.first("ticket_id") is not None
         try:
             if order_id:
-                await prove_if_told(tracker, order_id, turn)
+                await shown_order(tracker, turn, order_id, tail_told(tracker, turn))
             tickets = await tickets_in_question(tracker.sender_id, order_id)
-        except (OrderNotFound, OwnershipRequired, OrderLocked, WrongPhoneTail) as error:
+        except NOT_SHOWN as error:
             return missing(tracker, error, order_id)
         if unknown and tickets:
             dispatcher.utter_message(response="utter_ticket_not_found", detail=str(named))

@@ -144,6 +144,13 @@ class Turn:
         return text
 
 
+def address_of(tracker: Tracker) -> str | None:
+    """Where the message comes from, as a keyed hash: None for a channel that knows no addresses."""
+    event: dict[str, Any] = next((event for event in reversed(tracker.events) if event["event"] == "user"), {})
+    address = (event.get("metadata") or {}).get("address")
+    return address if isinstance(address, str) and address else None
+
+
 def part_of(tracker: Tracker) -> dict[str, Any]:
     """The request of the message for which the action runs; empty when the message is one request."""
     state = tracker.get_slot("dialogue") or {}

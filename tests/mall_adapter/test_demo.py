@@ -469,5 +469,5 @@ def test_on_a_later_day_untouched_stories_move_and_the_rest_stays(copy: Path) ->
         assert max(scans) == parcel.delivered_at
         ticket = session.get_one(models.Ticket, "RT12356")
         assert ticket.created_at == MIDNIGHT + timedelta(days=9, hours=19, minutes=40)
-        proofs = session.scalars(select(models.OwnershipAttempt.order_id)).all()
+        proofs = session.scalars(select(models.OwnershipProof.order_id)).all()
         assert "ORD12346" in proofs

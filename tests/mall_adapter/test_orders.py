@@ -115,7 +115,7 @@ async def test_a_cancelled_order_gives_its_pieces_back(mall: SqlMall, engine: As
         ("web:zhou", "ORD10003", InvalidTransition),
         ("web:zhou", "ORD10001", InvalidTransition),
         ("web:he", "ORD10003", OwnershipRequired),
-        ("web:he", "ORD99999", OrderNotFound),
+        ("web:he", "ORD99999", OwnershipRequired),
     ):
         with pytest.raises(error):
             await mall.cancel_order(sender, order_id, "k2")

@@ -8,7 +8,6 @@ from mall_adapter import (
     Customer,
     NotFound,
     OrderLocked,
-    OrderNotFound,
     OwnershipRequired,
     Reason,
     SqlMall,
@@ -49,14 +48,6 @@ async def test_somebody_elses_order_stays_shut(mall: SqlMall, sender: str) -> No
         with pytest.raises(OwnershipRequired):
             await attempt
     assert "ORD10001" not in {order.id for order in await mall.orders_of(sender)}
-
-
-async def test_an_unknown_order_is_unknown_to_everybody(mall: SqlMall) -> None:
-    for sender in ("web:zhou", "web:guest"):
-        with pytest.raises(OrderNotFound):
-            await mall.order(sender, "ORD99999")
-        with pytest.raises(OrderNotFound):
-            await mall.prove_ownership(sender, "ORD99999", "5678")
 
 
 @pytest.mark.parametrize("tail", ["5678", " 5678 ", "５６７８", "13800005678"])

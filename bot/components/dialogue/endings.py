@@ -72,7 +72,11 @@ def take_back(reading: Reading) -> list[Command]:
 def _beneath(reading: Reading) -> list[Command]:
     """ "不绑了 ORD… 5678" to the question for an order: what waits beneath is stopped, and the question is answered."""
     beneath = [one for one in reading.state.stack[:-1] if reading.flows[one.flow].kind == "task"]
-    answers = reading.fills(asked_only=True) if reading.frame and reading.asked in ("order_id", "phone_tail") else []
+    answers = (
+        reading.fills(asked_only=True)
+        if reading.frame and reading.asked in ("order_id", "phone_tail", "order_phone")
+        else []
+    )
     if not beneath or not answers or reading.wish is reading.flow:
         return []
     return [Command("Cancel", beneath[-1].flow, why="a stop of what waits"), *reading.fills(asked_only=False)]

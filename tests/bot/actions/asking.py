@@ -155,7 +155,15 @@ class Customer:
         self.message: dict[str, Any] = {}
         self.told: list[dict[str, Any]] = []  # the messages of the last action
 
-    def says(self, text: str, *, acts: tuple[str, ...] = (), topic: str | None = None, **more: Any) -> Customer:
+    def says(
+        self,
+        text: str,
+        *,
+        acts: tuple[str, ...] = (),
+        topic: str | None = None,
+        address: str | None = None,
+        **more: Any,
+    ) -> Customer:
         self.turn += 1
         self.message = {
             "text": text,
@@ -165,7 +173,7 @@ class Customer:
             "topic": topic,
         }
         event = {"event": "user", "text": text, "parse_data": self.message, "message_id": f"m{self.turn}"}
-        self.events.append(event)
+        self.events.append({**event, "metadata": {"address": address} if address else {}})
         self.slots.update(problem=None, heard=None)
         return self
 

@@ -15,14 +15,15 @@ from bot.actions import malls
 from bot.actions.delivery import (
     AskConfirmAddress,
     AskDelivery,
+    AskOrderPhone,
     ChangeAddress,
     ChangeAddressValidation,
     RefuseChangeAddress,
     read_delivery,
 )
-from bot.actions.order_choice import AskPhoneTail
+from bot.actions.order_choice import AskOrderId
 from bot.actions.turn import Turn
-from mall_adapter import OrderStatus, SqlMall, create_engine, migrate, models
+from mall_adapter import DeliveryChange, OrderStatus, SqlMall, create_engine, migrate, models
 from mall_adapter.database import WRITES
 from tests.bot.actions.asking import ORDERS, PHONE, Customer, add_orders, entities
 
@@ -192,14 +193,71 @@ async def test_a_new_phone_proves_nothing(session: AsyncSession) -> None:
     slots = await customer.hears(ChangeAddressValidation())
     assert (slots["proved"], slots["phone_tail"], slots["problem"]) == (None, None, None)
     assert slots["delivery"] == {"phone": "13900001111"}
-    slots = await customer.says("5678").hears(ChangeAddressValidation(), phone_tail="5678")
+    slots = await customer.says(PHONE).hears(ChangeAddressValidation(), order_phone=PHONE, phone_tail="5678")
     assert (slots["proved"], slots["delivery"]) == (PAID, {"phone": "13900001111"})
 
 
-async def test_a_wrong_tail_is_said(session: AsyncSession) -> None:
-    customer = changing("web:guest").says("1234")
-    await customer.hears(ChangeAddressValidation(), phone_tail="1234")
-    assert await customer.meets(AskPhoneTail()) == ["utter_wrong_phone_tail"]
+async def test_four_digits_are_too_few_and_the_whole_phone_is_asked_for_once(session: AsyncSession) -> None:
+    customer = changing("web:guest").says(f"{PAID} 改地址 尾号5678")
+    slots = await customer.hears(ChangeAddressValidation(), phone_tail="5678")
+    assert (slots["proved"], slots["refusal"]) == (None, None)
+    assert await customer.meets(AskOrderPhone()) == ["utter_ask_order_phone"]
+    for words in ("包裹", "完整的 11 位"):
+        assert words in customer.text()
+    customer.attempt = 2
+    await customer.says("5678").hears(ChangeAddressValidation(), order_phone={"words": "5678"}, phone_tail="5678")
+    assert await customer.meets(AskOrderPhone()) == ["utter_order_phone_short"]
+    slots = await customer.says(PHONE).hears(ChangeAddressValidation(), order_phone=PHONE, phone_tail="5678")
+    assert (slots["proved"], slots["delivery"]) == (PAID, None)
+    slots = await customer.says(ADDRESS).hears(ChangeAddressValidation(), delivery={"words": ADDRESS})
+    await customer.meets(AskConfirmAddress())
+    assert await customer.confirms().meets(ChangeAddress()) == ["utter_address_changed"]
+    assert (await recipient(session))[1:] == (PHONE, ADDRESS)
+
+
+async def test_a_tail_shows_that_it_is_too_late(session: AsyncSession) -> None:
+    customer = changing("web:guest", order_id=DELIVERED).says(f"{DELIVERED} 改地址 尾号5678")
+    slots = await customer.hears(ChangeAddressValidation(), phone_tail="5678")
+    assert slots["refusal"] == {"name": "delivered"}
+
+
+async def test_a_wrong_phone_is_said_like_that_of_nobodys_order(session: AsyncSession) -> None:
+    heard = []
+    for order_id in (PAID, "ORD99999"):
+        customer = changing(f"web:guest {order_id}", order_id=order_id)
+        told = []
+        for tries in range(5):
+            phone = f"1390000000{tries}"
+            slots = await customer.says(phone).hears(ChangeAddressValidation(), order_phone=phone, phone_tail="0000")
+            assert (slots["proved"], slots["delivery"], slots["phone_tail"]) == (None, None, None)
+            ask = AskOrderPhone() if tries < 4 else AskOrderId()
+            told += await customer.meets(ask)
+            told.append(customer.text().replace(order_id, ""))
+        assert told[-2] == "utter_order_phone_locked"
+        assert customer.told[0]["buttons"][-1]["payload"] == "/human_handoff"
+        heard.append(told)
+    assert heard[0] == heard[1]
+
+
+async def test_the_old_phone_and_the_new_one_in_one_message(session: AsyncSession) -> None:
+    customer = changing("web:guest").says(f"原来的是{PHONE}，换成13911112222")
+    slots = await customer.hears(ChangeAddressValidation(), order_phone=PHONE)
+    assert (slots["proved"], slots["delivery"]) == (PAID, {"phone": "13911112222"})
+
+
+async def test_the_new_phone_is_not_counted_as_a_wrong_old_one(session: AsyncSession) -> None:
+    customer = changing("web:guest").says("新手机号改成13911112222")
+    slots = await customer.hears(ChangeAddressValidation(), order_phone="13911112222", phone_tail="2222")
+    assert (slots["proved"], slots["problem"], slots["delivery"]) == (None, None, {"phone": "13911112222"})
+
+
+async def test_who_loses_the_proof_in_the_middle_is_asked_anew(session: AsyncSession) -> None:
+    await (mall := await malls.get_mall()).prove_phone("web:guest", PAID, PHONE)
+    customer = changing("web:guest", proved=PAID, delivery={"address": ADDRESS}).says("对了")
+    await mall.change_delivery("web:ann", PAID, DeliveryChange(phone="13911112222"), "k")
+    slots = await customer.hears(ChangeAddressValidation())
+    assert slots["proved"] is None
+    assert await customer.meets(AskOrderPhone()) == ["utter_ask_order_phone"]
 
 
 async def test_what_is_lacking_is_asked_for_and_put_together(session: AsyncSession) -> None:

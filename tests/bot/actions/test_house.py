@@ -286,7 +286,7 @@ async def test_goods_of_ones_own_order_are_that_order(
 
 async def test_no_such_order_and_one_that_is_locked(answers: Graph) -> None:
     told = await inform("ORD99999", "api:lock", entities={"order_id": "ORD99999"})
-    assert (told.responses, told.focus["order"]) == (["utter_inform_order_not_found"], None)
+    assert (told.responses, told.focus["order"]) == (["utter_inform_needs_tail"], "ORD99999")
     both = {"order_id": "ORD10003", "phone_tail": "0000"}
     for _ in range(5):
         told = await inform("ORD10003 0000", "api:lock", entities=both)

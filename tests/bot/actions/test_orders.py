@@ -37,11 +37,13 @@ from mall_adapter import (
     models,
 )
 from mall_adapter.database import WRITES
+from mall_adapter.proof_limits import ProofLimits
 from tests.bot.actions.asking import (
     DOMAIN,
     FRYER,
     MUG,
     ORDERS,
+    PHONE,
     Customer,
     add_orders,
     an_order,
@@ -425,12 +427,74 @@ async def test_a_number_then_its_tail(mall: None) -> None:
     assert await customer.says("5678").meets(ACTIONS["track_parcel"]) == ["utter_parcel_shipped"]
 
 
-async def test_a_number_that_does_not_exist_is_said(mall: None) -> None:
-    for sender in ("web:ann", "web:guest"):
-        customer = await ask("order_status", "ORD99999", sender=sender)
-        assert customer.slots["missing"] == "order_id"
-        assert await customer.meets(AskOrderId()) == ["utter_order_not_found"]
-        assert "ORD99999" in customer.text()
+@pytest.mark.parametrize(
+    ("sender", "asked"), [("web:ben", "utter_ask_phone_tail_bound"), ("web:guest", "utter_ask_phone_tail")]
+)
+async def test_a_number_of_nobodys_is_asked_about_like_somebody_elses(mall: None, sender: str, asked: str) -> None:
+    heard = []
+    for order_id in ("ORD99999", DELIVERED):
+        customer = await ask("order_status", order_id, sender=sender)
+        assert customer.slots["missing"] == "phone_tail"
+        assert await customer.meets(AskPhoneTail()) == [asked]
+        asking = customer.text().replace(order_id, "")
+        customer.slots.update(missing=None, phone_tail="1111")
+        await customer.says("1111").meets(ACTIONS["order_status"])
+        assert customer.slots["missing"] == "phone_tail"
+        assert await customer.meets(AskPhoneTail()) == ["utter_wrong_phone_tail"]
+        heard.append((asking, customer.text().replace(order_id, ""), customer.told[0].get("buttons")))
+    assert heard[0] == heard[1]
+    assert "还能再试 4 次" in heard[0][1]
+
+
+async def test_a_member_who_slips_has_their_own_orders_beside_the_question(mall: None) -> None:
+    customer = await ask("order_status", "ORD99999")
+    assert await customer.meets(AskPhoneTail()) == ["utter_ask_phone_tail_bound"]
+    assert "抄错" in customer.text()
+    assert PRESALE in customer.told[0]["buttons"][0]["payload"]
+
+
+async def test_what_is_locked_says_so_until_when_and_how_its_owner_gets_on(mall: None) -> None:
+    for n in range(10):
+        await ask("order_status", f"{DELIVERED} 尾号000{n}", sender=f"web:guesser{n}")
+    customer = await ask("order_status", f"{DELIVERED} 尾号5678", sender="web:guest")
+    assert customer.slots["missing"] == "order_id"
+    assert await customer.meets(AskOrderId()) == ["utter_order_locked"]
+    for words in ("不一定是您", "锁到", "完整手机号绑定会员", "请同事"):
+        assert words in customer.text()
+    assert [one["payload"] for one in customer.told[0]["buttons"]] == ["/bind_account", "/human_handoff"]
+    customer = await ask("order_status", f"{DELIVERED} 手机号{PHONE}", sender="web:owner")
+    assert said(customer) == ["utter_order_delivered"]  # the whole phone opens what is locked for tails
+
+
+async def test_wrong_tails_of_one_address_are_counted_together(mall: None) -> None:
+    """Each of another sender at another number."""
+    limit = ProofLimits.load().tail.address.tries
+    for n in range(limit):
+        await ask("order_status", f"ORD77{n:05} 尾号0000", sender=f"web:{n}", address="a1")
+    customer = await ask("order_status", f"{DELIVERED} 尾号5678", sender="web:guest", address="a1")
+    assert await customer.meets(AskOrderId()) == ["utter_order_locked"]
+    elsewhere = await ask("order_status", f"{DELIVERED} 尾号5678", sender="web:guest", address="a2")
+    assert said(elsewhere) == ["utter_order_delivered"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "这是我朋友的订单 {} 尾号5678",
+        "帮同事查一下 {} 尾号5678",
+        "{} 尾号5678 是我邻居下的单",
+        "my friend's order {} 5678",
+    ],
+)
+async def test_what_is_somebody_elses_by_their_own_words_is_not_shown(mall: None, words: str) -> None:
+    for order_id in (DELIVERED, "ORD99999"):
+        customer = await ask("order_status", words.format(order_id), sender="web:guest")
+        assert await customer.meets(AskOrderId()) == ["utter_order_of_another"]
+        assert "本人" in customer.text()
+    # who is bound to it buys for friends, and who only says a number and a tail is believed
+    assert said(await ask("order_status", words.format(DELIVERED))) == ["utter_order_delivered"]
+    plain = await ask("order_status", f"{DELIVERED} 尾号5678", sender="web:guest")
+    assert said(plain) == ["utter_order_delivered"]
 
 
 async def test_a_member_without_orders(mall: None) -> None:
