@@ -507,7 +507,7 @@ def missing(tracker: Tracker, error: Exception | None, order_id: str | None) -> 
 
 
 class SomebodyElses(MallError):
-    """The customer says that the order is another person's: it is shown to that person."""
+    """The message says that the order is another person's: it is shown to that person."""
 
 
 NOT_SHOWN = (OwnershipRequired, WrongPhoneTail, OrderLocked, SomebodyElses)
@@ -519,38 +519,36 @@ async def shown_order(tracker: Tracker, turn: Turn, order_id: str, tail: object 
     which proves more. Raises OwnershipRequired, WrongPhoneTail, OrderLocked or SomebodyElses, whether there is such an
     order or not."""
     mall, sender = await get_mall(), tracker.sender_id
-    if _says_somebody_elses(tracker, turn) and await mall.proved(sender, order_id) is not Proof.PHONE:
+    whole = Turn.whole(tracker)
+    if (
+        not whole.tapped
+        and _SAID["of_others"].search(plain(whole.text))
+        and await mall.proved(sender, order_id) is not Proof.PHONE
+    ):
         raise SomebodyElses
-    phone = turn.first("phone")
-    whole = str(phone) if phone and tail and str(phone).endswith(str(tail)) else None
+    phone = str(turn.first("phone") or "")
+    told_whole = bool(phone and tail) and phone.endswith(str(tail))
     try:
         return await mall.order(sender, order_id)
     except OwnershipRequired:
         if not tail:
             raise
     except OrderLocked:
-        if not whole:
+        if not told_whole:
             raise
-    if whole is None:
-        return await mall.prove_ownership(sender, order_id, str(tail), address_of(tracker))
-    try:
-        return await mall.prove_phone(sender, order_id, whole, address_of(tracker))
-    except WrongProof as error:
-        raise WrongPhoneTail(error.tries_left) from error
-    except BindingLocked as error:
-        raise OrderLocked(error.until) from error
+    if told_whole:
+        try:
+            return await mall.prove_phone(sender, order_id, phone, address_of(tracker))
+        except WrongProof as error:
+            raise WrongPhoneTail(error.tries_left) from error
+        except BindingLocked:  # its tail may still do
+            pass
+    return await mall.prove_ownership(sender, order_id, str(tail), address_of(tracker))
 
 
 def tail_told(tracker: Tracker, turn: Turn) -> object:
     """A tail that stands in the message, or was told for this question."""
     return turn.first("phone_tail") or tracker.get_slot("phone_tail")
-
-
-def _says_somebody_elses(tracker: Tracker, turn: Turn) -> bool:
-    """In this message, or in the one that began the request."""
-    began = Turn.that_began(tracker)
-    said = [one.text for one in (turn, began) if one and not one.tapped]
-    return any(_SAID["of_others"].search(plain(text)) for text in said)
 
 
 def no_order(tracker: Tracker, error: OrderLocked | BindingLocked | SomebodyElses, order_id: str) -> dict[str, Any]:

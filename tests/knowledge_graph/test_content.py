@@ -16,11 +16,12 @@ import yaml
 
 import settings
 from bot.actions import product_compared
-from mall_adapter import binding, orders, ownership
+from mall_adapter import orders
 from mall_adapter.demo import history
 from mall_adapter.demo.coupons import _OFFERS
 from mall_adapter.demo.parcels import _CARRIERS
 from mall_adapter.demo.seasons import on_sale
+from mall_adapter.proof_limits import Proof, ProofLimits
 
 ROOT = settings.ROOT
 CONTENT = ROOT / "knowledge_graph" / "content"
@@ -176,15 +177,15 @@ def handling_days(step: str) -> int:
     return max(int(row["out_handling_days"]) for row in nodes_of_rules()[step]["rules"])
 
 
+PROOFS = ProofLimits.load()
 FACTS_OF_THE_CODE: list[tuple[str, int]] = [
     ("ship_hours", orders.SHIPS_WITHIN // timedelta(hours=1)),
     ("custom_ship_days", history._MADE_WITHIN.days),
     ("pay_hours", history._PAYMENT_AWAITED // timedelta(hours=1)),
     ("confirm_days", history._RECEIPT_CONFIRMED_AFTER.days),
-    ("wrong_tries", ownership.WRONG_TRIES),
-    ("wrong_tries", binding.WRONG_TRIES),
-    ("locked_hours", ownership.LOCKED_FOR // timedelta(hours=1)),
-    ("locked_hours", binding.LOCKED_FOR // timedelta(hours=1)),
+    ("wrong_tries", PROOFS.of(Proof.TAIL)["sender_at_order"].tries),
+    ("wrong_tries", PROOFS.of(Proof.PHONE)["sender"].tries),
+    ("locked_hours", PROOFS.lock.hours),
     ("usual_handling_days", handling_days("entitlement")),
     ("review_handling_days", handling_days("review")),
     ("compare_at_most", product_compared.COMPARED_AT_MOST),

@@ -221,10 +221,10 @@ async def everything_that_takes_a_number(
     change = DeliveryChange(phone="13911112222")
     doors: list[Callable[[], Coroutine[Any, Any, Any]]] = [
         lambda: mall.order(sender, order_id),
-        *[lambda tail=f"000{n}": mall.prove_ownership(sender, order_id, tail, address=run) for n in range(6)],  # type: ignore[misc]
+        *[lambda tail=f"000{n}": mall.prove_ownership(sender, order_id, tail, address=run) for n in range(6)],
         lambda: mall.order(sender, order_id),
-        *[lambda n=n: mall.prove_phone(sender, order_id, f"1390000000{n}", address=run) for n in range(3)],  # type: ignore[misc]
-        *[lambda n=n: mall.bind_with_proof(sender, f"1390000000{n}", order_id, address=run) for n in range(3)],  # type: ignore[misc]
+        *[lambda n=n: mall.prove_phone(sender, order_id, f"1390000000{n}", address=run) for n in range(3)],
+        *[lambda n=n: mall.bind_with_proof(sender, f"1390000000{n}", order_id, address=run) for n in range(3)],
         lambda: mall.assess(sender, ticket),
         lambda: mall.create_ticket(sender, ticket, f"ticket {run}"),
         lambda: mall.cancel_order(sender, order_id, f"cancel {run}"),
