@@ -7,9 +7,9 @@ import os
 import sys
 
 from rasa_sdk.endpoint import run
-from rasa_sdk.executor import ActionExecutor
 
 import settings
+from bot.actions.executor import Executor
 from mall_adapter import BrokenRules, open_mall
 from privacy import KeyRingError
 
@@ -23,7 +23,7 @@ async def check_mall() -> None:
 def main() -> None:
     os.environ["SANIC_HOST"] = settings.HOST
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one question is too small to be shared
-    executor = ActionExecutor()
+    executor = Executor()
     executor.register_package("bot.actions")
     run(executor, port=settings.actions_port())
 

@@ -176,8 +176,11 @@ class ChangeAddressValidation(OrderValidation):
     of_order = ("order_phone",)
 
     async def validate_order_phone(self, value: Any, request: Request) -> None:
-        if not isinstance(value, dict):
-            only_new = _SAID["new_phone"].search(plain(request.turn.text)) and len(request.turn.entities["phone"]) == 1
+        phones = request.turn.entities.get("phone", ())
+        if not isinstance(value, dict) and not phones:  # its last digits
+            request.set(**problem("order_phone", "order_phone_short", value))
+        elif not isinstance(value, dict):
+            only_new = len(phones) == 1 and _SAID["new_phone"].search(plain(request.turn.text))
             request.set(order_phone=None if only_new else str(value))
         elif number := _A_NUMBER.search(request.turn.without("order_id")):
             request.set(**problem("order_phone", "order_phone_short", number[0].strip()))

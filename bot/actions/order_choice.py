@@ -383,7 +383,7 @@ class AskOrderId(Action):
         asking = "utter_ask_order_id_none" if bound else "utter_ask_order_id"
         focus, began = Focus(tracker), Turn.that_began(tracker)
         everything = await mall.orders_of(tracker.sender_id, limit=SEARCHED) if began and not trouble else []
-        if began and (strange := not_bought(began, everything)) and Conversation.of(tracker).attempt == 1:
+        if began and (strange := not_bought(began, everything)) and _first(tracker):
             asking, values["name"] = "utter_ask_order_id_not_bought", strange
         elif choices and not trouble and focus.shows(orders):
             asking = "utter_ask_order_id_which"
@@ -393,11 +393,17 @@ class AskOrderId(Action):
             asking = "utter_ask_order_id_other"
         elif trouble.get("name") == "lost" and not bound:
             asking = "utter_order_id_lost"
-        elif began and not bound and not trouble and _waited(frame, began) and Conversation.of(tracker).attempt == 1:
+        elif "order_phone" in slots_of(str(frame.get("flow"))) and not (bound or trouble) and _first(tracker):
+            asking = "utter_ask_order_id_phone"
+        elif began and not bound and not trouble and _waited(frame, began) and _first(tracker):
             asking = "utter_ask_order_id_waited"
         _note_told(dispatcher, tracker, domain, frame)
         ask(dispatcher, tracker, domain, "order_id", asking, buttons=buttons, **values)
         return focus.on_list(choices).events()
+
+
+def _first(tracker: Tracker) -> bool:
+    return Conversation.of(tracker).attempt == 1
 
 
 def _waited(frame: Mapping[str, Any], began: Turn) -> bool:

@@ -79,18 +79,23 @@ async def lock_phones(mall: SqlMall, order_id: str = MINE) -> BindingLocked:
 # ---- 10,000 senders -------------------------------------------------------------------------------------------------
 
 
-async def test_ten_thousand_senders_open_nothing_and_the_owner_gets_in(
+async def test_thousands_of_senders_open_nothing_and_the_owner_gets_in(
     mall: SqlMall, databases: Sqlite | Postgres
 ) -> None:
-    """Half of them from one address, half from one each."""
+    """Each of another fifth tail, half of them from one address, half from one each; before the count over all senders
+    one in five would have been in. All ten thousand are no different, and take five times as long."""
     if isinstance(databases, Postgres):
         pytest.skip("counted in the same way; SQLite is faster")
+    tails = [f"{number % 10_000:04}" for number in range(9003, 19_003, 5)]
+    assert RIGHT in tails[ORDER:]
     said: Counter[str] = Counter()
-    for number in range(10_000):
-        tail = f"{(number + 9000) % 10_000:04}"  # every tail there is, the right one among them
-        error = await refused(mall.prove_ownership(f"web:{number}", MINE, tail, address=f"a{max(0, number - 5000)}"))
-        said[type(error).__name__] += 1
-    assert said == {"WrongPhoneTail": ORDER - 1, "OrderLocked": 10_001 - ORDER}
+    for first in range(0, len(tails), 100):
+        tries = (
+            mall.prove_ownership(f"web:{number}", MINE, tails[number], address=f"a{max(0, number - len(tails) // 2)}")
+            for number in range(first, first + 100)
+        )
+        said.update(type(error).__name__ for error in await asyncio.gather(*tries, return_exceptions=True))
+    assert said == {"WrongPhoneTail": ORDER - 1, "OrderLocked": len(tails) + 1 - ORDER}
 
     assert isinstance(await refused(mall.prove_ownership("web:owner", MINE, RIGHT)), OrderLocked)
     await mall.bind_with_proof("web:owner", PHONE, MINE)

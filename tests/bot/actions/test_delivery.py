@@ -21,11 +21,12 @@ from bot.actions.delivery import (
     RefuseChangeAddress,
     read_delivery,
 )
+from bot.actions.executor import Executor
 from bot.actions.order_choice import AskOrderId
 from bot.actions.turn import Turn
-from mall_adapter import DeliveryChange, OrderStatus, SqlMall, create_engine, migrate, models
+from mall_adapter import DeliveryChange, OrderStatus, OwnershipRequired, SqlMall, create_engine, migrate, models
 from mall_adapter.database import WRITES
-from tests.bot.actions.asking import ORDERS, PHONE, Customer, add_orders, entities
+from tests.bot.actions.asking import DOMAIN, ORDERS, PHONE, Customer, add_orders, entities
 
 DELIVERED, _, _, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
 ADDRESS = "浙江省杭州市西湖区湖滨路18号"
@@ -205,7 +206,7 @@ async def test_four_digits_are_too_few_and_the_whole_phone_is_asked_for_once(ses
     for words in ("包裹", "完整的 11 位"):
         assert words in customer.text()
     customer.attempt = 2
-    await customer.says("5678").hears(ChangeAddressValidation(), order_phone={"words": "5678"}, phone_tail="5678")
+    await customer.says("5678").hears(ChangeAddressValidation(), order_phone="5678", phone_tail="5678")
     assert await customer.meets(AskOrderPhone()) == ["utter_order_phone_short"]
     slots = await customer.says(PHONE).hears(ChangeAddressValidation(), order_phone=PHONE, phone_tail="5678")
     assert (slots["proved"], slots["delivery"]) == (PAID, None)
@@ -258,6 +259,28 @@ async def test_who_loses_the_proof_in_the_middle_is_asked_anew(session: AsyncSes
     slots = await customer.hears(ChangeAddressValidation())
     assert slots["proved"] is None
     assert await customer.meets(AskOrderPhone()) == ["utter_ask_order_phone"]
+
+
+async def test_a_summary_of_what_is_theirs_no_more_says_so(session: AsyncSession) -> None:
+    """It may be shown again without anything that is to be validated."""
+    (executor := Executor()).register_action(AskConfirmAddress())
+    tracker: dict[str, Any] = {
+        "sender_id": "web:guest",
+        "slots": {"order_id": PAID, "proved": PAID},
+        "events": [],
+        "latest_message": {},
+        "paused": False,
+        "followup_action": None,
+        "active_loop": {},
+        "latest_action_name": None,
+    }
+    told = await executor.run({"next_action": "action_ask_confirm_address", "tracker": tracker, "domain": DOMAIN})
+    assert told is not None
+    assert [one["response"] for one in told.responses] == ["utter_proof_ended"]
+    assert [(one["name"], one["value"]) for one in told.events] == [("proved", None)]
+    tracker["slots"]["proved"] = None
+    with pytest.raises(OwnershipRequired):
+        await executor.run({"next_action": "action_ask_confirm_address", "tracker": tracker, "domain": DOMAIN})
 
 
 async def test_what_is_lacking_is_asked_for_and_put_together(session: AsyncSession) -> None:
