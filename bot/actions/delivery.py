@@ -227,9 +227,10 @@ class ChangeAddressValidation(OrderValidation):
         """A tail that was told lets the order be seen, and so whether there is anything to change; not more."""
         mall, order_id = await get_mall(), request.slots["order_id"]
         if not (phone := request.get("order_phone")):
+            trouble = request.get("problem")
             await super()._prove(request)
             if (request.get("problem") or {}).get("slot") == "phone_tail":
-                request.clear("problem")  # the whole phone is asked for in its place
+                request.set(problem=trouble)  # the whole phone is asked for in its place
             shown = request.get("proved") and not request.get("refusal")
             if shown and await mall.proved(request.sender, order_id) is not Proof.PHONE:
                 request.clear("proved")

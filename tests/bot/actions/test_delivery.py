@@ -216,6 +216,13 @@ async def test_four_digits_are_too_few_and_the_whole_phone_is_asked_for_once(ses
     assert (await recipient(session))[1:] == (PHONE, ADDRESS)
 
 
+async def test_a_short_answer_is_told_what_is_lacking_whether_it_fits_or_not(session: AsyncSession) -> None:
+    for tail in ("5678", "0000"):
+        customer = changing(f"web:{tail}").says(tail)
+        await customer.hears(ChangeAddressValidation(), order_phone=tail, phone_tail=tail)
+        assert await customer.meets(AskOrderPhone()) == ["utter_order_phone_short"]
+
+
 async def test_a_tail_shows_that_it_is_too_late(session: AsyncSession) -> None:
     customer = changing("web:guest", order_id=DELIVERED).says(f"{DELIVERED} 改地址 尾号5678")
     slots = await customer.hears(ChangeAddressValidation(), phone_tail="5678")

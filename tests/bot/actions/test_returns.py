@@ -1064,7 +1064,7 @@ async def test_progress_right_after_the_ticket_is_about_it(mall: SqlMall) -> Non
         ("web:zhou", {}, None, "没有售后申请"),
         ("web:guest", {}, "order_id", ""),
         ("web:guest", {"order_id": "ORD10001"}, "phone_tail", ""),
-        ("web:guest", {"order_id": "ORD9"}, "order_id", ""),
+        ("web:guest", {"order_id": "ORD9"}, "phone_tail", ""),
         ("web:guest", {"order_id": "ORD10001", "phone_tail": "1111"}, "phone_tail", ""),
         ("web:guest", {"order_id": "ORD10001", "phone_tail": "5678"}, None, "ORD10001 还没有售后工单"),
     ],
