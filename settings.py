@@ -144,6 +144,11 @@ def rules_file() -> Path:
     return _path("RULES_FILE", ROOT / "mall_adapter" / "rules" / "after_sales.json")
 
 
+def proofs_file() -> Path:
+    """How often a proof of an order may be wrong (``PROOFS_FILE``, default the shipped limits); read at start."""
+    return _path("PROOFS_FILE", ROOT / "mall_adapter" / "rules" / "proofs.yml")
+
+
 def kept_rules_file() -> Path:
     """A copy of the last good rules, for when an operator breaks the file."""
     return data_dir() / "rules" / "after_sales.json"

@@ -76,13 +76,14 @@ from mall_adapter.mall import (
     WrongProof,
 )
 from mall_adapter.names import names_of, spelt, watch_names, write_names
-from mall_adapter.proof_limits import Proof
+from mall_adapter.proof_limits import BrokenLimits, Proof
 from mall_adapter.rules import BrokenRules
 from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
 
 __all__ = [
     "BindingLocked",
+    "BrokenLimits",
     "BrokenRules",
     "Complaint",
     "ComplaintKind",

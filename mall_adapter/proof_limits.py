@@ -10,7 +10,7 @@ from typing import Annotated, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-LIMITS_FILE = Path(__file__).parent / "rules" / "proofs.yml"
+import settings
 
 
 class Proof(StrEnum):
@@ -60,8 +60,9 @@ class ProofLimits(_Strict):
     lock: Lock
 
     @classmethod
-    def load(cls, path: Path = LIMITS_FILE) -> Self:
-        """Raises :class:`BrokenLimits` when the file could lock wrongly."""
+    def load(cls, path: Path | None = None) -> Self:
+        """By default those of the house. Raises :class:`BrokenLimits` when the file could lock wrongly."""
+        path = path or settings.proofs_file()
         try:
             return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
         except ValidationError as error:
@@ -69,6 +70,8 @@ class ProofLimits(_Strict):
             raise BrokenLimits(f"{path.name}: {'; '.join(parts)}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise BrokenLimits(f"{path.name}: not YAML: {error}") from error
+        except OSError as error:
+            raise BrokenLimits(f"{path.name}: {error.strerror}") from error
 
     def of(self, way: Proof) -> dict[str, Limit]:
         """By whose tries are counted."""

@@ -10,12 +10,12 @@ from rasa_sdk.endpoint import run
 
 import settings
 from bot.actions.executor import Executor
-from mall_adapter import BrokenRules, open_mall
+from mall_adapter import BrokenLimits, BrokenRules, open_mall
 from privacy import KeyRingError
 
 
 async def check_mall() -> None:
-    """Raises KeyRingError or BrokenRules before the first customer would meet it."""
+    """Raises KeyRingError, BrokenRules or BrokenLimits before the first customer would meet it."""
     async with open_mall():
         pass
 
@@ -31,6 +31,6 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(check_mall())
-    except (KeyRingError, BrokenRules) as error:
+    except (KeyRingError, BrokenRules, BrokenLimits) as error:
         sys.exit(f"actions: {error}")
     main()

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+import settings
 from mall_adapter import (
     BindingLocked,
     DeliveryChange,
@@ -34,7 +35,7 @@ from mall_adapter import (
     models,
 )
 from mall_adapter.database import WRITES, create_engine
-from mall_adapter.proof_limits import LIMITS_FILE, BrokenLimits, Proof, ProofLimits
+from mall_adapter.proof_limits import BrokenLimits, Proof, ProofLimits
 
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
 
@@ -348,7 +349,7 @@ async def test_a_new_phone_ends_what_the_old_one_proved(mall: SqlMall) -> None:
     ],
 )
 def test_limits_that_would_lock_wrongly_are_refused(tmp_path: Path, old: str, new: str, named: str) -> None:
-    written = LIMITS_FILE.read_text(encoding="utf-8")
+    written = settings.proofs_file().read_text(encoding="utf-8")
     assert old in written
     (broken := tmp_path / "proofs.yml").write_text(written.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(BrokenLimits, match=named):
@@ -357,8 +358,9 @@ def test_limits_that_would_lock_wrongly_are_refused(tmp_path: Path, old: str, ne
 
 def test_without_limits_nothing_starts(tmp_path: Path) -> None:
     (empty := tmp_path / "proofs.yml").write_text("", encoding="utf-8")
-    with pytest.raises(BrokenLimits):
-        ProofLimits.load(empty)
+    for path in (empty, tmp_path / "nowhere.yml"):
+        with pytest.raises(BrokenLimits):
+            ProofLimits.load(path)
 
 
 # ---- what was there before ------------------------------------------------------------------------------------------
