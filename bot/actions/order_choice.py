@@ -552,6 +552,14 @@ async def shown_order(tracker: Tracker, turn: Turn, order_id: str, tail: object 
     return await mall.prove_ownership(sender, order_id, str(tail), address_of(tracker))
 
 
+def not_shown(dispatcher: CollectingDispatcher, tracker: Tracker, error: Exception, order_id: str) -> list[EventType]:
+    """Of an action that wanted to tell of an order: what it lacks, or that it is another's, which asks for nothing."""
+    if isinstance(error, SomebodyElses):
+        dispatcher.utter_message(response="utter_order_of_another", detail=order_id)
+        return []
+    return missing(tracker, error, order_id)
+
+
 def tail_told(tracker: Tracker, turn: Turn) -> object:
     """A tail that stands in the message, or was told for this question."""
     return turn.first("phone_tail") or tracker.get_slot("phone_tail")
@@ -576,6 +584,7 @@ __all__ = [
     "meant_by_words",
     "missing",
     "not_bought",
+    "not_shown",
     "order_buttons",
     "order_by_words",
     "order_meant",

@@ -27,6 +27,7 @@ from bot.actions.order_choice import (
     meant_by_words,
     missing,
     not_bought,
+    not_shown,
     order_buttons,
     order_meant,
     shown_order,
@@ -80,7 +81,7 @@ class AboutOrders(Action, ABC):
             try:
                 order = await shown_order(tracker, turn, order_id, tail_told(tracker, turn))
             except NOT_SHOWN as error:
-                return [*missing(tracker, error, order_id), *_kept(tracker, asked)]
+                return [*not_shown(dispatcher, tracker, error, order_id), *_kept(tracker, asked)]
             return await self._tell_one(dispatcher, tracker, domain, order)
         if not known:
             if await mall.customer_of(tracker.sender_id) is None:

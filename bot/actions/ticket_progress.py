@@ -24,6 +24,7 @@ from bot.actions.order_choice import (
     cancelled_order_meant,
     meant_by_words,
     missing,
+    not_shown,
     order_buttons,
     shown_order,
     tail_told,
@@ -110,7 +111,7 @@ class TicketStatusAction(Action):
                 await shown_order(tracker, turn, order_id, tail_told(tracker, turn))
             tickets = await tickets_in_question(tracker.sender_id, order_id)
         except NOT_SHOWN as error:
-            return missing(tracker, error, order_id)
+            return not_shown(dispatcher, tracker, error, str(order_id))
         if unknown and tickets:
             dispatcher.utter_message(response="utter_ticket_not_found", detail=str(named))
         talked_of = not tickets or focus.written.get("flow") == "cancel_order"
