@@ -35,7 +35,7 @@ AT: dict[str, dict[str, Values]] = {
     "cancel_order": {"order_id": {}, "phone_tail": {"order_id": "ORD1234567890"}, CONFIRMED: ORDER},
     "change_address": {
         "order_id": {},
-        "phone_tail": {"order_id": "ORD1234567890"},
+        "order_phone": {"order_id": "ORD1234567890"},
         "delivery": ORDER,
         CONFIRMED: {**ORDER, "delivery": {"address": "x"}},
     },
