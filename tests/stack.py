@@ -32,6 +32,10 @@ OURS = (
 """Settings of the developer's shell that must not reach a private stack."""
 
 
+UNPRIVILEGED = (sys.executable, str(Path(__file__).with_name("unprivileged.py")))
+"""Before a command: file modes bind it, whoever runs the tests."""
+
+
 class Stack:
     """What `make run` starts, in `data_dir` (kept afterwards; logs in `data_dir/logs`); more settings by keyword."""
 

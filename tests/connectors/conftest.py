@@ -62,6 +62,9 @@ def fake_graph(port: int) -> Iterator[None]:
 class Gateway:
     """``python -m connectors`` as a process that can be killed and started again."""
 
+    through: tuple[str, ...] = ()
+    """A command that runs it."""
+
     def __init__(self, folder: Path, rasa_url: str, **environment: str) -> None:
         self.port, self.graph_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -84,7 +87,7 @@ class Gateway:
 
     def command(self, *arguments: str, **options: object) -> subprocess.Popen[str]:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-            [sys.executable, "-m", "connectors", *arguments],
+            [*self.through, sys.executable, "-m", "connectors", *arguments],
             cwd=ROOT,
             env=self.environment,
             text=True,

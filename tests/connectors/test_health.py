@@ -1,0 +1,158 @@
+"""What starves or dies is told in the health within seconds, and the gateway goes on."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connectors.supervision import VARIABLE, WINDOW, Life, tell
+from privacy import KeyRing
+from tests.connectors.conftest import Gateway, fake_graph
+from tests.connectors.fake_rasa import FakeRasa
+from tests.stack import UNPRIVILEGED
+
+
+def healthz(gateway: Gateway) -> dict[str, Any]:
+    response = httpx.get(f"{gateway.url}/healthz", trust_env=False, timeout=60)
+    health: dict[str, Any] = response.json()
+    assert (
+        (response.status_code == httpx.codes.OK)
+        == (health["status"] == "ok")
+        == ("down" not in set(health["parts"].values()))
+    )
+    return health
+
+
+def down(gateway: Gateway) -> list[str]:
+    return sorted(part for part, state in healthz(gateway)["parts"].items() if state == "down")
+
+
+class Starved(Gateway):
+    """A gateway that file modes bind, with an embedded graph's folder beside it."""
+
+    through = UNPRIVILEGED
+
+    def __init__(self, folder: Path, rasa_url: str) -> None:
+        super().__init__(folder, rasa_url, **{VARIABLE: str(folder / "supervisor.json")})
+        self.environment["GRAPH_PORT"] = str(self.graph_port)
+        del self.environment["GRAPH_URI"]
+        (folder / "graph/databases").mkdir(parents=True)
+        KeyRing.load_or_create(folder / "keyring.json")
+
+
+@pytest.fixture(scope="module")
+def starved(rasa_server: FakeRasa, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starved]:
+    gateway = Starved(tmp_path_factory.mktemp("starved"), rasa_server.url)
+    with fake_graph(gateway.graph_port):
+        gateway.start()
+        yield gateway
+        gateway.kill()
+
+
+def swapped(path: Path) -> Callable[[], None]:
+    """The file is another one with the same content; returns what brings the old one back."""
+    kept = path.with_name(f"{path.name}.kept")
+    path.rename(kept)
+    shutil.copy(kept, path)
+
+    def mend() -> None:
+        kept.replace(path)
+
+    return mend
+
+
+def gone(path: Path) -> Callable[[], None]:
+    kept = path.with_name(f"{path.name}.kept")
+    path.rename(kept)
+
+    def mend() -> None:
+        kept.rename(path)
+
+    return mend
+
+
+def with_mode(path: Path, mode: int) -> Callable[[], None]:
+    before = path.stat().st_mode
+    path.chmod(mode)
+    return lambda: path.chmod(before)
+
+
+def holding(path: Path, content: bytes) -> Callable[[], None]:
+    before = path.read_bytes()
+    path.write_bytes(content)
+
+    def mend() -> None:
+        path.write_bytes(before)
+
+    return mend
+
+
+@pytest.mark.parametrize(
+    ("starve", "parts"),
+    [
+        pytest.param(lambda at: gone(at.database), ["database"], id="the database is gone"),
+        pytest.param(lambda at: swapped(at.database), ["database"], id="the database is another file"),
+        pytest.param(lambda at: with_mode(at.database, 0), ["database"], id="the database may not be opened"),
+        pytest.param(lambda at: with_mode(at.database, 0o400), ["database"], id="the database may not be written"),
+        pytest.param(lambda at: gone(at.folder / "keyring.json"), ["keyring"], id="the key ring is gone"),
+        pytest.param(lambda at: holding(at.folder / "keyring.json", b"{"), ["keyring"], id="the key ring is damaged"),
+        pytest.param(lambda at: with_mode(at.folder / "keyring.json", 0), ["keyring"], id="the key ring is unreadable"),
+        pytest.param(lambda at: with_mode(at.folder, 0o500), ["data"], id="the data folder is read-only"),
+        pytest.param(lambda at: gone(at.folder / "graph"), ["graph"], id="the graph's folder is gone"),
+        pytest.param(
+            lambda at: gone(at.folder), ["data", "database", "graph", "keyring"], id="the data folder is gone"
+        ),
+    ],
+)
+def test_what_starves_is_named_and_gets_well(
+    starved: Starved, rasa: FakeRasa, starve: Callable[[Starved], Callable[[], None]], parts: list[str]
+) -> None:
+    assert down(starved) == []
+    with ExitStack() as mend:
+        mend.callback(starve(starved))
+        assert down(starved) == parts
+        assert starved.say("在吗").status_code == httpx.codes.OK
+    assert down(starved) == []
+
+
+def test_a_full_disk_is_named_and_customers_are_answered(starved: Starved, rasa: FakeRasa) -> None:
+    unlimited = resource.prlimit(starved.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    assert down(starved) == ["data"]
+    assert starved.say("在吗").status_code == httpx.codes.OK
+    resource.prlimit(starved.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    assert down(starved) == []
+
+
+def test_what_the_supervisor_knows_is_told(starved: Starved, rasa: FakeRasa) -> None:
+    now = time.time()
+    lives = {
+        "gateway": Life(running=True, deaths=[now]),
+        "graph": Life(running=False, deaths=[now]),
+        "sync": Life(given_up=True, deaths=[now - 2 * WINDOW] * 5),
+        "bot": Life(running=True, deaths=[now - 2 * WINDOW]),
+    }
+    file = starved.folder / "supervisor.json"
+    tell(file, lives)
+    try:
+        health = healthz(starved)
+        assert down(starved) == ["graph", "sync"]
+        told = {each["part"]: each["text"] for each in health["warnings"]}
+        assert sorted(told) == ["gateway", "graph", "sync"]
+        assert "已放弃" in told["sync"]
+        assert "given up" in told["sync"]
+        assert "died 1 times" in told["gateway"]
+        tell(file, {"sync": Life(running=True)})
+        assert healthz(starved)["parts"]["sync"] == "ok"
+        assert healthz(starved)["warnings"] == []
+        file.write_text("{")
+        assert down(starved) == []
+    finally:
+        file.unlink()
