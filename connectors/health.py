@@ -39,6 +39,19 @@ PROBE_BYTES = 64 * 1024
 SCARCE_BYTES = 200 * 10**6
 """What is written to see whether it can be, and how little room is worth a warning."""
 
+WARNINGS = {
+    "no_model": "模型文件不见了，重启后机器人无法工作，请运行 make train /"
+    " the trained model is gone: it works until it is started again; run make train",
+    "no_encoder": "语义模型不可用，只按字词理解顾客 /"
+    " customers are understood by words alone, the encoder cannot be used",
+}
+"""What the bot warns of, in words."""
+
+UNLEARNED = (
+    "检索模型不见了，答案会找得不准，请运行 make train /"
+    " what was learned about finding answers is gone: fewer will be found; run make train"
+)
+
 Check = Callable[[], Awaitable[Iterable[str]]]
 
 
@@ -79,6 +92,8 @@ class Health:
             "data": _data,
             "keyring": _keyring,
         }
+        if supervision.VARIABLE in os.environ:  # then what was learned is on this machine
+            self._checks["answers"] = _answers
 
     def add(self, part: str, check: Check) -> None:
         self._checks[part] = check
@@ -96,7 +111,7 @@ class Health:
         return Report(parts | dict.fromkeys(OFF, "off"), warnings)
 
     async def _bot_answers(self) -> Iterable[str]:
-        return await self._bot.health()
+        return [WARNINGS.get(each, each) for each in await self._bot.health()]
 
     async def _actions(self) -> Iterable[str]:
         _expect((await self._http.get(f"{settings.actions_url()}/health")).status_code == httpx.codes.OK)
@@ -155,6 +170,10 @@ def _room(folder: Path) -> int:
 async def _keyring() -> Iterable[str]:
     await asyncio.to_thread(KeyRing.load, settings.keyring_file())  # afresh: the parts go on with what they remember
     return ()
+
+
+async def _answers() -> Iterable[str]:
+    return () if (settings.answering_dir() / "trained.json").exists() else (UNLEARNED,)
 
 
 def _lives() -> dict[str, supervision.Life]:

@@ -43,8 +43,11 @@ class Starved(Gateway):
     def __init__(self, folder: Path, rasa_url: str) -> None:
         super().__init__(folder, rasa_url, **{VARIABLE: str(folder / "supervisor.json")})
         self.environment["GRAPH_PORT"] = str(self.graph_port)
+        self.environment["MODELS_DIR"] = str(folder / "models")
         del self.environment["GRAPH_URI"]
         (folder / "graph/databases").mkdir(parents=True)
+        (folder / "models/answering").mkdir(parents=True)
+        (folder / "models/answering/trained.json").touch()
         KeyRing.load_or_create(folder / "keyring.json")
 
 
@@ -129,6 +132,16 @@ def test_a_full_disk_is_named_and_customers_are_answered(starved: Starved, rasa:
     assert starved.say("在吗").status_code == httpx.codes.OK
     resource.prlimit(starved.process.pid, resource.RLIMIT_FSIZE, unlimited)
     assert down(starved) == []
+
+
+def test_what_a_part_goes_on_without_is_a_warning(starved: Starved, rasa: FakeRasa) -> None:
+    rasa.warnings = ["no_model", "no_encoder"]
+    mend = gone(starved.folder / "models")
+    health = healthz(starved)
+    assert health["status"] == "ok"
+    told = [(each["part"], each["text"].split("，")[0]) for each in health["warnings"]]
+    assert told == [("bot", "模型文件不见了"), ("bot", "语义模型不可用"), ("answers", "检索模型不见了")]
+    mend()
 
 
 def test_what_the_supervisor_knows_is_told(starved: Starved, rasa: FakeRasa) -> None:
