@@ -410,7 +410,8 @@ def explained(output: str) -> SetupError:
 
 
 def main(arguments: Sequence[str]) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwind, so that the installer underneath stops too
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what runs in the background
+        signal.signal(signum, signal.default_int_handler)  # unwind, so that the installer underneath stops too
     try:
         if arguments[:1] == ["lock"]:
             make_locks((*ENVIRONMENTS, ENCODER), arguments[1:], os.environ)

@@ -36,6 +36,10 @@ UNPRIVILEGED = (sys.executable, str(Path(__file__).with_name("unprivileged.py"))
 """Before a command: file modes bind it, whoever runs the tests."""
 
 
+IN_THE_BACKGROUND = ("sh", "-c", 'trap \'\' INT HUP; exec "$0" "$@"')
+"""Before a command: it inherits what a shell does to what it starts with `&` or `nohup`."""
+
+
 class Stack:
     """What `make run` starts, in `data_dir` (kept afterwards; logs in `data_dir/logs`); more settings by keyword."""
 

@@ -19,7 +19,7 @@ from connectors import supervision
 from connectors.supervision import VARIABLE, Life
 from ops import reaper
 from ops.stack import Part, StackError, Step, only_one
-from tests.stack import UNPRIVILEGED, free_ports
+from tests.stack import IN_THE_BACKGROUND, UNPRIVILEGED, free_ports
 
 PART = Path(__file__).with_name("part.py")
 
@@ -115,10 +115,6 @@ def test_a_signal_stops_everything(house: House, signum: int) -> None:
     assert house.ends() == 0
     assert house.processes() == []
     house.left_nothing()
-
-
-IN_THE_BACKGROUND = ("sh", "-c", 'trap \'\' INT HUP; exec "$0" "$@"')
-"""What a shell does to what it starts with `&` or `nohup`."""
 
 
 def test_in_the_background_it_hears_signals_and_so_do_its_parts(house: House) -> None:
