@@ -86,7 +86,7 @@ class Stack:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.send_signal(signum)
-            supervisor.wait(timeout=30)
+            supervisor.wait(timeout=60)
 
     @property
     def supervisor(self) -> psutil.Process:

@@ -54,7 +54,7 @@ class FakeRasa:
 
     async def arrival(self) -> None:
         """Waits until one more message has come."""
-        assert await asyncio.to_thread(self.arrived.acquire, timeout=20)
+        assert await asyncio.to_thread(self.arrived.acquire, timeout=60)
 
     def texts(self) -> list[str]:
         """What was said, in order; a message that came again under its id is named once."""

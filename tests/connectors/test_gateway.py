@@ -93,7 +93,7 @@ def test_bad_input_is_refused_with_a_reason(
 
 
 def test_a_running_gateway_keeps_the_names_of_the_goods_for_the_bot(gateway: Gateway) -> None:
-    names, deadline = gateway.folder / "lookups" / "catalogue.json", time.monotonic() + 20
+    names, deadline = gateway.folder / "lookups" / "catalogue.json", time.monotonic() + 60
     while not names.exists():
         assert time.monotonic() < deadline
     assert set(json.loads(names.read_text("utf-8"))) == {"product", "brand", "category"}

@@ -89,7 +89,7 @@ def test_ctrl_c_leaves_without_a_traceback(gateway: Gateway, rasa: FakeRasa) -> 
         if not piece:
             break
         output += piece
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert "再见" in output.decode()
     assert b"Traceback" not in output
 

@@ -288,7 +288,7 @@ def test_two_set_ups_wait_for_each_other(workshop: Workshop, capsys: pytest.Capt
         fcntl.flock(lock, fcntl.LOCK_EX)
         second.start()
         said = ""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "Waiting for another set-up" not in said and time.monotonic() < deadline:
             said += capsys.readouterr().out
             time.sleep(0.02)

@@ -304,4 +304,4 @@ def test_a_group_that_does_not_listen_is_killed(tmp_path: Path) -> None:
         assert process.stdout
         process.stdout.readline()
         reaper.end_groups([process.pid], grace=0.2)
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert process.wait(timeout=60) == -signal.SIGKILL
