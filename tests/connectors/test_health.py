@@ -12,12 +12,25 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from connectors.supervision import VARIABLE, WINDOW, Life, tell
 from privacy import KeyRing
 from tests.connectors.conftest import Gateway, fake_graph
 from tests.connectors.fake_rasa import FakeRasa
 from tests.stack import UNPRIVILEGED
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDTHS = {"phone": ViewportSize(width=360, height=740), "desktop": ViewportSize(width=1280, height=800)}
+
+
+@pytest.fixture(scope="module")
+def browser(starved: Starved) -> Iterator[Browser]:
+    """After the gateway, which cannot be started beside it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def healthz(gateway: Gateway) -> dict[str, Any]:
@@ -169,3 +182,29 @@ def test_what_the_supervisor_knows_is_told(starved: Starved, rasa: FakeRasa) -> 
         assert down(starved) == []
     finally:
         file.unlink()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_operators_see_it_at_the_top_of_every_page(
+    starved: Starved, rasa: FakeRasa, browser: Browser, tmp_path: Path, width: str
+) -> None:
+    file = starved.folder / "supervisor.json"
+    tell(file, {"sync": Life(given_up=True, deaths=[time.time()] * 5)})
+    context = browser.new_context(viewport=WIDTHS[width], locale="zh-CN")
+    page = context.new_page()
+    page.goto(f"{starved.url}/dashboard")
+    page.get_by_label("您的称呼").fill("小王")
+    page.get_by_label("口令").fill((starved.folder / "admin_token").read_text().strip())
+    page.get_by_role("button", name="登录").click()
+    expect(page.get_by_role("button", name="退出")).to_be_visible()
+    health = page.locator("#health")
+    for path in ("", "/graph", "/gaps", f"/conversations/{'0' * 64}"):
+        page.goto(f"{starved.url}/dashboard{path}")
+        expect(health.get_by_text("图谱同步：不能正常工作")).to_be_visible()
+        expect(health.get_by_text("图谱同步：连续退出 5 次，已放弃")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.screenshot(path=tmp_path / f"health-{width}{path.replace('/', '-')}.png")
+    file.unlink()
+    expect(health).to_be_hidden()
+    context.close()

@@ -69,7 +69,7 @@ async function showHealth() {
     const down = Object.keys(parts).filter((part) => parts[part] === "down");
     const lines = [
       ...down.map((part) => element("p", { className: "down" }, `${partName(part)}：不能正常工作`)),
-      ...warnings.map(({ part, text }) => element("p", {}, `${partName(part)}：${text}`)),
+      ...warnings.map(({ part, text }) => element("p", { title: text }, `${partName(part)}：${text.split(" / ")[0]}`)),
     ];
     const told = lines.map((line) => line.textContent).join("\n");
     if (told === $("health").dataset.told) return; // a screen reader would read it again
