@@ -22,6 +22,8 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -38,7 +40,7 @@ from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products
 from mall_adapter import Desk, watch_names
-from privacy import KeyRing, blind_index
+from privacy import KeyRing, KeyRingError, blind_index
 
 log = logging.getLogger(__name__)
 
@@ -228,6 +230,13 @@ def _explain_errors(app: FastAPI) -> None:
     async def graph_away(_: Request, error: GraphDown) -> JSONResponse:
         log.warning("%s", error)
         return _error(503, "graph_unavailable", "知识图谱暂时连不上，请稍后再试。", 5)
+
+    async def storage_away(_: Request, error: Exception) -> JSONResponse:
+        log.warning("what is stored cannot be reached: %s", type(error).__name__)
+        return _error(503, "storage_unavailable", "掌柜的账本暂时打不开，请稍后再试。", 5)
+
+    for fault in (OperationalError, InterfaceError, PoolTimeout, KeyRingError, OSError):  # health says which
+        app.add_exception_handler(fault, storage_away)
 
     @app.exception_handler(Refused)
     async def refused_operator(_: Request, error: Refused) -> JSONResponse:

@@ -139,6 +139,16 @@ def test_what_starves_is_named_and_gets_well(
     assert down(starved) == []
 
 
+def test_what_needs_what_is_stored_is_refused_and_not_broken(starved: Starved, rasa: FakeRasa) -> None:
+    with httpx.Client(base_url=starved.url, trust_env=False) as visitor:
+        visitor.get("/")
+        mend = gone(starved.folder / "keyring.json")
+        response = visitor.post("/api/feedback", json={"source": "returns", "helpful": True})
+        mend()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "storage_unavailable")
+    assert response.headers["Retry-After"]
+
+
 def test_a_full_disk_is_named_and_customers_are_answered(starved: Starved, rasa: FakeRasa) -> None:
     unlimited = resource.prlimit(starved.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     assert down(starved) == ["data"]
