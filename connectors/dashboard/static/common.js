@@ -83,7 +83,9 @@ async function showHealth() {
   }
 }
 
-$("banner").before(element("div", { id: "health", role: "status", hidden: true }));
+$("banner").before(
+  element("div", { id: "health", role: "region", ariaLabel: "运行状况", ariaLive: "polite", hidden: true }),
+);
 
 const { csrf, name } = await (await fetch("/dashboard/api/session")).json();
 $("operator").textContent = name;
