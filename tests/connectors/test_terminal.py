@@ -7,7 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from select import select
 
 from settings import ROOT
 from tests.connectors.conftest import Gateway, free_port
@@ -77,10 +77,9 @@ def test_ctrl_c_leaves_without_a_traceback(gateway: Gateway, rasa: FakeRasa) -> 
     output = b""
     while "您: ".encode() not in output:
         output += os.read(controller, 1024)
-    while process.poll() is None:  # a first Ctrl-C may come before the prompt listens for it
+    process.send_signal(signal.SIGINT)
+    while not select([controller], [], [], 10)[0]:  # it may have come before the prompt listens for it
         process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(2)
     while True:
         try:
             piece = os.read(controller, 1024)
