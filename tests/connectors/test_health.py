@@ -149,6 +149,7 @@ def test_what_needs_what_is_stored_is_refused_and_not_broken(starved: Starved, r
     assert response.headers["Retry-After"]
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can limit what another process writes")
 def test_a_full_disk_is_named_and_customers_are_answered(starved: Starved, rasa: FakeRasa) -> None:
     unlimited = resource.prlimit(starved.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     assert down(starved) == ["data"]
