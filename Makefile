@@ -7,7 +7,7 @@ APP := .venvs/app/bin/python
 RASA := .venvs/rasa/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help environments run chat interactive train test evaluate rules-check lint format bench encoder lock migrate seed graph-sync stack-picture clean
+.PHONY: help environments development run chat interactive train test evaluate rules-check lint format bench encoder lock migrate seed graph-sync stack-picture clean
 
 help: ## this list / 列出所有命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,10 @@ help: ## this list / 列出所有命令
 environments: ## make .venvs/app and .venvs/rasa, if they are not there / 准备运行环境
 	@test -n "$(PYTHON)" || { echo "No Python 3.8 or newer was found / 没有找到 Python 3.8 以上版本"; exit 1; }
 	@$(PYTHON) ops/environments.py
+
+development: ## add what tests and checks need / 加装测试和检查工具
+	@test -n "$(PYTHON)" || { echo "No Python 3.8 or newer was found / 没有找到 Python 3.8 以上版本"; exit 1; }
+	@$(PYTHON) ops/environments.py development
 
 run: train ## start everything, and stop it with Ctrl-C / 启动全部服务
 	@exec $(APP) -m ops.stack
@@ -29,7 +33,7 @@ train: environments ## train the bot and its search for answers if their data ch
 	@$(APP) -m ops.training $(if $(FORCE),--force)
 	@$(APP) -m ops.answers $(if $(FORCE),--force)
 
-test: train ## lint, types, contracts, tests, conversations / 全部检查
+test: development train ## lint, types, contracts, tests, conversations / 全部检查
 	@exec $(APP) -m ops.checks
 
 evaluate: train ## measure how lines are understood, write docs/nlu-report.md; ARGS=--record sets the baseline / 评测理解效果
@@ -38,14 +42,14 @@ evaluate: train ## measure how lines are understood, write docs/nlu-report.md; A
 rules-check: environments ## prove a table of after-sales rules without a start; FILE= another one / 检查售后规则表
 	@exec $(APP) -m mall_adapter rules-check $(if $(FILE),"$(FILE)")
 
-lint: environments ## only the quick checks of test / 只做快速检查
+lint: development ## only the quick checks of test / 只做快速检查
 	@exec $(APP) -m ops.checks --quick
 
-format: environments ## format the code / 格式化代码
+format: development ## format the code / 格式化代码
 	@$(APP) -m ruff check --fix --quiet .
 	@$(APP) -m ruff format --quiet .
 
-bench: train ## measure a turn, throughput, memory and start / 性能测试
+bench: development train ## measure a turn, throughput, memory and start / 性能测试
 	@exec $(APP) -m tests.bench
 
 encoder: environments ## tune the encoder anew on what the bot is taught, 15 to 30 minutes / 重新训练语义模型

@@ -35,8 +35,10 @@ class BotClient:
         self._patience = patience
         self._timeout = httpx.Timeout(patience, connect=2.0)
 
-    async def healthy(self) -> bool:
-        return (await self._http.get(f"{self._url}/gateway/health")).status_code == httpx.codes.OK
+    async def health(self) -> list[str]:
+        """What the bot warns of. Raises httpx.HTTPError or ValueError when it is not well."""
+        answer = (await self._http.get(f"{self._url}/gateway/health")).raise_for_status().json()
+        return [str(each) for each in answer.get("warnings", ())]
 
     async def send(self, message: InboundMessage) -> Reply:
         """Deliver one message and return the bot's answer.

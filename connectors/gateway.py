@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any
@@ -21,6 +22,8 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -30,14 +33,14 @@ from connectors import dashboard
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.dashboard.operators import Refused
 from connectors.hardening import Hardening
-from connectors.health import health
+from connectors.health import Health
 from connectors.messages import PICTURE, BotMessage, ChatRequest, InboundMessage, Reply, Thumb, caller
 from connectors.outbox import Outbox
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products
 from mall_adapter import Desk, watch_names
-from privacy import KeyRing, blind_index
+from privacy import KeyRing, KeyRingError, blind_index
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     bot = BotClient(http, settings.rasa_url())
     turns = Turns()
     thumbs = Turns(per_sender=3)  # a queue of their own: nobody waits with a thumb for the bot
+    health = Health(bot, http, engine)
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
     graph = Graph.from_settings()  # connects when it is first asked
@@ -166,15 +170,15 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
                 log.warning("a thumb is lost: %s", error)
                 raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
 
-    app.include_router(dashboard.router(ring, desk, outbox, graph))
+    app.include_router(dashboard.router(ring, desk, outbox, graph, health))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, Any]:
-        parts = await health(bot, http, engine)
-        ok = "down" not in parts.values()
-        response.status_code = 200 if ok else 503
-        return {"status": "ok" if ok else "degraded", "parts": parts}
+        """Parts that are down make it 503; warnings do not: what is warned of goes on."""
+        report = await health.report()
+        response.status_code = 200 if report.status == "ok" else 503
+        return {"status": report.status, **asdict(report)}
 
     return app
 
@@ -226,6 +230,13 @@ def _explain_errors(app: FastAPI) -> None:
     async def graph_away(_: Request, error: GraphDown) -> JSONResponse:
         log.warning("%s", error)
         return _error(503, "graph_unavailable", "知识图谱暂时连不上，请稍后再试。", 5)
+
+    async def storage_away(_: Request, error: Exception) -> JSONResponse:
+        log.warning("what is stored cannot be reached: %s", type(error).__name__)
+        return _error(503, "storage_unavailable", "掌柜的账本暂时打不开，请稍后再试。", 5)
+
+    for fault in (OperationalError, InterfaceError, PoolTimeout, KeyRingError, OSError):  # health says which
+        app.add_exception_handler(fault, storage_away)
 
     @app.exception_handler(Refused)
     async def refused_operator(_: Request, error: Refused) -> JSONResponse:

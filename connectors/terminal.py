@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import readline  # noqa: F401  # gives input() line editing that knows how wide a Chinese character is
+import signal
 import sys
 import time
 import unicodedata
@@ -24,6 +25,7 @@ class GatewayAway(Exception):
 
 def chat() -> None:
     """Talk until Ctrl-D or Ctrl-C. A number chooses one of the buttons that were just shown."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
     sender, buttons = f"terminal-{token_hex(8)}", list[dict[str, str]]()
     print("掌柜在线。直接说您想办什么；Ctrl-D 离开。")
     with httpx.Client(base_url=f"http://{settings.bind_host()}:{settings.gateway_port()}", trust_env=False) as http:

@@ -8,7 +8,8 @@ import sys
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what runs in the background
+        signal.signal(signum, signal.default_int_handler)
     try:
         from encoder.making.make import Material, make
         from encoder.model import FOLDER

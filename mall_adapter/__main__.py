@@ -13,6 +13,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 import settings
 from mall_adapter import NotFound, create_engine, migrate, open_desk
 from mall_adapter.names import write_names
@@ -21,9 +23,11 @@ from privacy import KeyRingError
 from settings import SHANGHAI
 
 
-async def _migrate() -> None:
+async def _migrate(revision: str, down: bool) -> None:
     settings.data_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
-    await migrate(settings.database_url())
+    await migrate(settings.database_url(), revision, down=down)
+    if revision != "head":
+        return
     async with open_desk():  # makes the key ring of a new house, checks that of an old one
         pass
 
@@ -61,7 +65,9 @@ async def _review(done: int | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mall_adapter", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the database up to date")
+    migrating = commands.add_parser("migrate", help="bring the database up to date")
+    migrating.add_argument("revision", nargs="?", default="head", help="only so far")
+    migrating.add_argument("--down", metavar="REVISION", help="back to this one, dropping what came after it")
     commands.add_parser("seed", help="put the demo mall into it")
     commands.add_parser("names", help="write down what customers call the goods")
     rules = commands.add_parser("rules-check", help="prove a file of after-sales rules without a start")
@@ -74,10 +80,14 @@ def main() -> None:
     try:
         if arguments.command == "review":
             asyncio.run(_review(arguments.done))
+        elif arguments.command == "migrate":
+            asyncio.run(_migrate(arguments.down or arguments.revision, arguments.down is not None))
         else:
-            asyncio.run({"migrate": _migrate, "seed": _seed, "names": _names}[arguments.command]())
-    except (KeyRingError, NotFound, ValueError) as error:
+            asyncio.run({"seed": _seed, "names": _names}[arguments.command]())
+    except (KeyRingError, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
+    except SQLAlchemyError as error:  # its words may quote what is stored
+        sys.exit(f"The database does not answer, or lacks its tables: {type(error).__name__} / 数据库无法使用")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ def spoken() -> defaultdict[str, list[str]]:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwind: no half-made folder stays
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what runs in the background
+        signal.signal(signum, signal.default_int_handler)  # unwind: no half-made folder stays
     try:
         train(force="--force" in sys.argv[1:])
     except KeyboardInterrupt:

@@ -148,6 +148,7 @@ async def check(*lanes: Sequence[Step]) -> bool:
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what runs in the background
     lanes = (QUICK,) if "--quick" in sys.argv[1:] else (APP_LANE, RASA_LANE, HOUSE_LANE)
     try:
         return 0 if asyncio.run(check(*lanes)) else 1

@@ -6,6 +6,7 @@ It needs `.venvs/encoder`. What comes of it is kept in the repository and read w
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -29,6 +30,7 @@ def main() -> int:
     print("Tuning the encoder, 15 to 30 minutes / 正在训练语义模型，约 15 到 30 分钟 …", flush=True)
     python = str(settings.ROOT / ".venvs/encoder/bin/python")
     command = [python, "-m", "encoder"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what runs in the background
     try:
         return subprocess.run(command, cwd=settings.ROOT, input=json.dumps(material()), text=True).returncode
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Makes `.venvs/rasa` (Python 3.10) and `.venvs/app` (Python 3.11 or newer) from the locks in `requirements/`.
 
 `python3 ops/environments.py` sets up what is missing or out of date and returns within milliseconds when nothing is;
+`python3 ops/environments.py development` adds what tests and checks need; what is there stays, whatever is run next;
 `python3 ops/environments.py lock` makes the locks anew from the `.in` files;
 `python3 ops/environments.py encoder` makes `.venvs/encoder`, with torch, which only `make encoder` needs.
 
@@ -41,7 +42,7 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """One virtual environment, made from `requirements/<name>.lock`."""
+    """One virtual environment, made from `requirements/<name>.lock`, or from `<name>-dev.lock`, which says more."""
 
     name: str
     pythons: tuple[str, ...]  # versions that will do, the best first
@@ -63,14 +64,20 @@ class Environment:
         return self.requirements / f"{self.name}.lock"
 
     @property
+    def development(self) -> Path:
+        """The lock with the tools of development."""
+        return self.requirements / f"{self.name}-dev.lock"
+
+    @property
     def stamp(self) -> Path:
         """Written last and removed first, so a set-up that was interrupted has none."""
         return self.folder / ".stamp"
 
-    def facts(self) -> dict[str, str]:
+    def facts(self, development: bool) -> dict[str, str]:
         """What the stamp records. The place counts because the scripts of an environment hold absolute paths."""
+        locks = {"lock": self.lock, **({"development": self.development} if development else {})}
         return {
-            "lock": hashlib.sha256(self.lock.read_bytes()).hexdigest(),
+            **{name: hashlib.sha256(lock.read_bytes()).hexdigest() for name, lock in locks.items()},
             "python": os.path.realpath(self.python),
             "place": str(self.folder),
         }
@@ -82,12 +89,13 @@ class Environment:
             return {}
         return stamp
 
-    def is_ready(self) -> bool:
-        return self.python.exists() and self.stamped() == self.facts()
+    def is_ready(self, development: bool = False) -> bool:
+        """With the tools of development it can do without them, too."""
+        return self.python.exists() and self.stamped().items() >= self.facts(development).items()
 
     def can_be_updated(self) -> bool:
         """Complete, in its place and with a living interpreter: only the lock has changed."""
-        stamp, facts = self.stamped(), self.facts()
+        stamp, facts = self.stamped(), self.facts(development=False)
         return self.python.exists() and all(stamp.get(key) == facts[key] for key in ("python", "place"))
 
 
@@ -215,11 +223,14 @@ def pip_setting(name: str, environ: Mapping[str, str]) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def install(environment: Environment, python: str, uv: str | None, environ: Mapping[str, str]) -> None:
-    """Makes or updates one environment; the stamp is removed first and written last."""
+def install(
+    environment: Environment, python: str, uv: str | None, environ: Mapping[str, str], development: bool
+) -> None:
+    """Makes or updates one environment; the stamp is removed first and written last. Tools that are there stay."""
     update = environment.can_be_updated()
+    development = development or (update and "development" in environment.stamped())
     environment.stamp.unlink() if update else shutil.rmtree(environment.folder, ignore_errors=True)
-    lock = str(environment.lock)
+    lock = str(environment.development if development else environment.lock)
     with step(f"Installing the {environment.name} environment / 安装 {environment.name} 环境"):
         if not update:
             made = [uv, "venv", "--quiet", "--python", python] if uv is not None else [python, "-m", "venv"]
@@ -239,7 +250,7 @@ def install(environment: Environment, python: str, uv: str | None, environ: Mapp
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-    environment.stamp.write_text(json.dumps(environment.facts()))
+    environment.stamp.write_text(json.dumps(environment.facts(development)))
 
 
 def run_uv(command: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -289,13 +300,13 @@ def alone(venvs: Path) -> Iterator[None]:
         yield
 
 
-def set_up(environments: Sequence[Environment], environ: Mapping[str, str]) -> None:
+def set_up(environments: Sequence[Environment], environ: Mapping[str, str], development: bool = False) -> None:
     """Makes every environment that is not ready."""
-    if all(environment.is_ready() for environment in environments):
+    if all(environment.is_ready(development) for environment in environments):
         return
     venvs = environments[0].venvs
     with alone(venvs):
-        missing = [environment for environment in environments if not environment.is_ready()]
+        missing = [environment for environment in environments if not environment.is_ready(development)]
         if not missing:
             return
         need = sum(environment.size for environment in missing if not environment.folder.exists())
@@ -304,7 +315,7 @@ def set_up(environments: Sequence[Environment], environ: Mapping[str, str]) -> N
         uv = find_uv(environ, venvs)
         for environment in missing:
             python = find_python(environment.pythons, environ) or fetch_python(environment.pythons[0], uv, environ)
-            install(environment, python, uv, environ)
+            install(environment, python, uv, environ, development)
 
 
 def make_locks(environments: Sequence[Environment], options: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -315,16 +326,17 @@ def make_locks(environments: Sequence[Environment], options: Sequence[str], envi
     for environment in environments:
         # torch asks for CUDA on Linux, which the builds for CPU do without
         arguments = ("--excludes", "requirements/cuda.txt") if environment.torch else ()
-        lock_one(environment, arguments, uv, options, environ)
+        for lock in (environment.lock, environment.development):  # the second takes its versions from the first
+            if lock.with_suffix(".in").exists():
+                lock_one(lock, environment.pythons[0], arguments, uv, options, environ)
 
 
 def lock_one(
-    environment: Environment, arguments: Sequence[str], uv: str, options: Sequence[str], environ: Mapping[str, str]
+    lock: Path, version: str, arguments: Sequence[str], uv: str, options: Sequence[str], environ: Mapping[str, str]
 ) -> None:
-    with step(f"Locking {environment.name} / 锁定 {environment.name}"):
-        lock = environment.lock
+    with step(f"Locking {lock.stem} / 锁定 {lock.stem}"):
         source, output = (str(path.relative_to(ROOT)) for path in (lock.with_suffix(".in"), lock))
-        universal = ("--quiet", "--universal", "--python-version", environment.pythons[0])
+        universal = ("--quiet", "--universal", "--python-version", version)
         run(
             [uv, "pip", "compile", *universal, *arguments, *options, source, "-o", output],
             {**environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock"},
@@ -398,14 +410,15 @@ def explained(output: str) -> SetupError:
 
 
 def main(arguments: Sequence[str]) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwind, so that the installer underneath stops too
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what runs in the background
+        signal.signal(signum, signal.default_int_handler)  # unwind, so that the installer underneath stops too
     try:
         if arguments[:1] == ["lock"]:
             make_locks((*ENVIRONMENTS, ENCODER), arguments[1:], os.environ)
         elif arguments[:1] == ["encoder"]:
             set_up((ENCODER,), os.environ)
         else:
-            set_up(ENVIRONMENTS, os.environ)
+            set_up(ENVIRONMENTS, os.environ, development=arguments[:1] == ["development"])
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -199,6 +200,7 @@ def main() -> int:
     else:
         style = "%(message)s"
     logging.basicConfig(level=logging.INFO, format=style, stream=sys.stdout)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what runs in the background
     try:
         with contextlib.suppress(KeyboardInterrupt):
             return 0 if asyncio.run(_run(arguments.keep, arguments.files)) else 1

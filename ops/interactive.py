@@ -300,6 +300,7 @@ def main() -> int:
     model = settings.ROOT / (os.environ.get("MODELS_DIR") or "models") / f"{fingerprint()}.tar.gz"
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
     for signum in (signal.SIGTTOU, signal.SIGTSTP):  # the terminal changes hands, and nobody could wake a sleeper
         signal.signal(signum, signal.SIG_IGN)
     try:

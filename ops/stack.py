@@ -1,8 +1,9 @@
 """Starts, watches and stops the parts of the house: `python -m ops.stack`, which is what `make run` becomes.
 
 It migrates and seeds the mall, starts every part in a process group of its own, waits until the gateway's health is
-green, starts a part that dies again, and stops them all on Ctrl-C, SIGTERM or a closed terminal; `ops.reaper` stops
-them when the supervisor itself is killed. Own code, because supervisor, circus and honcho neither wait for health
+green, starts a part that dies again until it has died too often, and stops them all on Ctrl-C, SIGTERM or a closed
+terminal; `ops.reaper` stops them when the supervisor itself is killed. What it knows of the parts, the gateway tells in
+its health (`connectors.supervision`). Own code, because supervisor, circus and honcho neither wait for health
 before they say "ready" nor leave nothing behind when they are killed.
 
 Ports and folders come from the environment (see `settings.py`), so a second, private stack is one with another
@@ -27,15 +28,17 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 import httpx
 import psutil
 
 import settings
+from connectors.supervision import VARIABLE, WINDOW, Life, tell
 from ops import reaper
 
 TRIES = 5
-"""Deaths of one part without a healthy moment between them after which the supervisor gives up."""
+"""Deaths of one part within `WINDOW` seconds after which it is given up."""
 
 
 class StackError(Exception):
@@ -49,6 +52,7 @@ class Part:
     host: str = ""
     port: int = 0  # none
     setting: str = ""  # that names the port
+    essential: bool = False  # without it there is no house; without another part, one that can do less
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def house() -> tuple[Part, ...]:
         sync(),
         Part("actions", (app, "-m", "bot.actions"), settings.HOST, settings.actions_port(), "ACTIONS_PORT"),
         Part("bot", (rasa, "-m", "bot", "serve"), settings.HOST, settings.bot_port(), "BOT_PORT"),
-        Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT"),
+        Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT", True),
     )
 
 
@@ -92,8 +96,7 @@ STEPS = (
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[int]:
     """One stack per data folder: yields the descriptor of the lock, held until every process that has it is gone."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys and customers are in it
-    with (data_dir / "stack.lock").open("a+") as lock:
+    with _lock_file(data_dir) as lock:
         deadline = time.monotonic() + reaper.GRACE + 2
         while True:
             try:
@@ -109,10 +112,27 @@ def only_one(data_dir: Path) -> Iterator[int]:
                         f" `kill {owner}`.\n本目录的服务已在运行（进程 {owner}），请先停止它。"
                     ) from None
                 time.sleep(0.1)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with _writing(data_dir):
+            lock.truncate(0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
         yield lock.fileno()
+
+
+def _lock_file(data_dir: Path) -> TextIO:
+    with _writing(data_dir):
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys and customers are in it
+        return (data_dir / "stack.lock").open("a+")
+
+
+@contextlib.contextmanager
+def _writing(data_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StackError(
+            f"Nothing can be written in {data_dir} ({error.strerror}): make room there, or set DATA_DIR to another"
+            f" folder.\n{data_dir} 无法写入，请检查磁盘空间和权限，或用 DATA_DIR 指定其他目录。"
+        ) from None
 
 
 def check_ports(parts: Sequence[Part]) -> None:
@@ -163,15 +183,18 @@ class Stopped(Exception):
 class Supervisor:
     """Runs `steps`, then keeps `parts` alive until it is told to stop."""
 
-    def __init__(self, parts: Sequence[Part], steps: Sequence[Step], health_url: str, logs: Path) -> None:
+    def __init__(self, parts: Sequence[Part], steps: Sequence[Step], health_url: str, data_dir: Path) -> None:
         self.parts = parts
         self.steps = steps
         self.health_url = health_url
-        self.logs = logs
+        self.logs = data_dir / "logs"
+        self._file = data_dir / "supervisor.json"
+        self._lives = {part.name: Life() for part in parts}
+        self._told = True
         self._prepared = asyncio.Event()
+        self._stop = asyncio.Event()
         self._groups: set[int] = set()
         self._pumps: set[asyncio.Task[None]] = set()
-        self._deaths: Counter[str] = Counter()
         self._last_line: dict[str, str] = {}
 
     async def run(self, lock: int) -> None:
@@ -179,7 +202,10 @@ class Supervisor:
 
         `lock` is a descriptor that the reaper keeps open until every part is gone.
         """
-        self.logs.mkdir(parents=True, exist_ok=True)
+        self._listen()
+        with _writing(self.logs):
+            self.logs.mkdir(parents=True, exist_ok=True)
+            tell(self._file, self._lives)
         reader, self._reaper = os.pipe()
         subprocess.Popen(  # noqa: ASYNC220 (it returns as soon as the program runs)
             [sys.executable, reaper.__file__], stdin=reader, start_new_session=True, pass_fds=(lock,)
@@ -200,12 +226,15 @@ class Supervisor:
             if isinstance(outcome, Exception) and not isinstance(outcome, Stopped):
                 raise outcome
 
-    async def _signalled(self) -> None:
-        stop = asyncio.Event()
+    def _listen(self) -> None:
+        """To signals, also those that a shell ignores for what it starts in the background; the parts, which inherit
+        what is ignored and nothing else, then begin with the defaults."""
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup ignores it on purpose
-                asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-        await stop.wait()
+                asyncio.get_running_loop().add_signal_handler(signum, self._stop.set)
+
+    async def _signalled(self) -> None:
+        await self._stop.wait()
         raise Stopped
 
     async def _prepare(self) -> None:
@@ -220,21 +249,44 @@ class Supervisor:
         self._prepared.set()
 
     async def _keep(self, part: Part) -> None:
-        """Starts the part, and again whenever it dies."""
+        """Starts the part, and again whenever it dies, until it has died too often."""
         await self._prepared.wait()
+        life = self._lives[part.name]
         while True:
+            life.running = True
+            self._tell()
             code = await self._once(part.name, part.command)
-            self._deaths[part.name] += 1
+            life.running = False
+            life.deaths = [*life.deaths[-TRIES:], time.time()]
+            deaths = life.lately()
+            life.given_up = deaths >= TRIES
+            self._tell()
             how = f"signal {-code}" if code < 0 else f"exit {code}: {self._last_line.get(part.name, '')}"
             story = f"{part.name} died / 已退出 ({how})"
-            if self._deaths[part.name] >= TRIES:
-                raise StackError(
-                    f"{story}\nIt died {TRIES} times without getting well; see {self.logs / part.name}.log\n"
-                    f"{part.name} 连续退出 {TRIES} 次，已放弃；请查看日志。"
+            if life.given_up:
+                log = self.logs / f"{part.name}.log"
+                story += (
+                    f"\nIt died {deaths} times within {WINDOW / 60:g} minutes and is given up; see {log}\n"
+                    f"{part.name} 在 {WINDOW / 60:g} 分钟内退出 {deaths} 次，已放弃；请查看日志。"
                 )
-            pause = 0.25 * 2 ** self._deaths[part.name]
+                if part.essential:
+                    raise StackError(story)
+                say(
+                    f"{story}\nThe other parts go on; start again when it is mended."
+                    " / 其他部分继续运行；修好后请重新启动。"
+                )
+                return
+            pause = 0.25 * 2**deaths
             say(f"{story}\n  starting it again in {pause:g} s / {pause:g} 秒后重新启动")
             await asyncio.sleep(pause)
+
+    def _tell(self) -> None:
+        """The gateway; where nothing can be written, the next look at the health tries again."""
+        try:
+            tell(self._file, self._lives)
+            self._told = True
+        except OSError:
+            self._told = False
 
     async def _once(self, name: str, command: Sequence[str]) -> int:
         """Runs a command in its own process group until it and its children are gone; returns its exit status."""
@@ -247,7 +299,7 @@ class Supervisor:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 cwd=settings.ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", VARIABLE: str(self._file)},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writer,
                 stderr=writer,
@@ -273,36 +325,41 @@ class Supervisor:
             os.write(self._reaper, f"{sign}{group}\n".encode())
 
     async def _pump(self, name: str, reader: int) -> None:
-        """Copies what a part prints to its log, 5 MB at most and two older ones."""
-        file = RotatingFileHandler(self.logs / f"{name}.log", maxBytes=5_000_000, backupCount=2, encoding="utf-8")
-        with contextlib.closing(file):
-            async for line in _lines(reader):
-                file.handle(logging.makeLogRecord({"msg": line}))
-                self._last_line[name] = line or self._last_line.get(name, "")
-                if os.environ.get("VERBOSE"):
-                    say(f"{name:8} | {line}")
+        """Copies what a part prints to its log. It always reads: a part that nobody reads stands still."""
+        log = _Log(self.logs / f"{name}.log")
+        async for line in _lines(reader):
+            log.handle(logging.makeLogRecord({"msg": line}))
+            self._last_line[name] = line or self._last_line.get(name, "")
+            if os.environ.get("VERBOSE"):
+                say(f"{name:8} | {line}")
+        with contextlib.suppress(OSError):
+            log.close()
 
     async def _watch_health(self) -> None:
-        """Tells what is being waited for, and when everything is green; green forgives earlier deaths."""
+        """Tells what is being waited for, and when everything is green that was not given up."""
         await self._prepared.wait()
         start = time.monotonic()
-        told: list[str] | None = None
+        told: tuple[list[str], list[str]] | None = None
         announced = False
         # no proxy of the environment between us and ourselves
         async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
             while True:
-                ailing = await self._ailing(client)
-                if not ailing:
-                    self._deaths.clear()
-                if ailing != told:
+                given_up = [name for name, life in self._lives.items() if life.given_up]
+                ailing = [name for name in await self._ailing(client) if name not in given_up]
+                if not self._told:
+                    self._tell()
+                if (ailing, given_up) != told:
                     if ailing:
                         say(f"  waiting for {', '.join(ailing)} / 等待中 …")
                     else:
-                        say(f"All green after {time.monotonic() - start:.0f} s / 全部就绪")
+                        what, how = "All green", "全部就绪"
+                        if given_up:
+                            what, how = f"Ready without {', '.join(given_up)}", f"已就绪，缺 {', '.join(given_up)}"
+                        say(f"{what} after {time.monotonic() - start:.0f} s / {how}")
                         if not announced:
                             announced = True
                             self._announce()
-                    told = ailing
+                    told = ailing, given_up
                 if not ailing:
                     start = time.monotonic()
                 await asyncio.sleep(2 if not ailing else 0.25)
@@ -324,6 +381,19 @@ class Supervisor:
             f"\n  web chat / 网页聊天   {address}/\n  health / 健康检查     {self.health_url}\n"
             "\nCtrl-C stops everything / 按 Ctrl-C 全部停止"
         )
+
+
+class _Log(RotatingFileHandler):
+    """5 MB at most and two older ones. Where they cannot be written, that is said once and the lines are lost."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=5_000_000, backupCount=2, encoding="utf-8", delay=True)
+        self._said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._said:
+            self._said = True
+            say(f"{self.baseFilename} cannot be written / 日志无法写入: {sys.exc_info()[1]}")
 
 
 async def _lines(reader: int) -> AsyncIterator[str]:
@@ -352,7 +422,7 @@ def supervise(parts: Sequence[Part], steps: Sequence[Step], health_url: str, dat
         with only_one(data_dir) as lock:
             check_ports(parts)
             try:
-                asyncio.run(Supervisor(parts, steps, health_url, data_dir / "logs").run(lock))
+                asyncio.run(Supervisor(parts, steps, health_url, data_dir).run(lock))
             except StackError as error:
                 print(f"\n{error}", file=sys.stderr)
                 return 1

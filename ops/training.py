@@ -77,7 +77,8 @@ def train(models: Path, *, force: bool = False) -> int:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unwind, so that the training underneath stops too
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what runs in the background
+        signal.signal(signum, signal.default_int_handler)  # unwind, so that the training underneath stops too
     models = settings.ROOT / (os.environ.get("MODELS_DIR") or "models")
     try:
         status = train(models, force="--force" in sys.argv[1:])

@@ -32,6 +32,14 @@ OURS = (
 """Settings of the developer's shell that must not reach a private stack."""
 
 
+UNPRIVILEGED = (sys.executable, str(Path(__file__).with_name("unprivileged.py")))
+"""Before a command: file modes bind it, whoever runs the tests."""
+
+
+IN_THE_BACKGROUND = ("sh", "-c", 'trap \'\' INT HUP; exec "$0" "$@"')
+"""Before a command: it inherits what a shell does to what it starts with `&` or `nohup`."""
+
+
 class Stack:
     """What `make run` starts, in `data_dir` (kept afterwards; logs in `data_dir/logs`); more settings by keyword."""
 
@@ -78,7 +86,7 @@ class Stack:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.send_signal(signum)
-            supervisor.wait(timeout=30)
+            supervisor.wait(timeout=60)
 
     @property
     def supervisor(self) -> psutil.Process:

@@ -4,7 +4,8 @@
 200 ``{"messages": [{"text"?, "buttons"?: [{"title", "payload"}], "image"?, "custom"?}],
 "understood": {"intent", "confidence", "worry", "topic"?, "also"?}}`` · 400 bad request · 503 the turn was not completed
 and not saved.
-``GET /webhooks/gateway/health`` → 200 when a model is loaded and the tracker store answers, else 503.
+``GET /webhooks/gateway/health`` → 200 when a model is loaded and the tracker store answers, else 503; with
+``"warnings"`` where files are missing without which the bot goes on: ``no_model``, ``no_encoder``.
 
 The same ``message_id`` may be sent again: a turn that had been saved is not run a second time, its answer is read back.
 """
@@ -23,6 +24,7 @@ from typing import Any
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.core.processor import MessageProcessor
+from rasa.model import get_latest_model
 from rasa.shared.core.events import BotUttered, Event, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Blueprint, response
@@ -30,6 +32,7 @@ from sanic.exceptions import InvalidUsage
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
+import encoder
 from bot.components.action_server import TurnAbandoned
 from bot.components.clauses import (
     FAMILY,
@@ -137,13 +140,20 @@ class GatewayInput(InputChannel):
             try:
                 if agent.is_ready():
                     await agent.tracker_store.retrieve("health:check")
-                    return response.json({"status": "ok"})
+                    warned = await asyncio.to_thread(_warnings, agent.processor)
+                    return response.json({"status": "ok", **({"warnings": warned} if warned else {})})
                 problem = "no model is loaded"
             except Exception as error:
                 problem = f"the tracker store does not answer ({type(error).__name__})"
             return response.json({"error": problem}, status=503)
 
         return blueprint
+
+
+def _warnings(processor: MessageProcessor) -> list[str]:
+    """What it does without, or will when it is started again."""
+    missing = {"no_model": get_latest_model(str(processor.model_path.parent)), "no_encoder": encoder.load()}
+    return [name for name, found in missing.items() if found is None]
 
 
 async def _answer(agent: Agent, inbound: Inbound) -> HTTPResponse:

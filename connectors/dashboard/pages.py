@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 import settings
 from connectors.dashboard import conversations, knowledge
 from connectors.dashboard.operators import Operators, Refused
+from connectors.health import Health
 from connectors.messages import MessageId, Words
 from connectors.outbox import Outbox
 from knowledge_graph import Graph
@@ -45,7 +46,7 @@ class Settle(BaseModel):
     intent: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
 
 
-def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter:
+def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Health) -> APIRouter:
     operators = Operators(
         ring.derive("operator_cookie"),
         settings.admin_token(),
@@ -94,6 +95,12 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph) -> APIRouter
     async def session(request: Request, response: Response) -> dict[str, Any]:
         response.headers["Cache-Control"] = "no-store"
         return asdict(operators.reader(request))
+
+    @router.get("/api/health")
+    async def parts(request: Request, response: Response) -> dict[str, Any]:
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        return asdict(await health.report())
 
     @router.get("/api/handoffs")
     async def handoffs(request: Request, response: Response) -> dict[str, Any]:

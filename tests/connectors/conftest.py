@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from knowledge_graph import Content, Entry, Product, catalogue, content, feedback, gaps
 from knowledge_graph import migrate as migrate_graph
@@ -30,6 +31,8 @@ from tests.connectors.fake_rasa import FakeRasa, serve
 from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
 
 T = TypeVar("T")
+
+expect.set_options(timeout=60_000)  # a page on a busy machine is slow, and not wrong
 
 
 def free_port() -> int:
@@ -62,6 +65,9 @@ def fake_graph(port: int) -> Iterator[None]:
 class Gateway:
     """``python -m connectors`` as a process that can be killed and started again."""
 
+    through: tuple[str, ...] = ()
+    """A command that runs it."""
+
     def __init__(self, folder: Path, rasa_url: str, **environment: str) -> None:
         self.port, self.graph_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -84,7 +90,7 @@ class Gateway:
 
     def command(self, *arguments: str, **options: object) -> subprocess.Popen[str]:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-            [sys.executable, "-m", "connectors", *arguments],
+            [*self.through, sys.executable, "-m", "connectors", *arguments],
             cwd=ROOT,
             env=self.environment,
             text=True,
@@ -94,7 +100,7 @@ class Gateway:
     def start(self) -> None:
         with self.log.open("a") as log:
             self.process = self.command(stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 httpx.get(f"{self.url}/healthz", trust_env=False)
@@ -110,7 +116,7 @@ class Gateway:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def say(self, text: str, sender: str | None = "阿花", message_id: str | None = None) -> httpx.Response:
         body = {"sender": sender, "text": text, "message_id": message_id}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,7 @@ class FakeRasa:
         default_factory=list
     )  # answered first, in order: a status, or bytes instead of an answer
     healthy: bool = True
+    warnings: Sequence[str] = ()
     gate: threading.Event = field(default_factory=threading.Event)  # closed: every turn waits
     arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # one release per call
     at_work: dict[str, int] = field(default_factory=dict)
@@ -47,13 +48,13 @@ class FakeRasa:
         self.recorded.clear()
         self.answers.clear()
         self.failures.clear()
-        self.healthy, self.overtaken = True, False
+        self.healthy, self.overtaken, self.warnings = True, False, ()
         self.gate.set()
         self.arrived = threading.Semaphore(0)
 
     async def arrival(self) -> None:
         """Waits until one more message has come."""
-        assert await asyncio.to_thread(self.arrived.acquire, timeout=20)
+        assert await asyncio.to_thread(self.arrived.acquire, timeout=60)
 
     def texts(self) -> list[str]:
         """What was said, in order; a message that came again under its id is named once."""
@@ -89,7 +90,7 @@ class FakeRasa:
         return JSONResponse({"messages": [{"text": f"{event['event']} {event['text']}"}]})
 
     async def health(self, _: Request) -> Response:
-        return JSONResponse({"status": "ok"}, 200 if self.healthy else 503)
+        return JSONResponse({"status": "ok", "warnings": list(self.warnings)}, 200 if self.healthy else 503)
 
 
 @contextmanager

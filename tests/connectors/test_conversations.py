@@ -259,7 +259,7 @@ def key_ring(gateway: Gateway) -> KeyRing:
 def store(gateway: Gateway, saves: list[list[Event]], sender: str | None = None) -> str:
     """What the bot does; gives the conversation's hash."""
     ring, sender, position = key_ring(gateway), sender or f"web:{uuid4()}", 0
-    with closing(sqlite3.connect(gateway.database, timeout=20)) as database, database:
+    with closing(sqlite3.connect(gateway.database, timeout=60)) as database, database:
         for events in saves:
             row = seal_events(ring, sender, position, 0, events)
             database.execute("INSERT INTO conversation_event VALUES (?, ?, ?, ?, ?)", tuple(vars(row).values()))
@@ -272,7 +272,7 @@ def api(conversation: str, **query: Any) -> str:
 
 
 def execute(gateway: Gateway, statement: str, *parameters: Any) -> list[Any]:
-    with closing(sqlite3.connect(gateway.database, timeout=20)) as database, database:
+    with closing(sqlite3.connect(gateway.database, timeout=60)) as database, database:
         return database.execute(statement, parameters).fetchall()
 
 
@@ -283,7 +283,7 @@ def views(gateway: Gateway, conversation: str) -> list[Any]:
 @contextmanager
 def sign_in(gateway: Gateway, name: str) -> Iterator[httpx.Client]:
     token = Path(gateway.environment["DATA_DIR"], "admin_token").read_text().strip()
-    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
         assert client.post(SIGN_IN, json={"token": token, "name": name}).status_code == 204
         yield client
 

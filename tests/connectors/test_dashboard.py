@@ -175,7 +175,7 @@ def test_an_answer_waits_for_a_bot_that_is_away_and_outlives_the_gateway(
     gateway, name = mortal_gateway, "阿花"
     wish = ask_for_a_person(gateway, monkeypatch, name)
     rasa.gate.clear()
-    with Operator(base_url=gateway.url, trust_env=False, timeout=20) as operator:
+    with Operator(base_url=gateway.url, trust_env=False, timeout=60) as operator:
         operator.post(SIGN_IN, json={"token": token(gateway), "name": "小王"})
         operator.csrf = operator.get(SIGN_IN).json()["csrf"]
         assert operator.post_as_page(f"handoffs/{wish.id}/claim").status_code == 200

@@ -19,7 +19,7 @@ UP, DOWN = {"source": JUDGED.id, "helpful": True}, {"source": JUDGED.id, "helpfu
 
 class Visitor(httpx.Client):
     def __init__(self, gateway: Gateway) -> None:
-        super().__init__(base_url=gateway.url, trust_env=False, timeout=20)
+        super().__init__(base_url=gateway.url, trust_env=False, timeout=60)
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -19,14 +19,14 @@ from tests.knowledge_graph.servers import PASSWORD, Embedded
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = {"phone": ViewportSize(width=360, height=740), "desktop": ViewportSize(width=1280, height=800)}
-PATIENCE = 15_000
+PATIENCE = 60_000
 SIGN_IN = "/dashboard/api/session"
 
 
 @contextmanager
 def signed_in(gateway: Gateway) -> Iterator[httpx.Client]:
     token = Path(gateway.environment["DATA_DIR"], "admin_token").read_text().strip()
-    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
         assert client.post(SIGN_IN, json={"token": token, "name": "小王"}).status_code == 204
         yield client
 

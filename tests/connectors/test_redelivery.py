@@ -24,7 +24,7 @@ def test_a_message_whose_gateway_was_killed_goes_to_the_bot_again(mortal_gateway
 
     speaking = threading.Thread(target=customer)
     speaking.start()
-    assert rasa.arrived.acquire(timeout=20)
+    assert rasa.arrived.acquire(timeout=60)
     mortal_gateway.kill()  # … when the gateway dies
     speaking.join()
     assert lost
@@ -96,7 +96,7 @@ def test_a_wrong_key_ring_stops_the_start_with_a_reason(mortal_gateway: Gateway,
     mortal_gateway.stop()
     Path(mortal_gateway.environment["KEYRING_FILE"]).unlink()
     process = mortal_gateway.command(stderr=-1)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "key ring is missing" in errors
     assert "Traceback" not in errors

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from knowledge_graph import client
 from knowledge_graph.client import Graph
 from knowledge_graph.migrations import migrate
-from tests.knowledge_graph.servers import Embedded, Neo4j, NoNeo4j, Server, start
+from tests.knowledge_graph.servers import PATIENCE, Embedded, Neo4j, NoNeo4j, Server, start
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patience() -> Iterator[None]:
+    """A server on a busy machine is not taken for one that is away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "CONNECT_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture(scope="session", params=[Embedded, Neo4j], ids=lambda kind: kind.name)

@@ -22,7 +22,8 @@ from ops.stack import free_ports
 HERE = Path(__file__).parent / "neo4j"
 JARS = settings.ROOT / "var" / "neo4j-5.26.0"
 PASSWORD = "a-password-for-tests"
-READY_SECONDS = 60
+PATIENCE = 120.0
+"""Seconds for what takes a moment on a quiet machine."""
 
 
 class NoNeo4j(Exception):
@@ -54,7 +55,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.command(), cwd=settings.ROOT, env=self.environment(), stdout=log, stderr=log
             )
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
@@ -67,13 +68,13 @@ class Server:
 
         return asyncio.run(ping())
 
-    def graph(self, seconds: float = 10) -> Graph:
+    def graph(self, seconds: float = PATIENCE) -> Graph:
         return Graph(self.uri, self.user, PASSWORD, seconds)
 
     def end(self, signum: int) -> int:
         assert self.process, "it was not started"
         self.process.send_signal(signum)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def stop(self) -> int:
         return self.end(signal.SIGTERM)

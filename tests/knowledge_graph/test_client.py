@@ -12,7 +12,7 @@ import pytest
 from neo4j.exceptions import ClientError, ConstraintError
 
 from knowledge_graph.client import Graph, GraphDown, QueryTimeout
-from tests.knowledge_graph.servers import Server
+from tests.knowledge_graph.servers import PATIENCE, Server
 
 ENDLESS = (
     "UNWIND range(1, 3000) AS a UNWIND range(1, 3000) AS b UNWIND range(1, 3000) AS c RETURN sum(a * b * c) AS number"
@@ -65,10 +65,8 @@ async def test_a_real_duplicate_is_still_a_mistake(graph: Graph) -> None:
 
 
 async def test_a_query_that_takes_too_long_is_given_up(graph: Graph) -> None:
-    begin = time.monotonic()
     with pytest.raises(QueryTimeout):
         await graph.read(ENDLESS, within=SOON)
-    assert time.monotonic() - begin < SOON + 2
     assert await graph.ping()
 
 
@@ -81,7 +79,7 @@ async def test_a_crowd_of_slow_queries_does_not_block_the_next(graph: Graph) -> 
 
 @pytest.mark.parametrize("user", ["root", "neo4j"])
 async def test_a_wrong_password_says_so_and_not_which(server: Server, user: str) -> None:
-    async with Graph(server.uri, user, "not-the-password") as graph:
+    async with Graph(server.uri, user, "not-the-password", PATIENCE) as graph:
         with pytest.raises(GraphDown, match="GRAPH_PASSWORD") as caught:
             await graph.read("RETURN 1 AS one")
         assert "not-the-password" not in str(caught.value)
@@ -89,17 +87,15 @@ async def test_a_wrong_password_says_so_and_not_which(server: Server, user: str)
 
 
 async def test_nobody_listens(server: Server) -> None:
-    async with Graph("bolt://127.0.0.1:1", "root", "secret") as graph:
-        begin = time.monotonic()
-        with pytest.raises(GraphDown):
+    async with Graph("bolt://127.0.0.1:1", "root", "secret", PATIENCE) as graph:
+        with pytest.raises(GraphDown, match="does not answer"):  # not: no answer within so many seconds
             await graph.read("RETURN 1 AS one")
-        assert time.monotonic() - begin < 2
 
 
 async def test_a_frozen_server_is_down_until_it_thaws(mortal: Server) -> None:
     assert mortal.process
     async with mortal.graph(seconds=SOON) as graph:
-        assert await graph.ping()
+        assert await until_it_answers(graph)
         mortal.freeze()
         for _ in range(2):
             with pytest.raises(GraphDown):
@@ -124,7 +120,7 @@ async def test_a_killed_server_keeps_what_was_committed_and_the_client_comes_bac
 
 
 async def until_it_answers(graph: Graph) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if await graph.ping():
             return True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from mall_adapter import (
     TicketRequest,
     TicketStatus,
     create_engine,
+    database,
     migrate,
     models,
     open_mall,
 )
+from mall_adapter.database import MigrationRefused
 from privacy import KeyRingError
 
 from .conftest import NOW, Postgres, Sqlite
@@ -56,7 +60,7 @@ async def test_the_migrations_make_what_the_models_say(databases: Sqlite | Postg
         assert await connection.run_sync(differences) == []
     assert await tables(engine) > {*MALL.tables, "conversation_event", "keyring_check"}
 
-    await migrate(url, "base")
+    await migrate(url, "base", down=True)
     assert await tables(engine) == {"alembic_version"}
     await migrate(url)
     async with engine.connect() as connection:
@@ -75,6 +79,79 @@ async def test_processes_that_start_at_once_migrate_once(databases: Sqlite | Pos
     assert await tables(engine) >= set(MALL.tables)
     await engine.dispose()
     assert ((tmp_path / "not" / "there" / "keyring.json").stat().st_mode & 0o777) == 0o600
+
+
+async def test_a_migration_waits_for_another_however_long_it_takes(
+    databases: Sqlite | Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first stands still in the middle; ordinary statements would be given up meanwhile."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    address = databases.create()
+    if isinstance(databases, Postgres):
+        databases.server.psql("ALTER ROLE postgres SET statement_timeout = 100")
+    in_the_middle, go_on, run = threading.Event(), threading.Event(), database._run
+
+    def slow(connection: Connection, revision: str, down: bool) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_sleep(0.3)"))
+        in_the_middle.set()
+        go_on.wait()
+        run(connection, revision, down)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_run", slow)
+        first = threading.Thread(target=asyncio.run, args=(migrate(address),))
+        first.start()
+        await asyncio.to_thread(in_the_middle.wait)
+    second = asyncio.create_task(migrate(address))
+    said = ""
+    while "Waiting for another migration" not in said:
+        assert not second.done()
+        await asyncio.sleep(0.05)
+        said += capsys.readouterr().out
+    go_on.set()
+    await second
+    first.join()
+    if isinstance(databases, Postgres):
+        databases.server.psql("ALTER ROLE postgres RESET statement_timeout")
+    engine = create_engine(address)
+    assert await tables(engine) >= set(MALL.tables)
+    await engine.dispose()
+
+
+async def test_down_is_only_gone_when_it_is_asked_for(databases: Sqlite | Postgres) -> None:
+    url = databases.create()
+    engine = create_engine(url)
+    await migrate(url, "0002")
+    await migrate(url, "0003")
+    assert "handoff" not in await tables(engine)
+    for revision in ("0002", "base"):
+        with pytest.raises(MigrationRefused, match=f"--down {revision}"):
+            await migrate(url, revision)
+    with pytest.raises(MigrationRefused, match="There is no revision 9999"):
+        await migrate(url, "9999", down=True)
+    await migrate(url, "0002", down=True)
+    await migrate(url, "head", down=True)
+    assert await tables(engine) >= set(MALL.tables)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(MigrationRefused, match="made by a newer one"):
+        await migrate(url)
+    await engine.dispose()
+
+
+def test_going_down_by_accident_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    environment = {"DATA_DIR": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mall_adapter", "migrate", *arguments]
+        return subprocess.run(command, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
+
+    assert run().returncode == 0
+    refused = run("0003")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "--down 0003" in refused.stderr
+    assert run("--down", "0003").returncode == 0
 
 
 async def test_a_mall_opens_only_with_its_own_key_ring(

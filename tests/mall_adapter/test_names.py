@@ -113,6 +113,6 @@ async def _until(path: Path, form: str) -> None:
     def told() -> bool:
         return path.exists() and form in path.read_text("utf-8")
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not await asyncio.to_thread(told):
         assert time.monotonic() < deadline, form

@@ -44,7 +44,7 @@ class Terminal:
         """Hangs up."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGHUP)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=60)
         os.close(self._master)
 
     def press(self, *keys: str) -> None:
@@ -56,7 +56,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while (at := self.shown.find(words, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{words!r} not within {seconds:g} s:\n{self.last()}"
-            assert self._read(1), f"ended ({self.process.wait(30)}) without {words!r}:\n{self.last()}"
+            assert self._read(1), f"ended ({self.process.wait(60)}) without {words!r}:\n{self.last()}"
         start, self._seen = self._seen, at + len(words)
         return self.shown[start : self._seen]
 

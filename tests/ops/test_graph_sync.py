@@ -105,7 +105,7 @@ async def write(mall: AsyncEngine, *statements: object) -> None:
             await connection.execute(statement)  # type: ignore[call-overload]
 
 
-async def until(true: Callable[[], Awaitable[object]], what: str, seconds: float = 30) -> None:
+async def until(true: Callable[[], Awaitable[object]], what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not await true():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"

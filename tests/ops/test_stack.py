@@ -15,14 +15,16 @@ import psutil
 import pytest
 
 import settings
+from connectors import supervision
+from connectors.supervision import VARIABLE, Life
 from ops import reaper
 from ops.stack import Part, StackError, Step, only_one
-from tests.stack import free_ports
+from tests.stack import IN_THE_BACKGROUND, UNPRIVILEGED, free_ports
 
 PART = Path(__file__).with_name("part.py")
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
+def until(true: Callable[[], object], what: str, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
@@ -41,19 +43,21 @@ class House:
     def part(self, name: str, *traits: str, port: int | None = None) -> Part:
         port = port or self.ports[("worker", "gateway").index(name)]
         command = (sys.executable, str(PART), str(port), str(self.folder), *traits)
-        return Part(name, command, "127.0.0.1", port, f"{name.upper()}_PORT")
+        return Part(name, command, "127.0.0.1", port, f"{name.upper()}_PORT", essential=name == "gateway")
 
     def program(self, *parts: Part, steps: tuple[Step, ...] = ()) -> str:
         health = f"http://127.0.0.1:{self.ports[1]}/healthz"
         return (
-            "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # whoever runs the tests may be under nohup
+            "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # under nohup the house would not hear it
             "import sys; from pathlib import PosixPath; import ops.stack; from ops.stack import Part, Step;"
             f"ops.stack.TRIES = 3; sys.exit(ops.stack.supervise({parts!r}, {steps!r}, {health!r}, {self.folder!r}))"
         )
 
-    def start(self, *parts: Part, steps: tuple[Step, ...] = ()) -> subprocess.Popen[bytes]:
+    def start(
+        self, *parts: Part, steps: tuple[Step, ...] = (), through: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
         parts = parts or (self.part("worker", "worker"), self.part("gateway"))
-        return self.launch([sys.executable, "-c", self.program(*parts, steps=steps)])
+        return self.launch([*through, sys.executable, "-c", self.program(*parts, steps=steps)])
 
     def launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self.output.open("wb") as output:
@@ -70,7 +74,7 @@ class House:
 
     def ends(self) -> int:
         assert self.process
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def processes(self) -> list[psutil.Process]:
         """The parts and their workers; not the supervisor."""
@@ -99,7 +103,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     yield house
     if house.process and house.process.poll() is None:
         house.process.terminate()
-        house.process.wait(timeout=30)
+        house.process.wait(timeout=120)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -110,6 +114,17 @@ def test_a_signal_stops_everything(house: House, signum: int) -> None:
     process.send_signal(signum)
     assert house.ends() == 0
     assert house.processes() == []
+    house.left_nothing()
+
+
+def test_in_the_background_it_hears_signals_and_so_do_its_parts(house: House) -> None:
+    process = house.start(through=IN_THE_BACKGROUND)
+    house.wait_for("All green")
+    house.is_whole()
+    house.main_process("worker").send_signal(signal.SIGINT)
+    house.wait_for("worker died / 已退出 (signal 2)")
+    process.send_signal(signal.SIGINT)
+    assert house.ends() == 0
     house.left_nothing()
 
 
@@ -150,6 +165,53 @@ def test_a_dead_part_is_started_again(house: House) -> None:
     until(lambda: any(one.pid != first.pid and len(one.children()) == 1 for one in house.processes()), "a new worker")
     assert not workers[0].is_running() or workers[0].status() == psutil.STATUS_ZOMBIE  # init has not buried it yet
     house.is_whole()
+
+
+def test_a_part_that_keeps_dying_is_given_up_and_the_others_go_on(house: House) -> None:
+    sync = Part("sync", (sys.executable, str(PART), "0", str(house.folder), "dies"))  # nobody can ask how it is
+    process = house.start(sync, house.part("worker", "worker"), house.part("gateway"))
+    house.wait_for("Ready without sync")
+    assert house.said().count("sync died / 已退出 (exit 1: cannot read the key ring)") == 3
+    assert "It died 3 times within 5 minutes and is given up" in house.said()
+    assert "已放弃" in house.said()
+    house.is_whole()
+    lives = told(house)
+    assert (lives["sync"].given_up, lives["sync"].running, len(lives["sync"].deaths)) == (True, False, 3)
+    assert lives["worker"] == lives["gateway"] == Life(running=True)
+    process.terminate()
+    assert house.ends() == 0
+    house.left_nothing()
+
+
+def told(house: House) -> dict[str, Life]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(house.folder / "supervisor.json"))
+        return supervision.told()
+
+
+def test_where_nothing_can_be_written_that_is_a_sentence(house: House) -> None:
+    house.folder.chmod(0o500)
+    house.output = house.folder.with_name(f"{house.folder.name}.txt")
+    house.start(through=UNPRIVILEGED)
+    assert house.ends() == 2
+    assert f"Nothing can be written in {house.folder} (Permission denied)" in house.said()
+    assert "Traceback" not in house.said()
+    house.folder.chmod(0o700)
+
+
+def test_where_no_log_can_be_written_the_parts_go_on(house: House) -> None:
+    house.start(through=UNPRIVILEGED)
+    house.wait_for("All green")
+    house.is_whole()
+    (house.folder / "logs").chmod(0o500)
+    house.folder.chmod(0o500)
+    (house.folder / "logs/worker.log").unlink(missing_ok=True)
+    house.main_process("worker").kill()
+    house.wait_for("worker.log cannot be written / 日志无法写入")
+    house.wait_for("worker died")
+    house.is_whole()
+    house.folder.chmod(0o700)
+    until(lambda: len(told(house)["worker"].deaths) == 1, "what could not be written is written when it can be")
 
 
 def test_a_part_without_hope_is_given_up(house: House) -> None:
@@ -242,4 +304,4 @@ def test_a_group_that_does_not_listen_is_killed(tmp_path: Path) -> None:
         assert process.stdout
         process.stdout.readline()
         reaper.end_groups([process.pid], grace=0.2)
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert process.wait(timeout=60) == -signal.SIGKILL

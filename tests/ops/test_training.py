@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import settings
+from tests.stack import IN_THE_BACKGROUND
 
 TRAINER = """\
 #!/bin/sh
@@ -47,9 +48,9 @@ class Project:
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(text)
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, through: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         environ = {name: value for name, value in os.environ.items() if name != "MODELS_DIR"}
-        command = [sys.executable, "-m", "ops.training", *options]
+        command = [*through, sys.executable, "-m", "ops.training", *options]
         return subprocess.Popen(
             command, cwd=self.folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -131,8 +132,8 @@ def test_a_failed_training_leaves_the_models(project: Project) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_training_stops_and_leaves_no_half_model(project: Project, signum: int) -> None:
     project.write("bot/data/nlu.yml", "endless")
-    process = project.start()
-    deadline = time.monotonic() + 60
+    process = project.start(through=IN_THE_BACKGROUND)
+    deadline = time.monotonic() + 120
     while not (trainer := psutil.Process(process.pid).children()) or trainer[0].name() != "sleep":
         assert time.monotonic() < deadline
         time.sleep(0.02)

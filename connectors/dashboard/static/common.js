@@ -54,6 +54,39 @@ export async function act(button, work) {
   button.disabled = false;
 }
 
+// ---- what is not well in the house ----
+
+const HEALTH_POLL = 5_000;
+const PARTS = {
+  bot: "机器人", actions: "业务服务", gateway: "网关", database: "数据库", graph: "知识图谱", sync: "图谱同步",
+  data: "数据目录", keyring: "密钥", tasks: "后台任务", knowledge: "知识文件", answers: "答案检索", rules: "售后规则",
+};
+const partName = (part) => PARTS[part] ?? part;
+
+async function showHealth() {
+  try {
+    const { parts, warnings } = await call("health");
+    const down = Object.keys(parts).filter((part) => parts[part] === "down");
+    const lines = [
+      ...down.map((part) => element("p", { className: "down" }, `${partName(part)}：不能正常工作`)),
+      ...warnings.map(({ part, text }) => element("p", { title: text }, `${partName(part)}：${text.split(" / ")[0]}`)),
+    ];
+    const told = lines.map((line) => line.textContent).join("\n");
+    if (told === $("health").dataset.told) return; // a screen reader would read it again
+    $("health").dataset.told = told;
+    $("health").replaceChildren(...lines);
+    $("health").hidden = !lines.length;
+  } catch {
+    // the page's own work says that the house does not answer
+  } finally {
+    setTimeout(showHealth, HEALTH_POLL);
+  }
+}
+
+$("banner").before(
+  element("div", { id: "health", role: "region", ariaLabel: "运行状况", ariaLive: "polite", hidden: true }),
+);
+
 const { csrf, name } = await (await fetch("/dashboard/api/session")).json();
 $("operator").textContent = name;
 $("sign-out").addEventListener("click", ({ currentTarget }) =>
@@ -62,3 +95,4 @@ $("sign-out").addEventListener("click", ({ currentTarget }) =>
     location.reload();
   }),
 );
+showHealth();

@@ -553,9 +553,9 @@ def test_a_payload_and_what_says_nothing_have_no_acts(text: str) -> None:
     "text", ["不退" * 5000, "好的，" * 3000, "嗯好的谢谢" * 8, "先等再" * 3000, "human or what " * 700]
 )
 def test_no_message_takes_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # of this process: others may be at work
     ACTS.of(text)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def finder(folder: Path, file: Path) -> ActFinder:

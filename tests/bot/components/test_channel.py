@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.events import BotUttered, SessionStarted, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
+import encoder
 from bot.components import channel, patches
 from bot.components.channel import WORRIES, _asked_again, _typed_lately, _understood
 from bot.components.text import visible
@@ -436,9 +438,14 @@ async def test_a_store_that_fails_fails_the_turn(bot: Bot, monkeypatch: pytest.M
     assert (await bot.send("你好", message_id="m"))[1]["messages"] == [GREETING]
 
 
-async def test_health(bot: Bot) -> None:
+async def test_health(bot: Bot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with bot.http.get(f"{bot.url}/health") as response:
         assert (response.status, await response.json()) == (200, {"status": "ok"})
+    monkeypatch.setattr(encoder, "load", lambda: None)
+    monkeypatch.setattr(bot.agent.processor, "model_path", tmp_path / "gone.tar.gz")
+    async with bot.http.get(f"{bot.url}/health") as response:
+        warned = {"status": "ok", "warnings": ["no_model", "no_encoder"]}
+        assert (response.status, await response.json()) == (200, warned)
     bot.agent.processor = None
     async with bot.http.get(f"{bot.url}/health") as response:
         assert response.status == 503
