@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -101,6 +102,19 @@ def actions_url() -> str:
 def bind_host() -> str:
     """Address on which the gateway listens (``BIND_HOST``, default loopback)."""
     return os.environ.get("BIND_HOST") or HOST
+
+
+def trusted_proxies() -> list[str]:
+    """Addresses and networks whose X-Forwarded-For is believed (``TRUSTED_PROXIES``, with commas; default none)."""
+    given = [entry.strip() for entry in (os.environ.get("TRUSTED_PROXIES") or "").split(",") if entry.strip()]
+    for entry in given:
+        try:
+            ip_network(entry)
+        except ValueError:
+            raise ValueError(
+                f"TRUSTED_PROXIES must name addresses and networks like 10.0.0.0/8, not {entry!r}"
+            ) from None
+    return given
 
 
 def _kept_secret(name: str) -> str:

@@ -46,6 +46,7 @@ def serve() -> None:
         host=settings.bind_host(),
         port=settings.gateway_port(),
         access_log=False,
+        proxy_headers=False,  # the app itself knows whom to trust
         server_header=False,
         log_config=None,
         timeout_graceful_shutdown=10,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -46,14 +46,16 @@ class BotClient:
         A bot that is away (no connection, 503) is asked again under the same message id: if it had saved the turn
         before it went, it answers with what it said then.
         """
-        return await self._ask("gateway/webhook", asdict(message), Reply)
+        body = asdict(message)
+        address = body.pop("address")
+        return await self._ask("gateway/webhook", body | ({"metadata": {"address": address}} if address else {}), Reply)
 
     async def tell(self, dispatch: Dispatch) -> Recorded:
         """Let the bot know what happened at the service desk; in the same way it records it once."""
         body = {name: getattr(dispatch, name) for name in ("sender", "event", "text", "message_id")}
         return await self._ask("desk/event", body, Recorded)
 
-    async def _ask(self, path: str, body: dict[str, str], kind: type[Answer]) -> Answer:
+    async def _ask(self, path: str, body: dict[str, Any], kind: type[Answer]) -> Answer:
         attempt, fault = 0, ""
         try:
             async with asyncio.timeout(self._patience):

@@ -27,9 +27,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import dashboard
+from connectors import callers, dashboard
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.dashboard.operators import Refused
 from connectors.hardening import Hardening
@@ -82,7 +83,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     outbox = Outbox(desk, bot)
     graph = Graph.from_settings()  # connects when it is first asked
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
-    callers = ring.derive("api_sender")
+    senders = ring.derive("api_sender")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -102,6 +103,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         title="掌柜", lifespan=lifespan, openapi_url=None
     )  # its own pages of documentation load outside assets
     app.add_middleware(Hardening)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
 
     @app.get("/", include_in_schema=False)
@@ -115,7 +117,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     def who(request: Request, conversation: str | None) -> str | None:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""
         if conversation is not None:
-            return caller(callers, conversation)
+            return caller(senders, conversation)
         visitor = visitors.identify(request)
         return f"web:{visitor}" if visitor else None
 
@@ -124,7 +126,9 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         """Say something to the bot, as the visitor of the cookie or in a caller's own conversation."""
         sender = who(request, body.sender) or f"web:{visitors.remember(response, None)}"
         response.headers["Cache-Control"] = "no-store"
-        message = InboundMessage(sender, body.message_id or token_hex(16), body.text)
+        # a program calls from its own address, not from its customers'
+        where = callers.address_hash(request.scope) if body.sender is None else None
+        message = InboundMessage(sender, body.message_id or token_hex(16), body.text, where)
         async with turns.turn(sender):
             reply = await _answer(bot, message)
         if not sender.startswith("web:"):  # the web chat draws tables itself

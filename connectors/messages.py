@@ -124,3 +124,4 @@ class InboundMessage:
     sender: str  # "<channel>:<external id>", ASCII
     message_id: str  # the channel's own id of the message, unique for its sender; the bot answers each once
     text: str
+    address: str | None = None  # a keyed hash of where the customer is, if that is known

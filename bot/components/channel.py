@@ -1,6 +1,6 @@
 """The one door to the bot: the gateway posts a message and gets the whole turn's answer, or 503 and nothing happened.
 
-``POST /webhooks/gateway/webhook`` ``{"sender", "text", "message_id"}`` →
+``POST /webhooks/gateway/webhook`` ``{"sender", "text", "message_id", "metadata"?: {"address"}}`` →
 200 ``{"messages": [{"text"?, "buttons"?: [{"title", "payload"}], "image"?, "custom"?}],
 "understood": {"intent", "confidence", "worry", "topic"?, "also"?}}`` · 400 bad request · 503 the turn was not completed
 and not saved.
@@ -18,7 +18,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rasa.core.agent import Agent
@@ -82,6 +82,8 @@ class Inbound:
     sender: str
     text: str
     message_id: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    """``address``: a keyed hash of where the customer is, if that is known."""
 
     @classmethod
     def parse(cls, body: object) -> Inbound:
@@ -94,7 +96,12 @@ class Inbound:
             raise BadRequest("text must be a string")
         # Halves of surrogate pairs can be written in JSON, but not stored in any encoding
         text = body["text"].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return cls(body["sender"], text, body["message_id"])
+        metadata = body.get("metadata", {})
+        if not isinstance(metadata, dict) or not metadata.keys() <= {"address"}:
+            raise BadRequest("metadata may only have an address")
+        if not all(isinstance(value, str) and _ID.fullmatch(value) for value in metadata.values()):
+            raise BadRequest("the address must be 1 to 200 visible ASCII characters")
+        return cls(body["sender"], text, body["message_id"], metadata)
 
 
 class Answer(OutputChannel):
@@ -186,6 +193,7 @@ async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
         inbound.sender,
         input_channel=GatewayInput.name(),
         message_id=inbound.message_id,
+        metadata=dict(inbound.metadata),
     )
     message.parse_data = await _understand(processor, tracker, message)
     await processor._handle_message_with_tracker(message, tracker)

@@ -23,6 +23,7 @@ class Call:
     sender: str
     text: str
     message_id: str
+    address: str | None = None
 
 
 @dataclass
@@ -61,7 +62,8 @@ class FakeRasa:
         return [call.text for call in dict.fromkeys(self.calls)]
 
     async def webhook(self, request: Request) -> Response:
-        call = Call(**await request.json())
+        body = await request.json()
+        call = Call(**body | body.pop("metadata", {}))
         self.calls.append(call)
         self.arrived.release()
         self.at_work[call.sender] = self.at_work.get(call.sender, 0) + 1

@@ -372,12 +372,23 @@ async def test_odd_messages_get_an_answer(bot: Bot, text: str) -> None:
         ({"sender": "web:1", "text": "a"}, "message_id"),
         ({"sender": "web:1", "text": "a", "message_id": "1\nturn 2: forged"}, "message_id"),
         ({"sender": "web:1", "text": "a", "message_id": 7}, "message_id"),
+        ({"sender": "web:1", "text": "a", "message_id": "1", "metadata": {"by": "operator"}}, "metadata"),
+        ({"sender": "web:1", "text": "a", "message_id": "1", "metadata": []}, "metadata"),
+        ({"sender": "web:1", "text": "a", "message_id": "1", "metadata": {"address": 1}}, "address"),
     ],
 )
 async def test_a_bad_request_is_told_what_is_wrong(bot: Bot, body: object, reason: str) -> None:
     status, reply = await bot.post(body)
     assert status == 400
     assert reason in reply["error"]
+
+
+async def test_the_callers_address_goes_with_the_message_to_the_action(bot: Bot, actions: Actions) -> None:
+    message = {"sender": "web:ann", "text": "我的订单到哪了", "message_id": "1", "metadata": {"address": "0a1b2c3d"}}
+    assert (await bot.post(message))[0] == 200
+    assert (await bot.send("我的订单到哪了", message_id="2"))[0] == 200  # from somewhere unknown
+    heard = [event for event in actions.calls[-1]["tracker"]["events"] if event["event"] == "user"]
+    assert [event["metadata"].get("address") for event in heard] == ["0a1b2c3d", None]
 
 
 async def test_malformed_json_is_a_bad_request(bot: Bot) -> None:
