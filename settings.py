@@ -104,6 +104,12 @@ def bind_host() -> str:
     return os.environ.get("BIND_HOST") or HOST
 
 
+def gateway_url() -> str:
+    """Address at which this machine's own programs reach the gateway."""
+    host = {"0.0.0.0": HOST, "::": "::1"}.get(bind_host(), bind_host())  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{gateway_port()}"
+
+
 def trusted_proxies() -> list[str]:
     """Addresses and networks whose X-Forwarded-For is believed (``TRUSTED_PROXIES``, with commas; default none)."""
     given = [entry.strip() for entry in (os.environ.get("TRUSTED_PROXIES") or "").split(",") if entry.strip()]
@@ -131,12 +137,37 @@ def _kept_secret(name: str) -> str:
             pass
         finally:
             draft.unlink()
-    return path.read_text().strip()
+    if secret := path.read_text().strip():
+        return secret
+    raise ValueError(f"{path} is empty: remove it, and a new one is made / 文件是空的，删掉后会重新生成")
 
 
 def admin_token() -> str:
     """What operators sign in with (``ADMIN_TOKEN``); made on first use and kept in ``DATA_DIR``, mode 0600."""
     return os.environ.get("ADMIN_TOKEN") or _kept_secret("admin_token")
+
+
+def api_key() -> str:
+    """What programs speak with for their own users (``API_KEY``); made on first use and kept in ``DATA_DIR``."""
+    key = os.environ.get("API_KEY") or _kept_secret("api_key")
+    if not re.fullmatch("[!-~]+", key):
+        raise ValueError(
+            "API_KEY must be visible ASCII characters, which a header can carry / API_KEY 只能用可见的 ASCII 字符"
+        )
+    return key
+
+
+def house_token() -> str:
+    """What the parts of the house know one another by (``HOUSE_TOKEN``); made on first use and kept in ``DATA_DIR``."""
+    token = os.environ.get("HOUSE_TOKEN") or _kept_secret("house_token")
+    if not re.fullmatch("[!-~]+", token):
+        raise ValueError("HOUSE_TOKEN must be visible ASCII characters / HOUSE_TOKEN 只能用可见的 ASCII 字符")
+    return token
+
+
+def house_headers() -> dict[str, str]:
+    """What the bot and the action server want to see before they answer."""
+    return {"Authorization": f"Bearer {house_token()}"}
 
 
 def graph_port() -> int:

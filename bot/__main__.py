@@ -17,6 +17,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def serve(models: Path) -> None:
     quiet_logs()
     from bot.components import patches, server
 
+    os.environ["HOUSE_TOKEN"] = settings.house_token()  # for bot/endpoints.yml
     patches.apply()
     try:
         asyncio.run(server.run(BOT / "endpoints.yml", models))
@@ -93,6 +95,7 @@ def rasa(arguments: Sequence[str]) -> None:
 
     from bot.components import patches
 
+    os.environ["HOUSE_TOKEN"] = settings.house_token()  # for bot/endpoints.yml
     patches.apply(patches.READING)
     sys.argv[1:] = arguments
     rasa_command()
@@ -100,16 +103,25 @@ def rasa(arguments: Sequence[str]) -> None:
 
 def interactive(model: Path) -> None:
     """Writes, when told to, ``lessons/*.yml`` and ``bot/domain.yml`` of the working folder."""
+    from rasa.core.training import interactive as learning
     from rasa.core.training.interactive import PATHS
+    from rasa.utils.endpoints import EndpointConfig
     from sanic import Sanic
 
+    from bot import door
     from bot.components import interactive as patches
 
     patches.apply(Path("bot"))
     warnings.showwarning = lambda *about, **more: None  # of libraries about each other, between the lines of the chat
     run = Sanic.run
+
     # It opens Rasa's whole HTTP API, to the network too if left alone
-    Sanic.run = lambda app, **options: run(app, **(options | {"host": settings.HOST}))  # type: ignore[method-assign]
+    def run_for_the_house(app: Sanic, **options: Any) -> None:
+        door.close(app)
+        run(app, **(options | {"host": settings.HOST}))
+
+    Sanic.run = run_for_the_house  # type: ignore[method-assign]
+    learning.EndpointConfig = partial(EndpointConfig, headers=settings.house_headers())  # type: ignore[misc]
     # A file for what is new: into one that exists already Rasa would write everything else in its own way as well
     PATHS.update(nlu="lessons/nlu.yml", stories="lessons/stories.yml")
     options = {

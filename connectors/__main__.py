@@ -39,10 +39,14 @@ def serve() -> None:
         sys.exit(
             f"The database does not answer, or `python -m mall_adapter migrate` was not run: {type(error).__name__}"
         )
+    try:
+        app = create_app(ring, create_engine(settings.database_url()))
+    except ValueError as error:  # a setting that cannot be
+        sys.exit(str(error))
     # uvicorn stops gently on SIGTERM and then raises it again
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
-        create_app(ring, create_engine(settings.database_url())),
+        app,
         host=settings.bind_host(),
         port=settings.gateway_port(),
         access_log=False,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+import settings
 from connectors.messages import InboundMessage, Recorded, Reply
 from mall_adapter import Dispatch
 
@@ -34,11 +35,12 @@ class BotClient:
         self._url = f"{url}/webhooks"
         self._patience = patience
         self._timeout = httpx.Timeout(patience, connect=2.0)
+        self._headers = settings.house_headers()
 
     async def health(self) -> list[str]:
         """What the bot warns of. Raises httpx.HTTPError or ValueError when it is not well."""
-        answer = (await self._http.get(f"{self._url}/gateway/health")).raise_for_status().json()
-        return [str(each) for each in answer.get("warnings", ())]
+        answer = await self._http.get(f"{self._url}/gateway/health", headers=self._headers)
+        return [str(each) for each in answer.raise_for_status().json().get("warnings", ())]
 
     async def send(self, message: InboundMessage) -> Reply:
         """Deliver one message and return the bot's answer.
@@ -61,7 +63,9 @@ class BotClient:
             async with asyncio.timeout(self._patience):
                 while True:
                     try:
-                        response = await self._http.post(f"{self._url}/{path}", json=body, timeout=self._timeout)
+                        response = await self._http.post(
+                            f"{self._url}/{path}", json=body, headers=self._headers, timeout=self._timeout
+                        )
                     except httpx.TransportError as error:
                         fault = type(error).__name__
                     else:

@@ -1,10 +1,17 @@
-"""Who is calling: the address that counts, told to the rest of the house as a keyed hash only."""
+"""Who is calling: the address that counts, whether the call comes from this machine itself, and the API key.
+
+The rest of the house is told an address as a keyed hash only.
+"""
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
 
 from privacy import blind_index
 
@@ -13,6 +20,9 @@ Scope = MutableMapping[str, Any]
 
 SHORT = 16
 """Hex digits of an address's hash."""
+
+RELAYED = {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
+"""Headers that a proxy adds, besides every X-Forwarded-…"""
 
 
 def address(scope: Scope) -> str:
@@ -48,3 +58,51 @@ def address_hash(scope: Scope) -> str | None:
     """
     found = address(scope)
     return blind_index(found, "caller.address")[:SHORT] if found and not is_loopback(found) else None
+
+
+def from_own_page(headers: Headers) -> bool:
+    """False where a browser says that a page of another site is behind the request; programs say nothing."""
+    origins = headers.getlist("Origin")
+    if any(origin.partition("://")[2] != headers.get("Host") for origin in origins):
+        return False
+    return headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+class Callers:
+    """Who may speak as a sender of one's own choosing: who brings the API key, and this machine's own programs."""
+
+    def __init__(self, key: str, bind_host: str, public_url: str, trusted_proxies: Iterable[str]) -> None:
+        self._key = key.encode()
+        # Where customers come through a proxy, all of them come from its address
+        self._alone = is_loopback(bind_host) and is_loopback(_hostname(public_url)) and not list(trusted_proxies)
+
+    def has_key(self, scope: Scope) -> bool:
+        scheme, _, given = Headers(scope=scope).get("Authorization", "").partition(" ")
+        return hmac.compare_digest(given.strip().encode("latin-1"), self._key) and scheme.lower() == "bearer"
+
+    def at_home(self, scope: Scope) -> bool:
+        """Whether a program of this machine calls, through no proxy, and no page of another site.
+
+        A page that has rebound its name to this address shows by its Host; a proxy that adds no header of its own often
+        still speaks HTTP/1.0, as no other program of today does.
+        """
+        headers = Headers(scope=scope)
+        return (
+            self._alone
+            and is_loopback(address(scope))
+            and scope["http_version"] != "1.0"
+            and not any(name in RELAYED or name.startswith("x-forwarded") for name in headers)
+            and len(headers.getlist("Host")) == 1
+            and is_loopback(_hostname(f"//{headers['Host']}"))
+            and from_own_page(headers)
+        )
+
+    def may_name_sender(self, scope: Scope) -> bool:
+        return self.has_key(scope) or self.at_home(scope)

@@ -30,8 +30,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import callers, dashboard
+from connectors import dashboard
 from connectors.bot_client import BotClient, BotUnavailable
+from connectors.callers import Callers, address_hash
 from connectors.dashboard.operators import Refused
 from connectors.hardening import Hardening
 from connectors.health import Health
@@ -61,6 +62,7 @@ COMPLAINTS = {
     "string_too_long": "{field} 太长了。",
     "string_pattern_mismatch": "{field} 只能用字母、数字和 . _ : -，最多 64 个。",
 }
+KEY_WANTED = "用自己的 sender 说话需要 API key：请带上 Authorization: Bearer <key>。"
 REFUSALS = {404: "没有这个地址。", 405: "这个地址不支持这种请求。", 413: "内容太大了，请缩短后再发。"}
 
 
@@ -84,6 +86,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     graph = Graph.from_settings()  # connects when it is first asked
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive("api_sender")
+    known = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -117,6 +120,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     def who(request: Request, conversation: str | None) -> str | None:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""
         if conversation is not None:
+            if not known.may_name_sender(request.scope):
+                raise Refused(401, "api_key_wanted", KEY_WANTED)
             return caller(senders, conversation)
         visitor = visitors.identify(request)
         return f"web:{visitor}" if visitor else None
@@ -127,7 +132,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         sender = who(request, body.sender) or f"web:{visitors.remember(response, None)}"
         response.headers["Cache-Control"] = "no-store"
         # a program calls from its own address, not from its customers'
-        where = callers.address_hash(request.scope) if body.sender is None else None
+        where = address_hash(request.scope) if body.sender is None else None
         message = InboundMessage(sender, body.message_id or token_hex(16), body.text, where)
         async with turns.turn(sender):
             reply = await _answer(bot, message)

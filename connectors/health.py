@@ -82,6 +82,7 @@ class Health:
         self._bot = bot
         self._http = http
         self._engine = engine
+        self._headers = settings.house_headers()
         self._file = _file_of(engine)
         self._inode = self._file.stat().st_ino if self._file and self._file.exists() else None
         self._checks: dict[str, Check] = {
@@ -114,7 +115,7 @@ class Health:
         return [WARNINGS.get(each, each) for each in await self._bot.health()]
 
     async def _actions(self) -> Iterable[str]:
-        _expect((await self._http.get(f"{settings.actions_url()}/health")).status_code == httpx.codes.OK)
+        _expect((await self._http.get(f"{settings.actions_url()}/health", headers=self._headers)).is_success)
         return ()
 
     async def _database(self) -> Iterable[str]:

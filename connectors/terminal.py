@@ -28,7 +28,7 @@ def chat() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever was inherited
     sender, buttons = f"terminal-{token_hex(8)}", list[dict[str, str]]()
     print("掌柜在线。直接说您想办什么；Ctrl-D 离开。")
-    with httpx.Client(base_url=f"http://{settings.bind_host()}:{settings.gateway_port()}", trust_env=False) as http:
+    with httpx.Client(base_url=settings.gateway_url(), headers=_key(), trust_env=False) as http:
         while True:
             try:
                 words = input(PROMPT).strip()
@@ -42,6 +42,14 @@ def chat() -> None:
                 print("（连不上掌柜，请确认 `make run` 正在运行，然后再说一次。）")
             except UnicodeDecodeError:
                 print("（没看懂这行字的编码，请用 UTF-8。）")
+
+
+def _key() -> dict[str, str]:
+    """The API key, where it may be read; on the house's own machine it is mostly not asked for."""
+    try:
+        return {"Authorization": f"Bearer {settings.api_key()}"}
+    except OSError:
+        return {}
 
 
 def _chosen(words: str, buttons: list[dict[str, str]]) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import datetime
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -149,6 +150,7 @@ def scratch(bot: Path) -> Iterator[tuple[Path, Jobs]]:
         ports = dict(zip(("BOT_PORT", "ACTIONS_PORT", "GRAPH_PORT"), map(str, free_ports(3)), strict=True))
         env = {name: value for name, value in os.environ.items() if name not in OURS}
         env |= ports | {"DATA_DIR": str(folder / "var"), "PYTHONPATH": str(settings.ROOT), "PYTHONWARNINGS": "ignore"}
+        env["HOUSE_TOKEN"] = secrets.token_urlsafe(24)
         jobs = Jobs(folder, env)
         try:
             yield folder, jobs
@@ -169,18 +171,19 @@ def start_parts(jobs: Jobs) -> None:
         process = jobs.start(part.name, part.command)
         port = int(jobs.env[part.setting])
         deadline = time.monotonic() + READY_SECONDS
-        while not _answers(part, port):
+        while not _answers(part, port, jobs.env["HOUSE_TOKEN"]):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise StackError(f"{part.name} does not start / 无法启动:\n{jobs.log(part.name)}")
             time.sleep(0.1)
 
 
-def _answers(part: Part, port: int) -> bool:
+def _answers(part: Part, port: int, token: str) -> bool:
     if part.name == "graph":
         return asyncio.run(bolt_answers(f"bolt://{settings.HOST}:{port}"))
     try:
         health = f"http://{settings.HOST}:{port}/health"
-        return httpx.get(health, timeout=3, trust_env=False).status_code == httpx.codes.OK
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(health, headers=headers, timeout=3, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

@@ -437,6 +437,9 @@ def main() -> int:
         parts = house()
         settings.database_url()
         settings.graph_password()
+        settings.trusted_proxies()
+        settings.api_key()
+        settings.house_token()
     except ValueError as error:
         print(f"{error}\n设置有误，请修改后重试。", file=sys.stderr)
         return 2

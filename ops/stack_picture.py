@@ -280,8 +280,8 @@ def _width(text: str) -> float:
 def talk(lines: Sequence[str]) -> str:
     """Says the lines to the running house; gives the caller's id of the conversation. Raises httpx.HTTPError."""
     sender = f"stack-picture-{token_hex(8)}"
-    address = f"http://{settings.bind_host()}:{settings.gateway_port()}"
-    with httpx.Client(base_url=address, timeout=PATIENCE, trust_env=False) as http:
+    key = {"Authorization": f"Bearer {settings.api_key()}"}
+    with httpx.Client(base_url=settings.gateway_url(), headers=key, timeout=PATIENCE, trust_env=False) as http:
         for text in lines:
             http.post("/api/chat", json={"sender": sender, "text": text}).raise_for_status()
     return sender

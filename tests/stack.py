@@ -26,7 +26,7 @@ from ops.stack import house
 
 OURS = (
     *("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL"),
-    *("ADMIN_TOKEN", "DESK_HOURS"),
+    *("ADMIN_TOKEN", "DESK_HOURS", "API_KEY", "HOUSE_TOKEN", "TRUSTED_PROXIES", "RATE_LIMITS", "REDIS_URL"),
     *("GRAPH_URI", "GRAPH_USER", "GRAPH_PASSWORD"),
 )
 """Settings of the developer's shell that must not reach a private stack."""
@@ -87,6 +87,10 @@ class Stack:
         if supervisor is not None:
             supervisor.send_signal(signum)
             supervisor.wait(timeout=60)
+
+    def house_headers(self) -> dict[str, str]:
+        """What its bot and its action server want to see."""
+        return {"Authorization": f"Bearer {(self.data_dir / 'house_token').read_text()}"}
 
     @property
     def supervisor(self) -> psutil.Process:

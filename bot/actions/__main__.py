@@ -1,4 +1,4 @@
-"""``python -m bot.actions``: the action server, on loopback."""
+"""``python -m bot.actions``: the action server, on loopback and for the house only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import os
 import sys
 
-from rasa_sdk.endpoint import run
-
 import settings
 from bot.actions.executor import Executor
+from bot.actions.server import serve
 from mall_adapter import BrokenLimits, BrokenRules, open_mall
 from privacy import KeyRingError
 
@@ -21,11 +20,10 @@ async def check_mall() -> None:
 
 
 def main() -> None:
-    os.environ["SANIC_HOST"] = settings.HOST
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one question is too small to be shared
     executor = Executor()
     executor.register_package("bot.actions")
-    run(executor, port=settings.actions_port())
+    serve(executor, settings.actions_port())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rasa.model import get_latest_model
 from sanic import Sanic
 
 import settings
+from bot import door
 from bot.components.action_server import ActionServer
 from bot.components.channel import TURN_SECONDS, GatewayInput
 from bot.components.desk import DeskInput
@@ -60,6 +61,7 @@ def make_app(agent: Agent) -> Sanic:
     app.config.REQUEST_MAX_SIZE = LARGEST_REQUEST_BYTES
     app.config.RESPONSE_TIMEOUT = int(2 * TURN_SECONDS)  # a message may wait for the one before it
     app.ctx.agent = agent
+    door.close(app)
     channel.register([GatewayInput(), DeskInput()], app, route="/webhooks/")
     return app
 

@@ -8,10 +8,11 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from connectors.callers import from_own_page
 
 COOKIE = "zhanggui_operator"
 PATH = "/dashboard"
@@ -95,7 +96,5 @@ class Operators:
 
     @staticmethod
     def _same_origin(request: Request) -> None:
-        origin = request.headers.get("Origin")
-        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
-        if foreign or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        if not from_own_page(request.headers):
             raise Refused(403, "foreign_page", "这个请求不是从本页面发出的。")

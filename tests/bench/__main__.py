@@ -89,8 +89,9 @@ def stock_rasa(stack: Stack, folder: Path) -> Iterator[tuple[str, psutil.Process
     """``rasa run`` with the newest model, REST channel and plain SQLite, on a port of its own."""
     (port,) = free_ports(1)
     (folder / "credentials.yml").write_text("rest:\n", "utf-8")
+    actions = f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook"
     endpoints = {
-        "action_endpoint": {"url": f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook"},
+        "action_endpoint": {"url": actions, "headers": stack.house_headers()},
         "tracker_store": {"type": "SQL", "dialect": "sqlite", "db": str(folder / "stock.db")},
     }
     (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), "utf-8")
@@ -184,13 +185,13 @@ def turns(ours: Say, stock: Say) -> list[tuple[str, float, float]]:
     return [(title, measure("ours"), measure("stock")) for title, measure in rows]
 
 
-def inside_the_action(url: str) -> list[float]:
+def inside_the_action(url: str, headers: dict[str, str]) -> list[float]:
     """Milliseconds of each call that answers a question about the rules."""
     domain = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
     slots = dict.fromkeys(domain["slots"])
     lines = yaml.safe_load((settings.ROOT / "tests/knowledge_graph/heldout.yml").read_text("utf-8"))["answerable"]
     spent = []
-    with httpx.Client(timeout=SECONDS) as client:
+    with httpx.Client(timeout=SECONDS, headers=headers) as client:
         for line in lines:
             message = {"text": line["ask"], "intent": {"name": "ask_policy", "confidence": 1.0}, "entities": []}
             tracker = {"sender_id": "bench", "slots": slots, "latest_message": message, "events": [], "paused": False}
@@ -216,7 +217,8 @@ def main() -> None:
             with stock_rasa(stack, folder) as (url, process):
                 rows = turns(ours, say_to_stock(url))
                 resident = process.memory_info().rss + sum(child.memory_info().rss for child in process.children(True))
-                answering = inside_the_action(f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook")
+                url = f"http://{settings.HOST}:{stack.env['ACTIONS_PORT']}/webhook"
+                answering = inside_the_action(url, stack.house_headers())
                 rows.append(("resident, all parts; stock: Rasa alone (MiB)", stack.memory() / 2**20, resident / 2**20))
         print(f"\n{'':48}{'ours':>10}{'stock':>10}{'ratio':>8}")
         for title, mine, theirs in rows:

@@ -56,7 +56,8 @@ class HeldActions:
                 status, answer = 502, b"{}"
                 connection = HTTPConnection(settings.HOST, wire._port, timeout=SECONDS)
                 try:
-                    connection.request(self.command, self.path, body, {"Content-Type": "application/json"})
+                    headers = {"Content-Type": "application/json", "Authorization": self.headers["Authorization"]}
+                    connection.request(self.command, self.path, body, headers)
                     response = connection.getresponse()
                     status, answer = response.status, response.read()
                 except OSError:

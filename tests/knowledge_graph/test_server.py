@@ -11,8 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
+from neo4j import AsyncGraphDatabase
+from neo4j.exceptions import Neo4jError
 
 import settings
 from connectors.health import bolt_answers
@@ -51,6 +54,30 @@ async def test_it_listens_on_loopback_only_and_is_healthy(server: Embedded) -> N
     sockets = psutil.Process(server.process.pid).net_connections("tcp")
     listening = {one.laddr[0] for one in sockets if one.status == psutil.CONN_LISTEN}
     assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+async def test_without_the_password_neither_of_its_doors_opens(server: Embedded) -> None:
+    await asyncio.to_thread(server.start)
+    for auth in (None, ("root", ""), ("root", "root"), ("", "")):
+        async with AsyncGraphDatabase.driver(server.uri, auth=auth) as driver:
+            with pytest.raises(Neo4jError):
+                await driver.execute_query("RETURN 1")
+    assert server.process
+    sockets = psutil.Process(server.process.pid).net_connections("tcp")
+    ports = {one.laddr[1] for one in sockets if one.status == psutil.CONN_LISTEN} - {server.port}
+    page = {"Origin": "https://evil.example", "Content-Type": "text/plain"}  # as it can post without asking first
+    call = '{"language": "cypher", "command": "CREATE (n:Hacked) RETURN n"}'
+    assert ports
+    for port in ports:  # of HTTP, on which ArcadeDB insists
+        async with httpx.AsyncClient(base_url=f"http://{settings.HOST}:{port}/api/v1", trust_env=False) as http:
+            for answer in (
+                await http.post("/command/mall", content=call, headers=page),
+                await http.get("/query/mall/cypher/RETURN%201", headers=page),
+                await http.get("/databases", headers=page),
+                await http.post("/server", content='{"command": "list databases"}', headers=page),
+            ):
+                assert answer.status_code in (401, 403), answer.text
+                assert "access-control-allow-origin" not in answer.headers
 
 
 def test_it_stops_when_told_to_and_starts_again(server: Embedded) -> None:

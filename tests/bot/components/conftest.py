@@ -17,6 +17,7 @@ from rasa.core.agent import Agent
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Sanic
 
+import settings
 from bot.components import patches
 from bot.components.server import load_agent, serve
 
@@ -212,11 +213,14 @@ async def bot(
     models: Path, patched: None, actions: Actions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bot]:
     endpoints = tmp_path / "endpoints.yml"
-    endpoints.write_text("action_endpoint:\n  url: ${ACTIONS_URL}/webhook\n")
+    endpoints.write_text(
+        "action_endpoint:\n  url: ${ACTIONS_URL}/webhook\n  headers:\n    Authorization: Bearer ${HOUSE_TOKEN}\n"
+    )
     monkeypatch.setenv("ACTIONS_URL", f"http://127.0.0.1:{actions.port}")
+    monkeypatch.setenv("HOUSE_TOKEN", "of-the-house")
     agent, port, stop = await load_agent(endpoints, models), free_port(), asyncio.Event()
     serving = asyncio.create_task(serve(agent, port, stop))
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession(headers=settings.house_headers()) as http:
         bot = Bot(agent, port, http)
         await until_open(port)
         yield bot

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from rasa.core.channels.channel import UserMessage
@@ -467,6 +468,24 @@ async def test_nothing_else_is_served(bot: Bot) -> None:
     for path in ("/", "/status", "/conversations/web:ann/tracker", "/model/parse", "/webhooks/rest/webhook"):
         async with bot.http.get(root + path) as response:
             assert response.status == 404
+
+
+@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer of-the-hous", "Bearer of-the-housé", "of-the-house"])
+async def test_only_the_house_is_answered(bot: Bot, given: str | None) -> None:
+    headers = {} if given is None else {"Authorization": given}
+    root = bot.url.partition("/webhooks")[0]
+    said = {"sender": "web:ann", "text": "你好", "message_id": "1"}
+    # as a page of another site can post without asking first
+    of_a_page = {"Content-Type": "text/plain", "Origin": "https://evil.example"}
+    async with aiohttp.ClientSession(headers=headers) as stranger:
+        for post in ({"json": said}, {"data": json.dumps(said), "headers": of_a_page}):
+            async with stranger.post(f"{bot.url}/webhook", **post) as response:
+                assert response.status == 401
+                assert not [name for name in response.headers if name.startswith("Access-Control")]
+        for path in ("/webhooks/gateway/health", "/webhooks/desk/event", "/", "/conversations/web:ann/tracker"):
+            async with stranger.get(root + path) as response:
+                assert response.status in (401, 405)
+    assert await bot.heard() == []
 
 
 async def test_one_sender_waits_and_others_do_not(bot: Bot, actions: Actions) -> None:

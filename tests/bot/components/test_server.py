@@ -57,7 +57,7 @@ async def test_it_serves_until_sigterm_and_logs_no_words(environment: dict[str, 
     with serving(environment, log) as process:
         await until_open(int(port))
         url = f"http://127.0.0.1:{port}/webhooks/gateway"
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(headers=settings.house_headers()) as http:
             async with http.get(f"{url}/health") as health:
                 assert health.status == 200
             for message_id, text in (("turn-1", "你好，我叫张小明"), ("turn-2", "太差了我要投诉，尾号5678")):
