@@ -123,6 +123,20 @@ def trusted_proxies() -> list[str]:
     return given
 
 
+def redis_url() -> str | None:
+    """A Redis, or what speaks its protocol, in which several gateways count together (``REDIS_URL``, default none)."""
+    url = os.environ.get("REDIS_URL") or None
+    if url and not url.startswith(("redis://", "rediss://")):
+        raise ValueError("REDIS_URL must begin with redis:// or rediss://")
+    return url
+
+
+def rate_limits() -> dict[str, str]:
+    """Budgets of requests that are not the usual ones (``RATE_LIMITS``, like ``chat=600/minute, pages=99/hour``)."""
+    given = [entry.partition("=") for entry in (os.environ.get("RATE_LIMITS") or "").split(",") if entry.strip()]
+    return {name.strip(): budget.strip() for name, _, budget in given}
+
+
 def _kept_secret(name: str) -> str:
     """A random secret that is made on first use and kept in ``DATA_DIR``, mode 0600."""
     path = data_dir() / name

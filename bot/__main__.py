@@ -120,8 +120,8 @@ def interactive(model: Path) -> None:
         door.close(app)
         run(app, **(options | {"host": settings.HOST}))
 
-    Sanic.run = run_for_the_house  # type: ignore[method-assign]
-    learning.EndpointConfig = partial(EndpointConfig, headers=settings.house_headers())  # type: ignore[misc]
+    Sanic.run = run_for_the_house  # type: ignore[method-assign, assignment]
+    learning.EndpointConfig = partial(EndpointConfig, headers=settings.house_headers())
     # A file for what is new: into one that exists already Rasa would write everything else in its own way as well
     PATHS.update(nlu="lessons/nlu.yml", stories="lessons/stories.yml")
     options = {

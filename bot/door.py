@@ -6,6 +6,7 @@ Both environments: Sanic 21 (the bot) and 25 (the action server).
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 from sanic import Sanic, response
 from sanic.request import Request
@@ -14,7 +15,7 @@ from sanic.response import HTTPResponse
 import settings
 
 
-def close(app: Sanic) -> None:
+def close(app: Sanic[Any, Any]) -> None:
     """From now on ``app`` answers 401 to every request without the house's token, its health and unknown paths too."""
     (wanted,) = settings.house_headers().values()
 

@@ -7,7 +7,6 @@ only sees to it that the id reaches the bot unchanged and that a sender's messag
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -31,6 +30,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
 from connectors import dashboard
+from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, address_hash
 from connectors.dashboard.operators import Refused
@@ -38,6 +38,7 @@ from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.messages import PICTURE, BotMessage, ChatRequest, InboundMessage, Reply, Thumb, caller
 from connectors.outbox import Outbox
+from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products
@@ -83,6 +84,10 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health = Health(bot, http, engine)
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
+    background = Background()
+    health.add("tasks", background.check)
+    rates = Rates(settings.rate_limits(), settings.redis_url())
+    health.add("limits", rates.check)
     graph = Graph.from_settings()  # connects when it is first asked
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive("api_sender")
@@ -90,14 +95,10 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(watch_names(engine, settings.catalogue_file())),
-            asyncio.create_task(outbox.keep_sending()),
-        ]
+        background.start("商品名称更新 (names)", lambda: watch_names(engine, settings.catalogue_file()))
+        background.start("人工消息发送 (outbox)", outbox.keep_sending)
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await background.close()
         await http.aclose()
         await graph.close()
         await engine.dispose()
@@ -105,6 +106,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app = FastAPI(
         title="掌柜", lifespan=lifespan, openapi_url=None
     )  # its own pages of documentation load outside assets
+    app.add_middleware(Limited, rates=rates, callers=known)
     app.add_middleware(Hardening)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
@@ -179,7 +181,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
                 log.warning("a thumb is lost: %s", error)
                 raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
 
-    app.include_router(dashboard.router(ring, desk, outbox, graph, health))
+    app.include_router(dashboard.router(ring, desk, outbox, graph, health, rates))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     @app.get("/healthz")

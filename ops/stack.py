@@ -438,6 +438,7 @@ def main() -> int:
         settings.database_url()
         settings.graph_password()
         settings.trusted_proxies()
+        settings.redis_url()
         settings.api_key()
         settings.house_token()
     except ValueError as error:

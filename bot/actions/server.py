@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from rasa_sdk.endpoint import create_app_for_serve
 from rasa_sdk.executor import ActionExecutor
@@ -14,9 +15,11 @@ import settings
 from bot import door
 
 
-def closed_app(executor: ActionExecutor) -> Sanic:
+def closed_app(executor: ActionExecutor) -> Sanic[Any, Any]:
     """Made anew in each worker process, so that none is without a door."""
-    app = create_app_for_serve(executor, cors_origins=[])  # as it comes, pages of every site may read it
+    app: Sanic[Any, Any] = create_app_for_serve(
+        executor, cors_origins=[]
+    )  # as it comes, pages of every site may read it
     door.close(app)
     return app
 

@@ -6,27 +6,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time
 from dataclasses import dataclass
 
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from connectors.callers import from_own_page
+from connectors.callers import address, from_own_page
+from connectors.rates import Rates
 
 COOKIE = "zhanggui_operator"
 PATH = "/dashboard"
 SHIFT = 12 * 3600
 """Seconds that a sign-in lasts."""
-
-TRIES = 5
-"""Wrong tokens from one address …"""
-
-WINDOW = 600.0
-"""… within so many seconds, after which it has to wait."""
-
-REMEMBERED = 10_000
-"""Addresses whose wrong tries are kept."""
 
 
 class Refused(Exception):
@@ -44,28 +35,24 @@ class Operator:
 
 
 class Operators:
-    def __init__(self, key: bytes, token: str, *, secure: bool) -> None:
+    def __init__(self, key: bytes, token: str, rates: Rates, *, secure: bool) -> None:
         """``key`` signs the cookies, together with the token: another token signs everybody out."""
         self._token = token.encode()
         signing = hmac.new(key, self._token, hashlib.sha256).digest()
         self._signer = URLSafeTimedSerializer(signing, signer_kwargs={"digest_method": hashlib.sha256})
         self._secure = secure
-        self._wrong: dict[str, list[float]] = {}
+        self._rates = rates
 
-    def sign_in(self, request: Request, response: Response, token: str, name: str) -> None:
-        """Raises Refused for a wrong token, and for any after too many wrong ones."""
+    async def sign_in(self, request: Request, response: Response, token: str, name: str) -> None:
+        """Raises Refused for a wrong token, and for any after too many wrong ones from the same address."""
         self._same_origin(request)
-        address = request.client.host if request.client else ""
-        now = time.monotonic()
-        wrong = [moment for moment in self._wrong.pop(address, []) if now - moment < WINDOW]
-        if len(wrong) >= TRIES:
-            self._wrong[address] = wrong
-            raise Refused(429, "too_many_tries", "试的次数太多了，请过几分钟再来。", int(WINDOW - (now - wrong[0])) + 1)
-        if not hmac.compare_digest(token.encode(), self._token):
-            self._wrong[address] = [*wrong, now]
-            while len(self._wrong) > REMEMBERED:
-                del self._wrong[next(iter(self._wrong))]
+        caller = address(request.scope)
+        # each is taken for a wrong one at first, so that many at once are not more tries
+        if seconds := await self._rates.spend("wrong_tokens", caller):
+            raise Refused(429, "too_many_tries", "试的次数太多了，请过几分钟再来。", seconds)
+        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
             raise Refused(401, "wrong_token", "口令不对，请核对后再试。")
+        await self._rates.forgive("wrong_tokens", caller)
         value = self._signer.dumps({"name": name, "csrf": secrets.token_urlsafe(16)})
         response.set_cookie(
             COOKIE, value, max_age=SHIFT, path=PATH, httponly=True, samesite="strict", secure=self._secure

@@ -17,6 +17,7 @@ from connectors.dashboard.operators import Operators, Refused
 from connectors.health import Health
 from connectors.messages import MessageId, Words
 from connectors.outbox import Outbox
+from connectors.rates import Rates
 from knowledge_graph import Graph
 from mall_adapter import Desk, Handoff, InvalidTransition, NotFound
 from privacy import KeyRing
@@ -46,10 +47,11 @@ class Settle(BaseModel):
     intent: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
 
 
-def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Health) -> APIRouter:
+def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Health, rates: Rates) -> APIRouter:
     operators = Operators(
         ring.derive("operator_cookie"),
         settings.admin_token(),
+        rates,
         secure=settings.public_url().startswith("https://"),
     )
     router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -84,7 +86,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
 
     @router.post("/api/session", status_code=204)
     async def sign_in(body: SignIn, request: Request, response: Response) -> None:
-        operators.sign_in(request, response, body.token, body.name)
+        await operators.sign_in(request, response, body.token, body.name)
 
     @router.delete("/api/session", status_code=204)
     async def sign_out(request: Request, response: Response) -> None:
