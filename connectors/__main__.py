@@ -50,6 +50,7 @@ def serve() -> None:
         host=settings.bind_host(),
         port=settings.gateway_port(),
         access_log=False,
+        ws="none",  # there are none, and uvicorn answers some broken ones with 500
         proxy_headers=False,  # the app itself knows whom to trust
         server_header=False,
         log_config=None,

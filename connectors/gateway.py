@@ -64,7 +64,12 @@ COMPLAINTS = {
     "string_pattern_mismatch": "{field} 只能用字母、数字和 . _ : -，最多 64 个。",
 }
 KEY_WANTED = "用自己的 sender 说话需要 API key：请带上 Authorization: Bearer <key>。"
-REFUSALS = {404: "没有这个地址。", 405: "这个地址不支持这种请求。", 413: "内容太大了，请缩短后再发。"}
+REFUSALS = {
+    404: "没有这个地址。",
+    405: "这个地址不支持这种请求。",
+    408: "请求没有发完，请再试一次。",
+    413: "内容太大了，请缩短后再发。",
+}
 
 
 def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:

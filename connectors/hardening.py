@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 64 * 1024
 """Bytes of one request: a message of 2,000 characters, escaped as wastefully as JSON allows, is 24,000."""
+
+BODY_SECONDS = 30.0
+"""In which the whole of it has to come."""
 
 HEADERS = {
     # deep-chat styles itself through constructed style sheets and the DOM, so that not even inline styles are needed
@@ -23,7 +28,7 @@ HEADERS = {
 
 
 class Hardening:
-    """ASGI middleware: bounds the body while it is read, and adds the security headers.
+    """ASGI middleware: bounds the body, and its time, while it is read, and adds the security headers.
 
     FastAPI's ``max_body_size`` would refuse in plain English text instead of our JSON.
     """
@@ -35,11 +40,19 @@ class Hardening:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        size = 0
+        size, complete = 0, False
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, complete
+            if complete:
+                return await receive()  # until the caller has gone
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408) from None
+            complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > MAX_BODY:
                 raise HTTPException(413)
@@ -52,4 +65,5 @@ class Hardening:
                 headers.setdefault("Cache-Control", "no-cache")  # kept, but asked about: a new version shows at once
             await send(message)
 
-        await self._app(scope, bounded, hardened)
+        # the body of these is read by nobody, and a refusal could come when half of a file is on its way
+        await self._app(scope, receive if scope["method"] in ("GET", "HEAD") else bounded, hardened)

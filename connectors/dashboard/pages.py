@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
@@ -27,6 +28,11 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 NO_HANDOFF = "没有这个排队记录。"
+
+LARGEST = 2**31 - 1
+"""Of a row's number, in every database."""
+
+RowId = Annotated[int, PathParameter(ge=1, le=LARGEST)]
 
 
 class SignIn(BaseModel):
@@ -112,7 +118,10 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
 
     @router.get("/api/handoffs/{handoff_id}")
     async def conversation(
-        handoff_id: int, request: Request, response: Response, after: Annotated[int | None, Query(ge=0)] = None
+        handoff_id: RowId,
+        request: Request,
+        response: Response,
+        after: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
     ) -> dict[str, Any]:
         """The hand-off, the transcript's lines from ``after`` on, and what is still on its way to the bot."""
         operators.reader(request)
@@ -137,18 +146,18 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
         return shown(handoff)
 
     @router.post("/api/handoffs/{handoff_id}/claim")
-    async def claim(handoff_id: int, request: Request) -> dict[str, Any]:
+    async def claim(handoff_id: RowId, request: Request) -> dict[str, Any]:
         operator = operators.writer(request)
         return await done(desk.claim(handoff_id, operator.name), "taken", "这位顾客已经有同事接手，或不再等了。")
 
     @router.post("/api/handoffs/{handoff_id}/say")
-    async def say(handoff_id: int, body: Say, request: Request) -> dict[str, Any]:
+    async def say(handoff_id: RowId, body: Say, request: Request) -> dict[str, Any]:
         operators.writer(request)
         saying = desk.say(handoff_id, body.text, body.message_id)
         return await done(saying, "not_claimed", "这段对话不在人工服务中，消息没有发出。")
 
     @router.post("/api/handoffs/{handoff_id}/hand-back")
-    async def hand_back(handoff_id: int, body: HandBack, request: Request) -> dict[str, Any]:
+    async def hand_back(handoff_id: RowId, body: HandBack, request: Request) -> dict[str, Any]:
         operators.writer(request)
         return await done(desk.hand_back(handoff_id, body.resolved), "not_claimed", "这段对话已经交还给机器人了。")
 
@@ -159,7 +168,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
         return {"messages": [asdict(each) for each in await desk.misunderstood(limit=100)]}
 
     @router.post("/api/misunderstood/{message_id}/settle", status_code=204)
-    async def settle(message_id: int, body: Settle, request: Request) -> None:
+    async def settle(message_id: RowId, body: Settle, request: Request) -> None:
         operators.writer(request)
         try:
             await desk.settle(message_id, body.intent)
@@ -173,7 +182,7 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
         return {"complaints": [asdict(each) for each in await desk.complaints(limit=100)]}
 
     @router.post("/api/complaints/{complaint_id}/settle", status_code=204)
-    async def settle_complaint(complaint_id: int, request: Request) -> None:
+    async def settle_complaint(complaint_id: RowId, request: Request) -> None:
         operators.writer(request)
         try:
             await desk.settle_complaint(complaint_id)
