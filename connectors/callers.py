@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import time
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ SHORT = 16
 
 RELAYED = {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
 """Headers that a proxy adds, besides every X-Forwarded-…"""
+
+REMIND_SECONDS = 600.0
+"""How long an operator is told of a proxy after the last request through it."""
 
 
 def address(scope: Scope) -> str:
@@ -81,7 +85,9 @@ class Callers:
     def __init__(self, key: str, bind_host: str, public_url: str, trusted_proxies: Iterable[str]) -> None:
         self._key = key.encode()
         # Where customers come through a proxy, all of them come from its address
-        self._alone = is_loopback(bind_host) and is_loopback(_hostname(public_url)) and not list(trusted_proxies)
+        self._proxies = bool(list(trusted_proxies))
+        self._alone = is_loopback(bind_host) and is_loopback(_hostname(public_url)) and not self._proxies
+        self._forwarded = -REMIND_SECONDS  # when a proxy of which nobody spoke has sent something (monotonic)
 
     def has_key(self, scope: Scope) -> bool:
         scheme, _, given = Headers(scope=scope).get("Authorization", "").partition(" ")
@@ -103,6 +109,22 @@ class Callers:
             and is_loopback(_hostname(f"//{headers['Host']}"))
             and from_own_page(headers)
         )
+
+    def look_for_proxy(self, scope: Scope) -> None:
+        """Takes notice of a proxy near by that ``TRUSTED_PROXIES`` does not name."""
+        if not self._proxies and Headers(scope=scope).get("X-Forwarded-For"):
+            found = address(scope)
+            if found and ipaddress.ip_network(found).is_private:
+                self._forwarded = time.monotonic()
+
+    def check(self) -> list[str]:
+        """What an operator has to know."""
+        if time.monotonic() - self._forwarded >= REMIND_SECONDS:
+            return []
+        return [
+            "前面有代理在转发请求，但没有设置 TRUSTED_PROXIES，所有顾客会被当成同一个地址 /"
+            " a proxy forwards requests, but TRUSTED_PROXIES does not name it: all customers count as one address"
+        ]
 
     def may_name_sender(self, scope: Scope) -> bool:
         return self.has_key(scope) or self.at_home(scope)

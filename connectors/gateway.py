@@ -92,11 +92,15 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     background = Background()
     health.add("tasks", background.check)
     rates = Rates(settings.rate_limits(), settings.redis_url())
-    health.add("limits", rates.check)
     graph = Graph.from_settings()  # connects when it is first asked
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive("api_sender")
     known = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
+
+    async def limits() -> list[str]:
+        return [*await rates.check(), *known.check()]
+
+    health.add("limits", limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

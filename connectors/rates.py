@@ -139,6 +139,7 @@ class Limited:
             await self._app(scope, receive, send)
 
     async def _refused(self, scope: Scope) -> int | None:
+        self._callers.look_for_proxy(scope)
         kind = KINDS.get((scope["method"], scope["path"]), "pages")
         if self._callers.at_home(scope) or (kind in ("chat", "updates") and self._callers.has_key(scope)):
             return None

@@ -90,6 +90,8 @@ def test_at_home_there_is_no_limit(rasa: FakeRasa, tmp_path: Path) -> None:
             for _ in range(BUDGETS_HERE["chat"] + 1)
         ]
         assert answers == [200] * BUDGETS_HERE["chat"] + [429]
+        warnings = httpx.get(f"{gateway.url}/healthz", trust_env=False).json()["warnings"]
+        assert [one["part"] for one in warnings if "TRUSTED_PROXIES" in one["text"]] == ["limits"]
     finally:
         gateway.kill()
 
