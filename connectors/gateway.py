@@ -95,10 +95,10 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     graph = Graph.from_settings()  # connects when it is first asked
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive("api_sender")
-    known = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
+    callers = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
 
     async def limits() -> list[str]:
-        return [*await rates.check(), *known.check()]
+        return [*await rates.check(), *callers.check()]
 
     health.add("limits", limits)
 
@@ -115,7 +115,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app = FastAPI(
         title="掌柜", lifespan=lifespan, openapi_url=None
     )  # its own pages of documentation load outside assets
-    app.add_middleware(Limited, rates=rates, callers=known)
+    app.add_middleware(Limited, rates=rates, callers=callers)
     app.add_middleware(Hardening)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
@@ -131,7 +131,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     def who(request: Request, conversation: str | None) -> str | None:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""
         if conversation is not None:
-            if not known.may_name_sender(request.scope):
+            if not callers.may_name_sender(request.scope):
                 raise Refused(401, "api_key_wanted", KEY_WANTED)
             return caller(senders, conversation)
         visitor = visitors.identify(request)

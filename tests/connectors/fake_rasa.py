@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,16 +95,28 @@ class FakeRasa:
         return JSONResponse({"status": "ok", "warnings": list(self.warnings)}, 200 if self.healthy else 503)
 
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def for_the_house(endpoint: Endpoint) -> Endpoint:
+    async def guarded(request: Request) -> Response:
+        if not request.headers.get("Authorization", "").startswith("Bearer "):
+            return JSONResponse({"error": "not of the house"}, 401)
+        return await endpoint(request)
+
+    return guarded
+
+
 @contextmanager
 def serve(port: int) -> Iterator[FakeRasa]:
     """Serves on 127.0.0.1:``port`` in a thread; the bot's health and the action server's are on the same address."""
     rasa = FakeRasa(f"http://127.0.0.1:{port}")
     rasa.gate.set()
     routes = [
-        Route("/webhooks/gateway/webhook", rasa.webhook, methods=["POST"]),
-        Route("/webhooks/desk/event", rasa.desk, methods=["POST"]),
-        Route("/webhooks/gateway/health", rasa.health),
-        Route("/health", rasa.health),
+        Route("/webhooks/gateway/webhook", for_the_house(rasa.webhook), methods=["POST"]),
+        Route("/webhooks/desk/event", for_the_house(rasa.desk), methods=["POST"]),
+        Route("/webhooks/gateway/health", for_the_house(rasa.health)),
+        Route("/health", for_the_house(rasa.health)),
     ]
     server = uvicorn.Server(
         uvicorn.Config(Starlette(routes=routes), port=port, log_level="warning", timeout_graceful_shutdown=1)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import httpx
 import pytest
 
+import settings
 from connectors import background as module
+from connectors import gateway
 from connectors.background import Background
+from mall_adapter import create_engine, migrate
+from mall_adapter.database import WRITES
+from privacy import verify_keyring
 
 
 class Work:
@@ -85,3 +92,23 @@ async def test_it_stops_when_told_to(background: Background) -> None:
         await work.goes_on.wait()
         await background.close()
     assert work.starts == 1
+
+
+async def test_the_health_of_the_gateway_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GRAPH_URI", "bolt://127.0.0.1:9")
+    monkeypatch.setenv("GRAPH_PASSWORD", "never asked for")
+    for name in ("DATABASE_URL", "KEYRING_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(gateway, "watch_names", lambda *_: raises())
+    await migrate(settings.database_url())
+    engine = create_engine(settings.database_url())
+    async with engine.execution_options(**WRITES).begin() as connection:
+        ring = await connection.run_sync(verify_keyring)
+    app = gateway.create_app(ring, engine)
+    local = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+    async with app.router.lifespan_context(app), local as http:
+        report = (await http.get("/healthz")).json()
+    assert report["parts"]["tasks"] == "ok"  # the rest of it goes on
+    (warning,) = [one["text"] for one in report["warnings"] if one["part"] == "tasks"]
+    assert "RuntimeError" in warning
