@@ -422,7 +422,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
     async def reads(scope: Any, receive: Any, send: Any) -> None:
         await receive()
 
-    async def never() -> Any:
+    async def never(*_: Any) -> Any:
         await asyncio.Event().wait()
 
     with pytest.raises(HTTPException) as caught:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -368,6 +369,12 @@ class Lesson:
         command = [sys.executable, "-m", "ops.interactive", "--bot", str(self.bot)]
         self.terminal = Terminal(command, settings.ROOT, env | {"TMPDIR": str(folder)})
 
+    def listening(self) -> list[str]:
+        """Addresses of everything that it has started."""
+        family = psutil.Process(self.terminal.process.pid).children(recursive=True)
+        sockets = [one for process in family for one in process.net_connections("tcp")]
+        return [f"http://127.0.0.1:{one.laddr[1]}" for one in sockets if one.status == psutil.CONN_LISTEN]
+
     def say(self, text: str) -> None:
         self.terminal.wait_for("Your input ->")
         self.terminal.press(text, ENTER)
@@ -451,6 +458,12 @@ def test_a_corrected_intent_is_brought_back(lesson: Lesson) -> None:
     lesson.confirm(False)
     lesson.terminal.choose("What intent is it?", "chitchat")
     lesson.terminal.wait_for("Please mark the entities")
+    for address in lesson.listening():  # Rasa's whole HTTP API among them
+        try:
+            answer = httpx.get(f"{address}/conversations/default/tracker", trust_env=False)
+        except httpx.RemoteProtocolError:  # Bolt's
+            continue
+        assert answer.status_code in (401, 403, 404) and "events" not in answer.text
     lesson.terminal.press(ENTER)
     lesson.agree()
     shown = lesson.export()
