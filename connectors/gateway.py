@@ -42,7 +42,7 @@ from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products
-from mall_adapter import Desk, watch_names
+from mall_adapter import Desk, HouseRules, watch_names
 from privacy import KeyRing, KeyRingError, blind_index
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,9 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     bot = BotClient(http, settings.rasa_url())
     turns = Turns()
     thumbs = Turns(per_sender=3)  # a queue of their own: nobody waits with a thumb for the bot
+    rules = HouseRules()
     health = Health(bot, http, engine)
+    health.add("rules", rules.warnings)
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
     background = Background()
@@ -106,6 +108,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         background.start("商品名称更新 (names)", lambda: watch_names(engine, settings.catalogue_file()))
         background.start("人工消息发送 (outbox)", outbox.keep_sending)
+        background.start("售后规则检查 (rules)", rules.watch)
         yield
         await background.close()
         await http.aclose()

@@ -190,6 +190,7 @@ class Supervisor:
         self.logs = data_dir / "logs"
         self._file = data_dir / "supervisor.json"
         self._lives = {part.name: Life() for part in parts}
+        self._warned: set[str] = set()
         self._told = True
         self._prepared = asyncio.Event()
         self._stop = asyncio.Event()
@@ -368,12 +369,20 @@ class Supervisor:
         """Names of the parts that are not well, as the gateway sees them; all of them while it does not answer."""
         try:
             answer = await client.get(self.health_url)
+            health = answer.json()
+            self._warn({each["text"] for each in health.get("warnings", ()) if each["part"] not in self._lives})
             if answer.status_code == 200:
                 return []
-            parts: dict[str, str] = answer.json()["parts"]
+            parts: dict[str, str] = health["parts"]
             return sorted(name for name, state in parts.items() if state not in ("ok", "off"))
-        except (httpx.HTTPError, ValueError, LookupError, AttributeError):
+        except (httpx.HTTPError, ValueError, LookupError, AttributeError, TypeError):
             return [part.name for part in self.parts if part.port]
+
+    def _warn(self, texts: set[str]) -> None:
+        """Tells once what goes wrong while everything runs: rules that cannot be read, a disk that is almost full."""
+        for text in sorted(texts - self._warned):
+            say(f"! {text}")
+        self._warned = texts
 
     def _announce(self) -> None:
         address = self.health_url.removesuffix("/healthz")

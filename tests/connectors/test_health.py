@@ -14,6 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
+import settings
 from connectors.supervision import VARIABLE, WINDOW, Life, tell
 from privacy import KeyRing
 from tests.connectors.conftest import Gateway, fake_graph
@@ -21,6 +22,7 @@ from tests.connectors.fake_rasa import FakeRasa
 from tests.stack import UNPRIVILEGED
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+RULES = settings.rules_file()
 WIDTHS = {"phone": ViewportSize(width=360, height=740), "desktop": ViewportSize(width=1280, height=800)}
 
 
@@ -55,6 +57,8 @@ class Starved(Gateway):
 
     def __init__(self, folder: Path, rasa_url: str) -> None:
         super().__init__(folder, rasa_url, **{VARIABLE: str(folder / "supervisor.json")})
+        self.environment["RULES_FILE"] = str(folder / "rules.json")
+        shutil.copy(RULES, folder / "rules.json")
         self.environment["GRAPH_PORT"] = str(self.graph_port)
         self.environment["MODELS_DIR"] = str(folder / "models")
         del self.environment["GRAPH_URI"]
@@ -166,6 +170,24 @@ def test_what_a_part_goes_on_without_is_a_warning(starved: Starved, rasa: FakeRa
     told = [(each["part"], each["text"].split("，")[0]) for each in health["warnings"]]
     assert told == [("bot", "模型文件不见了"), ("bot", "语义模型不可用"), ("answers", "检索模型不见了")]
     mend()
+
+
+def test_broken_rules_are_named_within_ten_seconds_and_good_ones_end_it(starved: Starved, rasa: FakeRasa) -> None:
+    good = RULES.read_text(encoding="utf-8")
+    file = starved.folder / "rules.json"
+
+    def told_within_ten_looks() -> list[str]:
+        """The gateway looks every two seconds."""
+        for _ in range(100):
+            if (warned := [each["part"] for each in healthz(starved)["warnings"]]) == expected:
+                break
+            time.sleep(0.2)
+        return warned
+
+    for content, expected in ((good, []), (good[:-20], ["rules"]), (good, [])):
+        file.write_text(content, encoding="utf-8")
+        assert told_within_ten_looks() == expected
+        assert down(starved) == []
 
 
 def test_what_the_supervisor_knows_is_told(starved: Starved, rasa: FakeRasa) -> None:

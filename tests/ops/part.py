@@ -1,10 +1,11 @@
-"""A stand-in for a part of the house: `part.py PORT FOLDER [worker] [dies]` serves /healthz.
+"""A stand-in for a part of the house: `part.py PORT FOLDER [worker] [dies] [warns PART…]` serves /healthz.
 
 `worker` gives it a child that does not notice its parent's death, as a server's workers do not; `dies` makes it fail at
-once. The folder is there to be found in the command line.
+once; `warns` lets the health warn of these parts. The folder is there to be found in the command line.
 """
 
 import http.server
+import json
 import subprocess
 import sys
 
@@ -20,7 +21,8 @@ class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"status": "ok", "parts": {}}')
+        warnings = [{"part": part, "text": f"{part} is ailing"} for part in traits[1:] if traits[0] == "warns"]
+        self.wfile.write(json.dumps({"status": "ok", "parts": {}, "warnings": warnings}).encode())
 
 
 print(f"listening on {port}", flush=True)

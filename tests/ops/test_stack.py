@@ -106,6 +106,16 @@ def house(tmp_path: Path) -> Iterator[House]:
         house.process.wait(timeout=120)
 
 
+def test_what_the_health_warns_of_is_told_once(house: House) -> None:
+    """Not of the parts that it keeps itself, of which it tells more."""
+    house.start(house.part("worker"), house.part("gateway", "warns", "rules", "worker"))
+    house.wait_for("! rules is ailing")
+    house.wait_for("All green")
+    house.main_process("worker").kill()
+    house.wait_for("died")
+    assert house.said().count("! ") == 1
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything(house: House, signum: int) -> None:
     process = house.start()
