@@ -218,6 +218,19 @@ def knowledge_dir() -> Path:
     return data_dir() / "knowledge"
 
 
+def sync_file() -> Path:
+    """What keeping the graph in step has to tell people; `ops.graph_sync` writes it, the gateway shows it."""
+    return data_dir() / "sync.json"
+
+
+def demo() -> bool | None:
+    """Whether the demo mall is wanted (``DEMO``, 1 or 0); None: only where the house's own SQLite file is empty."""
+    value = os.environ.get("DEMO", "")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"DEMO must be 1 or 0, not {value!r}")
+    return value == "1" if value else None
+
+
 def graph_uri() -> str:
     """Bolt address of the graph (``GRAPH_URI``, default the embedded one)."""
     return os.environ.get("GRAPH_URI") or f"bolt://{HOST}:{graph_port()}"

@@ -41,7 +41,7 @@ from connectors.outbox import Outbox
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
-from knowledge_graph import Graph, GraphDown, content, feedback, products
+from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import Desk, HouseRules, watch_names
 from privacy import KeyRing, KeyRingError, blind_index
 
@@ -89,6 +89,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     rules = HouseRules()
     health = Health(bot, http, engine)
     health.add("rules", rules.warnings)
+    health.add("knowledge", _knowledge)
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
     background = Background()
@@ -204,6 +205,11 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         return {"status": report.status, **asdict(report)}
 
     return app
+
+
+async def _knowledge() -> list[str]:
+    """What files of answers could not be read."""
+    return (await asyncio.to_thread(reports.read)).warnings()
 
 
 async def _answer(bot: BotClient, message: InboundMessage) -> Reply:

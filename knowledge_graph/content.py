@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import LiteralString
 
 from knowledge_graph.client import Graph, Row, Statement
-from knowledge_graph.entries import TARGETS, Content, Entry, told
+from knowledge_graph.entries import Content, Entry, told
+from knowledge_graph.files import TARGETS
 
 SECONDS = 60.0
 
-STORED = ("id", "kind", "topic", "title", "answer", "valid_from", "valid_until", "context")
+STORED = ("id", "kind", "topic", "title", "answer", "valid_from", "valid_until", "context", "file")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Of entries: what a load did. ``unlinked`` are names of goods that the catalogue does not have."""
+    """Of entries: what a load did. ``unlinked`` are names of goods that the catalogue does not have, ``kept`` are
+    answers of files that cannot be read now."""
 
     written: int
     unchanged: int
     deleted: int
     unlinked: tuple[str, ...] = ()
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +52,26 @@ class Answer:
 async def load(graph: Graph, content: Content) -> Loaded:
     """The graph's answers become these. Load the catalogue first: answers are linked to its goods.
 
-    While anything is wrong with the files nothing is deleted, because it cannot be told what is missing from what is
-    only mistyped.
+    What the graph knows from a file that is broken now stays until the file is mended or removed.
     """
-    rows = await graph.read("MATCH (n:Faq|Policy) RETURN n.id AS id, labels(n)[0] AS label, n.version AS version")
-    known = {(row["label"].lower(), row["id"]): row["version"] for row in rows}
+    rows = await graph.read(
+        "MATCH (n:Faq|Policy) RETURN n.id AS id, labels(n)[0] AS label, n.version AS version, n.file AS file"
+    )
+    known = {(row["label"].lower(), row["id"]): row for row in rows}
     wanted = {(entry.kind, entry.id): entry for entry in content.entries}
-    changed = [entry for key, entry in wanted.items() if known.get(key) != entry.version]
-    gone = [key for key in known if key not in wanted]
-    if content.problems:  # but an answer must not stand twice, as faq and as policy
-        ids = {entry.id for entry in content.entries}
-        gone = [(kind, key) for kind, key in gone if key in ids]
+    changed = [entry for key, entry in wanted.items() if key not in known or known[key]["version"] != entry.version]
+    ids = {entry.id for entry in content.entries}  # an answer must not stand twice, as faq and as policy
+    missing = known.keys() - wanted.keys()
+    kept = {key for key in missing if key[1] not in ids and _is_kept(known[key]["file"], content.kept)}
+    gone = sorted(missing - kept)
     await graph.write_all([*_deletions(gone), *_statements(changed), (_UNUSED_TOPICS, {})], within=SECONDS)
     unlinked = await _link(graph, content.entries)
-    return Loaded(len(changed), len(wanted) - len(changed), len(gone), tuple(unlinked))
+    return Loaded(len(changed), len(wanted) - len(changed), len(gone), tuple(unlinked), len(kept))
+
+
+def _is_kept(file: str | None, kept: Collection[str]) -> bool:
+    """Those from before files were noted are kept while any file is."""
+    return file.startswith(tuple(kept)) if file else bool(kept)
 
 
 async def answers(graph: Graph) -> list[Answer]:
@@ -134,7 +143,8 @@ _DELETE: dict[str, LiteralString] = {
 
 _SET: LiteralString = """
 SET n.topic = row.topic, n.title = row.title, n.answer = row.answer, n.facts = row.facts, n.ask = row.ask,
-    n.valid_from = row.valid_from, n.valid_until = row.valid_until, n.context = row.context, n.version = row.version
+    n.valid_from = row.valid_from, n.valid_until = row.valid_until, n.context = row.context, n.file = row.file,
+    n.version = row.version
 """
 _WRITE: dict[str, LiteralString] = {
     "faq": "UNWIND $rows AS row MERGE (n:Faq {id: row.id})" + _SET,

@@ -7,7 +7,6 @@ of today's answers beside it, so that the house need not learn it when it starts
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import signal
 import sys
@@ -21,7 +20,7 @@ import yaml
 
 import encoder
 import settings
-from knowledge_graph import Background, Subject, learning, read_files, train_answering
+from knowledge_graph import Background, Subject, digest, learning, read_files, train_answering
 from ops import graph_sync, lessons
 from ops.training import fingerprint
 
@@ -42,7 +41,7 @@ def train(*, force: bool = False) -> None:
     models.mkdir(parents=True, exist_ok=True)
     with (models / ".answering.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        own = [hashlib.sha256(path.read_bytes()).hexdigest() for path in graph_sync.own_files()]
+        own = [digest(path) for path in graph_sync.own_files()]
         now = {"sources": [fingerprint(sources=SOURCES), *own]}
         stamp = settings.answering_dir() / "stamp"
         then = json.loads(stamp.read_text()) if stamp.exists() else {}

@@ -2,7 +2,8 @@
 
 Answers are read from `knowledge_graph/content` and from the operator's own folder, `DATA_DIR/knowledge`; files named on
 the command line are checked and loaded besides, until the next sync. With `--keep`, a part of the house, it goes on:
-what changes in the mall or in a file is in the graph some seconds later.
+what changes in the mall or in a file is in the graph some seconds later. What is wrong with a file is told in its log,
+in `/healthz` and under `/dashboard/gaps`, and holds up nothing but itself.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import time
 from pathlib import Path
 
-from neo4j.exceptions import Neo4jError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -34,8 +35,10 @@ from knowledge_graph import (
     content,
     files_in,
     migrate,
+    named,
     pairs_that_fit,
     read_files,
+    reports,
 )
 from mall_adapter import BrokenRules, create_engine, house_policy, read_catalogue
 
@@ -95,25 +98,37 @@ async def sync_goods(graph: Graph, products: Sequence[Product]) -> None:
     )
 
 
-async def load_answers(graph: Graph, paths: Sequence[Path], known: Mapping[str, Fact]) -> bool:
-    """Is everything in the files as it should be?"""
-    found = await asyncio.to_thread(read_files, paths, known)
+async def load_answers(
+    graph: Graph, paths: Sequence[Path], known: Mapping[str, Fact], more: Sequence[Path] = ()
+) -> bool:
+    """Is everything in the files as it should be? Of ``more``, which are only tried, nothing is reported."""
+    found = await asyncio.to_thread(read_files, [*paths, *more], known)
     done = await content.load(graph, found)
     log.info("answers / 答案: %d written, %d unchanged, %d deleted", done.written, done.unchanged, done.deleted)
     for problem in found.problems:
-        log.warning("left out / 未导入: %s", problem)
-    if found.problems:
-        log.warning("nothing is deleted until this is mended / 修正之前不会删除任何答案")
+        log.warning("%s: %s", "left out / 未导入" if problem.left_out else "have a look / 请看一下", problem)
+    if done.kept:
+        log.warning("%d answers of these files stay as they were until they are mended or removed", done.kept)
+        log.warning("修好或删除这些文件之前，其中 %d 条答案保持原样", done.kept)
     for link in done.unlinked:
         log.warning("no such goods / 目录里没有: %s", link)
-    return not found.problems
+    tried = set(map(named, more))
+    report(reports.Report(tuple(problem for problem in found.problems if problem.file not in tried)))
+    return not any(problem.left_out for problem in found.problems)
+
+
+def report(what: reports.Report) -> None:
+    try:
+        reports.write(what)
+    except OSError as error:  # the health of the data folder says so
+        log.warning("not reported / 没有写下: %s", error.strerror)
 
 
 async def sync(graph: Graph, engine: AsyncEngine, more: Sequence[Path] = ()) -> bool:
     """Everything once. Is everything in the files as it should be? Raises GraphDown."""
     await migrate(graph)
     await sync_goods(graph, await goods(engine))
-    return await load_answers(graph, [*files(), *more], facts())
+    return await load_answers(graph, files(), facts(), more)
 
 
 class Keeper:
@@ -136,19 +151,22 @@ class Keeper:
         """Until it is cancelled. What goes wrong is told once, and tried again."""
         told = ""
         while True:
-            trouble = ""
+            trouble, pause = "", max(seconds, self._size / PRODUCTS_A_SECOND)
             try:
                 await self.look()
-            except GraphDown as error:
-                trouble = f"the graph is away / 图数据库暂时不可用: {error}"
-            except (Neo4jError, SQLAlchemyError, OSError, BrokenRules) as error:  # their words may quote what is stored
-                trouble = f"not synced / 同步失败: {type(error).__name__}"
+            except GraphDown as error:  # its health says so
+                trouble, pause = f"the graph is away / 图数据库暂时不可用: {error}", AWAY_SECONDS
+            except Exception as error:  # whatever it is, it may be over at the next look; its words may quote customers
+                trouble = f"没有同步，会自动再试 / not synced, it is tried again: {type(error).__name__}"
+                if trouble != told:
+                    log.warning("%s", "".join(traceback.format_tb(error.__traceback__)))
+                report(replace(reports.read(), trouble=trouble))
             if trouble:
                 self._forget()
             if trouble != told:
                 log.warning(trouble) if trouble else log.info("the graph is in step again / 图谱已恢复同步")
                 told = trouble
-            await asyncio.sleep(AWAY_SECONDS if trouble else max(seconds, self._size / PRODUCTS_A_SECOND))
+            await asyncio.sleep(pause)
 
     async def look(self) -> None:
         if not self._migrated:
@@ -170,9 +188,17 @@ class Keeper:
             self._files = seen
 
 
-def _signature(paths: Sequence[Path]) -> tuple[tuple[Path, int, int], ...]:
-    stats = [(path, path.stat()) for path in paths if path.exists()]
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+def _signature(paths: Sequence[Path]) -> list[object]:
+    return [_state(path) for path in paths]
+
+
+def _state(path: Path) -> tuple[object, ...]:
+    """Another one as soon as reading the file may give something else."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return path, error.errno
+    return path, stat.st_ino, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 async def _run(keep: bool, more: Sequence[Path]) -> bool:
@@ -192,7 +218,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="go on, and bring over what changes")
     arguments = parser.parse_args()
     for path in arguments.files:
-        if path.suffix not in READERS or not path.is_file():
+        if path.suffix.lower() not in READERS or not path.is_file():
             parser.error(f"{path}: not a file of {', '.join(READERS)}")
     if arguments.keep:
         os.nice(10)  # the bot starts at the same time, and customers wait for it

@@ -1,7 +1,9 @@
-"""The pages about what the house knows: the picture of the graph, and the questions that it could not answer."""
+"""The pages about what the house knows: the picture of the graph, the questions that it could not answer, and the files
+of answers that it could not read."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -9,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from connectors.dashboard.operators import Operators, Refused
-from knowledge_graph import Answer, Graph, around, content, feedback, find, gaps, products
+from knowledge_graph import Answer, Graph, around, content, feedback, find, gaps, products, reports
 from settings import SHANGHAI
 
 FOUND = 100
@@ -58,6 +60,14 @@ def router(operators: Operators, graph: Graph) -> APIRouter:
         known = {one.id: one for one in await content.answers(graph)}
         worst = [asdict(one) | _named(known.get(one.source)) for one in judged if one.down]
         return {"gaps": [asdict(cluster) for cluster in asked], "worst": worst}
+
+    @router.get("/files")
+    async def files(request: Request, response: Response) -> dict[str, Any]:
+        """What is wrong with the files of answers, whether or not the graph answers."""
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        found = await asyncio.to_thread(reports.read)
+        return {"trouble": found.trouble, "problems": [asdict(problem) for problem in found.problems]}
 
     return router
 

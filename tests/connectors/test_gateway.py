@@ -301,7 +301,8 @@ async def test_a_repeat_waits_for_the_answer_in_flight(gateway: Gateway, rasa: F
 
 
 def test_health_names_every_part(gateway: Gateway, rasa: FakeRasa) -> None:
-    on = dict.fromkeys(("bot", "actions", "database", "graph", "data", "keyring", "tasks", "limits", "rules"), "ok")
+    names = ("bot", "actions", "database", "graph", "data", "keyring", "tasks", "limits", "rules", "knowledge")
+    on = dict.fromkeys(names, "ok")
     parts = on | {"wechat": "off", "telegram": "off"}
     with fake_graph(gateway.graph_port):
         response = httpx.get(f"{gateway.url}/healthz", trust_env=False)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 
+from knowledge_graph import Problem, reports
 from tests.connectors.conftest import JUDGED, Gateway, aside
 from tests.connectors.fake_rasa import FakeRasa
 from tests.knowledge_graph.servers import PASSWORD, Embedded
@@ -119,6 +120,43 @@ def test_the_unanswered_and_the_unhelpful(house: Gateway) -> None:
         ("descaling", "水壶怎么除垢", "Faq", 2),
         ("gone", None, None, 1),
     ]
+
+
+PROBLEMS = (
+    Problem("knowledge/价格.xlsx", 3, "answer", "<b>不能为空</b> / it is empty", sheet="二季度"),
+    Problem("knowledge/价格.xlsx", 5, "id", "编号不能重复 / this id is used twice"),
+    Problem("knowledge/x.csv", 0, "title", "标题一样 / two answers have this title", left_out=False),
+)
+
+
+@contextmanager
+def told_by_sync(gateway: Gateway, report: reports.Report) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATA_DIR", gateway.environment["DATA_DIR"])
+        reports.write(report)
+        yield
+        reports.write(reports.Report())
+
+
+def test_a_file_that_cannot_be_read_is_a_warning_and_no_fault(house: Gateway, rasa: FakeRasa) -> None:
+    with told_by_sync(house, reports.Report(PROBLEMS)), signed_in(house) as operator:
+        health = operator.get("/healthz")
+        assert (health.status_code, health.json()["parts"]["knowledge"]) == (200, "ok")
+        (told,) = health.json()["warnings"]
+        assert told["part"] == "knowledge"
+        assert told["text"].startswith("knowledge/价格.xlsx【二季度】 第 3 行 answer (row 3)：")
+        assert told["text"].endswith("（共 2 处 / 2 in all）")
+        shown = operator.get("/dashboard/api/graph/files").json()
+        assert [one["row"] for one in shown["problems"]] == [3, 5, 0]
+    assert httpx.get(f"{house.url}/dashboard/api/graph/files", trust_env=False).status_code == 401
+    assert httpx.get(f"{house.url}/healthz", trust_env=False).json()["warnings"] == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"problems": [{}], "trouble": ""}', '{"problems": 1}'])
+def test_a_report_that_cannot_be_read_is_none(house: Gateway, rasa: FakeRasa, content: str) -> None:
+    with told_by_sync(house, reports.Report()):
+        Path(house.environment["DATA_DIR"], "sync.json").write_text(content)
+        assert httpx.get(f"{house.url}/healthz", trust_env=False).json()["warnings"] == []
 
 
 def test_a_graph_that_is_down_is_said_and_the_chat_goes_on(gateway: Gateway) -> None:
@@ -276,6 +314,23 @@ def test_questions_without_an_answer(operator: Operator, tmp_path: Path) -> None
     assert operator.fits()
     operator.page.get_by_role("link", name="待训练").click()
     expect(operator.page.get_by_text("机器人都听懂了")).to_be_visible()
+    assert operator.faults == []
+
+
+@with_browser
+def test_files_of_answers_that_are_not_well(operator: Operator, house: Gateway, tmp_path: Path) -> None:
+    files = operator.page.locator("#problems > li")
+    with told_by_sync(house, reports.Report(PROBLEMS)):
+        operator.goes("gaps")
+        expect(files).to_have_count(3)
+        expect(files.first).to_contain_text("没读进来")
+        expect(files.first).to_contain_text("工作表“二季度”")
+        expect(files.first).to_contain_text("第 3 行")
+        expect(files.first).to_contain_text("<b>不能为空</b>")
+        expect(files.last).to_contain_text("请看一下")
+        operator.page.screenshot(path=tmp_path / "files.png")
+        assert operator.fits()
+    expect(operator.page.locator("#files")).to_be_hidden()
     assert operator.faults == []
 
 

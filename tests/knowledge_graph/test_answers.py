@@ -11,7 +11,7 @@ import pytest
 from knowledge_graph import catalogue
 from knowledge_graph.client import Graph
 from knowledge_graph.content import Loaded, answer, answers, applying_to, load
-from knowledge_graph.entries import Content, Problem, read_folder
+from knowledge_graph.entries import Content, read_folder
 from tests.knowledge_graph.test_catalogue import SHELF, nodes_and_edges
 
 FOLDER = Path(__file__).parent / "content"
@@ -75,17 +75,39 @@ async def test_what_left_the_files_leaves_the_graph(graph: Graph, content: Conte
 UNLINKED = [f"kettle_scale → {name}" for name in ("电水壶", "净谷 净水器", "禾炊", "净谷水业")]
 
 
-async def test_nothing_is_deleted_while_the_files_hold_mistakes(graph: Graph, content: Content) -> None:
+SHIPPING = "content/delivery.csv"
+
+
+@pytest.mark.parametrize(
+    ("kept", "deleted"),
+    [
+        pytest.param([SHIPPING], 0, id="its file is broken"),
+        pytest.param(["content/"], 0, id="its folder cannot be listed"),
+        pytest.param(["content/return_exchange.yml", "content/deliver.csv"], 1, id="others are broken"),
+        pytest.param([], 1, id="none is"),
+    ],
+)
+async def test_answers_of_a_broken_file_stay(graph: Graph, content: Content, kept: list[str], deleted: int) -> None:
     await load(graph, content)
-    broken = Content(content.entries[1:], (Problem("delivery.csv", 2, "title", "不能为空"),))
-    assert (await load(graph, broken)).deleted == 0
-    assert await answer(graph, "free_shipping")
+    loaded = await load(graph, Content(content.entries[1:], (), frozenset(kept)))
+    assert (loaded.deleted, loaded.kept) == (deleted, 1 - deleted)
+    assert (await answer(graph, "free_shipping") is None) is bool(deleted)
+    assert (await load(graph, content)).written == deleted
+
+
+async def test_answers_from_before_files_were_noted_stay_while_any_file_is_broken(
+    graph: Graph, content: Content
+) -> None:
+    await load(graph, Content((replace(content.entries[0], file=""),), ()))
+    await graph.write("MATCH (n:Policy) REMOVE n.file")
+    assert (await load(graph, Content(content.entries[1:], (), frozenset(["content/x.csv"])))).deleted == 0
+    assert (await load(graph, Content(content.entries[1:], ()))).deleted == 1
 
 
 async def test_a_rule_that_becomes_a_how_to_stands_once(graph: Graph, content: Content) -> None:
     await load(graph, content)
     shipping = replace(content.entries[0], kind="faq")
-    loaded = await load(graph, Content((shipping, *content.entries[1:]), (Problem("x.yml", 0, "", "?"),)))
+    loaded = await load(graph, Content((shipping, *content.entries[1:]), (), frozenset([SHIPPING])))
     assert (loaded.written, loaded.deleted) == (1, 1)
     assert [one.kind for one in await answers(graph)] == ["faq", "faq", "policy"]
 

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from knowledge_graph import Graph, content, migrate, products
+from knowledge_graph import Graph, content, migrate, products, reports
 from mall_adapter import create_engine, models
 from mall_adapter import migrate as migrate_mall
 from mall_adapter.database import WRITES
@@ -198,8 +198,8 @@ async def test_an_empty_mall_empties_no_graph(graph: Graph, mall: AsyncEngine, s
 @pytest.mark.parametrize(
     ("text", "reported"),
     [
-        pytest.param("topic: delivery\nentries: [\n", "delivery.yml：文件读不懂", id="no YAML"),
-        pytest.param(ANSWERS.format("“{nobody_knows}”"), "delivery.yml 第 1 行 answer", id="an unknown fact"),
+        pytest.param("topic: delivery\nentries: [\n", "knowledge/delivery.yml 第 2 行 (row 2)：", id="no YAML"),
+        pytest.param(ANSWERS.format("“{nobody_knows}”"), "knowledge/delivery.yml 第 6 行 answer", id="an unknown fact"),
     ],
 )
 async def test_a_broken_file_is_told_and_deletes_nothing(
@@ -274,6 +274,76 @@ async def test_a_limit_of_the_rules_is_told_as_it_is_now(
         await told("收到后 30 天。")
 
 
+async def test_one_bad_file_holds_up_nothing_while_the_house_runs(graph: Graph, mall: AsyncEngine) -> None:
+    """It keeps its last good answers and is named until it is mended; the others go on."""
+    folder = settings.knowledge_dir()
+    table, other = folder / "own.csv", folder / "delivery.yml"
+    row = "{},faq,payment,{},{},能付吗\n"
+    good = "id,kind,topic,title,answer,ask\n" + row.format("cod", "货到付款", "不支持。")
+
+    async def answers_are(**answers: str | None) -> None:
+        async def told() -> bool:
+            return {key: await told_by(graph, key) for key in answers} == answers
+
+        await until(told, f"{answers} in the graph")
+
+    async def warned(*words: str) -> None:
+        async def told() -> bool:
+            warnings = reports.read().warnings()
+            return len(warnings) == len(words) and all(map(str.__contains__, warnings, words))
+
+        await until(told, f"{words} in the report")
+
+    table.write_text(good)
+    async with kept(graph, mall):
+        await answers_are(cod="不支持。", night_delivery="夜里不送。")
+        await warned()
+        table.write_text(good + row.format("card", '"刷卡', "行。"))  # a quote that is not closed
+        (folder / "chart.xlsx").write_bytes(b"PK")
+        (folder / "nowhere.csv").symlink_to("nothing")
+        other.write_text(ANSWERS.format("夜里也送。"))
+        await warned("chart.xlsx", "nowhere.csv", "own.csv 第 3 行")
+        await answers_are(cod="不支持。", card=None, night_delivery="夜里也送。")
+        table.write_text(good.replace("不支持", "支持") + row.format("card", "刷卡", "行。"))
+        (folder / "nowhere.csv").unlink()
+        other.unlink()
+        await warned("chart.xlsx")
+        await answers_are(cod="支持。", card="行。", night_delivery=None)
+        table.unlink()
+        (folder / "chart.xlsx").unlink()
+        await warned()
+        await answers_are(cod=None)
+
+
+async def test_what_nobody_thought_of_is_told_and_tried_again(
+    graph: Graph, mall: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, faults = graph_sync.goods, iter([AttributeError("'list' object has no attribute 'find'"), MemoryError()])
+
+    async def goods(engine: AsyncEngine) -> list[products.Product]:
+        for fault in faults:
+            assert reports.read().trouble == "" or isinstance(fault, MemoryError)
+            raise fault
+        return await real(engine)
+
+    monkeypatch.setattr(graph_sync, "goods", goods)
+    troubles = []
+    real_report = graph_sync.report
+
+    def report(what: reports.Report) -> None:
+        troubles.append(what.trouble[-14:])
+        real_report(what)
+
+    monkeypatch.setattr(graph_sync, "report", report)
+    async with kept(graph, mall):
+
+        async def well() -> bool:
+            return bool(troubles) and troubles[-1] == ""
+
+        await until(well, "in step again")
+    assert troubles == ["AttributeError", "n: MemoryError"[-14:], ""]
+
+
 async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
     mall: AsyncEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,7 +412,7 @@ async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
             1,
             "没有 money 这个主题",
         ),
-        ("more.doc", "", 2, "not a file of .yml, .csv, .xlsx"),
+        ("more.doc", "", 2, "not a file of .yml, .yaml, .csv, .xlsx"),
     ],
 )
 async def test_a_file_of_the_command_line(

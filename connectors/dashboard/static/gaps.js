@@ -43,7 +43,21 @@ function draw({ gaps, worst }) {
   $("all-helpful").hidden = worst.length > 0;
 }
 
+/** What is wrong with the files of answers, those left out first; the graph need not be there for it. */
+function drawProblems({ trouble, problems }) {
+  const told = [...problems].sort((one, other) => other.left_out - one.left_out).map((one) => {
+    const sheet = one.sheet && `工作表“${one.sheet}”　`;
+    const place = `${sheet}${one.row ? `第 ${one.row} 行　` : ""}${one.column}`;
+    const state = element("strong", { className: one.left_out ? "left-out" : "" }, one.left_out ? "没读进来" : "请看一下");
+    return element("li", { className: "message" }, state, element("div", {}, one.file, element("small", {}, place), element("p", {}, one.message)));
+  });
+  if (trouble) told.unshift(element("li", { className: "message" }, trouble));
+  $("problems").replaceChildren(...told);
+  $("files").hidden = !told.length;
+}
+
 async function keepLooking() {
+  call("graph/files").then(drawProblems, () => {}); // the graph's answer, below, says what is not well
   try {
     draw(await call("graph/gaps"));
     showBanner("");
