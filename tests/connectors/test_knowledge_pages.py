@@ -330,7 +330,7 @@ def test_files_of_answers_that_are_not_well(operator: Operator, house: Gateway, 
         expect(files.last).to_contain_text("请看一下")
         operator.page.screenshot(path=tmp_path / "files.png")
         assert operator.fits()
-    expect(operator.page.locator("#files")).to_be_hidden()
+    expect(operator.page.locator("#files")).to_be_hidden(timeout=PATIENCE)  # it asks again by itself
     assert operator.faults == []
 
 
