@@ -62,7 +62,7 @@ lock: ## lock the versions of requirements/*.in anew; ARGS=--upgrade takes newer
 migrate: environments ## bring the database's tables up to date / 更新数据库结构
 	@$(APP) -m mall_adapter migrate
 
-seed: migrate ## fill the demo mall, if it is empty / 填充演示商城
+seed: migrate ## fill an empty database with the demo mall; `-m mall_adapter unseed` removes it / 填充演示商城
 	@$(APP) -m mall_adapter seed
 
 graph-sync: environments ## bring goods and answers into the running graph; FILES= adds some / 同步图谱

@@ -77,6 +77,11 @@ def database_url(driver: str = "async") -> str:
     return f"{drivers[dialect, driver]}://{rest}"
 
 
+def database_is_own_file() -> bool:
+    """Whether it is the house's own SQLite file; not where ``DATABASE_URL`` names one."""
+    return not os.environ.get("DATABASE_URL")
+
+
 def gateway_port() -> int:
     return _port("GATEWAY_PORT", 8000)
 

@@ -38,6 +38,7 @@ from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.messages import PICTURE, BotMessage, ChatRequest, InboundMessage, Reply, Thumb, caller
 from connectors.outbox import Outbox
+from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
@@ -99,6 +100,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive("api_sender")
     callers = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
+    pages = Pages(engine)
 
     async def limits() -> list[str]:
         return [*await rates.check(), *callers.check()]
@@ -126,7 +128,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
-        response = FileResponse(WEB / "index.html")
+        response = await pages.page(WEB / "index.html")
         visitors.remember(response, visitors.identify(request))
         return response
 
@@ -194,7 +196,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
                 log.warning("a thumb is lost: %s", error)
                 raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
 
-    app.include_router(dashboard.router(ring, desk, outbox, graph, health, rates))
+    app.include_router(dashboard.router(ring, desk, outbox, graph, health, rates, pages))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     @app.get("/healthz")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class Encoder:
             with np.load(kept, allow_pickle=False) as file:
                 if str(file["name"]) == self.name:
                     return dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
-        except (OSError, ValueError, LookupError):  # missing, or not ours: it is written anew
+        except (BadZipFile, EOFError, OSError, ValueError, LookupError):  # missing, or not ours: it is written anew
             pass
         return {}
 

@@ -86,9 +86,10 @@ class Answering:
         name = await asyncio.to_thread(learning.fingerprint, known)
         retriever = await asyncio.to_thread(learning.stored, name)
         if retriever is None:
-            await (learning.learn_apart() if apart else asyncio.to_thread(learning.learn, known))
+            # the name of what was learned, which may be another one: the learner has an encoder, or has none
+            name = await (learning.learn_apart() if apart else asyncio.to_thread(learning.learn, known))
             retriever = await asyncio.to_thread(learning.stored, name)
-        if retriever is None:  # the graph has changed meanwhile
+        if retriever is None or set(retriever.ids) != {one.id for one in answers}:  # the graph has changed meanwhile
             return
         self._retriever, self._answers, self._versions = retriever, {one.id: one for one in answers}, versions
         self._ready.set()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from zipfile import BadZipFile
@@ -21,6 +24,8 @@ from knowledge_graph.content import Answer
 from knowledge_graph.entries import Entry
 from knowledge_graph.retrieval import Retriever, Subject
 from knowledge_graph.training import UNANSWERED, Trained, remembered
+
+log = logging.getLogger(__name__)
 
 KEPT = 3
 """Stored retrievers; the oldest give way."""
@@ -59,7 +64,8 @@ def stored(name: str) -> Retriever | None:
     if not _complete(folder):
         return None
     try:
-        os.utime(folder)
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            os.utime(folder)
         return Retriever.load(folder, encoder.load())
     except (BadZipFile, EOFError, LookupError, OSError, TypeError, ValueError):
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,33 +93,62 @@ def store(retriever: Retriever, name: str) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One process learns at a time: the others wait, and find that it is done. Raises LearningFailed after a while."""
+    settings.models_dir().mkdir(parents=True, exist_ok=True)
+    with (settings.models_dir() / ".learning.lock").open("w") as lock:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LearningFailed(f"another process has been learning for {SECONDS:g} s") from None
+            time.sleep(0.1)
+        yield
+
+
 def learn(known: Sequence[Subject]) -> str:
     """Learns a retriever of these and stores it, if there is none; returns its name. There must be two at least."""
-    name = fingerprint(known)
-    if not _complete(settings.retrievers_dir() / name):
-        trained = Trained.load(settings.answering_dir())
-        meaning = remembered(known, trained.background)
-        judge = trained.by_both if meaning else trained.by_words
-        store(Retriever.learn(known, trained.background, meaning, judge), name)
-    return name
+    if not _complete(settings.retrievers_dir() / fingerprint(known)):
+        with alone():
+            if not _complete(settings.retrievers_dir() / fingerprint(known)):
+                _learn(known)
+    return fingerprint(known)
 
 
-async def learn_apart() -> None:
-    """Learns that of the graph in a process of its own, so that nobody has to wait for this one.
+def _learn(known: Sequence[Subject]) -> None:
+    trained = Trained.load(settings.answering_dir())
+    here = encoder.load()
+    if here and here.name == trained.fitted_with:
+        meaning, judge = remembered(known, trained.background), trained.by_both
+    else:
+        meaning, judge = None, trained.by_words
+        if here:
+            log.warning("by words alone: `make train` ran without this encoder / 训练时没有这个语义模型，仅按字词检索")
+    retriever = Retriever.learn(known, trained.background, meaning, judge, trained.by_words)
+    store(retriever, fingerprint(known))
+
+
+async def learn_apart() -> str:
+    """Learns that of the graph in a process of its own, so that nobody has to wait for this one; returns its name.
 
     Raises LearningFailed.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "knowledge_graph", "learn"),
         cwd=settings.ROOT,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(SECONDS):
-            _, words = await process.communicate()
+            name, words = await process.communicate()
     except BaseException:
         process.kill()
         raise
     if process.returncode != 0:
         raise LearningFailed(words.decode(errors="replace").strip()[-200:])
+    return name.decode().strip()

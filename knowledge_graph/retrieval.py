@@ -10,6 +10,7 @@ from questions that had been held back.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -22,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge_graph.text import cut, features
+
+log = logging.getLogger(__name__)
 
 Numbers = NDArray[np.float32]
 
@@ -63,6 +66,10 @@ SENTENCE = re.compile("[^。；！？]+")
 
 
 class Encoder(Protocol):
+    @property
+    def name(self) -> str:
+        """Another one with other weights."""
+
     def encode(self, texts: Sequence[str]) -> Numbers:
         """A row of unit length for each text, near to those that mean the same."""
 
@@ -209,6 +216,7 @@ class Meaning:
 
     def __init__(self, encoder: Encoder, vectors: Numbers, counts: Sequence[int]) -> None:
         """``counts``: how many there are of each label, none of them 0."""
+        self.read_by = encoder.name
         self._encoder, self._vectors, self._counts = encoder, vectors, np.array(counts)
         self._starts = np.cumsum([0, *counts[:-1]])
 
@@ -308,14 +316,15 @@ class Retriever:
         meaning: Meaning | None,
         cover: Cover,
         judge: Judge,
+        by_words: Judge,
     ) -> None:
         """``subjects``: id and topic of the answers, sorted by id; ``asked``: ways of asking in one spelling, and their
-        answers."""
+        answers; ``by_words``: the judge where it is loaded without the encoder that has read the ways of asking."""
         self.ids = [subject for subject, _ in subjects]
         self._subjects, self._asked = list(subjects), asked
         self._places = {subject: place for place, subject in enumerate(self.ids)}
         self._words, self._topics, self._meaning, self._cover = words, topics, meaning, cover
-        self._judge = judge
+        self._judge, self._by_words = judge, by_words
 
     @classmethod
     def learn(
@@ -324,6 +333,7 @@ class Retriever:
         background: Background,
         encoder: Encoder | None,
         judge: Judge | None = None,
+        by_words: Judge = BY_WORDS,
     ) -> Retriever:
         """By words alone without an encoder. There must be two answers at least."""
         subjects = sorted(subjects, key=lambda subject: subject.id)
@@ -348,7 +358,8 @@ class Retriever:
             topics,
             meaning,
             Cover.learn([(*subject.lines, subject.text) for subject in subjects], background.unanswered),
-            judge or (BY_BOTH if meaning else BY_WORDS),
+            judge or (BY_BOTH if meaning else by_words),
+            by_words,
         )
 
     def find(self, questions: Sequence[Question], among: Collection[str] | None = None) -> list[list[Hit]]:
@@ -406,19 +417,34 @@ class Retriever:
         if self._meaning:
             self._meaning.save(folder)
         self._cover.save(folder)
-        state = {"subjects": self._subjects, "asked": self._asked, "judge": asdict(self._judge)}
+        state = {
+            "subjects": self._subjects,
+            "asked": self._asked,
+            "judge": asdict(self._judge),
+            "by_words": asdict(self._by_words),
+            "read_by": self._meaning.read_by if self._meaning else None,
+        }
         _write(folder / "retriever.json", state)
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder | None) -> Retriever:
-        """What :meth:`save` has stored, with the encoder that it was learned with. Raises OSError where nothing is."""
+        """What :meth:`save` has stored; by words alone with another encoder than the one that it was learned with, or
+        none. Raises OSError where nothing is."""
         state = _read(folder / "retriever.json")
         words, topics = Words.load(folder, "words"), Words.load(folder, "topics")
         if words is None:
             raise FileNotFoundError(folder / "words.npz")
-        meaning = Meaning.load(encoder, folder) if encoder and (folder / "meaning.npz").exists() else None
+        judge, by_words, read_by = Judge(**state["judge"]), Judge(**state["by_words"]), state["read_by"]
+        meaning = None
+        if read_by is not None and encoder and encoder.name == read_by:
+            meaning = Meaning.load(encoder, folder)
+        elif read_by is not None:  # a judge that counts on meaning would be far too unsure of everything
+            log.warning(
+                "answers are found by words alone: the encoder that has read them is not here / 仅按字词检索答案"
+            )
+            judge = by_words
         subjects = [(str(subject), str(topic)) for subject, topic in state["subjects"]]
-        return cls(subjects, state["asked"], words, topics, meaning, Cover.load(folder), Judge(**state["judge"]))
+        return cls(subjects, state["asked"], words, topics, meaning, Cover.load(folder), judge, by_words)
 
 
 def _spelled(text: str) -> str:

@@ -79,6 +79,7 @@ def judges(parts: Split, meaning: Encoder | None) -> tuple[Judge, Judge]:
 class Remembered:
     """An encoder that has already read all that it will be asked."""
 
+    name: str
     vectors: Mapping[str, Numbers]
 
     def encode(self, texts: Sequence[str]) -> Numbers:
@@ -92,7 +93,7 @@ def remembered(subjects: Sequence[Subject], background: Background) -> Remembere
         return None
     lines = [*(line for subject in subjects for line in subject.lines), *background.unanswered]
     vectors = meaning.encode(lines, kept=settings.models_dir() / "asked.npz")
-    return Remembered(dict(zip(lines, vectors, strict=True)))
+    return Remembered(meaning.name, dict(zip(lines, vectors, strict=True)))
 
 
 def train(subjects: Sequence[Subject], background: Background, folder: Path) -> None:
@@ -101,11 +102,17 @@ def train(subjects: Sequence[Subject], background: Background, folder: Path) -> 
     ``background``: what the bot knows besides ``unanswered.yml``.
     """
     background = replace(background, unanswered=(*unanswered(), *background.unanswered))
-    by_words, by_both = judges(split(subjects, background), remembered(subjects, background))
+    meaning = remembered(subjects, background)
+    by_words, by_both = judges(split(subjects, background), meaning)
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    state = {"by_words": asdict(by_words), "by_both": asdict(by_both), "background": asdict(background)}
+    state = {
+        "by_words": asdict(by_words),
+        "by_both": asdict(by_both),
+        "fitted_with": meaning.name if meaning else None,
+        "background": asdict(background),
+    }
     (unfinished / "trained.json").write_text(json.dumps(state, ensure_ascii=False), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -113,8 +120,11 @@ def train(subjects: Sequence[Subject], background: Background, folder: Path) -> 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
+    """``fitted_with``: the encoder by whose meaning ``by_both`` judges; with another one, or none, only words count."""
+
     by_words: Judge
     by_both: Judge
+    fitted_with: str | None
     background: Background
 
     @classmethod
@@ -124,6 +134,7 @@ class Trained:
             state = json.loads((folder / "trained.json").read_text("utf-8"))
             lines = state["background"]
             background = Background(tuple(lines["unanswered"]), tuple(map(tuple, lines["topics"])))
-            return cls(Judge(**state["by_words"]), Judge(**state["by_both"]), background)
+            return cls(Judge(**state["by_words"]), Judge(**state["by_both"]), state["fitted_with"], background)
         except (OSError, ValueError, LookupError, TypeError):
-            return cls(BY_WORDS, BY_BOTH, Background(unanswered()))
+            meaning = encoder.load()
+            return cls(BY_WORDS, BY_BOTH, meaning.name if meaning else None, Background(unanswered()))

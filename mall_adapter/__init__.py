@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import settings
 from mall_adapter.catalogue import Listing, read_catalogue
 from mall_adapter.database import WRITES, create_engine, migrate
+from mall_adapter.demo_mark import DemoRefused, is_demo
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
 from mall_adapter.handoff import (
@@ -92,6 +93,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryChange",
+    "DemoRefused",
     "Desk",
     "DeskEvent",
     "Dispatch",
@@ -143,6 +145,7 @@ __all__ = [
     "WrongProof",
     "create_engine",
     "house_policy",
+    "is_demo",
     "is_tax_number",
     "migrate",
     "names_of",

@@ -1,4 +1,5 @@
-"""``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it.
+"""``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it and
+``… unseed`` takes it out again. Where a shop has customers or goods of its own it is never put.
 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
 ``… rules-check [FILE]`` tells what is wrong with a file of after-sales rules, or what a good one decides.
@@ -14,9 +15,11 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from mall_adapter import NotFound, create_engine, migrate, open_desk
+from mall_adapter import DemoRefused, NotFound, create_engine, is_demo, migrate, open_desk
+from mall_adapter.demo_mark import unseed, was_demo
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
 from privacy import KeyRingError
@@ -32,13 +35,50 @@ async def _migrate(revision: str, down: bool) -> None:
         pass
 
 
-async def _seed() -> None:
+async def _seed(at_start: bool) -> None:
     from mall_adapter.demo import seed  # only this command needs what the demo is made with
 
     engine = create_engine(settings.database_url())
     try:
-        await seed(engine, datetime.now(SHANGHAI).date())
+        unwanted = await _unwanted(engine) if at_start else None
+        try:
+            if unwanted is None:
+                await seed(engine, datetime.now(SHANGHAI).date())
+        except DemoRefused as error:
+            if not at_start or settings.demo():  # somebody has asked for it
+                raise
+            unwanted = str(error)
         await write_names(engine, settings.catalogue_file())
+        if unwanted is not None:
+            print(unwanted)
+    finally:
+        await engine.dispose()
+
+
+async def _unwanted(engine: AsyncEngine) -> str | None:
+    """Why the demo mall is not put into this database when the house starts; None where it is."""
+    match settings.demo():
+        case True:
+            return None
+        case False:
+            return "No demo mall, because DEMO=0 / 按 DEMO=0 不放演示商城"
+    if await is_demo(engine):
+        return None
+    if not settings.database_is_own_file():
+        return (
+            "No demo mall, because DATABASE_URL is set; DEMO=1 asks for it / 指定了 DATABASE_URL，要演示商城请设 DEMO=1"
+        )
+    if await was_demo(engine):
+        return "The demo mall was removed; DEMO=1 brings it back / 演示商城已移除，要恢复请设 DEMO=1"
+    return None
+
+
+async def _unseed() -> None:
+    engine = create_engine(settings.database_url())
+    try:
+        rows = await unseed(engine)
+        await write_names(engine, settings.catalogue_file())
+        print(f"The demo mall is removed, {rows} rows / 演示商城已移除，共 {rows} 行")
     finally:
         await engine.dispose()
 
@@ -68,7 +108,9 @@ def main() -> None:
     migrating = commands.add_parser("migrate", help="bring the database up to date")
     migrating.add_argument("revision", nargs="?", default="head", help="only so far")
     migrating.add_argument("--down", metavar="REVISION", help="back to this one, dropping what came after it")
-    commands.add_parser("seed", help="put the demo mall into it")
+    seeding = commands.add_parser("seed", help="put the demo mall into it")
+    seeding.add_argument("--at-start", action="store_true", help="only where it is wanted, as `make run` does (DEMO)")
+    commands.add_parser("unseed", help="remove the demo mall, and what was done with its orders")
     commands.add_parser("names", help="write down what customers call the goods")
     rules = commands.add_parser("rules-check", help="prove a file of after-sales rules without a start")
     rules.add_argument("file", nargs="?", type=Path, help="default: the file of the house")
@@ -82,9 +124,11 @@ def main() -> None:
             asyncio.run(_review(arguments.done))
         elif arguments.command == "migrate":
             asyncio.run(_migrate(arguments.down or arguments.revision, arguments.down is not None))
+        elif arguments.command == "seed":
+            asyncio.run(_seed(arguments.at_start))
         else:
-            asyncio.run({"seed": _seed, "names": _names}[arguments.command]())
-    except (KeyRingError, NotFound, OSError, ValueError) as error:
+            asyncio.run({"unseed": _unseed, "names": _names}[arguments.command]())
+    except (DemoRefused, KeyRingError, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
     except SQLAlchemyError as error:  # its words may quote what is stored
         sys.exit(f"The database does not answer, or lacks its tables: {type(error).__name__} / 数据库无法使用")

@@ -11,7 +11,7 @@ import enum
 import hashlib
 from datetime import UTC, date, datetime
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, text
+from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, false, text
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -95,6 +95,16 @@ class Customer(Base):
     address: Mapped[str] = mapped_column(EncryptedText("customer.address"))
     region: Mapped[str]  # 华东, 华南, …
     registered_at: Mapped[datetime]
+    demo: Mapped[bool] = mapped_column(default=False, server_default=false())  # invented, see demo_mark.py
+
+
+class Demo(Base):
+    """The house was seeded with the demo mall once; it is not seeded again by itself."""
+
+    __tablename__ = "demo"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    seeded_at: Mapped[datetime]
 
 
 class ChannelAccount(Base):
@@ -117,6 +127,7 @@ class Supplier(Base):
     name: Mapped[str]
     trade: Mapped[Trade]
     region: Mapped[str]  # where its warehouse is
+    demo: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     products: Mapped[list[Product]] = relationship(back_populates="supplier")
 

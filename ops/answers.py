@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -42,20 +43,33 @@ def train(*, force: bool = False) -> None:
     with (models / ".answering.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         own = [digest(path) for path in graph_sync.own_files()]
-        now = {"sources": [fingerprint(sources=SOURCES), *own]}
+        meaning = encoder.load()
+        now = {"sources": [fingerprint(sources=SOURCES), *own], "encoder": meaning.name if meaning else None}
         stamp = settings.answering_dir() / "stamp"
-        then = json.loads(stamp.read_text()) if stamp.exists() else {}
+        then = _read(stamp)
         trained = then.items() >= now.items() and not force
-        if trained and (settings.retrievers_dir() / then["retriever"]).exists():
+        if trained and (settings.retrievers_dir() / str(then.get("retriever")) / "retriever.json").exists():
             return
         print("Learning to find answers, up to two minutes / 正在学习检索答案，最多两分钟 …", flush=True)
         start = time.monotonic()
         learned = material(graph_sync.files())
         if not trained:
-            train_answering(learned.subjects, learned.background, settings.answering_dir())
-        stamp.write_text(json.dumps({**now, "retriever": learning.learn(learned.subjects)}))
-        how = "by words and meaning / 按字词和语义" if encoder.load() else "by words alone / 仅按字词"
+            with learning.alone():
+                train_answering(learned.subjects, learned.background, settings.answering_dir())
+        draft = stamp.with_suffix(".draft")
+        draft.write_text(json.dumps({**now, "retriever": learning.learn(learned.subjects)}))
+        draft.replace(stamp)
+        how = "by words and meaning / 按字词和语义" if meaning else "by words alone / 仅按字词"
         print(f"Learned in {time.monotonic() - start:.0f} s, {how}", flush=True)
+
+
+def _read(stamp: Path) -> dict[str, Any]:
+    """Nothing where there is none, or only half a one."""
+    try:
+        then = json.loads(stamp.read_text())
+    except (OSError, ValueError):
+        return {}
+    return then if isinstance(then, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,8 @@ def main() -> int:
         signal.signal(signum, signal.default_int_handler)  # unwind: no half-made folder stays
     try:
         train(force="--force" in sys.argv[1:])
+    except learning.LearningFailed as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
         print("Answers are found as before / 答案检索保持不变", file=sys.stderr)
         return 130

@@ -41,6 +41,7 @@ from knowledge_graph import (
     reports,
 )
 from mall_adapter import BrokenRules, create_engine, house_policy, read_catalogue
+from mall_adapter.demo_mark import was_demo
 
 log = logging.getLogger("graph_sync")
 
@@ -87,8 +88,10 @@ async def goods(engine: AsyncEngine) -> list[Product]:
     return [Product(**{name: getattr(one, name) for name in names}) for one in await read_catalogue(engine)]
 
 
-async def sync_goods(graph: Graph, products: Sequence[Product]) -> None:
-    if not products:  # more likely a mall that is not there yet than one that sells nothing
+async def sync_goods(graph: Graph, products: Sequence[Product], engine: AsyncEngine) -> None:
+    if not products and not await was_demo(
+        engine
+    ):  # more likely a mall that is not there yet than one that sells nothing
         log.warning("the mall has no products: the graph keeps its own / 商城没有商品，图谱保持不变")
         return
     done = await catalogue.sync(graph, products, pairs_that_fit(products))
@@ -127,7 +130,7 @@ def report(what: reports.Report) -> None:
 async def sync(graph: Graph, engine: AsyncEngine, more: Sequence[Path] = ()) -> bool:
     """Everything once. Is everything in the files as it should be? Raises GraphDown."""
     await migrate(graph)
-    await sync_goods(graph, await goods(engine))
+    await sync_goods(graph, await goods(engine), engine)
     return await load_answers(graph, files(), facts(), more)
 
 
@@ -177,7 +180,7 @@ class Keeper:
         now = hash(tuple(product.version for product in products))
         changed = now != self._goods
         if changed:
-            await sync_goods(self._graph, products)
+            await sync_goods(self._graph, products, self._engine)
             self._goods = now
         paths = await asyncio.to_thread(files)
         seen = await asyncio.to_thread(_signature, [*paths, settings.rules_file()])

@@ -37,6 +37,7 @@ RASA = str(settings.ROOT / ".venvs/rasa/bin/python")
 READY_SECONDS = 120
 OURS = (
     "DATABASE_URL",
+    "DEMO",
     "GRAPH_URI",
     "GRAPH_USER",
     "GRAPH_PASSWORD",

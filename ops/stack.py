@@ -89,7 +89,11 @@ def sync() -> Part:
 
 STEPS = (
     Step("migrate", "Migrating the database / 更新数据库", (sys.executable, "-m", "mall_adapter", "migrate")),
-    Step("seed", "Seeding the demo mall / 准备演示商城", (sys.executable, "-m", "mall_adapter", "seed")),
+    Step(
+        "seed",
+        "Looking after the demo mall / 查看演示商城",
+        (sys.executable, "-m", "mall_adapter", "seed", "--at-start"),
+    ),
 )
 
 
@@ -245,7 +249,8 @@ class Supervisor:
                 raise StackError(
                     f"{step.title} failed / 失败: {self._last_line.get(step.name, '')}\n{self.logs / step.name}.log"
                 )
-            say(f"{step.title} … {time.monotonic() - start:.0f} s")
+            said = self._last_line.get(step.name, "")
+            say(f"{step.title} … {time.monotonic() - start:.0f} s" + (f"\n  {said}" if said else ""))
         say(f"Starting {', '.join(part.name for part in self.parts)} / 正在启动 (logs / 日志: {self.logs})")
         self._prepared.set()
 

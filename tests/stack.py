@@ -26,7 +26,7 @@ from ops.stack import house
 
 OURS = (
     *("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL"),
-    *("ADMIN_TOKEN", "DESK_HOURS", "API_KEY", "HOUSE_TOKEN", "TRUSTED_PROXIES", "RATE_LIMITS", "REDIS_URL"),
+    *("ADMIN_TOKEN", "DEMO", "DESK_HOURS", "API_KEY", "HOUSE_TOKEN", "TRUSTED_PROXIES", "RATE_LIMITS", "REDIS_URL"),
     *("GRAPH_URI", "GRAPH_USER", "GRAPH_PASSWORD"),
 )
 """Settings of the developer's shell that must not reach a private stack."""

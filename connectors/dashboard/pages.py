@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 import settings
@@ -18,6 +17,7 @@ from connectors.dashboard.operators import Operators, Refused
 from connectors.health import Health
 from connectors.messages import MessageId, Words
 from connectors.outbox import Outbox
+from connectors.pages import Pages
 from connectors.rates import Rates
 from knowledge_graph import Graph
 from mall_adapter import Desk, Handoff, InvalidTransition, NotFound
@@ -53,7 +53,9 @@ class Settle(BaseModel):
     intent: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
 
 
-def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Health, rates: Rates) -> APIRouter:
+def router(
+    ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Health, rates: Rates, pages: Pages
+) -> APIRouter:
     operators = Operators(
         ring.derive("operator_cookie"),
         settings.admin_token(),
@@ -62,9 +64,9 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
     )
     router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
-    def page(request: Request, name: str) -> Response:
+    async def page(request: Request, name: str) -> Response:
         file = name if operators.identify(request) else "sign_in.html"
-        return FileResponse(HERE / file, headers={"Cache-Control": "no-store"})
+        return await pages.page(HERE / file, **{"Cache-Control": "no-store"})
 
     def shown(handoff: Handoff) -> dict[str, Any]:
         """The channel is told, the account on it is not."""
@@ -74,21 +76,21 @@ def router(ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Heal
 
     @router.get("")
     async def desk_page(request: Request) -> Response:
-        return page(request, "desk.html")
+        return await page(request, "desk.html")
 
     @router.get("/graph")
     async def graph_page(request: Request) -> Response:
-        return page(request, "graph.html")
+        return await page(request, "graph.html")
 
     @router.get("/gaps")
     async def gaps_page(request: Request) -> Response:
-        return page(request, "gaps.html")
+        return await page(request, "gaps.html")
 
     @router.get("/conversations/{conversation}")
     async def conversation_page(conversation: str, request: Request) -> Response:
         """The frame only: what was said comes, and is put on record, when its script asks for it."""
         conversations.require_hash(conversation)
-        return page(request, "conversation.html")
+        return await page(request, "conversation.html")
 
     @router.post("/api/session", status_code=204)
     async def sign_in(body: SignIn, request: Request, response: Response) -> None:

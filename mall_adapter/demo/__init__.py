@@ -22,6 +22,7 @@ from mall_adapter.demo.coupons import invent_coupons
 from mall_adapter.demo.goods import Article, load_articles
 from mall_adapter.demo.history import DAYS, Sale, invent_sales
 from mall_adapter.demo.people import Person, Region, invent_people, load_regions
+from mall_adapter.demo_mark import refuse_beside_own
 from mall_adapter.house_rules import house_policy
 from mall_adapter.policy import AfterSalesPolicy
 
@@ -51,10 +52,11 @@ async def seed(engine: AsyncEngine, today: date, say: Callable[[str], None] = pr
     """Puts the demo mall into a migrated database, all of it or nothing. ``today`` is a date in Asia/Shanghai.
 
     In a mall that has it already, story orders of an earlier day move to ``today``, unless somebody has since changed
-    them or made a ticket of them; nothing else is touched.
+    them or made a ticket of them; nothing else is touched. Raises DemoRefused where a shop has data of its own.
     """
     told = stories.load_stories()
     async with engine.execution_options(**WRITES).begin() as connection:
+        await refuse_beside_own(connection)
         query = select(models.Order.id, models.Order.placed_at, models.Order.status)
         found = await connection.execute(query.where(models.Order.id.in_([story.id for story in told])))
         present = {order_id: (placed_at, status) for order_id, placed_at, status in found}
@@ -94,6 +96,8 @@ async def _build(
         | rows.of_coupons([*coupons, *stories.coupons(owners, today)])
     )
     await _insert(connection, everything)
+    if await connection.scalar(select(models.Demo.id)) is None:
+        await connection.execute(insert(models.Demo), [{"id": 1, "seeded_at": now}])
     say(f"  written in {time.monotonic() - start:.0f} s / 写入完成，用时 {time.monotonic() - start:.0f} 秒")
 
 

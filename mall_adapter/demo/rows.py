@@ -29,7 +29,7 @@ def of_articles(rng: Random, articles: list[Article], sales: Iterable[Sale], wan
     rows: Rows = defaultdict(list)
     for supplier in {article.supplier.id: article.supplier for article in articles}.values():
         rows[models.Supplier].append(
-            {"id": supplier.id, "name": supplier.name, "trade": supplier.trade, "region": supplier.region}
+            {"id": supplier.id, "name": supplier.name, "trade": supplier.trade, "region": supplier.region, "demo": True}
         )
     allocated: Counter[str] = Counter()
     sold: Counter[str] = Counter()
@@ -87,6 +87,7 @@ def of_people(people: Iterable[Person]) -> Rows:
                 "address": person.address,
                 "region": person.region.name,
                 "registered_at": person.registered_at,
+                "demo": True,
             }
             for person in people
         ]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import encoder
 import settings
 from knowledge_graph import answering, learning
 from knowledge_graph.answering import Answering, sure
@@ -21,7 +25,7 @@ from knowledge_graph.content import Answer, load
 from knowledge_graph.entries import Content, Entry
 from knowledge_graph.learning import LearningFailed
 from knowledge_graph.migrations import migrate
-from knowledge_graph.retrieval import Question, Retriever, Subject
+from knowledge_graph.retrieval import Background, Judge, Question, Retriever, Subject
 from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
 
 PATIENCE = 60.0
@@ -263,6 +267,79 @@ async def test_two_learners_at_once_leave_one_good_retriever(graph: Graph) -> No
     house = Answering(graph)
     await house.look(apart=True)
     assert told(house, "能包成礼物吗")
+
+
+@pytest.mark.usefixtures("own_process")
+async def test_a_learner_that_has_an_encoder_serves_one_that_has_none(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before, it learned again and again what the house could not find."""
+    if encoder.load() is None:
+        pytest.skip("there is no encoder here")
+    await write(graph, *SHOP)
+    monkeypatch.setattr(encoder, "load", lambda: None)
+    house = Answering(graph)
+    await house.look(apart=True)
+    assert told(house, "能包成礼物吗")
+    assert [line for line in caplog.messages if "by words alone" in line]
+    assert learning.fingerprint(learning.subjects(SHOP)) not in retrievers()
+
+
+def test_who_waits_for_a_learner_finds_it_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    (known,) = subject_lists(1)
+    learned = []
+    real = Retriever.learn
+
+    def learn(*material: Any) -> Retriever:
+        learned.append(material)
+        return real(*material)
+
+    monkeypatch.setattr(Retriever, "learn", learn)
+    with ThreadPoolExecutor() as pool:
+        with learning.alone():
+            waiting = [pool.submit(learning.learn, known) for _ in range(3)]
+            assert not wait(waiting, 0.3).done  # nobody learns beside the one that does
+        names = {one.result() for one in waiting}
+    assert retrievers() == sorted(names)
+    assert len(learned) == 1
+
+
+def test_who_waits_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "SECONDS", 0.0)
+    with learning.alone(), pytest.raises(LearningFailed, match="another process"), learning.alone():
+        pass
+
+
+@pytest.mark.parametrize("fitted_with", [None, "another encoder"])
+def test_a_judge_that_was_not_fitted_with_this_encoder_is_not_asked(
+    fitted_with: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    if encoder.load() is None:
+        pytest.skip("there is no encoder here")
+    (known,) = subject_lists(1)
+    by_words, by_both = Judge(5.0, 1.0, 1.0, 0.0, 0.0), Judge(1.0, 0.5, 30.0, 0.0, 20.0)
+    background = {"unanswered": ["今天天气怎么样"], "topics": []}
+    state = {"by_words": asdict(by_words), "by_both": asdict(by_both), "fitted_with": fitted_with}
+    settings.answering_dir().mkdir(parents=True)
+    (settings.answering_dir() / "trained.json").write_text(json.dumps(state | {"background": background}))
+    retriever = learning.stored(learning.learn(known))
+    assert retriever
+    alone = Retriever.learn(known, Background(("今天天气怎么样",)), None, by_words)
+    asked = [Question("能包成礼物么"), Question("刻了字能退么")]
+    for one, other in zip(retriever.find(asked), alone.find(asked), strict=True):
+        assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other], abs=1e-3)
+    assert [line for line in caplog.messages if "without this encoder" in line]
+
+
+def test_a_folder_that_may_only_be_read_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = learning.learn(subject_lists(1)[0])
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert learning.stored(name)
+    assert retrievers() == [name]
 
 
 @pytest.mark.usefixtures("own_process")

@@ -202,7 +202,7 @@ def test_each_is_read_or_told_and_the_others_are_read(
     content = read_folder(folder, FACTS)
     assert {entry.id for entry in content.entries} == {"sundays", *read}
     if left_out is None:
-        assert (content.problems, content.kept) == ((), set())
+        assert (content.problems, content.kept) == ((), frozenset[str]())
         return
     (problem,) = content.problems
     shown = str(problem)

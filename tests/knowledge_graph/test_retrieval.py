@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -308,6 +308,30 @@ def test_a_stored_one_scores_the_same(mode: str, request: pytest.FixtureRequest,
     for one, other in zip(learned.find(asked), loaded.find(asked), strict=True):
         assert [hit.id for hit in one] == [hit.id for hit in other]
         assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other], abs=2e-3)  # kept in half
+
+
+class Named:
+    """An encoder of some other weights."""
+
+    name = "another one"
+
+    def encode(self, texts: Sequence[str]) -> Numbers:
+        raise AssertionError("nothing that it reads can be compared")
+
+
+@pytest.mark.parametrize("here", [None, Named()], ids=["no encoder", "another encoder"])
+def test_a_judge_of_words_and_meaning_does_not_judge_words_alone(
+    meaning: Encoder, tmp_path: Path, caplog: pytest.LogCaptureFixture, here: Encoder | None
+) -> None:
+    by_both, by_words = Judge(1.5, 0.5, 30.0, 0.0, 12.0), Judge(6.0, 1.5, 1.0, 0.0, 0.5)
+    Retriever.learn(SHOP, BACKGROUND, meaning, by_both, by_words).save(tmp_path)
+    loaded = Retriever.load(tmp_path, here)
+    alone = Retriever.learn(SHOP, BACKGROUND, None, by_words)
+    asked = [Question("运费要谁来出"), Question("发票咋开"), Question("今天天气好吗")]
+    for one, other in zip(loaded.find(asked), alone.find(asked), strict=True):
+        assert [hit.id for hit in one] == [hit.id for hit in other]
+        assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other], abs=2e-3)
+    assert [line for line in caplog.messages if "by words alone" in line]
 
 
 def test_where_nothing_is_stored(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import LargeBinary, Select, func, select
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import LargeBinary, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from mall_adapter import (
+    DemoRefused,
     OrderStatus,
     Reason,
     SqlMall,
@@ -26,16 +30,22 @@ from mall_adapter import (
     TicketRequest,
     TicketStatus,
     create_engine,
+    is_demo,
     migrate,
     models,
 )
+from mall_adapter.__main__ import _unwanted
+from mall_adapter.database import WRITES
 from mall_adapter.demo import ORDERS, seed
 from mall_adapter.demo.goods import Article, load_articles
 from mall_adapter.demo.people import load_regions
 from mall_adapter.demo.seasons import Season, days_after, festival
+from mall_adapter.demo_mark import unseed
+from mall_adapter.policy import Trade
 from mall_adapter.tickets import state_machine
 from settings import SHANGHAI
 
+MALL = models.Base.metadata
 TODAY = date(2026, 11, 23)
 MIDNIGHT = datetime.combine(TODAY, time(), SHANGHAI)
 
@@ -471,3 +481,132 @@ def test_on_a_later_day_untouched_stories_move_and_the_rest_stays(copy: Path) ->
         assert ticket.created_at == MIDNIGHT + timedelta(days=9, hours=19, minutes=40)
         proofs = session.scalars(select(models.OwnershipProof.order_id)).all()
         assert "ORD12346" in proofs
+
+
+# ---- never beside a shop's own ----
+
+
+def customer(**more: Any) -> models.Customer:
+    words = {"name": "周琳", "phone": "13800005678", "phone_index": "1", "address": "延平路 1 号", "region": "华东"}
+    return models.Customer(id="OWN1", registered_at=MIDNIGHT, **words | more)
+
+
+def supplier() -> models.Supplier:
+    return models.Supplier(id="OWN1", name="百货一号", trade=Trade.CLOTHING, region="华东")
+
+
+def order_of_own_with(sku: str) -> list[models.Base]:
+    recipient = {"recipient_name": "周琳", "recipient_phone": "13800005678", "recipient_address": "延平路 1 号"}
+    order = models.Order(
+        id="ORD99900001",
+        customer_id="OWN1",
+        status=OrderStatus.PAID,
+        placed_at=MIDNIGHT,
+        total_cents=100,
+        region="华东",
+        phone_tail_index="1",
+        **recipient,
+    )
+    line = {"product_name": "鞋", "spec": "红", "quantity": 1, "unit_price_cents": 100}
+    return [customer(), order, models.OrderLine(id="ORD99900001-1", order_id=order.id, sku_id=sku, **line)]
+
+
+def add(file: Path, *rows: models.Base) -> None:
+    with read(file) as session, session.begin():
+        for row in rows:
+            session.add(row)
+            session.flush()
+
+
+@pytest.mark.parametrize("own", [customer, supplier])
+@pytest.mark.parametrize("seeded", [False, True])
+def test_it_is_refused_where_a_shop_has_its_own(
+    file: Path, tmp_path: Path, own: Callable[[], models.Base], seeded: bool
+) -> None:
+    shop = tmp_path / "shop.db"
+    if seeded:
+        shutil.copy(file, shop)
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{shop}"))
+    add(shop, own())
+    before = fingerprint(shop)
+    with pytest.raises(DemoRefused, match="自己的顾客或商品"):
+        run_seed(shop, TODAY + timedelta(days=10))
+    assert fingerprint(shop) == before
+
+
+def test_removing_it_leaves_nothing_of_it_and_all_of_the_shops(copy: Path) -> None:
+    add(copy, customer(), supplier())
+    assert removed(copy) > 100_000
+    with read(copy) as session:
+        left = {table.name: session.scalar(select(func.count()).select_from(table)) for table in MALL.sorted_tables}
+        assert session.scalars(select(models.Customer.id)).all() == ["OWN1"]
+    assert {name for name, count in left.items() if count} == {"customer", "supplier", "demo"}
+    assert removed(copy) == 0
+
+
+def removed(file: Path) -> int:
+    async def run() -> int:
+        engine = create_engine(f"sqlite+aiosqlite:///{file}")
+        try:
+            return await unseed(engine)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+def test_nothing_is_removed_that_a_shops_order_holds(copy: Path, mall: Session) -> None:
+    sku = mall.scalars(select(models.Sku.id)).first()
+    add(copy, *order_of_own_with(str(sku)))
+    before = fingerprint(copy)
+    with pytest.raises(DemoRefused, match="自己的顾客有订单"):
+        removed(copy)
+    assert fingerprint(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("demo", "url", "state", "wanted"),
+    [
+        pytest.param("", "", "new", True, id="a new house"),
+        pytest.param("", "", "seeded", True, id="the demo's stories move to today"),
+        pytest.param("", "", "removed", False, id="a demo that was removed does not come back"),
+        pytest.param("", "given", "new", False, id="another database is not the house's own"),
+        pytest.param("", "given", "seeded", True, id="but a demo there goes on"),
+        pytest.param("1", "given", "new", True, id="unless somebody asks"),
+        pytest.param("1", "", "removed", True, id="unless somebody asks, for a removed one"),
+        pytest.param("0", "", "new", False, id="nobody wants it"),
+        pytest.param("0", "", "seeded", False, id="nobody wants it any more"),
+    ],
+)
+async def test_when_a_house_starts_with_it(
+    house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: str, url: str, state: str, wanted: bool
+) -> None:
+    address = f"sqlite+aiosqlite:///{tmp_path / 'mall.db'}"
+    await migrate(address)
+    engine = create_engine(address)
+    async with engine.execution_options(**WRITES).begin() as connection:
+        if state != "new":
+            await connection.execute(insert(models.Demo).values(id=1, seeded_at=MIDNIGHT))
+        if state == "seeded":
+            values = {"id": "S01", "name": "x", "trade": Trade.FOOD, "region": "华东", "demo": True}
+            await connection.execute(insert(models.Supplier).values(values))
+    monkeypatch.setenv("DEMO", demo)
+    monkeypatch.setenv("DATABASE_URL", url and address)
+    assert (await _unwanted(engine) is None) is wanted
+    assert await is_demo(engine) is (state == "seeded")
+    await engine.dispose()
+
+
+def test_a_demo_from_before_it_was_marked_is_known(copy: Path, original: str) -> None:
+    with read(copy) as session, session.begin():  # as an older house has left it
+        session.execute(delete(models.Demo))
+        for model in (models.Customer, models.Supplier):
+            session.execute(update(model).values(demo=False))
+    with sqlalchemy.create_engine(f"sqlite:///{copy}").begin() as connection:
+        migration = importlib.import_module("mall_adapter.migrations.versions.0007_demo")
+        with Operations.context(MigrationContext.configure(connection)):
+            migration.mark_what_was_seeded()
+    with read(copy) as session:
+        for model in (models.Customer, models.Supplier):
+            assert session.scalar(select(func.count()).where(~model.demo)) == 0
+        assert session.scalar(select(func.count()).select_from(models.Demo)) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import encoder
 import settings
 from knowledge_graph import learning
 from knowledge_graph.retrieval import Question
@@ -77,6 +78,30 @@ def test_a_retriever_that_is_gone_is_made_again_without_training(own: Path, caps
     answers.train(force=True)
     assert trained_at() > at
     assert capsys.readouterr().out.count("Learned in") == 3
+
+
+def test_another_encoder_is_fitted_anew(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, at = train(), trained_at()
+    monkeypatch.setattr(encoder, "load", lambda: None)
+    without = train()
+    assert (without["encoder"], first["sources"]) == (None, without["sources"])
+    assert trained_at() > at
+    assert json.loads((settings.answering_dir() / "trained.json").read_text())["fitted_with"] is None
+
+
+@pytest.mark.parametrize("left", ["", '{"sources": [', "[]"])
+def test_half_a_stamp_is_none(own: Path, left: str) -> None:
+    first = train()
+    (settings.answering_dir() / "stamp").write_text(left)
+    assert train() == first
+
+
+@pytest.mark.parametrize("name", ["folder.csv", "nowhere.csv"])
+def test_a_bad_file_of_answers_keeps_nobody_from_learning(own: Path, name: str) -> None:
+    bad = own.with_name(name)
+    bad.mkdir() if name == "folder.csv" else bad.symlink_to("nothing")
+    first = train()
+    assert train() == first
 
 
 def test_lines_are_read_as_customers_type_them() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -22,6 +23,7 @@ from mall_adapter import migrate as migrate_mall
 from mall_adapter.database import WRITES
 from mall_adapter.demo import rows
 from mall_adapter.demo.goods import load_articles
+from mall_adapter.demo_mark import unseed
 from ops import graph_sync
 from ops.graph_sync import Keeper, facts, sync
 from tests.knowledge_graph.servers import PASSWORD, Embedded, start
@@ -193,6 +195,14 @@ async def test_an_empty_mall_empties_no_graph(graph: Graph, mall: AsyncEngine, s
     await sync(graph, mall)
     assert any("the mall has no products" in line for line in said())
     assert await products.product(graph, CAMERA.id)
+
+
+async def test_a_demo_that_was_removed_leaves_the_graph(graph: Graph, mall: AsyncEngine) -> None:
+    await write(mall, insert(models.Demo).values(id=1, seeded_at=datetime.now(UTC)))
+    await sync(graph, mall)
+    await unseed(mall)
+    await sync(graph, mall)
+    assert await products.product(graph, CAMERA.id) is None
 
 
 @pytest.mark.parametrize(
