@@ -46,7 +46,7 @@ def train(*, force: bool = False) -> None:
         meaning = encoder.load()
         now = {"sources": [fingerprint(sources=SOURCES), *own], "encoder": meaning.name if meaning else None}
         stamp = settings.answering_dir() / "stamp"
-        then = _read(stamp)
+        then = read_stamp(stamp)
         trained = then.items() >= now.items() and not force
         if trained and (settings.retrievers_dir() / str(then.get("retriever")) / "retriever.json").exists():
             return
@@ -63,7 +63,7 @@ def train(*, force: bool = False) -> None:
         print(f"Learned in {time.monotonic() - start:.0f} s, {how}", flush=True)
 
 
-def _read(stamp: Path) -> dict[str, Any]:
+def read_stamp(stamp: Path) -> dict[str, Any]:
     """Nothing where there is none, or only half a one."""
     try:
         then = json.loads(stamp.read_text())
