@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,8 +14,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import LargeBinary, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -44,6 +41,8 @@ from mall_adapter.demo_mark import unseed
 from mall_adapter.policy import Trade
 from mall_adapter.tickets import state_machine
 from settings import SHANGHAI
+
+from .test_demo_mark import mark_what_was_seeded
 
 MALL = models.Base.metadata
 TODAY = date(2026, 11, 23)
@@ -603,9 +602,7 @@ def test_a_demo_from_before_it_was_marked_is_known(copy: Path, original: str) ->
         for model in (models.Customer, models.Supplier):
             session.execute(update(model).values(demo=False))
     with sqlalchemy.create_engine(f"sqlite:///{copy}").begin() as connection:
-        migration = importlib.import_module("mall_adapter.migrations.versions.0007_demo")
-        with Operations.context(MigrationContext.configure(connection)):
-            migration.mark_what_was_seeded()
+        mark_what_was_seeded(connection)
     with read(copy) as session:
         for model in (models.Customer, models.Supplier):
             assert session.scalar(select(func.count()).where(~model.demo)) == 0
