@@ -78,7 +78,8 @@ async def _unseed() -> None:
     try:
         rows = await unseed(engine)
         await write_names(engine, settings.catalogue_file())
-        print(f"The demo mall is removed, {rows} rows / 演示商城已移除，共 {rows} 行")
+        removed = f"The demo mall is removed, {rows} rows / 演示商城已移除，共 {rows} 行"
+        print(removed if rows else "There is no demo mall here / 这里没有演示商城")
     finally:
         await engine.dispose()
 

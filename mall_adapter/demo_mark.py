@@ -32,7 +32,7 @@ async def refuse_beside_own(connection: AsyncConnection) -> None:
     for model in (models.Customer, models.Supplier):
         if await connection.scalar(select(model.id).where(~model.demo).limit(1)) is not None:
             raise DemoRefused(
-                "This mall has customers or goods of its own: the demo mall is not put beside them. "
+                "This mall has customers or goods of its own: the demo mall is not put beside them / "
                 "商城里已有自己的顾客或商品，不会放入演示数据。"
             )
 
@@ -54,7 +54,7 @@ async def unseed(engine: AsyncEngine) -> int:
     async with engine.execution_options(**WRITES).begin() as connection:
         if await connection.scalar(own.limit(1)) is not None:
             raise DemoRefused(
-                "Orders of your own customers hold goods of the demo: nothing was removed. "
+                "Orders of your own customers hold goods of the demo: nothing was removed / "
                 "您自己的顾客有订单用到了演示商品，什么都没有删除。"
             )
         rows = 0

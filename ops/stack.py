@@ -450,6 +450,7 @@ def main() -> int:
     try:
         parts = house()
         settings.database_url()
+        settings.demo()
         settings.graph_password()
         settings.trusted_proxies()
         settings.redis_url()

@@ -281,6 +281,7 @@ def test_a_second_stack_in_the_same_folder_is_refused(house: House) -> None:
     [
         ("GATEWAY_PORT", "http", "GATEWAY_PORT must be a port"),
         ("DATABASE_URL", "mysql://", "DATABASE_URL must begin"),
+        ("DEMO", "yes", "DEMO must be 1 or 0"),
         ("GRAPH_URI", "bolt://there", "GRAPH_URI is set, so GRAPH_PASSWORD has to be"),
     ],
 )
