@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import time
 from pathlib import Path
+from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -47,14 +48,14 @@ log = logging.getLogger("graph_sync")
 
 CONTENT = settings.ROOT / "knowledge_graph" / "content"
 
-KEEP_SECONDS = 4.0
+KEEP_SECONDS = 3.0
 """A file is taken when it has not changed from one look to the next, so what is saved is in the graph within ten."""
 
 AWAY_SECONDS = 1.0
 """While the graph does not answer: when the house starts, it takes a moment until it does."""
 
 PRODUCTS_A_SECOND = 1000
-"""A large catalogue is looked at less often, as by `mall_adapter.names`."""
+"""A large catalogue is looked at less often, as by `mall_adapter.names`; files are not."""
 
 
 def facts() -> dict[str, Fact]:
@@ -141,20 +142,20 @@ class Keeper:
         self._graph = graph
         self._engine = engine
         self._seen: object = None
-        self._size = 0
         self._forget()
 
     def _forget(self) -> None:
         """The graph that comes back may be another one."""
         self._migrated = False
         self._goods: object = None
+        self._goods_due = 0.0
         self._files: object = None
 
     async def keep(self, seconds: float = KEEP_SECONDS) -> None:
         """Until it is cancelled. What goes wrong is told once, and tried again."""
         told = ""
         while True:
-            trouble, pause = "", max(seconds, self._size / PRODUCTS_A_SECOND)
+            trouble, pause = "", seconds
             try:
                 await self.look()
             except GraphDown as error:  # its health says so
@@ -175,13 +176,7 @@ class Keeper:
         if not self._migrated:
             await migrate(self._graph)
             self._migrated = True
-        products = await goods(self._engine)
-        self._size = len(products)
-        now = hash(tuple(product.version for product in products))
-        changed = now != self._goods
-        if changed:
-            await sync_goods(self._graph, products, self._engine)
-            self._goods = now
+        changed = monotonic() >= self._goods_due and await self._look_at_goods()
         paths = await asyncio.to_thread(files)
         seen = await asyncio.to_thread(_signature, [*paths, settings.rules_file()])
         settled = seen == self._seen or self._files is None  # else somebody may be in the middle of saving it
@@ -189,6 +184,16 @@ class Keeper:
         if settled and (changed or seen != self._files):  # new goods are linked to what is said about them
             await load_answers(self._graph, paths, await asyncio.to_thread(facts))
             self._files = seen
+
+    async def _look_at_goods(self) -> bool:
+        """Have they changed?"""
+        products = await goods(self._engine)
+        self._goods_due = monotonic() + len(products) / PRODUCTS_A_SECOND
+        now = hash(tuple(product.version for product in products))
+        if changed := now != self._goods:
+            await sync_goods(self._graph, products, self._engine)
+            self._goods = now
+        return changed
 
 
 def _signature(paths: Sequence[Path]) -> list[object]:
