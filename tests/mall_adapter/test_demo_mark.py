@@ -11,10 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import DemoRefused, create_engine, is_demo, migrate, models
+from mall_adapter import DemoRefused, OrderStatus, create_engine, is_demo, migrate, models
 from mall_adapter.database import WRITES
 from mall_adapter.demo_mark import refuse_beside_own, unseed, was_demo
 from mall_adapter.migrations import versions
+from mall_adapter.policy import Trade
 
 from .conftest import NOW, Postgres, Sqlite
 
@@ -94,10 +95,10 @@ async def test_a_demo_from_before_the_mark_gets_it(databases: Sqlite | Postgres,
     engine = create_engine(url)
     customer = {"name": "周琳", "phone": "1", "phone_index": "1", "address": "1", "region": "华东"}
     recipient = {"recipient_name": "1", "recipient_phone": "1", "recipient_address": "1", "phone_tail_index": "1"}
-    sold = {"status": models.OrderStatus.PAID, "placed_at": NOW, "total_cents": 1, "region": "华东"}
+    sold = {"status": OrderStatus.PAID, "placed_at": NOW, "total_cents": 1, "region": "华东"}
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         session.add(models.Customer(id=ids[0], registered_at=NOW, **customer))
-        session.add(models.Supplier(id=ids[1], name="x", trade=models.Trade.FOOD, region="华东"))
+        session.add(models.Supplier(id=ids[1], name="x", trade=Trade.FOOD, region="华东"))
         session.add(models.Order(id="ORD12345", customer_id=ids[0], **sold, **recipient))
     async with engine.execution_options(**WRITES).begin() as connection:
         await connection.run_sync(mark_what_was_seeded)
