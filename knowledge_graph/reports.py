@@ -11,6 +11,9 @@ from tempfile import NamedTemporaryFile
 import settings
 from knowledge_graph.entries import Problem
 
+WARNINGS = 20
+"""Files that are named in the health; the dashboard names all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -28,6 +31,8 @@ class Report:
             f"{first[file]}" + (f"（共 {count} 处 / {count} in all）" if count > 1 else "")
             for file, count in counts.items()
         ]
+        if more := told[WARNINGS:]:
+            told[WARNINGS:] = [f"还有 {len(more)} 个文件 / {len(more)} more files"]
         return [*([self.trouble] if self.trouble else []), *told]
 
 

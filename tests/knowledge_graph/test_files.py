@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from knowledge_graph.entries import LONGEST, TOLD, Content, read_files, read_folder
+from knowledge_graph.entries import LONGEST, TOLD, Content, Problem, read_files, read_folder
 from knowledge_graph.files import MOST_BYTES, digest, files_in
+from knowledge_graph.reports import Report
 from settings import ROOT
 from tests.stack import UNPRIVILEGED
 
@@ -257,6 +258,12 @@ def test_many_faults_of_one_file_do_not_drown_the_others(folder: Path) -> None:
     found = read_folder(folder, FACTS).problems
     assert [problem.file for problem in found] == ["knowledge/many.csv"] * (TOLD + 1) + ["knowledge/one.csv"]
     assert "还有 980 处" in found[TOLD].message
+
+
+def test_many_bad_files_do_not_drown_the_health() -> None:
+    found = tuple(Problem(f"knowledge/{number}.csv", 0, "", "?") for number in range(1000))
+    warnings = Report(found, "没有同步").warnings()
+    assert (len(warnings), warnings[0], warnings[-1]) == (22, "没有同步", "还有 980 个文件 / 980 more files")
 
 
 def test_what_is_hidden_is_no_file_of_answers(folder: Path) -> None:
