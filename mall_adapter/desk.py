@@ -24,6 +24,7 @@ from mall_adapter.handoff import (
     ComplaintKind,
     DeskEvent,
     Dispatch,
+    Exchange,
     Excerpt,
     Handoff,
     HandoffReason,
@@ -155,6 +156,20 @@ class Desk:
             ready = list(takewhile(lambda each: each.messages is not None, rows))
             more = live or len(ready) < len(rows) or len(rows) == AHEAD
             return more, [Update(each.position, each.event, json.loads(each.messages or "[]")) for each in ready]
+
+    async def history(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Exchange], int]:
+        """Whether more comes by itself, what was said from event ``after`` on, and where to go on.
+
+        Without ``after``: the present session as far as it is shown again, unless its last word is older than a day.
+        """
+        coming = select(models.Outbox.position).where(
+            models.Outbox.sender_index == models.sender_index(sender), models.Outbox.messages.is_(None)
+        )
+        async with self._reading() as session:
+            # asked first: what the bot records in between is then in the conversation
+            more = await _live(session, sender) is not None or await session.scalar(coming.limit(1)) is not None
+            said, after, unread = await transcripts.exchanges(session, sender, after, self._clock(), REMEMBERED)
+            return more or unread, said, after
 
     # ---- the operator's side; every one raises NotFound for an unknown id ----
 
