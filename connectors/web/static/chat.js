@@ -429,12 +429,7 @@ async function deliver() {
 function next() {
   const now = Date.now();
   const mine = ({ by, lease }) => by === WINDOW || !(lease > now && lease <= now + LEASE);
-  for (const message of outbox.all()) {
-    if (message.failed || !mine(message)) continue;
-    if (now - message.at < FRESH) return message;
-    setAside(message, OLD);
-  }
-  return null;
+  return outbox.all().find((message) => !message.failed && mine(message));
 }
 
 async function send({ id }) {
@@ -442,6 +437,7 @@ async function send({ id }) {
   for (let pauses = 0; ; pauses += 1) {
     const message = outbox.get(id);
     if (!message || message.failed) break; // answered or given up in the meantime
+    if (Date.now() - message.at > FRESH) return setAside(message, OLD);
     outbox.put({ ...message, by: WINDOW, lease: Date.now() + LEASE });
     const thinking = setTimeout(showTyping, 300, true); // a quick answer needs no sign of life
     const { answer, fault, words, wait } = await post(message);
