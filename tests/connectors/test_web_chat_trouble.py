@@ -52,6 +52,10 @@ class Conversations:
         heard = {"event": "user", "text": call.text, "message_id": call.message_id, "parse_data": {}}
         self._append(call.sender, [{"event": "action", "name": "action_listen"}, heard, *said])
 
+    def heard(self, sender: str, text: str) -> None:
+        """Something that the bot, which keeps silent, has no answer to."""
+        self.turn(Call(sender, text, f"m {time.monotonic_ns()}"), [])
+
     def operator(self, sender: str, text: str) -> None:
         data = {"buttons": None, "custom": {"by": "operator"}}
         metadata = {"by": "operator", "desk_id": f"desk {time.monotonic_ns()}"}
