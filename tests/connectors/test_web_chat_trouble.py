@@ -402,6 +402,24 @@ def test_an_hour_later_nothing_is_sent_unasked(hurried: Chat, rasa: FakeRasa) ->
     chat.hears("收到：确认退货")
 
 
+def test_the_last_words_stay_in_sight_above_a_keyboard(open_chat: Callable[[], Chat], rasa: FakeRasa) -> None:
+    chat = open_chat()
+    for number in range(12):
+        chat.say(f"第{number}句")
+        chat.hears(f"收到：第{number}句")
+    last = chat.log.get_by_text("收到：第11句", exact=True)
+    chat.page.set_viewport_size(ViewportSize(width=390, height=420))
+    expect(last).to_be_in_viewport()
+    chat.box.fill("一行\n二行\n三行\n四行\n五行")
+    expect(last).to_be_in_viewport()
+    chat.page.context.set_offline(True)  # the banner
+    expect(chat.banner).to_be_visible()
+    expect(last).to_be_in_viewport()
+    chat.log.evaluate("log => (log.scrollTop = 0)")  # who reads above is left there
+    chat.page.set_viewport_size(ViewportSize(width=390, height=760))
+    expect(chat.log.get_by_text("您好，我是掌柜")).to_be_in_viewport()
+
+
 # ---- windows ---------------------------------------------------------------------------------------------------------
 
 

@@ -245,9 +245,19 @@ function start() {
   const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
   root.addEventListener("keydown", composing, { capture: true });
   root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
+  keepEnd(root.getElementById("messages"));
   show();
   chat.scrollToBottom();
   keepLooking();
+}
+
+const toEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight;
+
+/** The last words stay in sight when the keyboard, the banner or a longer text takes room. */
+function keepEnd(log) {
+  let atEnd = true;
+  log.addEventListener("scroll", () => (atEnd = toEnd(log) < 80));
+  new ResizeObserver(() => atEnd && chat.scrollToBottom()).observe(log);
 }
 
 /** Keeps the state, and brings the page in line with it: what is new is added, and only another order is drawn anew. */
@@ -257,7 +267,7 @@ function show() {
   const wanted = transcript();
   const keys = wanted.map((bubble) => JSON.stringify(bubble));
   const log = chat.shadowRoot.getElementById("messages");
-  const place = log.scrollHeight - log.scrollTop - log.clientHeight < 80 ? null : log.scrollTop;
+  const place = toEnd(log) < 80 ? null : log.scrollTop;
   const anew = drawn.some((key, index) => key !== keys[index]);
   if (anew) {
     const typing = showTyping.on;
@@ -495,6 +505,7 @@ function sendAgain(id) {
   const entry = state.entries.find((each) => each.id === id);
   state.entries = [...state.entries.filter((each) => each !== entry), entry];
   show();
+  keepFocus();
   deliver();
 }
 
@@ -502,6 +513,12 @@ function drop(id) {
   outbox.remove(id);
   state.entries = state.entries.filter((each) => each.id !== id);
   show();
+  keepFocus();
+}
+
+/** The button that was tapped is gone; on a phone the box would bring up the keyboard. */
+function keepFocus() {
+  if (matchMedia("(hover: hover)").matches) chat.focusInput();
 }
 
 addEventListener("pagehide", () => {
