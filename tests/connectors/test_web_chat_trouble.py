@@ -560,19 +560,16 @@ def test_a_person_is_heard_in_every_window(
 ) -> None:
     rasa.answers["转人工"] = [{"text": "正在为您转接", "custom": {"desk": "waiting"}}]
     one, other = open_chat(), open_chat()
-    wishes: list[int] = []
-
-    async def ask(desk: Desk) -> None:
-        wishes.append((await desk.request(rasa.calls[0].sender, HandoffReason.ASKED, "k")).id)
-
+    one.say("你好")
+    one.hears("收到：你好")
+    sender = rasa.calls[0].sender
+    someone_says(gateway, sender, lambda desk: desk.request(sender, HandoffReason.ASKED, sender))
     one.say("转人工")
-    one.hears("正在为您转接")
-    someone_says(gateway, rasa.calls[0].sender, ask)
-    other.hears("正在为您转接")
-    look(other)
-    conversations.operator(rasa.calls[0].sender, "您好")
     for chat in (one, other):
-        expect(chat.log.get_by_text("您好", exact=True)).to_have_count(1, timeout=15_000)
+        chat.hears("正在为您转接")
+    conversations.operator(sender, "我是小王")
+    for chat in (one, other):
+        expect(chat.log.get_by_text("我是小王", exact=True)).to_have_count(1)  # soon
     rasa.answers["在吗"] = []
     one.say("在吗")
     expect(other.log.locator(".user-message-text").last).to_have_text("在吗")

@@ -10,6 +10,7 @@ const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]; // ms between tries
 const TRIES = { away: 8, busy: 8, fault: 4 }; // without an answer of ours, a minute and a half; with one that it failed
 const LEASE = 90_000; // ms after a page's last try, when another page may send its message: longer than a try and a pause
 const FRESH = 3_600_000; // ms after which a message is not sent any more without being asked
+const KEPT = 86_400_000; // ms after which a message that was not sent is forgotten, as the bot forgets the conversation
 const LISTEN = 1_500; // ms between looks for a person's words
 const IDLE = 10_000; // ms between looks for what was said in another window
 const REMEMBERED = 200; // exchanges that this window keeps
@@ -25,8 +26,9 @@ const TAPPED = "（点了一个按钮）";
 
 // ---- what is kept ----
 //
-// This window keeps what it shows, so that a shared computer forgets it when it is closed. A message without an answer
-// is kept for all windows: one that is opened later sends it again under its id, and the bot answers an id once.
+// The server's record is the truth, and a new window shows the present session of it. This window keeps what it shows,
+// also without the server. A message without an answer is kept for all windows: one that is opened later sends it again
+// under its id, and the bot answers an id once.
 
 const KEY = "zhanggui.2";
 const here = openStorage("sessionStorage");
@@ -59,7 +61,10 @@ function recall() {
   if (thumbs && typeof thumbs === "object") state.thumbs = thumbs;
 }
 
-/** Messages without an answer, {id, text, shown, at, by, lease, failed?}, a key each: windows do not overwrite each other. */
+/**
+ * Messages without an answer, {id, text, shown, at, by, lease, failed?}, a key each: windows do not overwrite each other.
+ * `by`: the window that sends it, until `lease`; another one may then.
+ */
 const outbox = {
   all: () =>
     everywhere
@@ -70,6 +75,10 @@ const outbox = {
   get: (id) => everywhere.get(`${KEY}.${id}`),
   put: (message) => everywhere.set(`${KEY}.${message.id}`, message),
   remove: (id) => everywhere.remove(`${KEY}.${id}`),
+  /** Changes those that this window sends. */
+  hold(change) {
+    for (const each of outbox.all()) if (each.by === WINDOW && !each.failed) outbox.put({ ...each, ...change });
+  },
 };
 
 function newId() {
@@ -196,6 +205,7 @@ function showTyping(on) {
 showTyping.on = false;
 
 recall();
+for (const { id, at } of outbox.all()) if (Date.now() - at > KEPT) outbox.remove(id);
 takeUnsent();
 let drawn = transcript().map((bubble) => JSON.stringify(bubble)); // what deep-chat shows
 let ready = false; // deep-chat is
@@ -221,7 +231,7 @@ const chat = Object.assign(document.createElement("deep-chat"), {
     const id = newId();
     state.entries.push({ id, text: message.text });
     drawn.push(JSON.stringify({ role: "user", text: message.text })); // deep-chat has drawn it
-    outbox.put({ id, text: message.custom?.payload ?? message.text, shown: message.text, at: Date.now(), by: WINDOW, lease: 0 });
+    outbox.put({ id, text: message.custom?.payload ?? message.text, shown: message.text, at: Date.now(), by: WINDOW, lease: Date.now() + LEASE });
     show();
     deliver();
   },
@@ -251,13 +261,17 @@ function start() {
   keepLooking();
 }
 
-const toEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight;
+const atEnd = (log, height = log.clientHeight) => log.scrollHeight - log.scrollTop - height < 80;
 
 /** The last words stay in sight when the keyboard, the banner or a longer text takes room. */
 function keepEnd(log) {
-  let atEnd = true;
-  log.addEventListener("scroll", () => (atEnd = toEnd(log) < 80));
-  new ResizeObserver(() => atEnd && chat.scrollToBottom()).observe(log);
+  let stay = true;
+  let height = log.clientHeight; // as it was when somebody scrolled: the news of another one comes later
+  log.addEventListener("scroll", () => (stay = atEnd(log, Math.max(height, log.clientHeight))));
+  new ResizeObserver(() => {
+    height = log.clientHeight;
+    if (stay) chat.scrollToBottom();
+  }).observe(log);
 }
 
 /** Keeps the state, and brings the page in line with it: what is new is added, and only another order is drawn anew. */
@@ -267,7 +281,7 @@ function show() {
   const wanted = transcript();
   const keys = wanted.map((bubble) => JSON.stringify(bubble));
   const log = chat.shadowRoot.getElementById("messages");
-  const place = toEnd(log) < 80 ? null : log.scrollTop;
+  const place = atEnd(log) ? null : log.scrollTop;
   const anew = drawn.some((key, index) => key !== keys[index]);
   if (anew) {
     const typing = showTyping.on;
@@ -337,15 +351,25 @@ async function ask(address, ms, body = undefined) {
   }
 }
 
-/** A pause that `cut` ends early. */
+/** A pause that `cut` ends early, or keeps from beginning. */
 function pause() {
-  let cut = () => {};
-  const wait = (ms) =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      cut = () => (clearTimeout(timer), resolve());
-    });
-  return { wait, cut: () => cut() };
+  let wanted = false;
+  let end = () => {};
+  return {
+    async wait(ms) {
+      if (!wanted) {
+        await new Promise((resolve) => {
+          const timer = setTimeout(resolve, ms);
+          end = () => (clearTimeout(timer), resolve());
+        });
+      }
+      wanted = false;
+    },
+    cut() {
+      wanted = true;
+      end();
+    },
+  };
 }
 
 // ---- what was said: in this window, in another one, or by a person ----
@@ -357,7 +381,7 @@ let unreachable = false;
 async function keepLooking() {
   for (;;) {
     deliver(); // also what a window has left that is gone
-    if (expecting || !document.hidden) await look();
+    if (expecting || !document.hidden) await look().catch(console.error);
     await looking.wait(!expecting ? IDLE : document.hidden ? 5_000 : LISTEN);
   }
 }
@@ -375,6 +399,7 @@ async function look() {
   if (!outbox.all().some(({ failed }) => !failed) && problem === OFFLINE) problem = "";
   notice = body.visitor ? "" : NO_COOKIES;
   showBanner(problem);
+  if (body.after < state.after) for (const entry of state.entries) delete entry.position; // another conversation
   state.after = body.after;
   expecting = body.more;
   merge(body.said);
@@ -448,7 +473,8 @@ async function send({ id }) {
     const message = outbox.get(id);
     if (!message || message.failed) break; // answered or given up in the meantime
     if (Date.now() - message.at > FRESH) return setAside(message, OLD);
-    outbox.put({ ...message, by: WINDOW, lease: Date.now() + LEASE });
+    outbox.put({ ...message, by: WINDOW });
+    outbox.hold({ lease: Date.now() + LEASE }); // those behind it, too: no other window sends them first
     const thinking = setTimeout(showTyping, 300, true); // a quick answer needs no sign of life
     const { answer, fault, words, wait } = await post(message);
     clearTimeout(thinking);
@@ -494,14 +520,14 @@ function settle(id, messages) {
 function setAside(message, failed) {
   showBanner("");
   showTyping(false);
-  outbox.put({ ...message, failed });
+  if (outbox.get(message.id)) outbox.put({ ...message, failed });
   show();
 }
 
 function sendAgain(id) {
   const { failed, ...message } = outbox.get(id) ?? {};
   if (!failed) return;
-  outbox.put({ ...message, at: Date.now(), by: WINDOW, lease: 0 });
+  outbox.put({ ...message, at: Date.now(), by: WINDOW, lease: Date.now() + LEASE });
   const entry = state.entries.find((each) => each.id === id);
   state.entries = [...state.entries.filter((each) => each !== entry), entry];
   show();
@@ -521,9 +547,7 @@ function keepFocus() {
   if (matchMedia("(hover: hover)").matches) chat.focusInput();
 }
 
-addEventListener("pagehide", () => {
-  for (const message of outbox.all()) if (message.by === WINDOW) outbox.put({ ...message, lease: 0, by: "" });
-});
+addEventListener("pagehide", () => outbox.hold({ by: "", lease: 0 }));
 addEventListener("pageshow", () => looking.cut());
 addEventListener("offline", () => showBanner(OFFLINE));
 addEventListener("online", () => {
