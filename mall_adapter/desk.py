@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import takewhile
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -162,12 +162,12 @@ class Desk:
 
         Without ``after``: the present session as far as it is shown again, unless its last word is older than a day.
         """
-        coming = select(models.Outbox.position).where(
-            models.Outbox.sender_index == models.sender_index(sender), models.Outbox.messages.is_(None)
-        )
+        who, row, coming = models.sender_index(sender), models.Handoff, models.Outbox
+        live = exists().where(row.sender_index == who, row.status.in_(LIVE))
+        unrecorded = exists().where(coming.sender_index == who, coming.messages.is_(None))
         async with self._reading() as session:
             # asked first: what the bot records in between is then in the conversation
-            more = await _live(session, sender) is not None or await session.scalar(coming.limit(1)) is not None
+            more = bool(await session.scalar(select(or_(live, unrecorded))))
             said, after, unread = await transcripts.exchanges(session, sender, after, self._clock(), REMEMBERED)
             return more or unread, said, after
 

@@ -48,21 +48,20 @@ async def exchanges(
     one from beyond the end, because the conversation was deleted and begun anew: from its beginning on.
     """
     ring, table = current_ring(), conversation_event
-    of_sender = select(table).where(table.c.conversation == conversation_of(ring, sender))
-    newest_first = table.c.position.desc()
-    last = (await session.execute(of_sender.order_by(newest_first).limit(1))).first()
-    if last is None:
-        return [], 0, False
-    end = Row(*last).position + Row(*last).length
+    theirs, newest_first = table.c.conversation == conversation_of(ring, sender), table.c.position.desc()
+    end_of_row = table.c.position + table.c.length
+    last = select(end_of_row, table.c.session).where(theirs).order_by(newest_first).limit(1)
+    end, present = (await session.execute(last)).one_or_none() or (0, 0)
     if after == end:
         return [], end, False
+    of_sender = select(table).where(theirs)
     if after is None:
-        query = of_sender.where(table.c.position >= Row(*last).session).order_by(newest_first).limit(TURNS)
+        query = of_sender.where(table.c.position >= present).order_by(newest_first).limit(TURNS)
     else:
         start = after if after < end else 0
         query = of_sender.where(table.c.position >= start).order_by(table.c.position).limit(TURNS)
     rows = sorted((Row(*row) for row in await session.execute(query)), key=lambda row: row.position)
-    if not rows:  # ``after`` lies within the last row
+    if not rows:  # nothing was said, or ``after`` lies within the last row
         return [], end, False
     events = open_events(ring, rows, rows[0].position)
     following = rows[-1].position + rows[-1].length

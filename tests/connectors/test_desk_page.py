@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, exp
 from mall_adapter import ComplaintKind, Desk, HandoffReason, create_engine
 from settings import desk_hours
 from tests.connectors.conftest import Gateway, aside
+from tests.connectors.conversations import Conversations
 from tests.connectors.fake_rasa import FakeRasa
 from tests.connectors.test_web_chat import CHROMIUM, browser  # noqa: F401
-from tests.connectors.test_web_chat_trouble import NASTY, Conversations
+from tests.connectors.test_web_chat_trouble import NASTY
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, ViewportSize, expect
 
 from mall_adapter import Desk, HandoffReason, create_engine
-from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import KeyRing
 from settings import desk_hours
 from tests.connectors.conftest import Gateway, aside
-from tests.connectors.fake_rasa import Call, FakeRasa
+from tests.connectors.conversations import Conversations
+from tests.connectors.fake_rasa import FakeRasa
 from tests.connectors.test_web_chat import CHROMIUM, Chat, browser  # noqa: F401
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -30,45 +26,6 @@ PHONE = ViewportSize(width=390, height=760)
 OFFLINE = "网络断开，正在重连…"
 REFUSED = "\u200b退\u0007货"
 """What the gateway does not take."""
-
-
-class Conversations:
-    """The bot's conversation store, filled as the bot fills it."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._ring = KeyRing.load(Path(gateway.environment["KEYRING_FILE"]))
-
-    def turn(self, call: Call, messages: list[dict[str, Any]]) -> None:
-        said = [
-            {
-                "event": "bot",
-                "text": message.get("text"),
-                "data": {name: message.get(name) for name in ("buttons", "image", "custom")},
-                "metadata": {"utter_action": "utter_it"},
-            }
-            for message in messages
-        ]
-        heard = {"event": "user", "text": call.text, "message_id": call.message_id, "parse_data": {}}
-        self._append(call.sender, [{"event": "action", "name": "action_listen"}, heard, *said])
-
-    def heard(self, sender: str, text: str) -> None:
-        """Something that the bot, which keeps silent, has no answer to."""
-        self.turn(Call(sender, text, f"m {time.monotonic_ns()}"), [])
-
-    def operator(self, sender: str, text: str) -> None:
-        data = {"buttons": None, "custom": {"by": "operator"}}
-        metadata = {"by": "operator", "desk_id": f"desk {time.monotonic_ns()}"}
-        self._append(sender, [{"event": "bot", "text": text, "data": data, "metadata": metadata}])
-
-    def _append(self, sender: str, events: list[dict[str, Any]]) -> None:
-        with closing(sqlite3.connect(self._gateway.database)) as connection, connection:
-            ends = "SELECT coalesce(max(position + length), 0) FROM conversation_event WHERE conversation = ?"
-            (position,) = connection.execute(ends, [conversation_of(self._ring, sender)]).fetchone()
-            row = seal_events(
-                self._ring, sender, position, 0, [{"timestamp": time.time(), **event} for event in events]
-            )
-            connection.execute("INSERT INTO conversation_event VALUES (?, ?, ?, ?, ?)", list(vars(row).values()))
 
 
 @pytest.fixture
