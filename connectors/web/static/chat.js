@@ -396,7 +396,8 @@ async function look() {
   }
   if (unreachable) sending.cut();
   unreachable = false;
-  if (!outbox.all().some(({ failed }) => !failed) && problem === OFFLINE) problem = "";
+  const pending = outbox.all().some(({ failed }) => !failed);
+  if (problem === OFFLINE && navigator.onLine && !pending) problem = "";
   notice = body.visitor ? "" : NO_COOKIES;
   showBanner(problem);
   if (body.after < state.after) for (const entry of state.entries) delete entry.position; // another conversation
