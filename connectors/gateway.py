@@ -180,6 +180,18 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         last = news[-1].position if news else after
         return {"more": more, "after": last, "messages": [message for each in news for message in each.messages]}
 
+    @app.get("/api/chat/history")
+    async def history(
+        request: Request, response: Response, after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None
+    ) -> dict[str, Any]:
+        """What was said in the conversation of the cookie's visitor, from event ``after`` on, and where to go on;
+        ``more``: ask again in a moment; without a ``visitor`` the browser sends no cookie, and there is none."""
+        response.headers["Cache-Control"] = "no-store"
+        if (visitor := visitors.identify(request)) is None:
+            return {"visitor": False, "more": False, "after": 0, "said": []}
+        more, said, end = await desk.history(f"web:{visitor}", after)
+        return {"visitor": True, "more": more, "after": end, "said": [asdict(each) for each in said]}
+
     @app.post("/api/feedback", status_code=204)
     async def judge(body: Thumb, request: Request) -> None:
         """Whether an answer helped: one thumb of a visitor for each answer, however often it comes."""

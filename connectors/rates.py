@@ -40,6 +40,7 @@ BUDGETS = {
 
 KINDS = {
     ("POST", "/api/chat"): "chat",
+    ("GET", "/api/chat/history"): "updates",
     ("GET", "/api/chat/updates"): "updates",
     ("POST", "/api/feedback"): "feedback",
     ("POST", "/dashboard/api/session"): "sign_in",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import takewhile
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -25,6 +25,7 @@ from mall_adapter.handoff import (
     DeskEvent,
     Dispatch,
     Excerpt,
+    Exchange,
     Handoff,
     HandoffReason,
     HandoffStatus,
@@ -155,6 +156,20 @@ class Desk:
             ready = list(takewhile(lambda each: each.messages is not None, rows))
             more = live or len(ready) < len(rows) or len(rows) == AHEAD
             return more, [Update(each.position, each.event, json.loads(each.messages or "[]")) for each in ready]
+
+    async def history(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Exchange], int]:
+        """Whether more comes by itself, what was said from event ``after`` on, and where to go on.
+
+        Without ``after``: the present session as far as it is shown again, unless its last word is older than a day.
+        """
+        who, row, coming = models.sender_index(sender), models.Handoff, models.Outbox
+        live = exists().where(row.sender_index == who, row.status.in_(LIVE))
+        unrecorded = exists().where(coming.sender_index == who, coming.messages.is_(None))
+        async with self._reading() as session:
+            # asked first: what the bot records in between is then in the conversation
+            more = bool(await session.scalar(select(or_(live, unrecorded))))
+            said, after, unread = await transcripts.exchanges(session, sender, after, self._clock(), REMEMBERED)
+            return more or unread, said, after
 
     # ---- the operator's side; every one raises NotFound for an unknown id ----
 

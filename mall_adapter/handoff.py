@@ -93,6 +93,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A customer's message with the bot's answer, or what somebody at the desk told the customer."""
+
+    id: str  # of the customer's message, or of what happened at the desk
+    position: int  # of its first event in the conversation
+    text: str | None  # the customer's words, of one who tapped a button its payload; None for the desk's
+    messages: Sequence[dict[str, object]]  # as ``POST /api/chat`` gives them
+
+
+@dataclass(frozen=True, slots=True)
 class Misunderstood:
     id: int
     text: str

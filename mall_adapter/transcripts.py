@@ -4,14 +4,14 @@ who want to know why; of the latter a record is kept."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.handoff import Line, Viewing
+from mall_adapter.handoff import Exchange, Line, Viewing
 from mall_adapter.mall import NotFound
 from privacy.conversations import Row, conversation_of, open_events
 from privacy.keyring import current_ring
@@ -37,6 +37,37 @@ async def read(session: AsyncSession, sender: str, after: int | None) -> tuple[S
         return [], after or 0
     events = open_events(ring, rows, rows[0].position)
     return [line for event in events if (line := _line(event))], rows[-1].position + rows[-1].length
+
+
+async def exchanges(
+    session: AsyncSession, sender: str, after: int | None, now: datetime, remembered: timedelta
+) -> tuple[Sequence[Exchange], int, bool]:
+    """What was said from event ``after`` on, the ``after`` that continues, and whether more is stored already.
+
+    Without ``after``: the last turns of the present session, unless its last word is older than ``remembered``. With
+    one from beyond the end, because the conversation was deleted and begun anew: from its beginning on.
+    """
+    ring, table = current_ring(), conversation_event
+    theirs, newest_first = table.c.conversation == conversation_of(ring, sender), table.c.position.desc()
+    end_of_row = table.c.position + table.c.length
+    last = select(end_of_row, table.c.session).where(theirs).order_by(newest_first).limit(1)
+    end, present = (await session.execute(last)).one_or_none() or (0, 0)
+    if after == end:
+        return [], end, False
+    of_sender = select(table).where(theirs)
+    if after is None:
+        query = of_sender.where(table.c.position >= present).order_by(newest_first).limit(TURNS)
+    else:
+        start = after if after < end else 0
+        query = of_sender.where(table.c.position >= start).order_by(table.c.position).limit(TURNS)
+    rows = sorted((Row(*row) for row in await session.execute(query)), key=lambda row: row.position)
+    if not rows:  # nothing was said, or ``after`` lies within the last row
+        return [], end, False
+    events = open_events(ring, rows, rows[0].position)
+    following = rows[-1].position + rows[-1].length
+    if after is None and _moment(events[-1]) < now - remembered:
+        return [], end, False
+    return _exchanges(events, rows[0].position), following, following < end
 
 
 async def note_view(session: AsyncSession, conversation: str, operator: str, now: datetime) -> Sequence[Viewing]:
@@ -65,8 +96,37 @@ async def excerpt(session: AsyncSession, conversation: str, before: int | None) 
     return first, events if before is None else events[: before - first]
 
 
+def _moment(event: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(event.get("timestamp") or 0, UTC)
+
+
+def _exchanges(events: Sequence[dict[str, Any]], first: int) -> Sequence[Exchange]:
+    found: list[Exchange] = []
+    answering: list[dict[str, object]] | None = None  # the messages of the last customer's exchange
+    for position, event in enumerate(events, first):
+        if event["event"] == "user" and event.get("text"):
+            answering = []
+            found.append(Exchange(event.get("message_id") or f"#{position}", position, event["text"], answering))
+        elif event["event"] == "bot" and (message := _message(event)):
+            metadata = event.get("metadata") or {}
+            if metadata.get("by") or answering is None:
+                found.append(Exchange(metadata.get("desk_id") or f"#{position}", position, None, [message]))
+            else:
+                answering.append(message)
+    return found
+
+
+def _message(event: dict[str, Any]) -> dict[str, object]:
+    """What a customer sees of it; of two equal buttons the first."""
+    data = event.get("data") or {}
+    buttons = {each["title"]: each.get("payload") or each["title"] for each in reversed(data.get("buttons") or [])}
+    shown = {"text": event.get("text"), "image": data.get("image"), "custom": data.get("custom")}
+    shown["buttons"] = [{"title": title, "payload": buttons[title]} for title in reversed(buttons)]
+    return {name: value for name, value in shown.items() if value}
+
+
 def _line(event: dict[str, Any]) -> Line | None:
-    at = datetime.fromtimestamp(event.get("timestamp") or 0, UTC)
+    at = _moment(event)
     if event["event"] == "user" and event.get("text"):
         return Line("customer", at, event["text"], None, [])
     if event["event"] == "bot":

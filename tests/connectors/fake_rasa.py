@@ -38,6 +38,7 @@ class FakeRasa:
     )  # answered first, in order: a status, or bytes instead of an answer
     healthy: bool = True
     warnings: Sequence[str] = ()
+    store: Callable[[Call, list[dict[str, Any]]], None] | None = None  # keeps a turn, as the bot's tracker store does
     gate: threading.Event = field(default_factory=threading.Event)  # closed: every turn waits
     arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # one release per call
     at_work: dict[str, int] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class FakeRasa:
         self.recorded.clear()
         self.answers.clear()
         self.failures.clear()
-        self.healthy, self.overtaken, self.warnings = True, False, ()
+        self.healthy, self.overtaken, self.warnings, self.store = True, False, (), None
         self.gate.set()
         self.arrived = threading.Semaphore(0)
 
@@ -82,6 +83,8 @@ class FakeRasa:
         if key not in self.recorded:
             messages = self.answers.get(call.text, [{"text": f"收到：{call.text}"}])
             self.recorded[key] = {"messages": messages, "understood": UNDERSTOOD}
+            if self.store:
+                self.store(call, messages)
         return JSONResponse(self.recorded[key])
 
     async def desk(self, request: Request) -> Response:

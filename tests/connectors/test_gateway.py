@@ -16,6 +16,7 @@ from fastapi import Response
 
 from connectors.web.visitor import COOKIE, Visitors
 from tests.connectors.conftest import Gateway, fake_graph
+from tests.connectors.conversations import Conversations
 from tests.connectors.fake_rasa import UNDERSTOOD, FakeRasa
 
 
@@ -178,6 +179,26 @@ def test_a_forged_cookie_is_replaced(gateway: Gateway, rasa: FakeRasa) -> None:
         assert response.cookies[COOKIE] != genuine
     senders = [call.sender for call in rasa.calls]
     assert len(set(senders)) == len(forged) + 1
+
+
+def test_the_history_is_for_the_visitor_of_the_cookie_only(gateway: Gateway, rasa: FakeRasa) -> None:
+    rasa.store = Conversations(gateway).turn
+    with browser(gateway) as visitor, browser(gateway) as other:
+        visitor.post("/api/chat", json={"text": "在吗", "message_id": "m1"})
+        said = visitor.get("/api/chat/history")
+        assert said.headers["cache-control"] == "no-store"
+        exchange = {"id": "m1", "position": 1, "text": "在吗", "messages": [{"text": "收到：在吗"}]}
+        assert said.json() == {"visitor": True, "more": False, "after": 3, "said": [exchange]}
+        assert visitor.get("/api/chat/history?after=3").json()["said"] == []
+        assert other.get("/api/chat/history").json() == {"visitor": True, "more": False, "after": 0, "said": []}
+        for query in ("sender=web:x", f"sender={rasa.calls[0].sender}"):
+            assert other.get(f"/api/chat/history?{query}").json()["said"] == []
+        for query in ("after=-1", "after=x", "after=99999999999", "after="):
+            assert visitor.get(f"/api/chat/history?{query}").status_code == 422
+    nobody = {"visitor": False, "more": False, "after": 0, "said": []}
+    for cookie in ({}, {COOKIE: "x"}, {COOKIE: "a.b.c"}):
+        response = httpx.get(f"{gateway.url}/api/chat/history", cookies=cookie, trust_env=False)
+        assert response.json() == nobody
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import (
@@ -22,6 +22,9 @@ from mall_adapter import (
     create_engine,
     models,
 )
+from privacy.conversations import conversation_of, seal_events
+from privacy.keyring import current_ring
+from privacy.tables import conversation_event
 
 from .conftest import NOW, Clock
 
@@ -311,3 +314,122 @@ async def test_no_question_reads_a_whole_table(desk: Desk, engine: AsyncEngine) 
             for index in ("outbox_waiting", "misunderstood_open", "complaint_open"):
                 plan = plan.replace(f"SCAN {index.partition('_')[0]} USING INDEX ix_{index}", "")
             assert "SCAN" not in plan, statement
+
+
+# ---- what was said, for the customer's own pages ---------------------------------------------------------------------
+
+
+def said(text: str | None, by: str | None = None, desk_id: str | None = None, **data: Any) -> dict[str, Any]:
+    metadata = {name: value for name, value in (("by", by), ("desk_id", desk_id)) if value}
+    return {"event": "bot", "text": text, "data": {"buttons": None, "image": None, **data}, "metadata": metadata}
+
+
+def heard(text: str, message_id: str) -> dict[str, Any]:
+    return {"event": "user", "text": text, "message_id": message_id, "parse_data": {"intent": {"name": "x"}}}
+
+
+async def record(engine: AsyncEngine, sender: str, at: datetime, *rows: list[dict[str, Any]], session: int = 0) -> None:
+    """Rows as the bot writes them behind those that are there; they stay when the test is over."""
+    table, ring = conversation_event, current_ring()
+    async with engine.begin() as connection:
+        end = func.coalesce(func.max(table.c.position + table.c.length), 0)
+        query = select(end).where(table.c.conversation == conversation_of(ring, sender))
+        position = (await connection.execute(query)).scalar_one()
+        for events in rows:
+            stamped = [{"timestamp": at.timestamp(), **each} for each in events]
+            row = seal_events(ring, sender, position, session, stamped)
+            await connection.execute(insert(table), vars(row))
+            position += len(events)
+
+
+async def test_the_history_is_what_the_customer_saw(desk: Desk, engine: AsyncEngine) -> None:
+    buttons = [
+        {"title": "颜色", "payload": "/inform"},
+        {"title": "颜色", "payload": "/other"},
+        {"title": "都不是"},
+    ]
+    card = {"cards": [{"title": "水壶"}]}
+    rows = [
+        [{"event": "action", "name": "action_session_start"}, heard("退货", "m1"), said("为什么？", buttons=buttons)],
+        [
+            heard("/inform", "m2"),
+            said("好", custom=card),
+            {"event": "slot", "name": "secret", "value": "x"},
+            said(None),
+        ],
+        [{"event": "pause"}, said("小王来了", "desk", "p1")],
+        [heard("在吗", "m3")],
+        [said("我在 https://a.example", "operator", "o1", custom={"by": "operator"})],
+    ]
+    await record(engine, "web:cai", NOW, *rows)
+    more, exchanges, after = await desk.history("web:cai")
+    assert not more
+    assert [(each.id, each.text, each.messages) for each in exchanges] == [
+        (
+            "m1",
+            "退货",
+            [
+                {
+                    "text": "为什么？",
+                    "buttons": [
+                        {"title": "颜色", "payload": "/inform"},
+                        {"title": "都不是", "payload": "都不是"},
+                    ],
+                }
+            ],
+        ),
+        ("m2", "/inform", [{"text": "好", "custom": card}]),
+        ("p1", None, [{"text": "小王来了"}]),
+        ("m3", "在吗", []),
+        ("o1", None, [{"text": "我在 https://a.example", "custom": {"by": "operator"}}]),
+    ]
+    assert [each.position for each in exchanges] == sorted(each.position for each in exchanges)
+    assert await desk.history("web:cai", after) == (False, [], after)
+    assert await desk.history("web:bob") == (False, [], 0)
+    await record(engine, "web:cai", NOW, [heard("谢谢", "m4"), said("不客气")])
+    _, (new,), later = await desk.history("web:cai", after)
+    assert (new.id, new.position, later) == ("m4", after, after + 2)
+
+
+async def test_the_history_of_a_new_window_is_the_present_session_for_a_day(
+    desk: Desk, engine: AsyncEngine, clock: Clock
+) -> None:
+    await record(engine, "web:dou", NOW - timedelta(days=3), [heard("旧的", "m1"), said("嗯")])
+    await record(engine, "web:dou", NOW, [heard("新的", "m2"), said("嗯")], session=2)
+    _, exchanges, after = await desk.history("web:dou")
+    assert [each.id for each in exchanges] == ["m2"]
+    _, exchanges, _ = await desk.history("web:dou", 0)  # a window that saw the beginning
+    assert [each.id for each in exchanges] == ["m1", "m2"]
+    clock.advance(days=1, minutes=1)
+    assert await desk.history("web:dou") == (False, [], after)
+
+
+async def test_a_long_history_comes_in_parts(desk: Desk, engine: AsyncEngine) -> None:
+    await record(engine, "web:eva", NOW, *([heard(f"第{number}句", f"m{number}")] for number in range(250)))
+    _, exchanges, after = await desk.history("web:eva")
+    assert (exchanges[0].id, len(exchanges), after) == ("m150", 100, 250)
+    ids: list[str] = []
+    more, after = True, 0
+    while more:
+        more, exchanges, after = await desk.history("web:eva", after)
+        ids += [each.id for each in exchanges]
+    assert ids == [f"m{number}" for number in range(250)]
+
+
+async def test_a_place_that_is_none_in_the_history(desk: Desk, engine: AsyncEngine) -> None:
+    await record(engine, "web:fei", NOW, [heard("一", "m1"), said("嗯")])
+    # inside a row, and beyond the end: the conversation was deleted and begun anew
+    assert [len((await desk.history("web:fei", after))[1]) for after in (0, 1, 2, 3, 2**31 - 1)] == [1, 0, 0, 1, 1]
+    assert {(await desk.history("web:fei", after))[2] for after in (0, 1, 2, 3, 2**31 - 1)} == {2}
+
+
+async def test_a_person_makes_more_come(desk: Desk, engine: AsyncEngine) -> None:
+    wish = await desk.request("web:gao", ASKED, "k")
+    assert (await desk.history("web:gao"))[0]
+    await desk.claim(wish.id, "小王")
+    await desk.hand_back(wish.id, resolved=True)
+    assert (await desk.history("web:gao"))[0]  # the bot has not recorded the end yet
+    for dispatch in await desk.undelivered("web:gao"):
+        await desk.delivered(dispatch, [])
+    assert not (await desk.history("web:gao"))[0]
+    assert not (await desk.history("web:bob"))[0]

@@ -381,7 +381,7 @@ async def test_proofs_tries_and_locks_of_before_are_kept(databases: Sqlite | Pos
         locked = await refused(mall.prove_ownership("web:locked", "ORD10001", "0000"))
     assert isinstance(locked, OrderLocked)
 
-    await migrate(url, "0006")
+    await migrate(url, "0006", down=True)
     await migrate(url)
     assert (await mall.order("web:proved", MINE)).id == MINE
     assert as_said(await refused(mall.prove_ownership("web:wrong", MINE, "0000"))) == ("WrongPhoneTail", 2)

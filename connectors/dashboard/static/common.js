@@ -10,6 +10,34 @@ export function element(tag, properties, ...children) {
   return node;
 }
 
+/** Changes a text only where it is another one: what is selected in it stays so. */
+export function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * Brings the children of `box` in line with `items`. An item that was there keeps its element, and with it the focus, a
+ * selection and the finger on it; `make` gives the element of a new one, `fill` writes into it what may change. Where
+ * the focus was in an element that is gone, it goes to the next.
+ */
+export function drawList(box, items, key, make, fill = () => {}) {
+  const elements = new Map(Array.from(box.children, (node) => [node.dataset.key, node]));
+  const wanted = new Set(items.map((item) => String(key(item))));
+  const focused = Array.from(box.children).findIndex((node) => node.contains(document.activeElement));
+  const lost = focused >= 0 && !wanted.has(box.children[focused].dataset.key);
+  for (const [known, node] of elements) if (!wanted.has(known)) node.remove();
+  let place = box.firstElementChild;
+  for (const item of items) {
+    const name = String(key(item));
+    const node = elements.get(name) ?? make(item);
+    node.dataset.key = name;
+    fill(node, item);
+    if (node === place) place = place.nextElementSibling;
+    else box.insertBefore(node, place);
+  }
+  if (lost) (box.children[focused] ?? box.lastElementChild)?.querySelector("button")?.focus();
+}
+
 /** A drawn 👍 or 👎 with a number: not every computer has a font for them. */
 export function thumb(up, number) {
   const icon = element("span", { className: `thumb ${up ? "up" : "down"}`, role: "img", ariaLabel: up ? "有用" : "没用" });
@@ -42,16 +70,17 @@ export async function call(path, method = "GET", body = undefined) {
   return answer;
 }
 
-/** Do something once for a tap; a refusal is shown. */
+/** Do something once for a tap; a refusal is shown. The button keeps the focus, which one that is disabled would lose. */
 export async function act(button, work) {
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
   try {
     await work();
     showBanner("");
   } catch (error) {
     showBanner(error instanceof Refusal ? error.message : OFFLINE);
   }
-  button.disabled = false;
+  button.ariaDisabled = "false";
 }
 
 // ---- what is not well in the house ----
@@ -88,7 +117,21 @@ $("banner").before(
   element("div", { id: "health", role: "region", ariaLabel: "运行状况", ariaLive: "polite", hidden: true }),
 );
 
-const { csrf, name } = await (await fetch("/dashboard/api/session")).json();
+async function signedIn() {
+  for (;;) {
+    try {
+      const response = await fetch("/dashboard/api/session", { signal: AbortSignal.timeout(15_000) });
+      if (response.status === 401) location.reload();
+      if (response.ok) return await response.json();
+    } catch {
+      // no network: the next try is soon
+    }
+    showBanner(OFFLINE);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+  }
+}
+
+const { csrf, name } = await signedIn();
 $("operator").textContent = name;
 $("sign-out").addEventListener("click", ({ currentTarget }) =>
   act(currentTarget, async () => {

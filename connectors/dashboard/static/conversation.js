@@ -1,6 +1,7 @@
 // A conversation turn by turn: what was said, what was understood, what followed. Every look is put on record, so it is
 // asked for once and not again and again. With a moment after the "#", the turn of that moment is shown.
 
+import { linked } from "/static/links.js";
 import { $, Away, OFFLINE, Refusal, call, element, showBanner } from "./common.js";
 import { TOPICS } from "./names.js";
 
@@ -100,7 +101,8 @@ function change({ name, before, after, known }) {
 // ---- what was said ----
 
 function bubble(by, label, text, ...below) {
-  return element("div", { className: `line ${by}` }, element("p", {}, text), element("small", {}, label), ...below);
+  const words = by === "operator" ? linked(text) : [text];
+  return element("div", { className: `line ${by}` }, element("p", {}, ...words), element("small", {}, label), ...below);
 }
 
 function heard({ text, tapped }) {

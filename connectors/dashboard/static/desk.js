@@ -1,7 +1,9 @@
 // The service desk: the queue, one open conversation, the trainers' queue. Everything is asked for again every POLL ms;
 // an answer keeps its id until the server has it, so that a broken network neither loses nor doubles it.
 
-import { $, OFFLINE, Refusal, act, call, element, showBanner } from "./common.js";
+import { linked } from "/static/links.js";
+import { openStorage } from "/static/storage.js";
+import { $, OFFLINE, Refusal, act, call, drawList, element, showBanner, write } from "./common.js";
 
 const POLL = 1_500;
 const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉" };
@@ -33,23 +35,32 @@ function drawQueue({ open, handoffs }) {
   if (waiting.length) $("tab-queue").dataset.count = waiting.length;
   else delete $("tab-queue").dataset.count;
   document.title = `${waiting.length ? `(${waiting.length}) ` : ""}掌柜 · 人工客服台`;
-  const focused = document.activeElement?.dataset?.id;
-  $("handoffs").replaceChildren(
-    ...handoffs.map((handoff) => {
-      const talking = handoff.status === "claimed";
-      const state = talking
-        ? element("small", { className: "talking" }, `${handoff.operator} 正在服务`)
-        : element("small", {}, waited(handoff.requested_at));
-      const title = element("strong", {}, `${label(handoff)} · ${REASONS[handoff.reason]}`);
-      const button = element("button", { type: "button", className: "handoff" }, title, state);
-      button.dataset.id = handoff.id;
-      if (handoff.id === chosen) button.setAttribute("aria-current", "true");
-      button.addEventListener("click", () => choose(handoff.id));
-      return element("li", {}, button);
-    }),
-  );
-  if (focused) document.querySelector(`.handoff[data-id="${focused}"]`)?.focus();
+  drawList($("handoffs"), handoffs, ({ id }) => id, handoffRow, fillHandoff);
 }
+
+function handoffRow(handoff) {
+  const title = element("strong", {}, `${label(handoff)} · ${REASONS[handoff.reason]}`);
+  const button = element("button", { type: "button", className: "handoff" }, title, element("small", {}));
+  button.dataset.id = handoff.id;
+  if (handoff.id === chosen) button.setAttribute("aria-current", "true");
+  button.addEventListener("click", () => choose(handoff.id));
+  return element("li", {}, button);
+}
+
+function fillHandoff(row, { status, operator, requested_at }) {
+  const state = row.querySelector("small");
+  const talking = status === "claimed";
+  state.classList.toggle("talking", talking);
+  write(state, talking ? serves(operator) : waited(requested_at));
+}
+
+/** The name isolated, so that one with marks of direction turns nothing but itself. */
+const serves = (operator) => `\u2068${operator}\u2069 正在服务`;
+
+// A list is not changed under a finger: what is pressed there would not be what is let go.
+let pressed = false;
+for (const list of ["handoffs", "messages", "grievances"]) $(list).addEventListener("pointerdown", () => (pressed = true));
+for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => (pressed = false));
 
 /** The page that explains the conversation. It opens beside this one: what is being typed here stays. */
 const trace = ({ conversation }) => `/dashboard/conversations/${conversation}`;
@@ -58,6 +69,7 @@ const label = ({ id, channel }) => `${CHANNELS[channel] ?? channel}顾客 #${id}
 
 function choose(id) {
   chosen = id;
+  $("words").value = drafts[id] ?? "";
   after = null;
   titles = new Map();
   drawing += 1;
@@ -82,23 +94,26 @@ function drawTalk({ handoff, lines, after: next, unsent }) {
   $("trace").hidden = false;
   const state = {
     waiting: `${REASONS[handoff.reason]}，${waited(handoff.requested_at)}`,
-    claimed: `${handoff.operator} 正在服务`,
+    claimed: serves(handoff.operator),
     ended: `已交还（${handoff.resolved ? "已解决" : "未解决"}）${handoff.stars ? `，顾客评 ${handoff.stars} 星` : ""}`,
     withdrawn: "顾客不等了",
   };
-  $("state").textContent = state[handoff.status];
+  write($("state"), state[handoff.status]);
   $("claim").hidden = handoff.status !== "waiting";
   for (const part of ["resolved", "unresolved", "answer"]) $(part).hidden = handoff.status !== "claimed";
-  for (const line of box.querySelectorAll(".unsent")) line.remove();
-  for (const line of lines) box.append(drawLine(line));
-  for (const text of unsent) box.append(element("div", { className: "line unsent" }, element("p", {}, text), element("small", {}, "发送中…")));
+  const waiting = [...box.querySelectorAll(".unsent")];
+  for (const line of lines) box.insertBefore(drawLine(line), waiting[0] ?? null);
+  if (unsent.join("\n") !== waiting.map((line) => line.firstChild.textContent).join("\n")) {
+    for (const line of waiting) line.remove();
+    for (const text of unsent) box.append(element("div", { className: "line unsent" }, element("p", {}, text), element("small", {}, "发送中…")));
+  }
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
 function drawLine({ by, at, text, image, buttons }) {
   for (const [title, payload] of buttons) titles.set(payload, title);
   const words = by === "customer" && titles.has(text) ? `［${titles.get(text)}］` : text || (image ? "［图片］" : "");
-  const node = element("div", { className: `line ${by}` }, element("p", {}, words));
+  const node = element("div", { className: `line ${by}` }, element("p", {}, ...(by === "operator" ? linked(words) : [words])));
   if (buttons.length) node.append(element("div", { className: "choices" }, `可选：${buttons.map(([title]) => title).join(" / ")}`));
   node.append(element("small", {}, `${SPEAKERS[by] ? `${SPEAKERS[by]} ` : ""}${clock(at)}`));
   return node;
@@ -125,6 +140,21 @@ for (const [button, resolved] of [["resolved", true], ["unresolved", false]])
 
 let sent = Promise.resolve();
 
+// What is half typed belongs to its customer, and outlives a sign-in that has run out.
+const DRAFTS = "zhanggui.desk.drafts";
+const kept = openStorage("sessionStorage");
+const drafts = { ...kept.get(DRAFTS) };
+
+function keepDraft(id, text) {
+  if (text) drafts[id] = text;
+  else delete drafts[id];
+  kept.set(DRAFTS, drafts);
+  if (id === chosen && $("words").value !== text) $("words").value = text;
+}
+
+$("words").addEventListener("input", ({ currentTarget }) => keepDraft(chosen, currentTarget.value));
+$("sign-out").addEventListener("click", () => kept.remove(DRAFTS));
+
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -138,7 +168,7 @@ async function deliver(id, body) {
     } catch (error) {
       if (error instanceof Refusal) {
         showBanner(error.message);
-        if (!$("words").value) $("words").value = body.text; // nothing typed is lost
+        keepDraft(id, [body.text, drafts[id]].filter(Boolean).join("\n")); // nothing typed is lost
         return;
       }
       showBanner(OFFLINE);
@@ -153,7 +183,7 @@ $("answer").addEventListener("submit", (event) => {
   if (!text) return;
   const id = chosen;
   const body = { text, message_id: newId() };
-  $("words").value = "";
+  keepDraft(id, "");
   sent = sent.then(() => deliver(id, body));
 });
 $("words").addEventListener("keydown", (event) => {
@@ -167,46 +197,50 @@ $("words").addEventListener("keydown", (event) => {
 
 function drawReview({ messages }) {
   $("nothing").hidden = messages.length > 0;
-  $("messages").replaceChildren(
-    ...messages.map(({ id, text, guesses, noted_at, conversation }) => {
-      const likely = guesses.map(([intent, confidence]) => `${intent} ${Math.round(confidence * 100)}%`).join("，");
-      const words = element("div", {}, text, element("small", {}, `${new Date(noted_at).toLocaleString("zh-CN")}　可能是：${likely || "没有线索"}`));
-      if (conversation) {
-        const link = element("a", { href: `${trace({ conversation })}#${noted_at}`, target: "_blank" }, "对话经过");
-        words.lastChild.append("　", link);
-      }
-      const done = element("button", { type: "button" }, "完成");
-      done.addEventListener("click", () =>
-        act(done, async () => {
-          await call(`misunderstood/${id}/settle`, "POST", {});
-          drawReview(await call("misunderstood"));
-        }),
-      );
-      return element("li", { className: "message" }, words, done);
-    }),
-  );
+  drawList($("messages"), messages, ({ id }) => id, ({ id, text, guesses, noted_at, conversation }) => {
+    const likely = guesses.map(([intent, confidence]) => `${intent} ${Math.round(confidence * 100)}%`).join("，");
+    const words = element("div", {}, text, element("small", {}, `${new Date(noted_at).toLocaleString("zh-CN")}　可能是：${likely || "没有线索"}`));
+    if (conversation) {
+      const link = element("a", { href: `${trace({ conversation })}#${noted_at}`, target: "_blank" }, "对话经过");
+      words.lastChild.append("　", link);
+    }
+    const done = element("button", { type: "button" }, "完成");
+    done.addEventListener("click", () =>
+      act(done, async () => {
+        await call(`misunderstood/${id}/settle`, "POST", {});
+        drawReview(await call("misunderstood"));
+      }),
+    );
+    return element("li", { className: "message" }, words, done);
+  });
 }
 
 // ---- complaints ----
 
 function drawComplaints({ complaints }) {
   $("content").hidden = complaints.length > 0;
-  $("grievances").replaceChildren(
-    ...complaints.map(({ id, conversation, kind, words, order_id, enquiry, noted_at }) => {
-      const about = [COMPLAINTS[kind], order_id, enquiry && "请找快递核实", new Date(noted_at).toLocaleString("zh-CN")];
-      const small = element("small", {}, about.filter(Boolean).join("　"));
-      const link = element("a", { href: `${trace({ conversation })}#${noted_at}`, target: "_blank" }, "对话经过");
-      small.append("　", link);
-      const done = element("button", { type: "button" }, "完成");
-      done.addEventListener("click", () =>
-        act(done, async () => {
-          await call(`complaints/${id}/settle`, "POST", {});
-          drawComplaints(await call("complaints"));
-        }),
-      );
-      return element("li", { className: "message" }, element("div", {}, words, small), done);
+  drawList($("grievances"), complaints, ({ id }) => id, grievance, fillGrievance);
+}
+
+function grievance({ id, conversation, noted_at }) {
+  const link = element("a", { href: `${trace({ conversation })}#${noted_at}`, target: "_blank" }, "对话经过");
+  const small = element("small", {}, element("span", {}), "　", link);
+  const done = element("button", { type: "button" }, "完成");
+  done.addEventListener("click", () =>
+    act(done, async () => {
+      await call(`complaints/${id}/settle`, "POST", {});
+      drawComplaints(await call("complaints"));
     }),
   );
+  return element("li", { className: "message" }, element("div", {}, element("span", {}), small), done);
+}
+
+/** A complaint grows: they go on complaining, name the order, want the courier to be asked. */
+function fillGrievance(row, { kind, words, order_id, enquiry, noted_at }) {
+  const about = [COMPLAINTS[kind], order_id, enquiry && "请找快递核实", new Date(noted_at).toLocaleString("zh-CN")];
+  const [said, small] = row.querySelectorAll("span");
+  write(said, words);
+  write(small, about.filter(Boolean).join("　"));
 }
 
 // ---- what is shown, again and again ----
@@ -229,11 +263,14 @@ async function look() {
     $(`tab-${tab}`).ariaCurrent = tab === shown() ? "page" : null;
   }
   try {
-    drawQueue(await call("handoffs"));
+    const queue = await call("handoffs");
+    if (!pressed) drawQueue(queue);
     if (shown() === "review") {
-      if (!$("messages").contains(document.activeElement)) drawReview(await call("misunderstood"));
+      const review = await call("misunderstood");
+      if (!pressed) drawReview(review);
     } else if (shown() === "complaints") {
-      if (!$("grievances").contains(document.activeElement)) drawComplaints(await call("complaints"));
+      const complaints = await call("complaints");
+      if (!pressed) drawComplaints(complaints);
     } else if (chosen !== null) {
       const mine = drawing;
       const answer = await call(`handoffs/${chosen}${after === null ? "" : `?after=${after}`}`);

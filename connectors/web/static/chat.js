@@ -1,26 +1,89 @@
 // The web chat: deep-chat draws it, this file keeps the conversation. Words are never read as Markdown or HTML.
 
 import "/static/vendor/deep-chat-2.4.2/deepChat.bundle.js";
+import { linked } from "/static/links.js";
+import { openStorage } from "/static/storage.js";
 
 const MAX_TEXT = 2000;
 const ANSWER_WITHIN = 40_000; // ms; the gateway itself gives up on the bot after 25 s
-const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000]; // ms between tries; the last one repeats
+const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]; // ms between tries; the last one repeats
+const TRIES = { away: 8, busy: 8, fault: 4 }; // without an answer of ours, a minute and a half; with one that it failed
+const LEASE = 90_000; // ms after a page's last try, when another page may send its message: longer than a try and a pause
+const FRESH = 3_600_000; // ms after which a message is not sent any more without being asked
+const KEPT = 86_400_000; // ms after which a message that was not sent is forgotten, as the bot forgets the conversation
 const LISTEN = 1_500; // ms between looks for a person's words
+const IDLE = 10_000; // ms between looks for what was said in another window
+const REMEMBERED = 200; // exchanges that this window keeps
 const GREETING = "您好，我是掌柜。退换货、查订单、问物流，直接跟我说就行。";
 const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "你能做什么"];
-const REFUSED = "这条消息没有发出去，请换个说法再试。";
+const REFUSED = "请换个说法再试。";
+const UNSENT = "网络一直不通。";
+const BUSY = "现在人有点多。";
+const OLD = "隔得有点久了。";
 const OFFLINE = "网络断开，正在重连…";
+const NO_COOKIES = "浏览器没有允许 Cookie：我记不住您上一句说的，也不能转人工、记评价。允许后刷新一下就好。";
+const TAPPED = "（点了一个按钮）";
 
+// ---- what is kept ----
+//
+// The server's record is the truth, and a new window shows the present session of it. This window keeps what it shows,
+// also without the server. A message without an answer is kept for all windows: one that is opened later sends it again
+// under its id, and the bot answers an id once.
 
-// ---- what survives a reload: kept in this tab only, so that a shared computer forgets it when the tab is closed ----
+const KEY = "zhanggui.2";
+const here = openStorage("sessionStorage");
+const everywhere = openStorage("localStorage");
+const WINDOW = newId(); // of this page, not of a copy of it
 
-const KEY = "zhanggui";
-// lines: {customer: text} or {bot: message}; outbox: what has no answer yet, in order; spent: buttons of lines before this one are used up;
-// after: place of the last thing that came by itself; expecting: more may come, because a person talks or is asked for;
-// thumbs: by source, whether it helped
-const state = { lines: [], outbox: [], spent: 0, after: null, expecting: true, thumbs: {}, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") };
-const { lines, outbox, spent, thumbs } = state;
-const save = () => sessionStorage.setItem(KEY, JSON.stringify(state));
+const isText = (value) => typeof value === "string";
+const isList = Array.isArray;
+const isMissing = (value) => value === undefined;
+
+// entries: {id, position?, text?, messages?} in the order of the page; text: what the customer sees of their own words,
+// messages: what came as an answer, missing until it is there, position: of the server's, missing until it is known
+// after: how far the server's record is known; thumbs: by source, whether it helped
+const state = { entries: [], after: null, thumbs: {} };
+
+function remember() {
+  here.set(KEY, { ...state, entries: state.entries.slice(-REMEMBERED) });
+}
+
+function isEntry(value) {
+  const { id, position, text, messages } = value ?? {};
+  if (!isText(id) || (isMissing(text) && isMissing(messages))) return false;
+  return (isMissing(text) || isText(text)) && (isMissing(messages) || isList(messages)) && (isMissing(position) || Number.isInteger(position));
+}
+
+function recall() {
+  const { entries, after, thumbs } = here.get(KEY) ?? {};
+  if (isList(entries)) state.entries = entries.filter(isEntry);
+  if (Number.isInteger(after) && after >= 0) state.after = after;
+  if (thumbs && typeof thumbs === "object") state.thumbs = thumbs;
+}
+
+/**
+ * Messages without an answer, {id, text, shown, at, by, lease, failed?}, a key each: windows do not overwrite each other.
+ * `by`: the window that sends it, until `lease`; another one may then.
+ */
+const outbox = {
+  all: () =>
+    everywhere
+      .keys(`${KEY}.`)
+      .map((key) => everywhere.get(key))
+      .filter((each) => /^[0-9a-f]{32}$/.test(each?.id) && isText(each.text) && isText(each.shown) && Number.isFinite(each.at))
+      .sort((one, other) => one.at - other.at),
+  get: (id) => everywhere.get(`${KEY}.${id}`),
+  put: (message) => everywhere.set(`${KEY}.${message.id}`, message),
+  remove: (id) => everywhere.remove(`${KEY}.${id}`),
+  /** Changes those that this window sends. */
+  hold(change) {
+    for (const each of outbox.all()) if (each.by === WINDOW && !each.failed) outbox.put({ ...each, ...change });
+  },
+};
+
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 // ---- words and elements ----
 
@@ -37,22 +100,23 @@ window.remarkable_plugins = [{ plugin: (markdown) => (markdown.render = asText) 
 
 // deep-chat takes elements as HTML: what is set on them has to be an attribute
 
-function choice({ title, payload }, disabled) {
-  const node = element("button", { type: "button", className: "choice", disabled }, title);
-  node.dataset.payload = payload;
+/** `of`: the exchange that it belongs to. */
+function choice({ title, payload }, of) {
+  const node = element("button", { type: "button", className: "choice" }, title);
+  Object.assign(node.dataset, { payload, of });
   return node;
 }
 
-const choices = (buttons, disabled) => element("div", { className: "choices" }, ...buttons.map((button) => choice(button, disabled))).outerHTML;
+const choices = (buttons, of) => element("div", { className: "choices" }, ...buttons.map((button) => choice(button, of))).outerHTML;
 
-function card({ title, text, image, button }, used) {
+function card({ title, text, image, button }, of) {
   const node = element("article", { className: "goods" }, image ? element("img", { src: image, alt: "" }) : "", element("h2", {}, title), element("p", {}, text ?? ""));
-  if (button) node.append(choice(button, used));
+  if (button) node.append(choice(button, of));
   return node;
 }
 
-const cards = (goods, used) =>
-  element("div", { className: "shelf", role: "group", ariaLabel: "商品，可左右滑动", tabIndex: 0 }, ...goods.map((each) => card(each, used))).outerHTML;
+const cards = (goods, of) =>
+  element("div", { className: "shelf", role: "group", ariaLabel: "商品，可左右滑动", tabIndex: 0 }, ...goods.map((each) => card(each, of))).outerHTML;
 
 function table({ columns, rows }) {
   const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)));
@@ -62,7 +126,7 @@ function table({ columns, rows }) {
 }
 
 function thumb(source, helpful) {
-  const node = element("button", { type: "button", className: "thumb", ariaLabel: helpful ? "有用" : "没用", ariaPressed: String(thumbs[source] === helpful) });
+  const node = element("button", { type: "button", className: "thumb", ariaLabel: helpful ? "有用" : "没用", ariaPressed: "false" });
   Object.assign(node.dataset, { source, helpful });
   return node;
 }
@@ -74,33 +138,64 @@ function origin({ id, title, valid_until }) {
   return element("div", { className: "origin" }, line, thumb(id, true), thumb(id, false)).outerHTML;
 }
 
-/** One line of the transcript as deep-chat's messages. */
-function bubbles({ customer, bot }, used) {
-  if (!bot) return [{ role: "user", text: customer }];
-  const messages = [];
-  const role = bot.custom?.by === "operator" ? "operator" : "ai";
-  if (bot.text) messages.push({ role, text: bot.text });
-  if (bot.image) messages.push({ role: "ai", html: element("img", { className: "picture", src: bot.image, alt: "图片" }).outerHTML });
-  const { cards: goods, table: rows, source } = bot.custom ?? {};
-  if (goods?.length) messages.push({ role: "ai", html: cards(goods, used) });
-  if (rows) messages.push({ role: "ai", html: table(rows) });
-  if (source) messages.push({ role: "ai", html: origin(source) });
-  if (bot.buttons?.length && !goods?.length) messages.push({ role: "ai", html: choices(bot.buttons, used) }); // cards have their own
-  return messages;
+/** What was set aside says why, beside its bubble. */
+function aside({ id, failed }) {
+  const act = (className, words) => {
+    const node = element("button", { type: "button", className }, words);
+    node.dataset.id = id;
+    return node;
+  };
+  const buttons = element("div", { className: "choices" }, act("again", "再试一次"), act("drop", "删除"));
+  return element("div", { className: "aside" }, element("p", {}, `没有发出去。${failed}`), buttons).outerHTML;
+}
+
+/** One message for the customer as deep-chat's. */
+function bubbles({ text, image, buttons, custom }, of) {
+  const drawn = [];
+  const role = custom?.by === "operator" ? "operator" : "ai";
+  if (text && role === "operator") drawn.push({ role, html: element("p", { className: "words" }, ...linked(text)).outerHTML });
+  else if (text) drawn.push({ role, text });
+  if (image) drawn.push({ role: "ai", html: element("img", { className: "picture", src: image, alt: "图片" }).outerHTML });
+  const { cards: goods, table: rows, source } = custom ?? {};
+  if (goods?.length) drawn.push({ role: "ai", html: cards(goods, of) });
+  if (rows) drawn.push({ role: "ai", html: table(rows) });
+  if (source) drawn.push({ role: "ai", html: origin(source) });
+  if (buttons?.length && !goods?.length) drawn.push({ role: "ai", html: choices(buttons, of) }); // cards have their own
+  return drawn;
+}
+
+/** What cannot be drawn is left out: it must not take the rest with it, now and after every reload. */
+function drawable(message, of) {
+  try {
+    return bubbles(message, of);
+  } catch {
+    return isText(message?.text) ? [{ role: "ai", text: message.text }] : [];
+  }
+}
+
+/** The whole conversation as deep-chat's messages. */
+function transcript() {
+  const suggestions = SUGGESTIONS.map((title) => ({ title, payload: title }));
+  const drawn = [{ role: "ai", text: GREETING }, { role: "ai", html: choices(suggestions, "") }];
+  for (const { id, text, messages } of state.entries) {
+    if (text !== undefined) drawn.push({ role: "user", text });
+    const unsent = messages ? null : outbox.get(id);
+    if (unsent?.failed) drawn.push({ role: "user", html: aside(unsent) });
+    for (const message of messages ?? []) drawn.push(...drawable(message, id));
+  }
+  return drawn;
 }
 
 // ---- the chat ----
 
 const banner = document.getElementById("banner");
+let problem = "";
+let notice = ""; // stays when there is no other problem
 
 function showBanner(text) {
-  banner.textContent = text;
-  banner.hidden = !text;
-}
-
-function useUpButtons() {
-  state.spent = lines.length;
-  for (const button of chat.shadowRoot.querySelectorAll(".choice")) button.disabled = true;
+  problem = text;
+  banner.textContent = problem || notice;
+  banner.hidden = !banner.textContent;
 }
 
 function showTyping(on) {
@@ -109,15 +204,16 @@ function showTyping(on) {
 }
 showTyping.on = false;
 
+recall();
+for (const { id, at } of outbox.all()) if (Date.now() - at > KEPT) outbox.remove(id);
+takeUnsent();
+let drawn = transcript().map((bubble) => JSON.stringify(bubble)); // what deep-chat shows
+let ready = false; // deep-chat is
+
 const chat = Object.assign(document.createElement("deep-chat"), {
-  connect: { websocket: true, handler: (_, signals) => signals.onOpen() }, // never busy: the outbox below does the sending
+  connect: { websocket: true, handler: (_, signals) => signals.onOpen() }, // never busy: the outbox does the sending
   displayLoadingBubble: { toggle: () => {} }, // deep-chat puts its own switch in here
-  errorMessages: { displayServiceErrorMessages: true }, // the gateway's refusals are written for customers
-  history: lines.flatMap((line, index) => bubbles(line, index < spent)),
-  introMessage: [
-    { text: GREETING },
-    { html: choices(SUGGESTIONS.map((title) => ({ title, payload: title })), lines.length > 0) },
-  ],
+  history: drawn.map((bubble) => JSON.parse(bubble)),
   textInput: { characterLimit: MAX_TEXT, placeholder: { text: "想说什么，写在这里" } },
   htmlClassUtilities: {
     choice: {
@@ -127,13 +223,16 @@ const chat = Object.assign(document.createElement("deep-chat"), {
       },
     },
     thumb: { events: { click: ({ currentTarget: { dataset } }) => judge(dataset.source, dataset.helpful === "true") } },
+    again: { events: { click: ({ currentTarget: { dataset } }) => sendAgain(dataset.id) } },
+    drop: { events: { click: ({ currentTarget: { dataset } }) => drop(dataset.id) } },
   },
   onMessage: ({ message, isHistory }) => {
-    if (isHistory || message.role !== "user") return;
-    lines.push({ customer: message.text });
-    useUpButtons();
-    outbox.push({ text: message.custom?.payload ?? message.text, message_id: newId() });
-    save();
+    if (isHistory || message.role !== "user" || !message.text) return;
+    const id = newId();
+    state.entries.push({ id, text: message.text });
+    drawn.push(JSON.stringify({ role: "user", text: message.text })); // deep-chat has drawn it
+    outbox.put({ id, text: message.custom?.payload ?? message.text, shown: message.text, at: Date.now(), by: WINDOW, lease: Date.now() + LEASE });
+    show();
     deliver();
   },
   // on a slow machine deep-chat draws everything a second time, two timers after the first
@@ -144,6 +243,8 @@ Object.assign(chat.style, { fontFamily: "inherit", width: "100%", height: "100%"
 document.getElementById("chat").append(chat);
 
 function start() {
+  if (ready) return;
+  ready = true;
   const root = chat.shadowRoot;
   const style = new CSSStyleSheet();
   style.replaceSync(Array.from(document.styleSheets[0].cssRules, (rule) => rule.cssText).join("\n"));
@@ -154,142 +255,304 @@ function start() {
   const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
   root.addEventListener("keydown", composing, { capture: true });
   root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
+  keepEnd(root.getElementById("messages"));
+  show();
   chat.scrollToBottom();
-  deliver();
-  if (state.expecting) listen();
+  keepLooking();
 }
 
-/** Show what was said; the receipt of a message for a person is only a sign that the answer comes by itself. */
-function hear(bot) {
-  if (bot.custom?.desk) expect();
-  if (bot.custom?.desk === "claimed") return;
-  lines.push({ bot });
-  bubbles({ bot }, false).forEach((bubble) => chat.addMessage(bubble));
+const atEnd = (log, height = log.clientHeight) => log.scrollHeight - log.scrollTop - height < 80;
+
+/** The last words stay in sight when the keyboard, the banner or a longer text takes room. */
+function keepEnd(log) {
+  let stay = true;
+  let height = log.clientHeight; // as it was when somebody scrolled: the news of another one comes later
+  log.addEventListener("scroll", () => (stay = atEnd(log, Math.max(height, log.clientHeight))));
+  new ResizeObserver(() => {
+    height = log.clientHeight;
+    if (stay) chat.scrollToBottom();
+  }).observe(log);
+}
+
+/** Keeps the state, and brings the page in line with it: what is new is added, and only another order is drawn anew. */
+function show() {
+  remember();
+  if (!ready) return;
+  const wanted = transcript();
+  const keys = wanted.map((bubble) => JSON.stringify(bubble));
+  const log = chat.shadowRoot.getElementById("messages");
+  const place = atEnd(log) ? null : log.scrollTop;
+  const anew = drawn.some((key, index) => key !== keys[index]);
+  if (anew) {
+    const typing = showTyping.on;
+    showTyping(false);
+    log.ariaLive = "off"; // it was read out before
+    chat.clearMessages(false);
+    wanted.forEach((bubble) => chat.addMessage(bubble));
+    showTyping(typing);
+    if (place === null) chat.scrollToBottom();
+    else log.scrollTop = place;
+    setTimeout(() => (log.ariaLive = "polite"));
+  } else {
+    wanted.slice(drawn.length).forEach((bubble) => chat.addMessage(bubble));
+  }
+  drawn = keys;
+  showControls();
+}
+
+/** Buttons can be tapped until the customer says something else; a message that was set aside does not count. */
+function showControls() {
+  const last = state.entries.findLastIndex(({ id, text, messages }) => text !== undefined && (messages || !outbox.get(id)?.failed));
+  const usable = new Set(state.entries.slice(Math.max(last, 0)).map(({ id }) => id)).add(last < 0 ? "" : null);
+  for (const button of chat.shadowRoot.querySelectorAll(".choice")) button.disabled = !usable.has(button.dataset.of);
+  for (const source of Object.keys(state.thumbs)) showThumbs(source);
 }
 
 // ---- thumbs: shown at once, taken back if they did not arrive; one at a time for each source, so that none overtakes another ----
 
-function showThumbs(source, busy) {
+const judging = new Set();
+
+function showThumbs(source) {
   for (const button of chat.shadowRoot.querySelectorAll(".thumb")) {
     if (button.dataset.source !== source) continue;
-    button.ariaPressed = String(String(thumbs[source]) === button.dataset.helpful);
-    button.disabled = busy;
+    button.ariaPressed = String(String(state.thumbs[source]) === button.dataset.helpful);
+    button.disabled = judging.has(source);
   }
 }
 
 async function judge(source, helpful) {
-  const before = thumbs[source];
-  thumbs[source] = helpful;
-  showThumbs(source, true);
-  let problem = "";
+  const before = state.thumbs[source];
+  state.thumbs[source] = helpful;
+  judging.add(source);
+  showThumbs(source);
+  const { response, body } = await ask("/api/feedback", 10_000, { source, helpful });
+  const words = response?.ok ? "" : (body?.error?.message ?? OFFLINE);
+  if (words) state.thumbs[source] = before;
+  judging.delete(source);
+  showThumbs(source);
+  showBanner(words);
+  remember();
+}
+
+// ---- asking the server ----
+
+/** The response and its JSON; neither, if none came within `ms`; no body, if it is no JSON. A body is posted. */
+async function ask(address, ms, body = undefined) {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), ms);
+  const posting = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   try {
-    const response = await fetch("/api/feedback", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ source, helpful }),
-      signal: AbortSignal.timeout(10_000),
-    });
-    if (!response.ok) problem = (await response.json()).error.message;
+    const response = await fetch(address, { ...(body && posting), signal: patience.signal });
+    return { response, body: await response.json().catch(() => null) };
   } catch {
-    problem = OFFLINE;
+    return {};
+  } finally {
+    clearTimeout(timer);
   }
-  if (problem) thumbs[source] = before;
-  showThumbs(source, false);
-  showBanner(problem);
-  save();
 }
 
-// ---- what comes by itself while a person talks ----
-
-let listening = false;
-let reasons = 0; // why more is expected; an answer that was under way does not know of the latest
-
-function expect() {
-  reasons += 1;
-  state.expecting = true;
-  if (!listening) listen();
-}
-
-async function listen() {
-  listening = true;
-  while (state.expecting) {
-    const known = reasons;
-    try {
-      const response = await fetch(`/api/chat/updates${state.after === null ? "" : `?after=${state.after}`}`, { signal: AbortSignal.timeout(10_000) });
-      if (response.ok) {
-        const { more, after, messages } = await response.json();
-        messages.forEach(hear);
-        Object.assign(state, { after, expecting: more || known !== reasons });
-        save();
-        if (!state.expecting) break;
+/** A pause that `cut` ends early, or keeps from beginning. */
+function pause() {
+  let wanted = false;
+  let end = () => {};
+  return {
+    async wait(ms) {
+      if (!wanted) {
+        await new Promise((resolve) => {
+          const timer = setTimeout(resolve, ms);
+          end = () => (clearTimeout(timer), resolve());
+        });
       }
-    } catch {
-      // no network: the next try is soon
-    }
-    await new Promise((resolve) => setTimeout(resolve, document.hidden ? 5_000 : LISTEN));
+      wanted = false;
+    },
+    cut() {
+      wanted = true;
+      end();
+    },
+  };
+}
+
+// ---- what was said: in this window, in another one, or by a person ----
+
+const looking = pause();
+let expecting = true; // more may come, because a person talks or is asked for
+let unreachable = false;
+
+async function keepLooking() {
+  for (;;) {
+    deliver(); // also what a window has left that is gone
+    if (expecting || !document.hidden) await look().catch(console.error);
+    await looking.wait(!expecting ? IDLE : document.hidden ? 5_000 : LISTEN);
   }
-  listening = false;
 }
 
-// ---- sending: one message at a time, the same id until it is answered ----
-
-function newId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+async function look() {
+  const unknown = state.entries.filter(({ id, messages }) => !messages && !outbox.get(id));
+  const query = state.after === null ? "" : `?after=${state.after}`;
+  const { response, body } = await ask(`/api/chat/history${query}`, 10_000);
+  if (!response?.ok || !isList(body?.said)) {
+    unreachable = true;
+    return;
+  }
+  if (unreachable) sending.cut();
+  unreachable = false;
+  const pending = outbox.all().some(({ failed }) => !failed);
+  if (problem === OFFLINE && navigator.onLine && !pending) problem = "";
+  notice = body.visitor ? "" : NO_COOKIES;
+  showBanner(problem);
+  if (body.after < state.after) for (const entry of state.entries) delete entry.position; // another conversation
+  state.after = body.after;
+  expecting = body.more;
+  merge(body.said);
+  // another window has deleted it
+  state.entries = state.entries.filter((entry) => entry.messages || !unknown.includes(entry));
+  show();
 }
 
+/** Each exchange once, those whose place is known in the server's order. */
+function merge(said) {
+  const known = new Map(state.entries.map((entry) => [entry.id, entry]));
+  const buttons = [...state.entries, ...said].flatMap(({ messages }) => messages ?? []).flatMap((message) => [
+    ...(isList(message?.buttons) ? message.buttons : []),
+    ...(isList(message?.custom?.cards) ? message.custom.cards.map((each) => each?.button) : []),
+  ]);
+  const titles = new Map(buttons.filter(Boolean).map(({ payload, title }) => [payload, title]));
+  for (const { id, position, text, messages } of said) {
+    const entry = known.get(id) ?? { id };
+    if (!known.has(id)) {
+      if (text !== null) entry.text = titles.get(text) ?? (text.startsWith("/") ? TAPPED : text);
+      state.entries.push(entry);
+      known.set(id, entry);
+    }
+    entry.position = position;
+    entry.messages ??= messages;
+    outbox.remove(id);
+  }
+  const placed = state.entries.filter(({ position }) => position !== undefined).sort((one, other) => one.position - other.position);
+  state.entries = state.entries.map((entry) => (entry.position === undefined ? entry : placed.shift()));
+}
+
+/** Shows the unsent messages of other windows, too. */
+function takeUnsent() {
+  const known = new Set(state.entries.map(({ id }) => id));
+  for (const { id, shown } of outbox.all()) if (!known.has(id)) state.entries.push({ id, text: shown });
+}
+
+addEventListener("storage", ({ key, newValue }) => {
+  if (key !== null && !key.startsWith(KEY)) return;
+  takeUnsent();
+  show();
+  if (newValue === null) looking.cut(); // what is gone from the outbox has an answer
+});
+document.addEventListener("visibilitychange", () => document.hidden || looking.cut());
+
+// ---- sending: one message at a time, the same id until it is answered, refused or deleted ----
+
+const sending = pause();
 let delivering = false;
-let wake = () => {};
 
 async function deliver() {
   if (delivering) return;
   delivering = true;
-  for (let tries = 0; outbox.length; ) {
-    const thinking = setTimeout(showTyping, 300, true); // a quick answer needs no sign of life
-    const { answer, refusal, again, notice } = await post(outbox[0]);
-    clearTimeout(thinking);
-    if (again) {
-      showBanner(notice);
-      await pause(again === true ? PAUSES[Math.min(tries++, PAUSES.length - 1)] : again);
-      continue;
-    }
-    tries = 0;
-    showBanner("");
-    showTyping(false);
-    outbox.shift();
-    if (refusal) chat.addMessage({ error: refusal });
-    else useUpButtons();
-    answer?.messages.forEach(hear);
-    save();
-  }
-  delivering = false;
-}
-
-/** Send once. Gives `answer`, or `refusal` (never to be sent again), or `again` (ms, or true for the usual pause) with a `notice`. */
-async function post(message) {
-  let response, body;
   try {
-    response = await fetch("/api/chat", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(message),
-      signal: AbortSignal.timeout(ANSWER_WITHIN),
-    });
-    body = await response.json();
-  } catch {
-    return { again: true, notice: OFFLINE };
+    for (let message; (message = next()); ) await send(message);
+  } finally {
+    delivering = false;
   }
-  if (response.ok) return { answer: body };
-  if (response.status === 429) return { again: Number(response.headers.get("Retry-After")) * 1_000 || true, notice: "" };
-  if (response.status >= 500) return { again: true, notice: body.error?.message ?? OFFLINE };
-  return { refusal: body.error?.message ?? REFUSED };
 }
 
-/** Wait, but not longer than until the network comes back. */
-const pause = (ms) =>
-  new Promise((resolve) => {
-    wake = resolve;
-    setTimeout(resolve, ms);
-  });
+/** The oldest message that is for this window to send. */
+function next() {
+  const now = Date.now();
+  const mine = ({ by, lease }) => by === WINDOW || !(lease > now && lease <= now + LEASE);
+  return outbox.all().find((message) => !message.failed && mine(message));
+}
 
+async function send({ id }) {
+  let tries = 0;
+  for (let pauses = 0; ; pauses += 1) {
+    const message = outbox.get(id);
+    if (!message || message.failed) break; // answered or given up in the meantime
+    if (Date.now() - message.at > FRESH) return setAside(message, OLD);
+    outbox.put({ ...message, by: WINDOW });
+    outbox.hold({ lease: Date.now() + LEASE }); // those behind it, too: no other window sends them first
+    const thinking = setTimeout(showTyping, 300, true); // a quick answer needs no sign of life
+    const { answer, fault, words, wait } = await post(message);
+    clearTimeout(thinking);
+    if (answer) {
+      outbox.remove(id);
+      return settle(id, answer);
+    }
+    if (navigator.onLine) tries += 1;
+    if (fault === "refused" || tries >= TRIES[fault]) return setAside(message, words);
+    showBanner({ away: OFFLINE, busy: "", fault: words }[fault]);
+    await sending.wait(Math.max(wait, PAUSES[Math.min(pauses, PAUSES.length - 1)]));
+  }
+  showBanner("");
+  showTyping(false);
+}
+
+/** Send once. Gives the `answer`, or the kind of `fault`, its `words` and the least `wait` (ms) before another try. */
+async function post({ id, text }) {
+  const { response, body } = await ask("/api/chat", ANSWER_WITHIN, { text, message_id: id });
+  if (response?.ok && isList(body?.messages)) return { answer: body.messages };
+  const status = response?.status ?? 0;
+  const words = body?.error?.message;
+  const wait = Math.min(60, Number(response?.headers.get("Retry-After")) || 0) * 1_000;
+  if (status === 429) return { fault: "busy", words: words ?? BUSY, wait };
+  if (status >= 500 && words) return { fault: "fault", words, wait: 0 }; // the gateway has waited already
+  if (status >= 400 && status < 500 && status !== 408) return { fault: "refused", words: words ?? REFUSED, wait };
+  return { fault: "away", words: UNSENT, wait }; // no answer, or that of something on the way
+}
+
+function settle(id, messages) {
+  showBanner("");
+  showTyping(false);
+  const entry = state.entries.find((each) => each.id === id);
+  // the receipt of a message for a person is only a sign that the answer comes by itself
+  if (entry) entry.messages ??= messages.filter(({ custom }) => custom?.desk !== "claimed");
+  show();
+  if (messages.some(({ custom }) => custom?.desk)) {
+    expecting = true;
+    looking.cut();
+  }
+}
+
+function setAside(message, failed) {
+  showBanner("");
+  showTyping(false);
+  if (outbox.get(message.id)) outbox.put({ ...message, failed });
+  show();
+}
+
+function sendAgain(id) {
+  const { failed, ...message } = outbox.get(id) ?? {};
+  if (!failed) return;
+  outbox.put({ ...message, at: Date.now(), by: WINDOW, lease: Date.now() + LEASE });
+  const entry = state.entries.find((each) => each.id === id);
+  state.entries = [...state.entries.filter((each) => each !== entry), entry];
+  show();
+  keepFocus();
+  deliver();
+}
+
+function drop(id) {
+  outbox.remove(id);
+  state.entries = state.entries.filter((each) => each.id !== id);
+  show();
+  keepFocus();
+}
+
+/** The button that was tapped is gone; on a phone the box would bring up the keyboard. */
+function keepFocus() {
+  if (matchMedia("(hover: hover)").matches) chat.focusInput();
+}
+
+addEventListener("pagehide", () => outbox.hold({ by: "", lease: 0 }));
+addEventListener("pageshow", () => looking.cut());
 addEventListener("offline", () => showBanner(OFFLINE));
-addEventListener("online", () => (outbox.length ? wake() : showBanner("")));
+addEventListener("online", () => {
+  if (problem === OFFLINE) showBanner("");
+  sending.cut();
+  looking.cut();
+});
