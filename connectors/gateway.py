@@ -7,6 +7,7 @@ only sees to it that the id reaches the bot unchanged and that a sender's messag
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
