@@ -74,7 +74,7 @@ def make_another(path: Path) -> None:
 def exchange_index_key(path: Path) -> None:
     other = KeyRing.load_or_create(path.with_name("other.json"))
     content = json.loads(path.read_text())
-    content["index_key"] = json.loads(other.path.read_text())["index_key"]
+    content["index_keys"] = json.loads(other.path.read_text())["index_keys"]
     path.write_text(json.dumps(content))
 
 
