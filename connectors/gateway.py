@@ -81,8 +81,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
     graph = Graph.from_settings()  # connects when it is first asked
-    visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
-    callers = ring.derive("api_sender")
+    visitors = Visitors(ring.derive_each("visitor_cookie"), secure=settings.public_url().startswith("https://"))
+    callers = ring.derive_each("api_sender")[0]  # gives names, which stay the same
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

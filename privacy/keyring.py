@@ -191,6 +191,42 @@ def current_ring() -> KeyRing:
     return _cached(path, status.st_ino, status.st_mtime_ns)
 
 
+_held: dict[Path, int] = {}
+
+
+def hold(path: Path) -> None:
+    """From here to its end this process is one that uses the ring; :func:`alone` can tell. Raises KeyRingError while
+    somebody is alone with it."""
+    if path in _held:
+        return
+    try:
+        # not the ring itself, which is replaced; where the folder cannot be written the ring cannot change either
+        descriptor = os.open(path.with_name(f".{path.name}.in-use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise KeyRingError(f"{path}: the index key is being changed. Start again when that is done.") from None
+    _held[path] = descriptor
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no other process of this machine uses the ring; if so, none can begin to while this lasts."""
+    hold(path)
+    try:
+        fcntl.flock(_held[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (OSError, KeyError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        fcntl.flock(_held[path], fcntl.LOCK_SH)
+
+
 @lru_cache(maxsize=4)
 def _cached(path: Path, inode: int, changed_ns: int) -> KeyRing:
     return KeyRing.load(path)

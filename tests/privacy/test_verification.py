@@ -126,17 +126,6 @@ def command(name: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-async def test_the_operators_commands(engine: AsyncEngine) -> None:
-    path = settings.keyring_file()
-    assert command("check") == (0, f"{path}: 1 key(s), new data is sealed with key 1; it fits the database.\n")
-    assert command("rotate") == (0, f"{path}: 2 key(s), new data is sealed with key 2; it fits the database.\n")
-    path.unlink()
-    code, output = command("rotate")
-    assert code == 1
-    assert output.startswith(f"{path}: the key ring is missing")
-    assert not path.exists()
-
-
 async def test_before_the_migration_no_ring_is_made(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(metadata.drop_all)
