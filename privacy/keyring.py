@@ -216,15 +216,18 @@ def hold(path: Path) -> None:
 def alone(path: Path) -> Iterator[bool]:
     """Whether no other process of this machine uses the ring; if so, none can begin to while this lasts."""
     hold(path)
-    try:
-        fcntl.flock(_held[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (OSError, KeyError):
+    if path not in _held:
         yield False
         return
     try:
-        yield True
+        try:
+            fcntl.flock(_held[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
     finally:
-        fcntl.flock(_held[path], fcntl.LOCK_SH)
+        fcntl.flock(_held[path], fcntl.LOCK_SH)  # the attempt alone has given it up
 
 
 @lru_cache(maxsize=4)

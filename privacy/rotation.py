@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
@@ -54,7 +55,7 @@ class SealedColumn:
     def __str__(self) -> str:
         return f"{self.table}.{self.name}"
 
-    @property
+    @cached_property
     def rows(self) -> Any:
         """The table without its types: what lies in the database."""
         names = dict.fromkeys((*self.key, *self.named_by))
@@ -66,7 +67,7 @@ class HashColumn:
     table: str
     name: str
 
-    @property
+    @cached_property
     def rows(self) -> Any:
         return table(self.table, column(self.name, String))
 

@@ -24,6 +24,7 @@ from mall_adapter import (
     models,
 )
 from mall_adapter.database import WRITES
+from mall_adapter.desk import DAMAGED
 from privacy import KeyedHash, KeyRingError, TamperedError, verify_keyring
 from privacy.cipher import seal, unseal
 from privacy.keyring import current_ring
@@ -168,6 +169,23 @@ async def test_what_cannot_be_bound_to_one_row_is_refused(statement: Any, engine
     async with engine.execution_options(**WRITES).connect() as connection:
         with pytest.raises(Exception, match="sealed"):
             await connection.execute(statement)
+
+
+# ---- what people see of a value that does not open ----
+
+
+async def test_the_lists_of_the_desk_go_on(desk: Desk, engine: AsyncEngine) -> None:
+    async with engine.execution_options(**WRITES).begin() as connection:
+        for name, column in (("handoff", "sender"), ("misunderstood", "text"), ("misunderstood", "guesses")):
+            first = next(cell for cell in await cells(connection) if (cell.table.name, cell.column) == (name, column))
+            await first.put(connection, b"\0" * 60)
+        await Cell(MALL.tables["complaint"], "words", (1,)).put(connection, b"")
+    assert [each.sender for each in await desk.open_handoffs()] == [DAMAGED, "web:he"]
+    assert sorted(each.text for each in await desk.misunderstood(settled=True)) == ["那个啥", DAMAGED]
+    assert sorted(each.words for each in await desk.complaints()) == ["太慢了", DAMAGED]
+    # what cannot be opened cannot go out, and holds nobody back
+    await desk.say((await desk.open_handoffs())[1].id, "在吗", "m9")
+    assert [dispatch.text for dispatch in await desk.undelivered()] == ["在吗"]
 
 
 # ---- the values of a house of today ----
