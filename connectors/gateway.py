@@ -40,7 +40,7 @@ from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products
 from mall_adapter import Desk, watch_names
-from privacy import KeyRing, KeyRingError, blind_index
+from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 
 log = logging.getLogger(__name__)
 
@@ -241,6 +241,11 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     async def refused_operator(_: Request, error: Refused) -> JSONResponse:
         return _error(error.status, error.code, error.words, error.retry_after)
+
+    @app.exception_handler(TamperedError)
+    async def tampered(_: Request, error: TamperedError) -> JSONResponse:
+        log.error("%s", error)
+        return _error(409, "damaged", "这条记录无法解密，可能被改动过，已经记下来了。请联系管理员。")
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 import settings
@@ -22,12 +22,15 @@ from mall_adapter import (
     TicketStatus,
     migrate,
     models,
+    transcripts,
 )
 from mall_adapter.database import WRITES
 from mall_adapter.desk import DAMAGED
 from privacy import KeyedHash, KeyRingError, TamperedError, verify_keyring
 from privacy.cipher import seal, unseal
+from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
+from privacy.tables import conversation_event
 
 from .cells import CUSTOMER, MALL, Cell, as_stored, cells, fill, read_all, sealed_columns
 from .conftest import NOW, Clock
@@ -186,6 +189,23 @@ async def test_the_lists_of_the_desk_go_on(desk: Desk, engine: AsyncEngine) -> N
     # what cannot be opened cannot go out, and holds nobody back
     await desk.say((await desk.open_handoffs())[1].id, "在吗", "m9")
     assert [dispatch.text for dispatch in await desk.undelivered()] == ["在吗"]
+
+
+async def test_a_conversation_is_shown_as_far_as_it_opens(desk: Desk, engine: AsyncEngine) -> None:
+    ring, table = current_ring(), conversation_event
+    events = [{"event": "user", "text": f"第{number}句", "timestamp": 1.0} for number in range(4)]
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(delete(table))
+        for position, one in enumerate(events):
+            await connection.execute(insert(table), vars(seal_events(ring, "web:zhou", position, 0, [one])))
+    assert [line.text for line in (await desk.transcript("web:zhou"))[0]] == ["第0句", "第1句", "第2句", "第3句"]
+    async with engine.execution_options(**WRITES).begin() as connection:
+        first = select(table.c.sealed).where(table.c.position == 0).scalar_subquery()
+        await connection.execute(update(table).where(table.c.position == 1).values(sealed=first))
+    lines, after = await desk.transcript("web:zhou")
+    assert ([line.text for line in lines], after) == ([transcripts.DAMAGED, "第2句", "第3句"], 4)
+    excerpt = await desk.look_into(conversation_of(ring, "web:zhou"), "小王")
+    assert (excerpt.first, [event["text"] for event in excerpt.events]) == (2, ["第2句", "第3句"])
 
 
 # ---- the values of a house of today ----
