@@ -217,8 +217,13 @@ def _draw(connection: Connection, column: Any, count: int) -> Iterable[int]:
         names = {"owner": column.table.name, "name": column.name, "count": count}
         return [number for (number,) in connection.execute(drawn, names)]
     # a transaction that writes has the database to itself
-    last = connection.execute(select(func.coalesce(func.max(column), 0))).scalar() or 0
+    last = connection.execute(_last(column)).scalar() or 0
     return range(last + 1, last + 1 + count)
+
+
+@lru_cache(maxsize=256)
+def _last(column: Any) -> Any:
+    return select(func.max(column))
 
 
 def _sealed(statement: Any, rows: list[dict[str, Any]], layout: _Layout, compared: Mapping[str, _Bind]) -> Any:
@@ -235,6 +240,8 @@ def _sealed(statement: Any, rows: list[dict[str, Any]], layout: _Layout, compare
         raise TypeError(f"{statement.table.name}: one sealed value for several rows")
 
     def seal_for(row: Mapping[str, Any], name: str, value: str) -> _SealedBytes:
+        if isinstance(value, Damaged):
+            raise TypeError(f"{layout.sealed[name]} is sealed, and does not open: its stand-in is not to be stored")
         key = [row.get(bind.key, bind.value) for bind in compared.values()] or [
             row.get(part, literals.get(part)) for part in layout.key
         ]

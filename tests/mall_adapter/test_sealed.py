@@ -16,8 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 import settings
 from mall_adapter import (
+    ComplaintKind,
+    Customer,
+    DeliveryChange,
     Desk,
     Reason,
+    SqlMall,
     TicketKind,
     TicketStatus,
     migrate,
@@ -26,6 +30,7 @@ from mall_adapter import (
 )
 from mall_adapter.database import WRITES
 from mall_adapter.desk import DAMAGED
+from mall_adapter.sql_mall import UNREADABLE
 from privacy import KeyedHash, KeyRingError, TamperedError, verify_keyring
 from privacy.cipher import seal, unseal
 from privacy.conversations import conversation_of, seal_events
@@ -179,16 +184,38 @@ async def test_what_cannot_be_bound_to_one_row_is_refused(statement: Any, engine
 
 async def test_the_lists_of_the_desk_go_on(desk: Desk, engine: AsyncEngine) -> None:
     async with engine.execution_options(**WRITES).begin() as connection:
-        for name, column in (("handoff", "sender"), ("misunderstood", "text"), ("misunderstood", "guesses")):
-            first = next(cell for cell in await cells(connection) if (cell.table.name, cell.column) == (name, column))
-            await first.put(connection, b"\0" * 60)
-        await Cell(MALL.tables["complaint"], "words", (1,)).put(connection, b"")
+        for name, column, value in (
+            ("handoff", "sender", b"\0" * 60),
+            ("misunderstood", "text", b"\0" * 60),
+            ("misunderstood", "guesses", b"\0" * 60),
+            ("complaint", "words", b""),
+        ):
+            of_column = [cell for cell in await cells(connection) if (cell.table.name, cell.column) == (name, column)]
+            await min(of_column, key=lambda cell: cell.key).put(connection, value)
     assert [each.sender for each in await desk.open_handoffs()] == [DAMAGED, "web:he"]
     assert sorted(each.text for each in await desk.misunderstood(settled=True)) == ["那个啥", DAMAGED]
     assert sorted(each.words for each in await desk.complaints()) == ["太慢了", DAMAGED]
     # what cannot be opened cannot go out, and holds nobody back
     await desk.say((await desk.open_handoffs())[1].id, "在吗", "m9")
     assert [dispatch.text for dispatch in await desk.undelivered()] == ["在吗"]
+
+
+async def test_a_customer_goes_on_without_a_name_or_a_note(desk: Desk, engine: AsyncEngine, clock: Clock) -> None:
+    mall = SqlMall(engine, clock=clock)
+    async with engine.execution_options(**WRITES).begin() as connection:
+        for cell in await cells(connection):
+            await cell.put(connection, b"\0" * 60)
+    assert (await mall.customer_of("web:zhou")) == Customer("C1", UNREADABLE, "华东")
+    ticket = next(one for one in await mall.tickets_of("web:zhou") if one.status is not TicketStatus.CANCELLED)
+    assert {event.note for event in ticket.history} == {UNREADABLE}
+    cancelled = await mall.cancel_ticket("web:zhou", ticket.id, "away")
+    assert cancelled.history[-1].note == ""
+    change = DeliveryChange(recipient_name="周琳", phone="13800005678", address="上海市静安区延平路 1 号")
+    await mall.change_delivery("web:zhou", "ORD10003", change, "d1")
+    await desk.note_complaint("web:zhou", ComplaintKind.COURIER, "又来了", "m3")
+    async with engine.connect() as connection:
+        assert await Cell(MALL.tables["orders"], "recipient_phone", ("ORD10003",)).read(connection) == "13800005678"
+    assert "又来了" in [each.words for each in await desk.complaints()]
 
 
 async def test_a_conversation_is_shown_as_far_as_it_opens(desk: Desk, engine: AsyncEngine) -> None:
