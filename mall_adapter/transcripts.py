@@ -61,7 +61,10 @@ async def note_view(session: AsyncSession, conversation: str, operator: str, now
 
 
 async def excerpt(session: AsyncSession, conversation: str, before: int | None) -> tuple[int, Sequence[dict[str, Any]]]:
-    """The events of the last rows before event ``before`` (None: of all), and the position of the first of them."""
+    """The events of the last rows before event ``before`` (None: of all), and the position of the first of them.
+
+    Those behind a damaged row, if there are some; else raises TamperedError.
+    """
     ring, table = current_ring(), conversation_event
     query = select(table).where(table.c.conversation == conversation)
     if before is not None:
@@ -71,6 +74,8 @@ async def excerpt(session: AsyncSession, conversation: str, before: int | None) 
     if not rows:
         return 0, []
     first, events = _readable(ring, rows)
+    if not events:
+        raise TamperedError(f"conversation {conversation} does not open before event {first}")
     return first, events if before is None else events[: before - first]
 
 

@@ -233,6 +233,8 @@ async def test_a_conversation_is_shown_as_far_as_it_opens(desk: Desk, engine: As
     assert ([line.text for line in lines], after) == ([transcripts.DAMAGED, "第2句", "第3句"], 4)
     excerpt = await desk.look_into(conversation_of(ring, "web:zhou"), "小王")
     assert (excerpt.first, [event["text"] for event in excerpt.events]) == (2, ["第2句", "第3句"])
+    with pytest.raises(TamperedError):  # the page has a sentence for it
+        await desk.look_into(conversation_of(ring, "web:zhou"), "小王", before=2)
 
 
 # ---- the values of a house of today ----
