@@ -34,7 +34,6 @@ from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.proof_limits import Proof, ProofLimits
 from privacy import damaged_as
 
-
 UNREADABLE = "（暂时无法显示）"
 """What customers see in place of words that do not open."""
 

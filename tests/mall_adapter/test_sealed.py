@@ -51,7 +51,7 @@ async def desk(engine: AsyncEngine, clock: Clock) -> Desk:
 @pytest.fixture
 async def before_0008(desk: Desk, url: str) -> AsyncIterator[str]:
     """The address of a house of the release before, in which values are bound to their columns alone."""
-    await migrate(url, "0007")
+    await migrate(url, "0007", down=True)
     yield url
     await migrate(url)
 
@@ -255,7 +255,7 @@ def column_alone(cell: Cell) -> bytes:
 async def test_the_values_of_today_are_bound_to_their_rows_and_back(desk: Desk, engine: AsyncEngine, url: str) -> None:
     before = await read_all(engine)
     assert len(before) > 30
-    await migrate(url, "0007")
+    await migrate(url, "0007", down=True)
     async with engine.connect() as connection:
         assert await sealed_for(connection, column_alone) == len(before)
         with pytest.raises(TamperedError):
