@@ -45,7 +45,7 @@ from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import Desk, HouseRules, watch_names
-from privacy import KeyRing, KeyRingError, blind_index
+from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health.add("tasks", background.check)
     rates = Rates(settings.rate_limits(), settings.redis_url())
     graph = Graph.from_settings()  # connects when it is first asked
-    visitors = Visitors(ring.derive("visitor_cookie"), secure=settings.public_url().startswith("https://"))
-    senders = ring.derive("api_sender")
+    visitors = Visitors(ring.derive_each("visitor_cookie"), secure=settings.public_url().startswith("https://"))
+    senders = ring.derive_each("api_sender")[0]  # gives names, which stay the same
     callers = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
     pages = Pages(engine)
 
@@ -285,6 +285,11 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     async def refused_operator(_: Request, error: Refused) -> JSONResponse:
         return _error(error.status, error.code, error.words, error.retry_after)
+
+    @app.exception_handler(TamperedError)
+    async def tampered(_: Request, error: TamperedError) -> JSONResponse:
+        log.error("%s", error)
+        return _error(409, "damaged", "这条记录无法解密，可能被改动过，已经记下来了。请联系管理员。")
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:

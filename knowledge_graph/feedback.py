@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import LiteralString
 
 from knowledge_graph.client import Graph
+from privacy import KeyRing
+from privacy.keyring import current_ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Feedback:
 async def record(graph: Graph, source: str, helpful: bool, voter: str | None = None) -> None:
     """Counts a thumb. A ``voter`` has one for each source: the same again changes nothing, another one replaces it.
 
-    ``voter`` is kept as it comes: it must not tell who the customer is.
+    ``voter`` is kept as it comes, a keyed hash: it must not tell who the customer is.
     """
     # beside the answer and not on it: its file may be loaded anew, and not every source is a node
     await graph.write(
@@ -28,12 +30,13 @@ async def record(graph: Graph, source: str, helpful: bool, voter: str | None = N
         voter=f"{voter} {source}",
         helpful=helpful,
         now=datetime.now(UTC),
+        layers=len(current_ring().index_keys) if voter else 0,
     )
 
 
 # SET before the vote is read: of two at once the second waits, and then sees what the first has left
 _CAST: LiteralString = """
-MERGE (v:Vote {id: $voter}) SET v.at = $now
+MERGE (v:Vote {id: $voter}) SET v.at = $now, v.layers = $layers
 WITH v, v.helpful AS before
 WHERE before IS NULL OR before <> $helpful
 SET v.helpful = $helpful
@@ -45,6 +48,25 @@ MERGE (n:Feedback {id: $source}) ON CREATE SET n.up = 0, n.down = 0
 SET n.up = n.up + CASE WHEN $helpful THEN 1 WHEN before THEN -1 ELSE 0 END,
     n.down = n.down + CASE WHEN NOT $helpful THEN 1 WHEN NOT before THEN -1 ELSE 0 END
 """
+
+
+async def follow_index(graph: Graph, ring: KeyRing) -> int:
+    """Brings the hashes of all voters to today's index keys; how many that were."""
+    layers = len(ring.index_keys)
+    behind = "MATCH (v:Vote) WHERE coalesce(v.layers, 1) < $layers RETURN v.id AS id, coalesce(v.layers, 1) AS layers"
+    rows = await graph.read(behind, layers=layers) if layers > 1 else []
+    for row in rows:
+        voter, _, source = row["id"].partition(" ")
+        new = f"{ring.lift(voter, row['layers'])} {source}"
+        # who has voted anew meanwhile has the newer vote
+        await graph.write(
+            "MATCH (old:Vote {id: $id}) MERGE (v:Vote {id: $new}) "
+            "ON CREATE SET v.at = old.at, v.helpful = old.helpful SET v.layers = $layers DELETE old",
+            id=row["id"],
+            new=new,
+            layers=layers,
+        )
+    return len(rows)
 
 
 async def of(graph: Graph, source: str) -> Feedback:

@@ -6,7 +6,10 @@ The words are a customer's: they are sealed, and found again by a blind index.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import encoder
-from knowledge_graph.client import Graph
+from knowledge_graph.client import Graph, Row
 from knowledge_graph.text import cut
-from privacy import blind_index
-from privacy.cipher import seal, unseal
+from privacy import KeyRing, KeyRingError, TamperedError, blind_index
+from privacy.cipher import seal, unseal, version_of
+from privacy.columns import place_of
 from privacy.keyring import current_ring
 
-PLACE = b"gap.text"
+log = logging.getLogger(__name__)
+
+PLACE = "gap.text"
+"""With the node's id it names where a question belongs: under another node it does not open."""
+
+DAMAGED = "（这个问题无法解密）"
+"""Shown in place of a question that was changed or moved."""
 
 ALIKE = 0.6
 """Similarity from which two questions are one need."""
@@ -40,12 +50,14 @@ class Gap:
 
 async def record(graph: Graph, text: str, topic: str | None, now: datetime | None = None) -> None:
     """Counts the question; with other punctuation, spaces or case it is the same one."""
-    normal = "".join(character for character in text if character.isalnum()) or text
+    ring = current_ring()
+    key = _key(text)
     await graph.write(
-        "MERGE (n:Gap {id: $id}) ON CREATE SET n.text = $text, n.count = 0 "
+        "MERGE (n:Gap {id: $id}) ON CREATE SET n.text = $text, n.count = 0, n.layers = $layers "
         "SET n.count = n.count + 1, n.topic = $topic, n.last_asked = $now",
-        id=blind_index(normal, "gap"),
-        text=b64encode(seal(current_ring(), text.encode(), PLACE)).decode(),
+        id=key,
+        text=_seal(ring, text, key),
+        layers=len(ring.index_keys),
         topic=topic,
         now=now or datetime.now(UTC),
     )
@@ -53,11 +65,94 @@ async def record(graph: Graph, text: str, topic: str | None, now: datetime | Non
 
 async def most_asked(graph: Graph, limit: int = 50) -> list[Gap]:
     rows = await graph.read(
-        "MATCH (n:Gap) RETURN n.text AS text, n.topic AS topic, n.count AS count, n.last_asked AS last_asked "
-        "ORDER BY count DESC, last_asked DESC LIMIT $limit",
+        "MATCH (n:Gap) RETURN n.id AS id, n.text AS text, n.topic AS topic, n.count AS count, "
+        "n.last_asked AS last_asked ORDER BY count DESC, last_asked DESC LIMIT $limit",
         limit=limit,
     )
-    return [Gap(**row | {"text": unseal(current_ring(), b64decode(row["text"]), PLACE).decode()}) for row in rows]
+    ring = current_ring()
+    return [Gap(**row | {"text": _shown(ring, row["text"], row.pop("id"))}) for row in rows]
+
+
+# ---- when keys change ----
+
+
+async def usage(graph: Graph) -> Counter[int]:
+    """Of each version of the key the questions that are sealed with it."""
+    return Counter([version_of(b64decode(row["text"])) for row in await _all(graph)])
+
+
+async def reseal(graph: Graph, ring: KeyRing) -> int:
+    """Seals with the active key what is sealed with another; how many questions that were."""
+    number = 0
+    for row in await _all(graph):
+        sealed = b64decode(row["text"])
+        if version_of(sealed) != ring.active:
+            try:
+                text = unseal(ring, sealed, place_of(PLACE, [row["id"]])).decode()
+            except (TamperedError, KeyRingError):
+                continue
+            number += await _replace(graph, row, _seal(ring, text, row["id"]))
+    return number
+
+
+async def bind(graph: Graph) -> None:
+    """Binds to its node what was sealed for every node alike."""
+    for row in await _all(graph):
+        ring = current_ring()
+        with contextlib.suppress(TamperedError):  # it is bound already, or damaged
+            text = unseal(ring, b64decode(row["text"]), PLACE.encode()).decode()
+            await _replace(graph, row, _seal(ring, text, row["id"]))
+
+
+async def follow_index(graph: Graph, ring: KeyRing) -> int:
+    """Brings the ids of all questions to today's index keys; how many that were."""
+    layers = len(ring.index_keys)
+    behind = (
+        "MATCH (n:Gap) WHERE coalesce(n.layers, 1) < $layers "
+        "RETURN n.id AS id, n.text AS text, coalesce(n.layers, 1) AS layers"
+    )
+    rows = await graph.read(behind, layers=layers) if layers > 1 else []
+    for row in rows:
+        new = ring.lift(row["id"], row["layers"])
+        text = row["text"]
+        with contextlib.suppress(TamperedError, KeyRingError):
+            text = _seal(ring, unseal(ring, b64decode(text), place_of(PLACE, [row["id"]])).decode(), new)
+        # asked again meanwhile, it has a node of its own by now, which takes over the count
+        await graph.write(
+            "MATCH (old:Gap {id: $id}) MERGE (n:Gap {id: $new}) "
+            "ON CREATE SET n.text = $text, n.count = 0, n.topic = old.topic, n.last_asked = old.last_asked "
+            "SET n.count = n.count + old.count, n.layers = $layers DELETE old",
+            id=row["id"],
+            new=new,
+            text=text,
+            layers=layers,
+        )
+    return len(rows)
+
+
+async def _all(graph: Graph) -> list[Row]:
+    return await graph.read("MATCH (n:Gap) RETURN n.id AS id, n.text AS text")
+
+
+async def _replace(graph: Graph, row: Row, text: str) -> int:
+    replace = "MATCH (n:Gap {id: $id}) WHERE n.text = $old SET n.text = $text RETURN n.id AS id"
+    return len(await graph.write(replace, id=row["id"], old=row["text"], text=text))
+
+
+def _key(text: str) -> str:
+    return blind_index("".join(character for character in text if character.isalnum()) or text, "gap")
+
+
+def _seal(ring: KeyRing, text: str, key: str) -> str:
+    return b64encode(seal(ring, text.encode(), place_of(PLACE, [key]))).decode()
+
+
+def _shown(ring: KeyRing, stored: str, key: str) -> str:
+    try:
+        return unseal(ring, b64decode(stored), place_of(PLACE, [key])).decode()
+    except (TamperedError, KeyRingError, ValueError) as error:  # ValueError: not even base64
+        log.error("question %s does not open: %s", key, error)
+        return DAMAGED
 
 
 @dataclass(frozen=True, slots=True)

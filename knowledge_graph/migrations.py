@@ -1,17 +1,24 @@
 """Constraints and indexes, brought up to date on either server by ``migrate``.
 
-A migration is applied at least once and recorded as a ``Migration`` node; every statement can be repeated. Nodes are
+A migration is applied at least once and recorded as a ``Migration`` node; every step can be repeated. Nodes are
 known by ``id``. Add a migration at the end; never change one that has been released.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import LiteralString
 
+from knowledge_graph import feedback, gaps
 from knowledge_graph.client import Graph
+from privacy import KeyRingError
+from privacy.keyring import current_ring
 
-MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
+Step = LiteralString | Callable[[Graph], Awaitable[None]]
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (
         "CREATE CONSTRAINT user_id IF NOT EXISTS FOR (n:User) REQUIRE n.id IS UNIQUE",
         "CREATE CONSTRAINT card_id IF NOT EXISTS FOR (n:Card) REQUIRE n.id IS UNIQUE",
@@ -32,6 +39,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         "CREATE INDEX gap_count IF NOT EXISTS FOR (n:Gap) ON (n.count)",
     ),
     ("CREATE CONSTRAINT vote_id IF NOT EXISTS FOR (n:Vote) REQUIRE n.id IS UNIQUE",),
+    (gaps.bind,),
 )
 
 SECONDS = 60.0
@@ -39,15 +47,25 @@ SECONDS = 60.0
 
 
 async def migrate(graph: Graph) -> list[int]:
-    """Applies what is missing; returns the numbers of the migrations that were applied. Any number may run at once."""
+    """Applies what is missing; returns the numbers of the migrations that were applied. Any number may run at once.
+
+    Keyed hashes follow the key ring's index key.
+    """
     done = {row["id"] for row in await graph.read("MATCH (n:Migration) RETURN n.id AS id")}
     missing = [number for number in range(1, len(MIGRATIONS) + 1) if number not in done]
     for number in missing:
-        for statement in MIGRATIONS[number - 1]:
-            await graph.write(statement, within=SECONDS)
+        for step in MIGRATIONS[number - 1]:
+            if isinstance(step, str):
+                await graph.write(step, within=SECONDS)
+            else:
+                await step(graph)
         await graph.write(
             "MERGE (n:Migration {id: $number}) ON CREATE SET n.applied_at = $now",
             number=number,
             now=datetime.now(UTC),
         )
+    with contextlib.suppress(KeyRingError):  # without a ring nothing was ever asked; the other parts say what is wrong
+        ring = current_ring()
+        await gaps.follow_index(graph, ring)
+        await feedback.follow_index(graph, ring)
     return missing

@@ -12,6 +12,7 @@ from mall_adapter import models
 from mall_adapter.database import insert
 from mall_adapter.handoff import Complaint, ComplaintKind
 from mall_adapter.mall import NotFound
+from privacy import damaged_as
 
 LONGEST = 2000
 """Characters of one complaint that are kept, the latest."""
@@ -33,7 +34,8 @@ async def note(
     new = {"conversation": conversation, "kind": kind, "words": "", "message_index": "", "enquiry": False}
     await session.execute(insert(session, row).values(new | {"noted_at": now}).on_conflict_do_nothing())
     query = select(row).where(row.conversation == conversation, row.kind == kind, row.settled_at.is_(None))
-    complaint = (await session.scalars(query.with_for_update())).one()
+    with damaged_as(""):  # what does not open is lost; what is said now is not
+        complaint = (await session.scalars(query.with_for_update())).one()
     if complaint.message_index != message_index:
         complaint.words = "\n".join(filter(None, (complaint.words, words)))[-LONGEST:]
         complaint.message_index = message_index

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from itertools import takewhile
+from typing import Any
 
 from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,7 +38,7 @@ from mall_adapter.handoff import (
 )
 from mall_adapter.idempotency import claim
 from mall_adapter.mall import InvalidTransition, NotFound
-from privacy import blind_index
+from privacy import Damaged, blind_index, damaged_as
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from settings import SHANGHAI
@@ -47,6 +49,9 @@ RATED_WITHIN = timedelta(days=7)
 
 REMEMBERED = timedelta(days=1)
 """How long after its end a customer who comes back is still shown what an operator said."""
+
+DAMAGED = "（这条内容无法解密，可能被改动过）"
+"""What operators see in place of words that do not open."""
 
 AHEAD = 20
 """Updates that are given at once."""
@@ -140,7 +145,7 @@ class Desk:
         """
         row = models.Outbox
         query = select(row).where(row.sender_index == models.sender_index(sender)).order_by(row.position)
-        async with self._reading() as session:
+        async with self._reading() as session, _going_on():
             last = await session.scalar(_newest(sender))
             if last is None:
                 return False, []
@@ -155,7 +160,7 @@ class Desk:
             # one that the bot has not recorded yet holds back what follows it
             ready = list(takewhile(lambda each: each.messages is not None, rows))
             more = live or len(ready) < len(rows) or len(rows) == AHEAD
-            return more, [Update(each.position, each.event, json.loads(each.messages or "[]")) for each in ready]
+            return more, [Update(each.position, each.event, _loaded(each.messages)) for each in ready]
 
     async def history(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Exchange], int]:
         """Whether more comes by itself, what was said from event ``after`` on, and where to go on.
@@ -180,7 +185,7 @@ class Desk:
     async def open_handoffs(self) -> Sequence[Handoff]:
         """Those that wait or are claimed, the longest waiting first."""
         query = select(models.Handoff).where(models.Handoff.status.in_(LIVE)).order_by(models.Handoff.id)
-        async with self._reading() as session:
+        async with self._reading() as session, _going_on():
             return [_to_handoff(row) for row in (await session.scalars(query)).all()]
 
     async def claim(self, handoff_id: int, operator: str) -> Handoff:
@@ -240,9 +245,14 @@ class Desk:
         query = select(row, models.Handoff.sender).join(models.Handoff).where(row.messages.is_(None))
         if sender is not None:
             query = query.where(row.sender_index == models.sender_index(sender))
-        async with self._reading() as session:
+        async with self._reading() as session, _going_on():
             found = (await session.execute(query.order_by(row.sender_index, row.position))).all()
-            return [Dispatch(who, each.position, each.event, each.message_id, each.text) for each, who in found]
+            # one that does not open cannot go out; it must not hold back the others
+            return [
+                Dispatch(who, each.position, each.event, each.message_id, each.text)
+                for each, who in found
+                if not any(isinstance(value, Damaged) for value in (who, each.message_id, each.text))
+            ]
 
     async def delivered(self, dispatch: Dispatch, messages: Sequence[dict[str, object]]) -> None:
         """The bot has recorded it, and gave ``messages`` for the customer."""
@@ -272,7 +282,7 @@ class Desk:
 
     async def complaints(self, limit: int = 50) -> Sequence[Complaint]:
         """Those that nobody has dealt with, the newest first."""
-        async with self._reading() as session:
+        async with self._reading() as session, _going_on():
             return await complaints.newest(session, limit)
 
     async def settle_complaint(self, complaint_id: int) -> None:
@@ -300,13 +310,13 @@ class Desk:
         """The newest first."""
         row = models.Misunderstood
         query = select(row).where(row.settled_at.is_not(None) if settled else row.settled_at.is_(None))
-        async with self._reading() as session:
+        async with self._reading() as session, _going_on():
             rows = (await session.scalars(query.order_by(row.id.desc()).limit(limit))).all()
         return [
             Misunderstood(
                 each.id,
                 each.text,
-                [(str(name), float(confidence)) for name, confidence in json.loads(each.guesses)],
+                [(str(name), float(confidence)) for name, confidence in _loaded(each.guesses)],
                 each.noted_at,
                 each.settled_at,
                 each.intent,
@@ -322,6 +332,19 @@ class Desk:
             if row is None:
                 raise NotFound(f"no misunderstood message {misunderstood_id}")
             row.settled_at, row.intent = self._clock(), intent
+
+
+@asynccontextmanager
+async def _going_on() -> AsyncIterator[None]:
+    """In a list one value that does not open is told, and the others are shown."""
+    with damaged_as(DAMAGED):
+        yield
+
+
+def _loaded(text: str | None) -> list[Any]:
+    """From JSON; nothing where it does not open."""
+    loaded: list[Any] = [] if text is None or isinstance(text, Damaged) else json.loads(text)
+    return loaded
 
 
 def _index(value: str, purpose: str) -> str:

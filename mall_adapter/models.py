@@ -11,7 +11,7 @@ import enum
 import hashlib
 from datetime import UTC, date, datetime
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, String, false, text
+from sqlalchemy import JSON, CheckConstraint, DateTime, Dialect, Enum, ForeignKey, Index, MetaData, false, text
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -20,7 +20,7 @@ from mall_adapter.handoff import ComplaintKind, DeskEvent, HandoffReason, Handof
 from mall_adapter.mall import FreightPayer, InvoiceKind, InvoiceStatus, OrderStatus, Reason, TicketKind, TicketStatus
 from mall_adapter.policy import Trade
 from mall_adapter.proof_limits import Proof
-from privacy import EncryptedText, blind_index
+from privacy import EncryptedText, KeyedHash, blind_index
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -91,7 +91,7 @@ class Customer(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(EncryptedText("customer.name"))
     phone: Mapped[str] = mapped_column(EncryptedText("customer.phone"))
-    phone_index: Mapped[str] = mapped_column(String(64), unique=True)
+    phone_index: Mapped[str] = mapped_column(KeyedHash(), unique=True)
     address: Mapped[str] = mapped_column(EncryptedText("customer.address"))
     region: Mapped[str]  # 华东, 华南, …
     registered_at: Mapped[datetime]
@@ -112,7 +112,7 @@ class ChannelAccount(Base):
 
     __tablename__ = "channel_account"
 
-    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sender_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     customer_id: Mapped[str] = mapped_column(ForeignKey("customer.id"))
     role: Mapped[str] = mapped_column(default="customer")  # customer | sales | supplier | operator
     bound_at: Mapped[datetime]
@@ -194,7 +194,7 @@ class Order(Base):
     recipient_name: Mapped[str] = mapped_column(EncryptedText("order.recipient_name"), deferred=True)
     recipient_phone: Mapped[str] = mapped_column(EncryptedText("order.recipient_phone"), deferred=True)
     recipient_address: Mapped[str] = mapped_column(EncryptedText("order.recipient_address"), deferred=True)
-    phone_tail_index: Mapped[str] = mapped_column(String(64))
+    phone_tail_index: Mapped[str] = mapped_column(KeyedHash())
 
     lines: Mapped[list[OrderLine]] = relationship(back_populates="order", order_by="OrderLine.id")
     shipments: Mapped[list[Shipment]] = relationship(back_populates="order", order_by="Shipment.id")
@@ -322,7 +322,7 @@ class Coupon(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customer.id"), index=True)
-    sender_index: Mapped[str | None] = mapped_column(String(64), index=True)
+    sender_index: Mapped[str | None] = mapped_column(KeyedHash(), index=True)
     title: Mapped[str]
     off_cents: Mapped[int]
     min_spend_cents: Mapped[int]
@@ -362,7 +362,7 @@ class OwnershipProof(Base):
 
     __tablename__ = "ownership_proof"
 
-    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sender_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), primary_key=True)
     whole_phone: Mapped[bool] = mapped_column(default=False)
     proven_at: Mapped[datetime]
@@ -378,9 +378,9 @@ class WrongProofs(Base):
     __tablename__ = "wrong_proofs"
 
     way: Mapped[Proof] = mapped_column(primary_key=True)
-    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sender_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     order_id: Mapped[str] = mapped_column(primary_key=True)
-    address_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     tries: Mapped[int] = mapped_column(default=0)
     counted_until: Mapped[datetime]  # then the tries are forgotten
     times_locked: Mapped[int] = mapped_column(default=0)
@@ -407,7 +407,7 @@ class Handoff(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)  # its order is that of the queue
     sender: Mapped[str] = mapped_column(EncryptedText("handoff.sender"))
-    sender_index: Mapped[str] = mapped_column(String(64))
+    sender_index: Mapped[str] = mapped_column(KeyedHash())
     reason: Mapped[HandoffReason]
     status: Mapped[HandoffStatus]
     requested_at: Mapped[datetime]
@@ -435,10 +435,10 @@ class Outbox(Base):
         Index(None, "handoff_id", "position"),
     )
 
-    sender_index: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sender_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # 1, 2, … for each sender
     handoff_id: Mapped[int] = mapped_column(ForeignKey("handoff.id"))
-    message_index: Mapped[str] = mapped_column(String(64))  # keyed hash of the message's id
+    message_index: Mapped[str] = mapped_column(KeyedHash())  # keyed hash of the message's id
     message_id: Mapped[str] = mapped_column(EncryptedText("outbox.message_id"))
     event: Mapped[DeskEvent]
     text: Mapped[str] = mapped_column(EncryptedText("outbox.text"))
@@ -460,8 +460,8 @@ class Misunderstood(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    message_index: Mapped[str] = mapped_column(String(64), unique=True)  # keyed hash of sender and message id
-    conversation: Mapped[str | None] = mapped_column(String(64))  # None for those from before it was kept
+    message_index: Mapped[str] = mapped_column(KeyedHash(), unique=True)  # keyed hash of sender and message id
+    conversation: Mapped[str | None] = mapped_column(KeyedHash())  # None for those from before it was kept
     text: Mapped[str] = mapped_column(EncryptedText("misunderstood.text"))
     guesses: Mapped[str] = mapped_column(EncryptedText("misunderstood.guesses"))  # JSON: [[intent, confidence], …]
     noted_at: Mapped[datetime]
@@ -491,10 +491,10 @@ class Complaint(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    conversation: Mapped[str] = mapped_column(String(64))
+    conversation: Mapped[str] = mapped_column(KeyedHash())
     kind: Mapped[ComplaintKind]
     words: Mapped[str] = mapped_column(EncryptedText("complaint.words"))
-    message_index: Mapped[str] = mapped_column(String(64))  # keyed hash of the last message that was noted
+    message_index: Mapped[str] = mapped_column(KeyedHash())  # keyed hash of the last message that was noted
     order_id: Mapped[str | None]
     enquiry: Mapped[bool]  # the courier is to be asked
     noted_at: Mapped[datetime]
@@ -508,7 +508,7 @@ class ConversationView(Base):
     __table_args__ = (Index(None, "conversation", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    conversation: Mapped[str] = mapped_column(String(64))
+    conversation: Mapped[str] = mapped_column(KeyedHash())
     operator: Mapped[str] = mapped_column(EncryptedText("conversation_view.operator"))
     viewed_at: Mapped[datetime]
 
@@ -518,8 +518,8 @@ class IdempotencyRecord(Base):
 
     __tablename__ = "idempotency_record"
 
-    key_index: Mapped[str] = mapped_column(String(64), primary_key=True)  # keyed hash of the caller's key
+    key_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)  # keyed hash of the caller's key
     command: Mapped[str]
-    request_hash: Mapped[str] = mapped_column(String(64))
+    request_hash: Mapped[str] = mapped_column(KeyedHash())
     result_id: Mapped[str] = mapped_column(default="")  # empty only inside the transaction that writes the effect
     created_at: Mapped[datetime]

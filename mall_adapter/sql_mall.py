@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import select
@@ -31,6 +32,10 @@ from mall_adapter.mall import (
 )
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.proof_limits import Proof, ProofLimits
+from privacy import damaged_as
+
+UNREADABLE = "（暂时无法显示）"
+"""What customers see in place of words that do not open."""
 
 
 class SqlMall:
@@ -47,12 +52,26 @@ class SqlMall:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         limits: ProofLimits | None = None,
     ) -> None:
-        self._reading = async_sessionmaker(engine)
-        self._writing = async_sessionmaker(engine.execution_options(**WRITES))
+        self._sessions = async_sessionmaker(engine)
+        self._writing_sessions = async_sessionmaker(engine.execution_options(**WRITES))
         self._policy = policy or AfterSalesPolicy.load()
         self._limits = limits or ProofLimits.load()
         self._clock = clock
         self._catalogue = Catalogue()
+
+    # In both, a name or a note that does not open is told as such: a customer goes on without it.
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncSession]:
+        with damaged_as(UNREADABLE):
+            async with self._sessions() as session:
+                yield session
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+        with damaged_as(UNREADABLE):
+            async with self._writing_sessions.begin() as session:
+                yield session
 
     # ---- who is speaking ----
 
@@ -69,14 +88,14 @@ class SqlMall:
 
     async def bind(self, sender: str, customer_id: str) -> None:
         """In place of an earlier customer; coupons that the sender held go along."""
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             if await session.get(models.Customer, customer_id) is None:
                 raise NotFound(customer_id)
             await binding.bind(session, sender, customer_id, self._clock())
 
     async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
         attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             proved = await binding.prove(session, self._limits, attempt, phone, self._clock())
             if isinstance(proved, str):
                 await binding.bind(session, sender, proved, self._clock())
@@ -107,7 +126,7 @@ class SqlMall:
         return await self._prove(proofs.Attempt(Proof.PHONE, sender, order_id, address), phone)
 
     async def _prove(self, attempt: proofs.Attempt, told: str) -> Order:
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             refusal = await ownership.prove(session, self._limits, attempt, told, self._clock())
         if refusal:
             raise refusal
@@ -123,7 +142,7 @@ class SqlMall:
 
     async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
         """The cashier pays back what was paid when it sees the cancelled order; no ticket is made."""
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "cancel_order", sender, order_id)
             if not done.result_id:
@@ -134,7 +153,7 @@ class SqlMall:
 
     async def change_delivery(self, sender: str, order_id: str, change: DeliveryChange, idempotency_key: str) -> Order:
         delivery.check(change)
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "change_delivery", sender, order_id, change)
             if not done.result_id:
@@ -156,7 +175,7 @@ class SqlMall:
 
     async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
         invoices.check(request)
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "request_invoice", sender, request)
             if not done.result_id:
@@ -173,7 +192,7 @@ class SqlMall:
 
     async def place_order(self, customer_id: str, items: dict[str, int], idempotency_key: str) -> Order:
         """The order is paid: the till stands before this command. It ships within two days."""
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "place_order", customer_id, sorted(items.items()))
             if not done.result_id:
@@ -181,7 +200,7 @@ class SqlMall:
             return orders.to_order(await orders.read(session, done.result_id))
 
     async def ship_order(self, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order:
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "ship_order", order_id, carrier, tracking_number)
             if not done.result_id:
@@ -202,7 +221,7 @@ class SqlMall:
         return self._policy.limits
 
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "create_ticket", sender, request)
             if not done.result_id:
@@ -221,7 +240,7 @@ class SqlMall:
 
     async def cancel_ticket(self, sender: str, ticket_id: str, idempotency_key: str) -> Ticket:
         """Until the goods are back in the shop."""
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "cancel_ticket", sender, ticket_id)
             if not done.result_id:
@@ -234,7 +253,7 @@ class SqlMall:
         self, ticket_id: str, to: TicketStatus, actor: str, note: str, idempotency_key: str
     ) -> Ticket:
         """``actor`` is "operator" or "supplier". Paid back before shipping, the goods stay in the shop's stock."""
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             done = await claim(session, idempotency_key, now, "advance_ticket", ticket_id, to, actor, note)
             if not done.result_id:
@@ -260,7 +279,7 @@ class SqlMall:
     async def grant_coupon(
         self, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, idempotency_key: str
     ) -> Coupon:
-        async with self._writing.begin() as session:
+        async with self._transaction() as session:
             now = self._clock()
             request = (sender, title, off_cents, min_spend_cents, days)
             done = await claim(session, idempotency_key, now, "grant_coupon", *request)

@@ -3,6 +3,7 @@ who want to know why; of the latter a record is kept."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mall_adapter import models
 from mall_adapter.handoff import Exchange, Line, Viewing
 from mall_adapter.mall import NotFound
+from privacy import KeyRing, TamperedError
 from privacy.conversations import Row, conversation_of, open_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
+
+log = logging.getLogger(__name__)
+
+DAMAGED = "（更早的记录无法解密，可能被改动过）"
+"""Shown to operators in place of what does not open."""
 
 TURNS = 100
 """The last turns that are shown of a conversation."""
@@ -35,8 +42,11 @@ async def read(session: AsyncSession, sender: str, after: int | None) -> tuple[S
     rows = sorted((Row(*row) for row in await session.execute(query)), key=lambda row: row.position)
     if not rows:
         return [], after or 0
-    events = open_events(ring, rows, rows[0].position)
-    return [line for event in events if (line := _line(event))], rows[-1].position + rows[-1].length
+    first, events = _readable(ring, rows)
+    lines = [line for event in events if (line := _line(event))]
+    if first > rows[0].position:
+        lines.insert(0, Line("bot", lines[0].at if lines else datetime.now(UTC), DAMAGED, None, []))
+    return lines, rows[-1].position + rows[-1].length
 
 
 async def exchanges(
@@ -63,11 +73,11 @@ async def exchanges(
     rows = sorted((Row(*row) for row in await session.execute(query)), key=lambda row: row.position)
     if not rows:  # nothing was said, or ``after`` lies within the last row
         return [], end, False
-    events = open_events(ring, rows, rows[0].position)
+    first, events = _readable(ring, rows)
     following = rows[-1].position + rows[-1].length
-    if after is None and _moment(events[-1]) < now - remembered:
+    if after is None and events and _moment(events[-1]) < now - remembered:
         return [], end, False
-    return _exchanges(events, rows[0].position), following, following < end
+    return _exchanges(events, first), following, following < end
 
 
 async def note_view(session: AsyncSession, conversation: str, operator: str, now: datetime) -> Sequence[Viewing]:
@@ -82,7 +92,10 @@ async def note_view(session: AsyncSession, conversation: str, operator: str, now
 
 
 async def excerpt(session: AsyncSession, conversation: str, before: int | None) -> tuple[int, Sequence[dict[str, Any]]]:
-    """The events of the last rows before event ``before`` (None: of all), and the position of the first of them."""
+    """The events of the last rows before event ``before`` (None: of all), and the position of the first of them.
+
+    Those behind a damaged row, if there are some; else raises TamperedError.
+    """
     ring, table = current_ring(), conversation_event
     query = select(table).where(table.c.conversation == conversation)
     if before is not None:
@@ -91,8 +104,9 @@ async def excerpt(session: AsyncSession, conversation: str, before: int | None) 
     rows = [Row(*row) for row in newest][::-1]
     if not rows:
         return 0, []
-    first = rows[0].position
-    events = open_events(ring, rows, first)
+    first, events = _readable(ring, rows)
+    if not events:
+        raise TamperedError(f"conversation {conversation} does not open before event {first}")
     return first, events if before is None else events[: before - first]
 
 
@@ -123,6 +137,23 @@ def _message(event: dict[str, Any]) -> dict[str, object]:
     shown = {"text": event.get("text"), "image": data.get("image"), "custom": data.get("custom")}
     shown["buttons"] = [{"title": title, "payload": buttons[title]} for title in reversed(buttons)]
     return {name: value for name, value in shown.items() if value}
+
+
+def _readable(ring: KeyRing, rows: Sequence[Row]) -> tuple[int, list[dict[str, Any]]]:
+    """The position of the first event that can be shown, and all from there: what lies before a damaged row, and in
+    it, is left out."""
+    events: list[dict[str, Any]] = []
+    first = rows[-1].position + rows[-1].length
+    for row in reversed(rows):
+        try:
+            opened = open_events(ring, [row], row.position)
+            if row.position + len(opened) != first:
+                raise TamperedError("rows of a conversation are missing")
+        except TamperedError as error:
+            log.error("conversation %s is not shown before event %d: %s", row.conversation, first, error)
+            break
+        events, first = [*opened, *events], row.position
+    return first, events
 
 
 def _line(event: dict[str, Any]) -> Line | None:

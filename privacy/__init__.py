@@ -5,9 +5,20 @@ Knows no other room. Every process calls :func:`verify_keyring` at start and sto
 """
 
 from privacy.cipher import TamperedError
-from privacy.columns import EncryptedText, blind_index
+from privacy.columns import Damaged, EncryptedText, KeyedHash, blind_index, damaged_as
 from privacy.keyring import KeyRing, KeyRingError
 from privacy.tables import metadata
 from privacy.verification import verify_keyring
 
-__all__ = ["EncryptedText", "KeyRing", "KeyRingError", "TamperedError", "blind_index", "metadata", "verify_keyring"]
+__all__ = [
+    "Damaged",
+    "EncryptedText",
+    "KeyRing",
+    "KeyRingError",
+    "KeyedHash",
+    "TamperedError",
+    "blind_index",
+    "damaged_as",
+    "metadata",
+    "verify_keyring",
+]

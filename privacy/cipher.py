@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import struct
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,10 +22,23 @@ class TamperedError(Exception):
     """A sealed value was changed, cut or moved to another place since it was written."""
 
 
+_aead = lru_cache(maxsize=64)(AESGCM)  # one serves all threads, and takes as long to make as to use
+
+
+def version_of(sealed: bytes) -> int:
+    """The version of the key with which a value is sealed."""
+    return int(_VERSION.unpack_from(sealed)[0])
+
+
+def mark_of(version: int) -> bytes:
+    """How every value begins that is sealed with this version of the key."""
+    return _VERSION.pack(version)
+
+
 def seal(ring: KeyRing, plain: bytes, place: bytes) -> bytes:
     """Encrypts with the active key. ``place`` says where the value belongs: it opens nowhere else."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    return _VERSION.pack(ring.active) + nonce + AESGCM(ring.keys[ring.active]).encrypt(nonce, plain, place)
+    return _VERSION.pack(ring.active) + nonce + _aead(ring.keys[ring.active]).encrypt(nonce, plain, place)
 
 
 def unseal(ring: KeyRing, sealed: bytes, place: bytes) -> bytes:
@@ -38,6 +52,6 @@ def unseal(ring: KeyRing, sealed: bytes, place: bytes) -> bytes:
         )
     nonce = sealed[_VERSION.size : _VERSION.size + _NONCE_BYTES]
     try:
-        return AESGCM(ring.keys[version]).decrypt(nonce, sealed[_VERSION.size + _NONCE_BYTES :], place)
+        return _aead(ring.keys[version]).decrypt(nonce, sealed[_VERSION.size + _NONCE_BYTES :], place)
     except InvalidTag:
         raise TamperedError("a sealed value was changed, moved, or sealed with another key ring") from None

@@ -5,8 +5,6 @@ Compressed JSON before it is sealed: the events of a turn are mostly names that 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import struct
 import zlib
@@ -34,14 +32,14 @@ class Row:
 
 def conversation_of(ring: KeyRing, sender: str) -> str:
     """Keyed hash of the sender, 64 hex digits: the key under which the conversation is stored."""
-    return hmac.new(ring.derive("conversation_event.conversation"), sender.encode(), hashlib.sha256).hexdigest()
+    return ring.hash("conversation_event.conversation", sender)
 
 
 def seal_events(ring: KeyRing, sender: str, position: int, session: int, events: Sequence[dict[str, Any]]) -> Row:
     """One row with ``events`` (JSON objects), the first of which is number ``position`` of the conversation."""
     conversation = conversation_of(ring, sender)
     plain = json.dumps({"sender": sender, "events": events}, ensure_ascii=False, separators=(",", ":")).encode()
-    place = _place(conversation, position, len(events), session)
+    place = place_of_row(conversation, position, len(events), session)
     return Row(conversation, position, len(events), session, seal(ring, zlib.compress(plain, _COMPRESSION), place))
 
 
@@ -65,9 +63,10 @@ def open_sender(ring: KeyRing, row: Row) -> str:
 
 
 def _open(ring: KeyRing, row: Row) -> Any:
-    place = _place(row.conversation, row.position, row.length, row.session)
+    place = place_of_row(row.conversation, row.position, row.length, row.session)
     return json.loads(zlib.decompress(unseal(ring, row.sealed, place)))
 
 
-def _place(conversation: str, position: int, length: int, session: int) -> bytes:
+def place_of_row(conversation: str, position: int, length: int, session: int) -> bytes:
+    """Where the events of a row belong."""
     return b"conversation_event:" + bytes.fromhex(conversation) + _PLACE.pack(position, length, session)

@@ -1,8 +1,10 @@
 """The key ring: every key of the house in one JSON file of mode 0600.
 
-``{"format": 1, "active": 2, "keys": {"1": "<base64>", "2": "<base64>"}, "index_key": "<base64>"}``; a key is 32 bytes.
-``keys`` seal data, new data with the ``active`` version; old versions stay so that old rows stay readable.
-``index_key`` feeds the keyed hashes, one sub-key per purpose, and never changes: another one would find nothing again.
+``{"format": 2, "active": 2, "keys": {"1": "<base64>", "2": "<base64>"}, "index_keys": ["<base64>"]}``; 32 bytes a key.
+``keys`` seal data, new data with the ``active`` version; an old one stays until nothing is sealed with it any more.
+``index_keys`` feed the keyed hashes, one sub-key per purpose. A new one is laid over the older ones: the hash of a
+value is hashed again with it, so that stored hashes can follow although nobody knows any more what was hashed. None is
+ever taken away. A file of format 1, with one ``index_key``, is read as well.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from __future__ import annotations
 import base64
 import binascii
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -27,7 +31,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 import settings
 
 KEY_BYTES = 32
-FORMAT = 1
+FORMAT = 2
 
 
 class KeyRingError(Exception):
@@ -39,7 +43,7 @@ class KeyRing:
     path: Path
     active: int
     keys: dict[int, bytes] = field(repr=False)
-    index_key: bytes = field(repr=False)
+    index_keys: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def load(cls, path: Path) -> KeyRing:
@@ -72,7 +76,7 @@ class KeyRing:
             with _locked(path.parent):
                 if not path.exists():
                     key, index_key = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES)
-                    cls(path, active=1, keys={1: key}, index_key=index_key)._write()
+                    cls(path, active=1, keys={1: key}, index_keys=(index_key,))._write()
         return cls.load(path)
 
     def rotate(self) -> KeyRing:
@@ -80,31 +84,80 @@ class KeyRing:
 
         A key may seal 2**32 values before its random nonces become unsafe (NIST SP 800-38D, 8.3): rotate long before.
         """
-        with _locked(self.path.parent):
-            ring = KeyRing.load(self.path)
+        with self._changed() as ring:
             version = max(ring.keys) + 1
             ring = replace(ring, active=version, keys={**ring.keys, version: secrets.token_bytes(KEY_BYTES)})
             ring._write()
         return ring
 
+    def retire(self, version: int) -> KeyRing:
+        """Takes a key out of the file for good. Raises KeyRingError for the active one, and one that is not there."""
+        with self._changed() as ring:
+            if version not in ring.keys:
+                raise KeyRingError(f"{ring.path}: there is no key {version}; there are {_listed(ring.keys)}.")
+            if version == ring.active:
+                raise KeyRingError(
+                    f"{ring.path}: key {version} is the active one. Run `python -m privacy rotate` first."
+                )
+            ring = replace(ring, keys={other: key for other, key in ring.keys.items() if other != version})
+            ring._write()
+        return ring
+
+    def rotate_index(self) -> KeyRing:
+        """Lays a new index key over the others. What is stored has to follow before anybody looks for it."""
+        with self._changed() as ring:
+            ring = replace(ring, index_keys=(*ring.index_keys, secrets.token_bytes(KEY_BYTES)))
+            ring._write()
+        return ring
+
     def derive(self, label: str) -> bytes:
-        """The 32-byte key of keyed hashes for one purpose."""
-        return _derive(self.index_key, label)
+        """The 32-byte key for one purpose that the newest index key gives: for what need not be found again."""
+        return _derive(self.index_keys[-1], label)
+
+    def derive_each(self, label: str) -> tuple[bytes, ...]:
+        """The keys for one purpose that all index keys give, the oldest first: the newest signs, each may have signed.
+
+        The first never changes: a name that was made with it stays the same.
+        """
+        return tuple(_derive(key, label) for key in self.index_keys)
+
+    def hash(self, label: str, value: str) -> str:
+        """Keyed hash of ``value`` for one purpose, 64 hex digits, through all index keys."""
+        digest = hmac.new(_derive(self.index_keys[0], label), value.encode(), hashlib.sha256).hexdigest()
+        return self.lift(digest, 1) if len(self.index_keys) > 1 else digest
+
+    def lift(self, digest: str, layers: int) -> str:
+        """The hash of today of what was hashed when there were ``layers`` index keys."""
+        lifted = bytes.fromhex(digest)
+        for key in self.index_keys[layers:]:
+            lifted = hmac.new(_derive(key, "layer"), lifted, hashlib.sha256).digest()
+        return lifted.hex()
 
     @classmethod
     def _parse(cls, path: Path, content: Any) -> KeyRing:
         """Raises ValueError with a reason that quotes nothing of the content but version numbers."""
-        if not isinstance(content, dict) or not {"format", "active", "keys", "index_key"} <= content.keys():
+        if not isinstance(content, dict) or not {"format", "active", "keys"} <= content.keys():
             raise ValueError("parts are missing")
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
+        if content["format"] == 1:
+            content = {**content, "index_keys": [content["index_key"]] if "index_key" in content else []}
+        elif content["format"] != FORMAT:
+            raise ValueError(f"its format is neither 1 nor {FORMAT}")
+        index_keys = content.get("index_keys")
+        if not isinstance(index_keys, list) or not index_keys:
+            raise ValueError("parts are missing")
         if not isinstance(content["keys"], dict) or not all(version.isdecimal() for version in content["keys"]):
             raise ValueError("its keys are not numbered")
         keys = {int(version): _key(f"key {version}", text) for version, text in content["keys"].items()}
         active = content["active"]
         if type(active) is not int or active not in keys:
             raise ValueError("the active key is not among its keys")
-        return cls(path, active, keys, _key("the index key", content["index_key"]))
+        return cls(path, active, keys, tuple(_key("an index key", text) for text in index_keys))
+
+    @contextmanager
+    def _changed(self) -> Iterator[KeyRing]:
+        """The ring as it is in the file, which nobody else changes meanwhile."""
+        with _locked(self.path.parent):
+            yield KeyRing.load(self.path)
 
     def _write(self) -> None:
         """Whole or not at all, also when the machine stops half-way. The caller holds the folder's lock."""
@@ -112,7 +165,7 @@ class KeyRing:
             "format": FORMAT,
             "active": self.active,
             "keys": {str(version): base64.b64encode(key).decode() for version, key in self.keys.items()},
-            "index_key": base64.b64encode(self.index_key).decode(),
+            "index_keys": [base64.b64encode(key).decode() for key in self.index_keys],
         }
         partial = self.path.with_name(f".{self.path.name}.partial")
         partial.unlink(missing_ok=True)
@@ -138,14 +191,57 @@ def current_ring() -> KeyRing:
     return _cached(path, status.st_ino, status.st_mtime_ns)
 
 
+_held: dict[Path, int] = {}
+
+
+def hold(path: Path) -> None:
+    """From here to its end this process is one that uses the ring; :func:`alone` can tell. Raises KeyRingError while
+    somebody is alone with it."""
+    if path in _held:
+        return
+    try:
+        # not the ring itself, which is replaced; where the folder cannot be written the ring cannot change either
+        descriptor = os.open(path.with_name(f".{path.name}.in-use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise KeyRingError(f"{path}: the index key is being changed. Start again when that is done.") from None
+    _held[path] = descriptor
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no other process of this machine uses the ring; if so, none can begin to while this lasts."""
+    hold(path)
+    if path not in _held:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(_held[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        fcntl.flock(_held[path], fcntl.LOCK_SH)  # the attempt alone has given it up
+
+
 @lru_cache(maxsize=4)
 def _cached(path: Path, inode: int, changed_ns: int) -> KeyRing:
     return KeyRing.load(path)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _derive(index_key: bytes, label: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.encode()).derive(index_key)
+
+
+def _listed(versions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(versions)))
 
 
 def _key(name: str, text: Any) -> bytes:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table
+
+from privacy.columns import KeyedHash
 
 metadata = MetaData()
 
 conversation_event = Table(
     "conversation_event",
     metadata,
-    Column("conversation", String(64), primary_key=True),  # keyed hash of the sender
+    Column("conversation", KeyedHash(), primary_key=True),  # keyed hash of the sender
     Column("position", Integer, primary_key=True, autoincrement=False),  # of the row's first event in the conversation
     Column("length", Integer, nullable=False),  # events in the row
     Column("session", Integer, nullable=False),  # position of the row in which the present session began

@@ -49,6 +49,7 @@ from bot.components.clauses import (
 from bot.components.dialogue.evidence import Context, in_context
 from bot.components.dialogue.state import shown
 from bot.components.text import visible
+from privacy import TamperedError
 
 logger = logging.getLogger(__name__)
 
@@ -295,7 +296,10 @@ async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateT
     payload = inbound.text.strip()
     if payload in _offered(tracker.events):
         return payload
-    everything = await processor.tracker_store.retrieve_full_tracker(inbound.sender)
+    try:
+        everything = await processor.tracker_store.retrieve_full_tracker(inbound.sender)
+    except TamperedError:  # what was offered then cannot be known any more
+        everything = None
     if everything is not None and payload in _offered(everything.events):
         return payload
     return in_words(inbound.text)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -23,10 +24,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
 import settings
-from privacy import verify_keyring
+from privacy import TamperedError, verify_keyring
 from privacy.conversations import Row, conversation_of, open_events, open_sender, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 5
 """Longest wait for the database: for a connection, for a lock, for an answer."""
@@ -96,9 +99,17 @@ class EncryptedTrackerStore(TrackerStore):
             await self._stream_new_events(self.event_broker, events, tracker.sender_id)
 
     async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
-        """The present session: everything since the last ``session_started``."""
+        """The present session: everything since the last ``session_started``.
+
+        Of one that was tampered with nothing is taken, and a new session begins behind it: what somebody did to a row
+        must not lock a customer out for good.
+        """
         rows = await self._rows(_session_rows, sender_id)
-        events = open_events(current_ring(), rows, first=rows[-1].session) if rows else []
+        try:
+            events = open_events(current_ring(), rows, first=rows[-1].session) if rows else []
+        except TamperedError as error:
+            logger.error("conversation %s: %s; a new session begins", rows[-1].conversation, error)
+            events = []
         starts = [index for index, data in enumerate(events) if data["event"] == SessionStarted.type_name]
         return self._tracker(sender_id, rows, events[starts[-1] :] if starts else events)
 

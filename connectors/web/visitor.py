@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
@@ -14,9 +15,9 @@ MAX_AGE = 180 * 24 * 3600
 
 
 class Visitors:
-    def __init__(self, key: bytes, *, secure: bool) -> None:
-        """``key`` signs the cookies; ``secure`` keeps them to https."""
-        self._signer = TimestampSigner(key, digest_method=hashlib.sha256, key_derivation="hmac")
+    def __init__(self, keys: Sequence[bytes], *, secure: bool) -> None:
+        """The last of ``keys`` signs the cookies, each may have signed one; ``secure`` keeps them to https."""
+        self._signer = TimestampSigner(list(keys), digest_method=hashlib.sha256, key_derivation="hmac")
         self._secure = secure
 
     def identify(self, request: Request) -> str | None:

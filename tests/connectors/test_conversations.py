@@ -348,7 +348,7 @@ def test_a_look_at_what_cannot_be_read_is_on_record_too(gateway: Gateway, operat
     conversation = store(gateway, [ASKED])
     execute(gateway, "UPDATE conversation_event SET sealed = x'00' WHERE conversation = ?", conversation)
     response = operator.get(api(conversation))
-    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "damaged")
     assert len(views(gateway, conversation)) == 1
 
 

@@ -149,7 +149,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(gateway: Gateway)
 
 def test_behind_https_the_cookie_never_travels_in_clear() -> None:
     response = Response()
-    Visitors(b"k" * 32, secure=True).remember(response, None)
+    Visitors([b"k" * 32], secure=True).remember(response, None)
     assert "Secure" in response.headers["set-cookie"]
 
 

@@ -267,7 +267,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[FastAPI, KeyRing]]:
 async def genuine(ring: KeyRing, token: str) -> tuple[dict[str, str], str]:
     """The cookies of somebody who is a visitor and an operator, and the token of the operator's page."""
     page, desk = Response(), Response()
-    Visitors(ring.derive("visitor_cookie"), secure=False).remember(page, None)
+    Visitors([ring.derive("visitor_cookie")], secure=False).remember(page, None)
     operators = Operators(ring.derive("operator_cookie"), token, Rates({}, None), secure=False)
     scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
     await operators.sign_in(Request(scope), desk, token, "小王")

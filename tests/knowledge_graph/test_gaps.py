@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,10 @@ from knowledge_graph import feedback, gaps
 from knowledge_graph.client import Graph
 from knowledge_graph.feedback import Feedback
 from knowledge_graph.gaps import Gap
+from knowledge_graph.migrations import migrate
 from privacy import KeyRing
+from privacy.cipher import seal
+from privacy.keyring import current_ring
 
 NOON = datetime(2026, 3, 11, 4, 0, tzinfo=UTC)
 
@@ -120,4 +124,54 @@ async def test_many_taps_at_once_are_one_thumb(graph: Graph) -> None:
     await asyncio.gather(*(feedback.record(graph, "cod", True, "A") for _ in range(10)))
     assert await feedback.of(graph, "cod") == Feedback("cod", 1, 0)
     await asyncio.gather(*(feedback.record(graph, "cod", False, "A") for _ in range(10)))
+    assert await feedback.of(graph, "cod") == Feedback("cod", 0, 1)
+
+
+# ---- keys and places ----
+
+
+async def gap_rows(graph: Graph) -> list[dict[str, str]]:
+    return await graph.read("MATCH (n:Gap) RETURN n.id AS id, n.text AS text ORDER BY n.count DESC, n.id")
+
+
+async def test_a_question_opens_at_its_own_node_only_and_the_others_are_still_shown(graph: Graph) -> None:
+    for text, times in (("能送火星吗", 3), ("有没有样品", 2), ("支持刷脸吗", 1)):
+        for _ in range(times):
+            await gaps.record(graph, text, None, NOON)
+    one, other, _ = await gap_rows(graph)
+    await graph.write("MATCH (n:Gap {id: $id}) SET n.text = $text", id=one["id"], text=other["text"])
+    assert [gap.text for gap in await gaps.most_asked(graph)] == [gaps.DAMAGED, "有没有样品", "支持刷脸吗"]
+
+
+async def test_what_was_sealed_for_every_node_alike_is_bound_once(graph: Graph) -> None:
+    await gaps.record(graph, "能送火星吗", None, NOON)
+    (row,) = await gap_rows(graph)
+    old = b64encode(seal(current_ring(), "能送火星吗".encode(), b"gap.text")).decode()
+    await graph.write("MATCH (n:Gap {id: $id}) SET n.text = $text REMOVE n.layers", id=row["id"], text=old)
+    assert [gap.text for gap in await gaps.most_asked(graph)] == [gaps.DAMAGED]
+    await graph.write("MATCH (n:Migration {id: 3}) DELETE n")
+    assert await migrate(graph) == [3]
+    assert [gap.text for gap in await gaps.most_asked(graph)] == ["能送火星吗"]
+    await graph.write("MATCH (n:Gap {id: $id}) SET n.text = $text", id=row["id"], text=old)
+    assert await migrate(graph) == []
+    assert [gap.text for gap in await gaps.most_asked(graph)] == [gaps.DAMAGED]
+
+
+async def test_questions_and_votes_follow_new_keys(graph: Graph) -> None:
+    voter = current_ring().hash("feedback.voter", "visitor cod")
+    await gaps.record(graph, "能送火星吗", "delivery", NOON)
+    await gaps.record(graph, "有没有样品", None, NOON)
+    await feedback.record(graph, "cod", True, voter)
+    assert await gaps.usage(graph) == {1: 2}
+    assert await gaps.reseal(graph, current_ring().rotate()) == 2
+    assert await gaps.usage(graph) == {2: 2}
+
+    ring = current_ring().rotate_index()
+    await gaps.record(graph, "能送火星吗", "delivery", NOON + timedelta(minutes=1))  # before the graph has followed
+    await migrate(graph)
+    await migrate(graph)
+    assert [(gap.text, gap.count) for gap in await gaps.most_asked(graph)] == [("能送火星吗", 2), ("有没有样品", 1)]
+    await gaps.record(graph, "有没有样品？", None, NOON)
+    assert [gap.count for gap in await gaps.most_asked(graph)] == [2, 2]
+    await feedback.record(graph, "cod", False, ring.hash("feedback.voter", "visitor cod"))
     assert await feedback.of(graph, "cod") == Feedback("cod", 0, 1)

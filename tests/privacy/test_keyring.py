@@ -25,7 +25,7 @@ def test_first_use_makes_a_ring_that_only_the_owner_may_read(path: Path) -> None
     ring = KeyRing.load_or_create(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert ring.active == 1
-    assert [len(key) for key in (*ring.keys.values(), ring.index_key)] == [32, 32]
+    assert [len(key) for key in (*ring.keys.values(), *ring.index_keys)] == [32, 32]
     assert KeyRing.load_or_create(path) == ring
 
 
@@ -58,7 +58,9 @@ KEY = base64.b64encode(bytes(32)).decode()
         (lambda content: "\0" * len(content), "not valid JSON, perhaps cut off"),
         (lambda content: "[]", "parts are missing"),
         (lambda content: '{"format": 1}', "parts are missing"),
-        (changed(format=2), "its format is not 1"),
+        (changed(format=3), "its format is neither 1 nor 2"),
+        (changed(format=1), "parts are missing"),
+        (changed(index_keys=[]), "parts are missing"),
         (changed(keys=[KEY]), "its keys are not numbered"),
         (changed(keys={"first": KEY}), "its keys are not numbered"),
         (changed(keys={}), "the active key is not among its keys"),
@@ -68,8 +70,8 @@ KEY = base64.b64encode(bytes(32)).decode()
         (changed(keys={"1": 17}), "key 1 is not base64"),
         (changed(keys={"1": base64.b64encode(bytes(16)).decode()}), "key 1 has 16 bytes instead of 32"),
         (changed(keys={"1": ""}), "key 1 has 0 bytes instead of 32"),
-        (changed(index_key=base64.b64encode(bytes(33)).decode()), "the index key has 33 bytes instead of 32"),
-        (changed(index_key=None), "the index key is not base64"),
+        (changed(index_keys=[KEY, base64.b64encode(bytes(33)).decode()]), "an index key has 33 bytes instead of 32"),
+        (changed(index_keys=[None]), "an index key is not base64"),
     ],
 )
 def test_a_damaged_ring_is_refused_with_a_reason(damage: Callable[[str], str], reason: str, path: Path) -> None:
@@ -83,7 +85,7 @@ def test_a_damaged_ring_is_refused_with_a_reason(damage: Callable[[str], str], r
     parts = json.loads(content)
     chain = [refusal.value, refusal.value.__context__, refusal.value.__cause__]
     told = "".join(traceback.format_exception(refusal.value)) + "".join(str(vars(error)) for error in chain if error)
-    assert not [key for key in (*parts["keys"].values(), parts["index_key"]) if key[:12] in told]
+    assert not [key for key in (*parts["keys"].values(), *parts["index_keys"]) if key[:12] in told]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o644, 0o604, 0o660, 0o601])
@@ -106,7 +108,7 @@ def test_rotation_adds_a_key_and_keeps_the_old_ones(path: Path) -> None:
     assert after == KeyRing.load(path)
     assert (after.active, sorted(after.keys)) == (2, [1, 2])
     assert after.keys[1] == before.keys[1] != after.keys[2]
-    assert after.index_key == before.index_key
+    assert after.index_keys == before.index_keys
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -128,7 +130,40 @@ def test_a_ring_that_vanishes_is_missed_at_once() -> None:
 def test_derived_keys_differ_by_purpose_and_stay_the_same(path: Path) -> None:
     ring = KeyRing.load_or_create(path)
     assert ring.derive("one") == KeyRing.load(path).rotate().derive("one")
-    assert len({ring.derive("one"), ring.derive("two"), ring.index_key}) == 3
+    assert len({ring.derive("one"), ring.derive("two"), *ring.index_keys}) == 3
+
+
+def test_a_ring_of_the_first_format_is_read_and_becomes_one_of_today(path: Path) -> None:
+    ring = KeyRing.load_or_create(path)
+    old = json.loads(path.read_text())
+    (index_key,) = old.pop("index_keys")
+    path.write_text(json.dumps({**old, "format": 1, "index_key": index_key}))
+    assert KeyRing.load(path) == ring
+    ring.rotate()
+    assert json.loads(path.read_text())["format"] == 2
+    assert KeyRing.load(path).index_keys == ring.index_keys
+
+
+def test_a_hash_follows_each_new_index_key_without_what_was_hashed(path: Path) -> None:
+    rings = [KeyRing.load_or_create(path)]
+    rings += [rings[0].rotate_index(), rings[0].rotate_index()]
+    hashes = [ring.hash("customer.phone", "13800005678") for ring in rings]
+    assert len(set(hashes)) == 3
+    assert [rings[2].lift(digest, layers) for layers, digest in enumerate(hashes, 1)] == [hashes[2]] * 3
+    assert rings[1].lift(hashes[0], 1) == hashes[1]
+    assert len({ring.derive("cookie") for ring in rings}) == 3
+    assert [ring.derive_each("cookie") for ring in rings] == [rings[2].derive_each("cookie")[:n] for n in (1, 2, 3)]
+
+
+def test_a_retired_key_is_gone_for_good(path: Path) -> None:
+    ring = KeyRing.load_or_create(path).rotate()
+    with pytest.raises(KeyRingError, match="key 2 is the active one"):
+        ring.retire(2)
+    with pytest.raises(KeyRingError, match="no key 7; there are 1, 2"):
+        ring.retire(7)
+    assert ring.retire(1) == KeyRing.load(path)
+    assert sorted(KeyRing.load(path).keys) == [2]
+    assert sorted(KeyRing.load(path).rotate().keys) == [2, 3]  # a number never comes again
 
 
 def test_a_ring_does_not_show_its_keys(path: Path) -> None:

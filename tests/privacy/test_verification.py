@@ -74,7 +74,7 @@ def make_another(path: Path) -> None:
 def exchange_index_key(path: Path) -> None:
     other = KeyRing.load_or_create(path.with_name("other.json"))
     content = json.loads(path.read_text())
-    content["index_key"] = json.loads(other.path.read_text())["index_key"]
+    content["index_keys"] = json.loads(other.path.read_text())["index_keys"]
     path.write_text(json.dumps(content))
 
 
@@ -124,17 +124,6 @@ async def test_a_ring_from_before_the_rotation_is_refused(engine: AsyncEngine) -
 def command(name: str) -> tuple[int, str]:
     done = subprocess.run([sys.executable, "-m", "privacy", name], capture_output=True, text=True, env=os.environ)
     return done.returncode, done.stdout + done.stderr
-
-
-async def test_the_operators_commands(engine: AsyncEngine) -> None:
-    path = settings.keyring_file()
-    assert command("check") == (0, f"{path}: 1 key(s), new data is sealed with key 1; it fits the database.\n")
-    assert command("rotate") == (0, f"{path}: 2 key(s), new data is sealed with key 2; it fits the database.\n")
-    path.unlink()
-    code, output = command("rotate")
-    assert code == 1
-    assert output.startswith(f"{path}: the key ring is missing")
-    assert not path.exists()
 
 
 async def test_before_the_migration_no_ring_is_made(engine: AsyncEngine) -> None:

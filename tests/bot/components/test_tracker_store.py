@@ -387,10 +387,16 @@ async def test_a_tampered_conversation_is_not_read(
 ) -> None:
     await talk(store, CONVERSATION)
     tamper(database)
-    with pytest.raises(TamperedError):
-        await store.get_or_create_tracker(SENDER)
+    tracker = await present(store)
+    assert list(tracker.events) == []
     with pytest.raises(TamperedError):
         await store.retrieve_full_tracker(SENDER)
+
+    # nobody is locked out: the customer goes on in a new session, and so does the one after
+    tracker.update_with_events([*session_start(), *turn("还在吗", "在的")], DOMAIN)
+    await store.save(tracker)
+    await talk(store, [turn("好的", "不客气")])
+    assert await texts(store.retrieve(SENDER)) == ["还在吗", "好的"]
 
 
 @pytest.mark.parametrize(
