@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import re
 import sqlite3
@@ -32,6 +33,8 @@ from privacy import KeyRing, verify_keyring
 from tests.connectors.conftest import Gateway, aside
 from tests.connectors.fake_rasa import FakeRasa
 from tests.knowledge_graph.servers import PASSWORD, Server
+
+log = logging.getLogger(__name__)
 
 SEED = 20260301
 REQUESTS = 9_700
@@ -229,6 +232,7 @@ async def answer_to(app: FastAPI, scope: dict[str, Any], body: bytes) -> int:
     try:
         await app(scope, receive, send)
     except Exception:
+        log.exception("%s %s", scope["method"], scope["path"])
         status = 500
     return status
 
