@@ -305,9 +305,7 @@ class Inform(Action):
             return focus.events()
         on_goods = await goes_on(tracker, turn)
         number_named = _SAID["names_number"].search(plain(turn.text))  # "ORD12345 这个是订单号" asks for no number
-        if (
-            turn.intent in _QUESTIONS and not number_named
-        ):  # "ORD… 介绍下保价规则": the rule first
+        if turn.intent in _QUESTIONS and not number_named:  # "ORD… 介绍下保价规则": the rule first
             outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
             if outcome.said:
                 return [*outcome.events, *focus.events()]
