@@ -61,6 +61,11 @@ def phone_tail_index(order_id: str, phone: str) -> str:
     return blind_index(f"{order_id}:{''.join(phone.split())[-4:]}", "order.phone_tail")
 
 
+def typed_order_index(order_id: str) -> str:
+    """The keyed hash under which tries at an order are counted: what was typed may be anything."""
+    return blind_index(order_id, "wrong_proofs.order")
+
+
 def address_index(address: str) -> str:
     """The keyed hash under which the address of a caller is counted."""
     return blind_index(address, "wrong_proofs.address")
@@ -371,7 +376,7 @@ class OwnershipProof(Base):
 class WrongProofs(Base):
     """Wrong tries at one way of proving, of whoever the three columns name; an empty one stands for anybody, or any.
 
-    ``order_id`` is what was typed, whether there is such an order or not. A row says nothing any more from
+    ``order_index`` is of what was typed, whether there is such an order or not. A row says nothing any more from
     ``forgotten_at`` on, and goes then.
     """
 
@@ -379,7 +384,7 @@ class WrongProofs(Base):
 
     way: Mapped[Proof] = mapped_column(primary_key=True)
     sender_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
-    order_id: Mapped[str] = mapped_column(primary_key=True)
+    order_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     address_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     tries: Mapped[int] = mapped_column(default=0)
     counted_until: Mapped[datetime]  # then the tries are forgotten

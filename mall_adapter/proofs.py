@@ -37,7 +37,7 @@ class Attempt:
         """Sender, order and address of each count to which the attempt belongs, in the order in which rows are
         locked."""
         who = models.sender_index(self.sender)
-        order = self.order_id if _AN_ORDER.fullmatch(self.order_id) else _NO_ORDER
+        order = models.typed_order_index(self.order_id if _AN_ORDER.fullmatch(self.order_id) else _NO_ORDER)
         places = {"sender_at_order": (who, order, ""), "sender": (who, "", ""), "order": ("", order, "")}
         if self.address is not None:
             places["address"] = ("", "", models.address_index(self.address))
@@ -87,14 +87,14 @@ async def hold(session: AsyncSession, limits: ProofLimits, attempt: Attempt, now
     await session.execute(delete(table).where(table.forgotten_at <= now))
     counted_for = attempt.counted_for(limits)
     fresh = {"way": attempt.way, "tries": 0, "counted_until": now, "times_locked": 0, "forgotten_at": now}
-    rows = [fresh | {"sender_index": who, "order_id": order, "address_index": at} for who, order, at in counted_for]
+    rows = [fresh | {"sender_index": who, "order_index": order, "address_index": at} for who, order, at in counted_for]
     await session.execute(insert(session, table).values(rows).on_conflict_do_nothing())
     query = select(table).where(_counting(attempt, limits)).order_by(*_KEY).with_for_update()
-    held = {(row.sender_index, row.order_id, row.address_index): row for row in await session.scalars(query)}
+    held = {(row.sender_index, row.order_index, row.address_index): row for row in await session.scalars(query)}
     return Counts([(held[key], limit) for key, limit in counted_for.items()], limits)
 
 
-_KEY = (models.WrongProofs.sender_index, models.WrongProofs.order_id, models.WrongProofs.address_index)
+_KEY = (models.WrongProofs.sender_index, models.WrongProofs.order_index, models.WrongProofs.address_index)
 
 
 def _counting(attempt: Attempt, limits: ProofLimits) -> ColumnElement[bool]:

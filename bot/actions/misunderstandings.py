@@ -64,7 +64,7 @@ from mall_adapter import (
     WrongPhoneTail,
 )
 
-_SAID = patterns.load("help", "how", "names_number")
+_SAID = patterns.load("help", "how")
 
 LOST = 3
 """Messages in a row that were not understood, at the last of which a person is offered, whatever they were."""
@@ -304,8 +304,7 @@ class Inform(Action):
             dispatcher.utter_message(response="utter_say_otherwise")
             return focus.events()
         on_goods = await goes_on(tracker, turn)
-        number_named = _SAID["names_number"].search(plain(turn.text))  # "ORD12345 这个是订单号" asks for no number
-        if turn.intent in _QUESTIONS and not number_named:  # "ORD… 介绍下保价规则": the rule first
+        if turn.intent in _QUESTIONS:  # "ORD… 介绍下保价规则": a rule that is sure comes before the number
             outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
             if outcome.said:
                 return [*outcome.events, *focus.events()]

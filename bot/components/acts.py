@@ -48,7 +48,7 @@ ACTS = frozenset(
         *("question", "objection", "condition", "negation", "urgent", "human", "all", "correction"),
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
         *("submit", "unqueues", "keep", "of_courier", "address", "address_part", "of_shipping", "undoes", "takes_out"),
-        *("contests", "another", "prefers", "of_verdict", "as_before", "declines", "asks_ways"),
+        *("contests", "another", "prefers", "of_verdict", "as_before", "declines", "asks_ways", "tells_number"),
         *OF_REQUEST,
         *OF_MATTER,
         *OF_WAITING,

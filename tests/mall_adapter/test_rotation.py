@@ -301,9 +301,8 @@ async def test_the_index_key_stays_while_the_house_runs(house: AsyncEngine) -> N
     assert code == 0, said
 
 
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)  # SQLite is used from one machine
 async def test_a_connection_from_another_machine_is_seen(house: AsyncEngine) -> None:
-    if house.dialect.name == "sqlite":
-        pytest.skip("SQLite is used from one machine, where the key ring's lock tells")
     async with house.connect() as connection:
         await connection.execute(text("SELECT 1"))
         code, said = await command("rotate-index")

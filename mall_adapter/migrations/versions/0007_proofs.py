@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
+from mall_adapter.models import typed_order_index
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -24,20 +26,21 @@ def upgrade() -> None:
         old.c.proven_at.is_not(None)
     )
     op.execute(proof.insert().from_select(["sender_index", "order_id", "whole_phone", "proven_at"], proved))
-    for way, order_id, table in (("tail", old.c.order_id, old), ("phone", sa.literal(""), bound)):
-        locked = sa.case((table.c.locked_until.is_(None), 0), else_=1)
-        tries = sa.select(
-            sa.literal(way),
-            table.c.sender_index,
-            order_id,
-            sa.literal(""),
-            table.c.wrong_tries,
-            sa.literal(now + timedelta(hours=1), _TIME),
-            locked,
-            table.c.locked_until,
-            sa.literal(now + timedelta(days=7), _TIME),
-        ).where(table.c.wrong_tries > 0)
-        op.execute(wrong.insert().from_select([column.name for column in wrong.columns], tries))
+    connection = op.get_bind()
+    for way, table in (("tail", old), ("phone", bound)):
+        for row in connection.execute(sa.select(table).where(table.c.wrong_tries > 0)).mappings().all():
+            tries = {
+                "way": way,
+                "sender_index": row["sender_index"],
+                "order_index": typed_order_index(row["order_id"]) if way == "tail" else "",
+                "address_index": "",
+                "tries": row["wrong_tries"],
+                "counted_until": now + timedelta(hours=1),
+                "times_locked": 0 if row["locked_until"] is None else 1,
+                "locked_until": row["locked_until"],
+                "forgotten_at": now + timedelta(days=7),
+            }
+            connection.execute(wrong.insert().values(tries))
     op.drop_table("ownership_attempt")
     op.drop_table("binding_attempt")
 
@@ -48,19 +51,31 @@ def downgrade() -> None:
     columns = ["sender_index", "order_id", "wrong_tries", "locked_until", "proven_at"]
     proved = sa.select(proof.c.sender_index, proof.c.order_id, sa.literal(0), sa.null(), proof.c.proven_at)
     op.execute(old.insert().from_select(columns, proved))
-    counted = sa.select(wrong.c.sender_index, wrong.c.order_id, wrong.c.tries, wrong.c.locked_until, sa.null()).where(
-        wrong.c.way == "tail",
-        wrong.c.sender_index != "",
-        wrong.c.order_id.in_(sa.select(_table("orders").c.id)),
-        ~sa.exists().where(proof.c.sender_index == wrong.c.sender_index, proof.c.order_id == wrong.c.order_id),
-    )
-    op.execute(old.insert().from_select(columns, counted))
+    _orders_back(old, proof, wrong)
     counted = sa.select(
         wrong.c.sender_index, wrong.c.tries, sa.literal(datetime.now(UTC), _TIME), wrong.c.locked_until
-    ).where(wrong.c.way == "phone", wrong.c.sender_index != "", wrong.c.order_id == "")
+    ).where(wrong.c.way == "phone", wrong.c.sender_index != "", wrong.c.order_index == "")
     op.execute(bound.insert().from_select(["sender_index", "wrong_tries", "first_at", "locked_until"], counted))
     op.drop_table("wrong_proofs")
     op.drop_table("ownership_proof")
+
+
+def _orders_back(old: sa.Table, proof: sa.Table, wrong: sa.Table) -> None:
+    """The tries of a sender at an order that there is: of a hash it can only be said whether it is that order's."""
+    connection = op.get_bind()
+    counted = connection.execute(
+        sa.select(wrong).where(wrong.c.way == "tail", wrong.c.sender_index != "", wrong.c.order_index != "")
+    )
+    tries = counted.mappings().all()
+    ids = connection.scalars(sa.select(_table("orders").c.id)) if tries else ()
+    orders = {typed_order_index(order_id): order_id for order_id in ids}
+    proved = {(row.sender_index, row.order_id) for row in connection.execute(sa.select(proof))}
+    for row in tries:
+        order_id = orders.get(row["order_index"])
+        if order_id is None or (row["sender_index"], order_id) in proved:
+            continue
+        kept = {"sender_index": row["sender_index"], "order_id": order_id, "wrong_tries": row["tries"]}
+        connection.execute(old.insert().values(**kept, locked_until=row["locked_until"], proven_at=None))
 
 
 _NEW = ("ownership_proof", "wrong_proofs")
@@ -82,7 +97,7 @@ def _create_new() -> None:
         "wrong_proofs",
         sa.Column("way", sa.String(32), primary_key=True),
         sa.Column("sender_index", _HASH, primary_key=True),
-        sa.Column("order_id", sa.String, primary_key=True),
+        sa.Column("order_index", _HASH, primary_key=True),
         sa.Column("address_index", _HASH, primary_key=True),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("counted_until", _TIME, nullable=False),

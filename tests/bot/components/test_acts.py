@@ -385,6 +385,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "!declines": """
         不想退 想换 / 能不能不退 / 我要退货 / 不要退款 给我换一个 / 不想要了 退 / 为什么不能退 / 不用退差价
     """,
+    "tells_number": "ORD12345 这个是订单号 / 订单号是ORD12345 / 订单号：ORD12345 / ord12345 就是我的订单号",
+    "!tells_number": "订单号在哪看 / 订单号是什么 / ORD12345 到哪了 / 订单号 ORD12345 退货",
     "asks_ways": "那你们准备怎么处理 / 怎么解决啊 / 店里打算怎么弄 / 那怎么赔",
     "!asks_ways": "怎么处理退货 / 旧的怎么处理 / 怎么退",
     "address_part": "5号楼前台 / 三栋二单元502 / 再加个302室 / 一楼",
