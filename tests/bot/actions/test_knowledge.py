@@ -368,7 +368,7 @@ async def test_a_title_that_was_offered_and_typed_is_told(answers: Graph) -> Non
 
 
 async def test_an_answer_that_is_not_quite_sure_stands_with_what_may_be_meant(answers: Graph) -> None:
-    told = await say("银卡什么时候过期", acts=["question"], sender="api:guest")
+    told = await say("发票丢了", acts=["question"], sender="api:guest")
     assert told.responses == ["utter_answer", "utter_answer_or"]
     assert told.titles and "都不是" not in told.titles
 

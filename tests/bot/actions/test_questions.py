@@ -56,7 +56,6 @@ TABLE: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("退货运费谁出", "ask_price", {}, "", "utter_answer"),
     ("退货运费谁出", "recommend_product", {}, "", "utter_answer"),
     ("空气炸锅退货运费谁出", "ask_policy", FRYERS, "", "utter_answer"),
-    ("空气炸锅退货运费谁出", "ask_product", FRYERS, "", "utter_answer_which"),  # no topic here speaks for a rule
     ("疾风3能开专票吗", "ask_policy", NAMED, "", "utter_answer"),
     ("退货运费谁出", "ask_policy", {}, "list", "utter_answer"),
     ("退货运费谁出", "nlu_fallback", {}, "", "utter_answer"),
