@@ -29,8 +29,8 @@ LOOKED_BACK = 2
 def facts_asked(tracker: Tracker, turn: Turn) -> Sequence[str]:
     """What the message asks of an order; where it does no more than name the order that was asked for, what the message
     before it asked."""
-    if found := turn.entities.get(FACT):
-        return list(dict.fromkeys(map(str, found)))
+    if found := [fact for fact in dict.fromkeys(map(str, turn.entities.get(FACT, ()))) if fact in _TOLD]:
+        return found  # a payload that somebody typed may hold anything
     if turn.asks or not (waiting := Focus(tracker).at_hand(FACT)):
         return []
     asked = any(waiting.split()[0] in one.entities.get(FACT, ()) for one in islice(Turn.earlier(tracker), LOOKED_BACK))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
-from mall_adapter.models import typed_order_index
+from privacy import blind_index
 
 revision = "0007"
 down_revision = "0006"
@@ -16,6 +16,7 @@ depends_on = None
 
 _TIME = sa.DateTime(timezone=True)
 _HASH = sa.String(64)
+_TYPED = "wrong_proofs.order"
 
 
 def upgrade() -> None:
@@ -32,7 +33,7 @@ def upgrade() -> None:
             tries = {
                 "way": way,
                 "sender_index": row["sender_index"],
-                "order_index": typed_order_index(row["order_id"]) if way == "tail" else "",
+                "order_index": blind_index(row["order_id"], _TYPED) if way == "tail" else "",
                 "address_index": "",
                 "tries": row["wrong_tries"],
                 "counted_until": now + timedelta(hours=1),
@@ -68,7 +69,7 @@ def _orders_back(old: sa.Table, proof: sa.Table, wrong: sa.Table) -> None:
     )
     tries = counted.mappings().all()
     ids = connection.scalars(sa.select(_table("orders").c.id)) if tries else ()
-    orders = {typed_order_index(order_id): order_id for order_id in ids}
+    orders = {blind_index(order_id, _TYPED): order_id for order_id in ids}
     proved = {(row.sender_index, row.order_id) for row in connection.execute(sa.select(proof))}
     for row in tries:
         order_id = orders.get(row["order_index"])

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rasa_sdk import Action
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.actions import malls
+import settings
+from bot.actions import malls, order_record
 from bot.actions.coupons import MyCoupons
 from bot.actions.invoices import InvoiceValidation
 from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
@@ -586,3 +588,17 @@ async def test_coupons(session: AsyncSession) -> None:
     assert await customer.meets(MyCoupons()) == ["utter_coupons"]
     assert "满 ¥399 减 ¥50" in customer.text()
     assert "减 ¥10，不限金额" in customer.text()
+
+
+# ---- what an order says beside where it stands
+
+
+def test_every_fact_that_trainers_name_is_told() -> None:
+    named = yaml.safe_load((settings.ROOT / "bot/data/lookups/order_fact.yml").read_text("utf-8"))
+    assert set(named) == set(order_record._TOLD)
+
+
+async def test_a_fact_that_nobody_knows_is_no_fault(mall: None) -> None:
+    customer = Customer("order_status", focus={"order": {"id": TRAVELLING, "turn": 1}})
+    await customer.says("/order_status", order_fact=("order_status", "everything")).meets(OrderStatusAction())
+    assert said(customer) == ["utter_order_shipped"]
