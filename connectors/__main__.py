@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 import settings
 from connectors import terminal
 from connectors.gateway import create_app
-from mall_adapter.database import WRITES, create_engine
 from privacy import KeyRing, KeyRingError, verify_keyring
+from storage import WRITES, create_engine
 
 
 async def _check() -> KeyRing:

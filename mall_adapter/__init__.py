@@ -1,6 +1,6 @@
 """What the mall can do: orders, after-sales tickets, coupons, goods and their stock. SQL lives only here.
 
-``async with open_mall() as mall`` gives the mall that the settings name; :class:`Mall` says what may be asked of it.
+``async with open_mall() as mall`` gives the mall that the settings name; :class:`CustomerMall` says what it can.
 ``python -m mall_adapter migrate`` makes the tables of the whole house, ``python -m mall_adapter seed`` the demo mall.
 """
 
@@ -13,11 +13,29 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from mall_adapter.catalogue import Listing, read_catalogue
-from mall_adapter.database import WRITES, create_engine, migrate
+from mall_adapter.catalogue import read_catalogue
 from mall_adapter.demo_mark import DemoRefused, is_demo
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
+from mall_adapter.errors import (
+    BindingLocked,
+    InvalidDelivery,
+    InvalidInvoice,
+    InvalidTransition,
+    InvoiceExists,
+    MallError,
+    NotAllowed,
+    NotFound,
+    NotPermitted,
+    OrderLocked,
+    OrderNotFound,
+    OutOfStock,
+    OwnershipRequired,
+    PhoneRequired,
+    TicketExists,
+    WrongPhoneTail,
+    WrongProof,
+)
 from mall_adapter.handoff import (
     Complaint,
     ComplaintKind,
@@ -32,57 +50,44 @@ from mall_adapter.handoff import (
 )
 from mall_adapter.house_rules import HouseRules, house_policy
 from mall_adapter.invoices import is_tax_number
-from mall_adapter.mall import (
-    BindingLocked,
+from mall_adapter.names import names_of, spelt, watch_names, write_names
+from mall_adapter.ports import BackOffice, CustomerMall
+from mall_adapter.proof_limits import BrokenLimits, Proof
+from mall_adapter.rules import BrokenRules
+from mall_adapter.sql_back_office import SqlBackOffice
+from mall_adapter.sql_mall import SqlMall
+from mall_adapter.values import (
     Coupon,
     Customer,
     Decision,
     Delivery,
     DeliveryChange,
     FreightPayer,
-    IdempotencyConflict,
-    InvalidDelivery,
-    InvalidInvoice,
-    InvalidTransition,
     Invoice,
-    InvoiceExists,
     InvoiceKind,
     InvoiceRequest,
     InvoiceStatus,
-    Mall,
-    MallError,
-    NotAllowed,
-    NotFound,
+    Listing,
     Order,
     OrderLine,
-    OrderLocked,
-    OrderNotFound,
     OrderStatus,
-    OutOfStock,
-    OwnershipRequired,
-    PhoneRequired,
     Product,
     Reason,
     Shipment,
     Sku,
     Ticket,
     TicketEvent,
-    TicketExists,
     TicketKind,
     TicketRequest,
     TicketStatus,
     TrackingEvent,
     Wish,
-    WrongPhoneTail,
-    WrongProof,
 )
-from mall_adapter.names import names_of, spelt, watch_names, write_names
-from mall_adapter.proof_limits import BrokenLimits, Proof
-from mall_adapter.rules import BrokenRules
-from mall_adapter.sql_mall import SqlMall
 from privacy import verify_keyring
+from storage import WRITES, create_engine
 
 __all__ = [
+    "BackOffice",
     "BindingLocked",
     "BrokenLimits",
     "BrokenRules",
@@ -90,6 +95,7 @@ __all__ = [
     "ComplaintKind",
     "Coupon",
     "Customer",
+    "CustomerMall",
     "Decision",
     "Delivery",
     "DeliveryChange",
@@ -102,7 +108,6 @@ __all__ = [
     "HandoffReason",
     "HandoffStatus",
     "HouseRules",
-    "IdempotencyConflict",
     "InvalidDelivery",
     "InvalidInvoice",
     "InvalidTransition",
@@ -113,11 +118,11 @@ __all__ = [
     "InvoiceStatus",
     "Line",
     "Listing",
-    "Mall",
     "MallError",
     "Misunderstood",
     "NotAllowed",
     "NotFound",
+    "NotPermitted",
     "Order",
     "OrderLine",
     "OrderLocked",
@@ -131,6 +136,7 @@ __all__ = [
     "Reason",
     "Shipment",
     "Sku",
+    "SqlBackOffice",
     "SqlMall",
     "Ticket",
     "TicketEvent",
@@ -143,11 +149,9 @@ __all__ = [
     "Wish",
     "WrongPhoneTail",
     "WrongProof",
-    "create_engine",
     "house_policy",
     "is_demo",
     "is_tax_number",
-    "migrate",
     "names_of",
     "open_desk",
     "open_mall",
@@ -160,7 +164,7 @@ __all__ = [
 
 
 @asynccontextmanager
-async def open_mall() -> AsyncIterator[Mall]:
+async def open_mall() -> AsyncIterator[CustomerMall]:
     """The mall of ``settings.database_url()``. Raises :class:`privacy.KeyRingError` where the key ring is not its own.
 
     A database that never had a key ring gets one. While it is open, after-sales rules that an operator saves are taken.

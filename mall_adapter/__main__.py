@@ -18,12 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from mall_adapter import DemoRefused, NotFound, create_engine, is_demo, migrate, open_desk
+from mall_adapter import DemoRefused, NotFound, is_demo, open_desk
 from mall_adapter.demo_mark import unseed, was_demo
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
 from privacy import KeyRingError
 from settings import SHANGHAI
+from storage import create_engine, migrate
 
 
 async def _migrate(revision: str, down: bool) -> None:
@@ -36,7 +37,7 @@ async def _migrate(revision: str, down: bool) -> None:
 
 
 async def _seed(at_start: bool) -> None:
-    from mall_adapter.demo import seed  # only this command needs what the demo is made with
+    from demo import seed  # only this command needs what the demo is made with
 
     engine = create_engine(settings.database_url())
     try:

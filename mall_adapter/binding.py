@@ -8,9 +8,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, proofs
-from mall_adapter.database import insert
-from mall_adapter.mall import BindingLocked, WrongProof
+from mall_adapter.errors import BindingLocked, WrongProof
 from mall_adapter.proof_limits import ProofLimits
+from storage import insert
 
 
 async def bind(session: AsyncSession, sender: str, customer_id: str, now: datetime) -> None:

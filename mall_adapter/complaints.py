@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.database import insert
+from mall_adapter.errors import NotFound
 from mall_adapter.handoff import Complaint, ComplaintKind
-from mall_adapter.mall import NotFound
 from privacy import damaged_as
+from storage import insert
 
 LONGEST = 2000
 """Characters of one complaint that are kept, the latest."""

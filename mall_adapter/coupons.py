@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.mall import Coupon
+from mall_adapter.values import Coupon
 
 
 async def grant(

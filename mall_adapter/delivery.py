@@ -7,8 +7,9 @@ import re
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.mall import Delivery, DeliveryChange, InvalidDelivery, InvalidTransition
+from mall_adapter.errors import InvalidDelivery, InvalidTransition
 from mall_adapter.orders import UNSHIPPED
+from mall_adapter.values import Delivery, DeliveryChange
 
 LONGEST = {"recipient_name": 40, "address": 200}
 """Characters."""

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Table, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mall_adapter import models
-from mall_adapter.database import WRITES
+from storage import WRITES
 
 
 class DemoRefused(Exception):

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mall_adapter import complaints, models, transcripts
-from mall_adapter.database import WRITES, insert
+from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.handoff import (
     Complaint,
     ComplaintKind,
@@ -36,12 +36,11 @@ from mall_adapter.handoff import (
     NotOnRecord,
     Update,
 )
-from mall_adapter.idempotency import claim
-from mall_adapter.mall import InvalidTransition, NotFound
 from privacy import Damaged, blind_index, damaged_as
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from settings import SHANGHAI
+from storage import WRITES, Command, insert, once
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 RATED_WITHIN = timedelta(days=7)
@@ -89,11 +88,12 @@ class Desk:
         """The sender's live hand-off, made if there is none. A key that made one gives that one, even ended."""
         async with self._writing.begin() as session:
             now = self._clock()
-            done = await claim(session, idempotency_key, now, "handoff", sender)
-            if not done.result_id:
-                row = await _live(session, sender) or await _enqueue(session, sender, reason, now)
-                done.result_id = str(row.id)
-            return _to_handoff(await _read(session, int(done.result_id)))
+
+            async def enqueue() -> int:
+                return (await _live(session, sender) or await _enqueue(session, sender, reason, now)).id
+
+            command = Command(sender, idempotency_key, "handoff", {})
+            return _to_handoff(await _read(session, await once(session, command, int, now, enqueue)))
 
     async def live(self, sender: str) -> Handoff | None:
         """The sender's hand-off that is waiting or claimed."""

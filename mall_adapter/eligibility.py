@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mall_adapter.mall import Order, OrderStatus, Wish
+from mall_adapter.values import Order, OrderStatus, Wish
 
 _UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
 _UNPAID_OR_OFF = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.CANCELLED})

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
-from mall_adapter.mall import OrderStatus, Reason, TicketKind
+from mall_adapter.values import OrderStatus, Reason, TicketKind
 
 
 class Trade(StrEnum):

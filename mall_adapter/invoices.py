@@ -9,17 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.database import insert_numbered
-from mall_adapter.mall import (
-    InvalidInvoice,
-    InvalidTransition,
-    Invoice,
-    InvoiceExists,
-    InvoiceKind,
-    InvoiceRequest,
-    InvoiceStatus,
-    OrderStatus,
-)
+from mall_adapter.errors import InvalidInvoice, InvalidTransition, InvoiceExists
+from mall_adapter.values import Invoice, InvoiceKind, InvoiceRequest, InvoiceStatus, OrderStatus
+from storage import insert_numbered
 
 LONGEST_TITLE = 100
 """Characters."""

@@ -11,19 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
 from mall_adapter import models
-from mall_adapter.database import insert_numbered
-from mall_adapter.mall import (
-    InvalidTransition,
-    NotFound,
-    Order,
-    OrderLine,
-    OrderNotFound,
-    OrderStatus,
-    OutOfStock,
-    Shipment,
-    TicketStatus,
-    TrackingEvent,
-)
+from mall_adapter.errors import InvalidTransition, NotFound, OrderNotFound, OutOfStock
+from mall_adapter.values import Order, OrderLine, OrderStatus, Shipment, TicketStatus, TrackingEvent
+from storage import insert_numbered
 
 UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
 """States in which an order's pieces are allocated and still in the warehouse."""

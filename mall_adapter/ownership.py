@@ -13,9 +13,9 @@ from sqlalchemy import CompoundSelect, Select, delete, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, orders, proofs
-from mall_adapter.database import insert
-from mall_adapter.mall import BindingLocked, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
+from mall_adapter.errors import BindingLocked, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
 from mall_adapter.proof_limits import Proof, ProofLimits
+from storage import insert
 
 
 def owned_ids(sender: str, whole_phone: bool = False) -> CompoundSelect[str]:

@@ -22,8 +22,8 @@ import zen
 
 import settings
 from mall_adapter.facts import AfterSalesFacts, Trade
-from mall_adapter.mall import Decision, FreightPayer, TicketKind
 from mall_adapter.rules import BrokenRules, prove, read
+from mall_adapter.values import Decision, FreightPayer, TicketKind
 
 __all__ = ["AfterSalesFacts", "AfterSalesPolicy", "BrokenRules", "Trade", "merge", "working_day_after"]
 

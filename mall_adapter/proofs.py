@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.database import insert
 from mall_adapter.proof_limits import Limit, Proof, ProofLimits
+from storage import insert
 
 _AN_ORDER = re.compile(r"[0-9A-Za-z]{1,40}")
 _NO_ORDER = "?"

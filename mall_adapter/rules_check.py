@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mall_adapter.facts import AfterSalesFacts, Trade
-from mall_adapter.mall import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.rules import LIMITS, NAMES, BrokenRules, prove, read
+from mall_adapter.values import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 
 _FREIGHT = {
     FreightPayer.CUSTOMER: ("运费顾客付", "the customer pays the freight"),

@@ -10,23 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
 from mall_adapter import models, orders, ownership
-from mall_adapter.database import insert_numbered
-from mall_adapter.mall import (
+from mall_adapter.errors import InvalidTransition, NotAllowed, NotFound, TicketExists
+from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
+from mall_adapter.values import (
     Decision,
     FreightPayer,
-    InvalidTransition,
-    NotAllowed,
-    NotFound,
     OrderStatus,
     Ticket,
     TicketEvent,
-    TicketExists,
     TicketKind,
     TicketRequest,
     TicketStatus,
 )
-from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
 from settings import SHANGHAI
+from storage import insert_numbered
 
 _S = TicketStatus
 _WHOLE_TICKETS = (

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
+from mall_adapter.errors import NotFound
 from mall_adapter.handoff import Exchange, Line, Viewing
-from mall_adapter.mall import NotFound
 from privacy import KeyRing, TamperedError
 from privacy.conversations import Row, conversation_of, open_events
 from privacy.keyring import current_ring

@@ -41,8 +41,9 @@ from knowledge_graph import (
     read_files,
     reports,
 )
-from mall_adapter import BrokenRules, create_engine, house_policy, read_catalogue
+from mall_adapter import BrokenRules, house_policy, read_catalogue
 from mall_adapter.demo_mark import was_demo
+from storage import create_engine
 
 log = logging.getLogger("graph_sync")
 

@@ -74,7 +74,7 @@ async def check() -> None:
 
 async def rotate() -> None:
     from knowledge_graph import Graph, GraphDown, gaps
-    from mall_adapter.database import WRITES, create_engine
+    from storage import WRITES, create_engine
 
     ring = await _verify()
     engine = create_engine(settings.database_url())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from mall_adapter import Desk, Mall, open_desk, open_mall
+from bot.actions.goods_index import GoodsIndex
+from mall_adapter import CustomerMall, Desk, open_desk, open_mall
 
-_mall: Mall | None = None
+_mall: CustomerMall | None = None
+_goods: GoodsIndex | None = None
 _desk: Desk | None = None
 _opening = asyncio.Lock()
 
 
-async def get_mall() -> Mall:
+async def get_mall() -> CustomerMall:
     """The one open mall of this process."""
     global _mall
     if _mall is None:
@@ -20,6 +22,15 @@ async def get_mall() -> Mall:
             if _mall is None:
                 _mall = await AsyncExitStack().enter_async_context(open_mall())
     return _mall
+
+
+async def get_goods() -> GoodsIndex:
+    """What that mall's goods are called."""
+    global _goods
+    mall = await get_mall()
+    if _goods is None or _goods.mall is not mall:
+        _goods = GoodsIndex(mall)
+    return _goods
 
 
 async def get_desk() -> Desk:

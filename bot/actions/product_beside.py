@@ -10,7 +10,7 @@ from rasa_sdk import Tracker
 from bot.actions.focus import Focus
 from bot.actions.graphs import ask
 from bot.actions.knowledge_base import GraphKnowledgeBase
-from bot.actions.malls import get_mall
+from bot.actions.malls import get_goods
 from bot.actions.product_compared import named_in_order
 from bot.actions.product_reference import PRODUCTS_SHOWN, before, named
 from bot.actions.product_search import SHELF, categories_called, companions, made_by, words_of
@@ -103,7 +103,7 @@ async def companions_in_question(tracker: Tracker, turn: Turn) -> Beside | None:
 
 
 async def _companions_of_the_mall(main: ShopProduct, said: str) -> list[str] | None:
-    live = await (await get_mall()).find_products(said, limit=SHELF)
+    live = await (await get_goods()).find(said, limit=SHELF)
     others = [ShopProduct(one, one.attributes) for one in live if one.category != main.live.category]
     found = [one.id for one in others if _names(one, main)]
     return found or ([] if SAID["any_companion"].search(plain(said)) else None)
@@ -115,10 +115,10 @@ async def substitutes(product: ShopProduct) -> list[ShopProduct]:
     near = await ask(lambda graph: graph_products.substitutes(graph, product.id, PRODUCTS_SHOWN * 2), nothing)
     found = await shop_products([one.id for one in near])
     if not found:
-        mall = await get_mall()
+        goods = await get_goods()
         live = [
             one
-            for one in await mall.find_products(product.live.category, limit=PRODUCTS_SHOWN * 2)
+            for one in await goods.find(product.live.category, limit=PRODUCTS_SHOWN * 2)
             if one.category == product.live.category and one.id != product.id
         ]
         found = await with_knowledge(live)

@@ -8,7 +8,7 @@ from rasa_sdk import Tracker
 
 from bot.actions.comparison import best_first, ranked
 from bot.actions.focus import Focus, pointed_at
-from bot.actions.malls import get_mall
+from bot.actions.malls import get_goods
 from bot.actions.product_reference import called_so, cheapest_first, listed, named, shelves_called, talk_of
 from bot.actions.product_search import telling
 from bot.actions.product_words import SAID, aspects_in
@@ -61,10 +61,10 @@ async def the_only_one(tracker: Tracker) -> ShopProduct | None:
 async def named_in_order(turn: Turn) -> list[ShopProduct]:
     """The products that the message names, as its words follow each other; also by names that several share: of the
     C9 and the C9 Pro, "C9" is the former."""
-    mall, known = await get_mall(), await named(turn)
+    goods, known = await get_goods(), await named(turn)
     found: dict[str, ShopProduct] = {}
     for part in _parts(turn):
-        best = await with_knowledge(await mall.find_products(part, limit=1))
+        best = await with_knowledge(await goods.find(part, limit=1))
         meant = max([*best, *known], key=lambda one: called_so(part, one.live), default=None)
         if meant and called_so(part, meant.live):
             found[meant.id] = meant
@@ -88,7 +88,7 @@ async def _best_of_each(turn: Turn, shelves: Sequence[str]) -> list[ShopProduct]
     if len(shelves) > 1 and (aspects := [one for one in aspects_in(turn.question) if one.better]):
         each = [await cheapest_first(name) for name in shelves[:COMPARED_AT_MOST]]
         return [(ranked(some, aspects[0]) or some)[0] for some in each if some]
-    mall = await get_mall()
-    by_words = [one for part in _parts(turn) for one in await mall.find_products(part, limit=1)]
-    by_shelf = [one for name in shelves for one in await mall.find_products(name, limit=1)]
+    goods = await get_goods()
+    by_words = [one for part in _parts(turn) for one in await goods.find(part, limit=1)]
+    by_shelf = [one for name in shelves for one in await goods.find(name, limit=1)]
     return await with_knowledge(by_words if len({one.id for one in by_words}) > 1 else by_shelf)

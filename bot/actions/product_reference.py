@@ -15,7 +15,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.focus import AT_HAND, Focus, pointed_at
 from bot.actions.graphs import ask
 from bot.actions.knowledge_base import GraphKnowledgeBase
-from bot.actions.malls import get_mall
+from bot.actions.malls import get_goods, get_mall
 from bot.actions.product_search import (
     SHELF,
     Budget,
@@ -158,9 +158,9 @@ async def talk_of(tracker: Tracker) -> Talk:
 
 
 async def named(turn: Turn) -> list[ShopProduct]:
-    mall = await get_mall()
+    goods = await get_goods()
     names = turn.entities.get("product", ())
-    found = [product for name in names for product in await mall.find_products(str(name), limit=1)]
+    found = [product for name in names for product in await goods.find(str(name), limit=1)]
     return await with_knowledge(list({product.id: product for product in found}.values()))
 
 
@@ -398,15 +398,15 @@ async def searched(wish: Wish, limit: int, firm: bool = False) -> Found:
 
 
 async def _of_the_shelf(wish: Wish) -> list[Product]:
-    mall, live = await get_mall(), list[Product]()
+    goods, live = await get_goods(), list[Product]()
     for name in wish.shelves or (wish.brand or "",):
-        live += await mall.find_products(name, limit=SHELF)
+        live += await goods.find(name, limit=SHELF)
     return live
 
 
 async def there_is(shelf: str) -> bool:
     """Whether the shop has such goods at all."""
-    return any(one.category == shelf for one in await (await get_mall()).find_products(shelf, limit=SHELF))
+    return any(one.category == shelf for one in await (await get_goods()).find(shelf, limit=SHELF))
 
 
 def _fit(
@@ -428,7 +428,7 @@ async def _narrower(heard: Heard, in_stock: bool) -> Meant | None:
 async def _called_by_words(turn: Turn, talk: Talk, in_stock: bool) -> list[ShopProduct]:
     """What the mall alone makes of the words. While a product is talked of, or where no kind of goods is named, only a
     name leads to another."""
-    live = await (await get_mall()).find_products(turn.text, limit=SHELF)
+    live = await (await get_goods()).find(turn.text, limit=SHELF)
     if (talk.products and turn.first("brand") is None) or uses(turn) or not turn.names_goods:
         live = [one for one in live if called_so(turn.text, one)]
     return _fit(await with_knowledge(live[: PRODUCTS_SHOWN * 2]), None, in_stock)
@@ -436,7 +436,7 @@ async def _called_by_words(turn: Turn, talk: Talk, in_stock: bool) -> list[ShopP
 
 async def cheapest_first(category: str) -> list[ShopProduct]:
     """What can be had of a shelf."""
-    live = [one for one in await (await get_mall()).find_products(category, limit=SHELF) if one.category == category]
+    live = [one for one in await (await get_goods()).find(category, limit=SHELF) if one.category == category]
     products = [one for one in await with_knowledge(live) if one.available > 0]
     return sorted(products, key=lambda one: one.price_cents)
 

@@ -15,8 +15,8 @@ from typing import Any, get_args, get_type_hints
 import zen
 
 from mall_adapter.facts import AfterSalesFacts
-from mall_adapter.mall import FreightPayer
 from mall_adapter.rules.faults import NAMES, Bad, meant
+from mall_adapter.values import FreightPayer
 
 
 @dataclass(frozen=True, slots=True)

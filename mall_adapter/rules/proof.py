@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import zen
 
-from mall_adapter.mall import FreightPayer, OrderStatus
 from mall_adapter.rules.cells import FACTS, RANGES
 from mall_adapter.rules.faults import NAMES, Bad, BrokenRules, Fault
 from mall_adapter.rules.sheet import TABLES, Axis, Row, Sheet, Table
+from mall_adapter.values import FreightPayer, OrderStatus
 
 MOST_COMBINATIONS = 20_000_000
 """More cannot be proved in the time that a start may take."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from mall_adapter.mall import FreightPayer
 from mall_adapter.rules.cells import (
     FACTS,
     NAME,
@@ -27,6 +26,7 @@ from mall_adapter.rules.cells import (
     values_of,
 )
 from mall_adapter.rules.faults import Bad, BrokenRules, Fault, meant
+from mall_adapter.values import FreightPayer
 
 STEPS = ("facts", "limits", "grounds", "entitlement", "review", "decision")
 TABLES = ("grounds", "entitlement", "review")

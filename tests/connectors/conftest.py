@@ -25,8 +25,8 @@ from playwright.sync_api import expect
 
 from knowledge_graph import Content, Entry, Product, catalogue, content, feedback, gaps
 from knowledge_graph import migrate as migrate_graph
-from mall_adapter.database import migrate
 from settings import ROOT
+from storage import migrate
 from tests.connectors.fake_rasa import FakeRasa, serve
 from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
 

@@ -13,9 +13,8 @@ import settings
 from connectors import background as module
 from connectors import gateway
 from connectors.background import Background
-from mall_adapter import create_engine, migrate
-from mall_adapter.database import WRITES
 from privacy import verify_keyring
+from storage import WRITES, create_engine, migrate
 
 
 class Work:

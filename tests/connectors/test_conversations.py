@@ -21,10 +21,11 @@ from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from connectors.dashboard.turns import read_turns
 from connectors.messages import caller
-from mall_adapter import Desk, HandoffReason, create_engine
+from mall_adapter import Desk, HandoffReason
 from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import KeyRing
 from settings import desk_hours
+from storage import create_engine
 from tests.connectors.conftest import Gateway, aside
 
 Event = dict[str, Any]

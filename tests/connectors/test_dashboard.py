@@ -13,9 +13,10 @@ import pytest
 
 from connectors.dashboard.operators import COOKIE
 from connectors.messages import caller
-from mall_adapter import ComplaintKind, Desk, Handoff, HandoffReason, create_engine
+from mall_adapter import ComplaintKind, Desk, Handoff, HandoffReason
 from privacy.keyring import KeyRing
 from settings import desk_hours
+from storage import create_engine
 from tests.connectors.conftest import Gateway
 from tests.connectors.fake_rasa import FakeRasa
 

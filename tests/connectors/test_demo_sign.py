@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import delete, insert
 
-from mall_adapter import create_engine, models
-from mall_adapter.database import WRITES
+from mall_adapter import models
 from mall_adapter.policy import Trade
+from storage import WRITES, create_engine
 from tests.connectors.conftest import Gateway, aside
 from tests.connectors.fake_rasa import FakeRasa
 from tests.connectors.test_knowledge_pages import WIDTHS, Operator, browser, signed_in, with_browser

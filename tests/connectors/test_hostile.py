@@ -27,9 +27,8 @@ from connectors.gateway import create_app
 from connectors.rates import Rates
 from connectors.web.visitor import COOKIE as VISITOR
 from connectors.web.visitor import Visitors
-from mall_adapter import create_engine, migrate
-from mall_adapter.database import WRITES
 from privacy import KeyRing, verify_keyring
+from storage import WRITES, create_engine, migrate
 from tests.connectors.conftest import Gateway, aside
 from tests.connectors.fake_rasa import FakeRasa
 from tests.knowledge_graph.servers import PASSWORD, Server

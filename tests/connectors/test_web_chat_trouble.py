@@ -13,8 +13,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, ViewportSize, expect
 
-from mall_adapter import Desk, HandoffReason, create_engine
+from mall_adapter import Desk, HandoffReason
 from settings import desk_hours
+from storage import create_engine
 from tests.connectors.conftest import Gateway, aside
 from tests.connectors.conversations import Conversations
 from tests.connectors.fake_rasa import FakeRasa

@@ -53,7 +53,6 @@ import mall_adapter
 import settings
 from connectors.messages import caller
 from mall_adapter import OrderStatus, SqlMall, models
-from mall_adapter.database import WRITES
 from mall_adapter.models import (
     Base,
     ChannelAccount,
@@ -70,6 +69,8 @@ from mall_adapter.models import (
 )
 from privacy.keyring import current_ring
 from settings import SHANGHAI
+from storage import WRITES
+from tests.mall_adapter.offices import bind
 
 FOLDER = Path(__file__).parent
 TURN_SECONDS = 60
@@ -468,7 +469,7 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
     async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
         chat = Chat(client)
         if conversation.known:
-            await SqlMall(engine).bind(api_sender(chat.name), next(iter(customers.values())))
+            await bind(SqlMall(engine), api_sender(chat.name), next(iter(customers.values())))
         desk = Desk(client, chat, engine)
         earlier: set[str] = set()
         for said, expected in conversation.talk:

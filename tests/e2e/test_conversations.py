@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 import settings
-from mall_adapter import create_engine
+from storage import create_engine
 from tests.e2e.conversation import Conversation, play_all, read_conversations
 from tests.stack import Stack
 

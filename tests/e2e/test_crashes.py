@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import select
 
 import settings
-from mall_adapter import Desk, create_engine
+from mall_adapter import Desk
 from mall_adapter.models import Ticket
+from storage import create_engine
 from tests.e2e.conversation import api_sender, copy_customer, copy_order
 from tests.e2e.held_actions import HeldActions
 from tests.stack import Stack

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import settings
-from mall_adapter import create_engine
+from storage import create_engine
 from tests.e2e.conversation import Conversation, play
 from tests.stack import Stack
 

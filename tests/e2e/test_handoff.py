@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 import settings
-from mall_adapter import Desk, create_engine
+from mall_adapter import Desk
+from storage import create_engine
 from tests.stack import Stack
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

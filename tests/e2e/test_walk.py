@@ -37,8 +37,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings as house
 from connectors.messages import Words
-from mall_adapter import SqlMall, create_engine
+from mall_adapter import SqlMall
 from mall_adapter.models import sender_index
+from storage import create_engine
 from tests.e2e.conversation import (
     ANSWERED_BY_BUTTON,
     COMPANY,
@@ -57,6 +58,7 @@ from tests.e2e.conversation import (
     told,
     variants,
 )
+from tests.mall_adapter.offices import bind
 from tests.stack import Stack
 
 MODELS = ("ORD12345", "ORD12346", "ORD12348", "ORD12350")
@@ -288,7 +290,7 @@ class Visit:
             self.all_orders.update([*self.orders, self.theirs])
             self.phone = await phone_of(engine, self.customer)
             if self.known:
-                await SqlMall(engine).bind(api_sender(self.name), self.customer)
+                await bind(SqlMall(engine), api_sender(self.name), self.customer)
         finally:
             await engine.dispose()
 

@@ -16,11 +16,11 @@ import yaml
 
 import settings
 from bot.actions import product_compared
+from demo import history
+from demo.coupons import _OFFERS
+from demo.parcels import _CARRIERS
+from demo.seasons import on_sale
 from mall_adapter import orders
-from mall_adapter.demo import history
-from mall_adapter.demo.coupons import _OFFERS
-from mall_adapter.demo.parcels import _CARRIERS
-from mall_adapter.demo.seasons import on_sale
 from mall_adapter.proof_limits import Proof, ProofLimits
 
 ROOT = settings.ROOT

@@ -11,10 +11,11 @@ import pytest
 import settings
 from knowledge_graph import gaps
 from knowledge_graph.client import Graph
-from mall_adapter import migrate, open_mall
+from mall_adapter import open_mall
 from privacy import KeyRing, KeyRingError
 from privacy.__main__ import run
 from privacy.keyring import current_ring
+from storage import migrate
 from tests.knowledge_graph.servers import PASSWORD, Server
 
 

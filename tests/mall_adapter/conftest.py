@@ -28,10 +28,10 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import OrderStatus, SqlMall, create_engine, migrate, models
-from mall_adapter.database import WRITES
+from mall_adapter import OrderStatus, SqlMall, models
 from mall_adapter.policy import Trade
 from privacy.keyring import KeyRing
+from storage import WRITES, create_engine, migrate
 
 NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)  # a Wednesday, ten in the morning in Shanghai
 

@@ -10,7 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, event
 
-from mall_adapter import OutOfStock, Reason, SqlMall, TicketKind, TicketRequest, create_engine
+from mall_adapter import OutOfStock, Reason, SqlMall, TicketKind, TicketRequest
+from storage import create_engine
+from tests.mall_adapter.offices import place_order
 
 
 async def buy(url: str, name: str, times: str) -> None:
@@ -20,7 +22,7 @@ async def buy(url: str, name: str, times: str) -> None:
     bought = 0
     for number in range(int(times)):
         with contextlib.suppress(OutOfStock):
-            await mall.place_order("C1", {"P1-1": 1}, f"{name} {number}")
+            await place_order(mall, "C1", {"P1-1": 1}, f"{name} {number}")
             bought += 1
     await engine.dispose()
     print(bought)

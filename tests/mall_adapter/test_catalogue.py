@@ -1,43 +1,18 @@
-"""Finding products by what customers call them."""
+"""Goods as the mall sells them."""
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import Listing, Product, Sku, SqlMall, models, read_catalogue
-from mall_adapter.database import WRITES
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("那款跑鞋多少钱", ["云跑缓震跑步鞋"]),
-        ("跑步鞋", ["云跑缓震跑步鞋"]),
-        ("41步", []),
-        ("云跑的短袖有货吗", ["云跑速干短袖", "云跑缓震跑步鞋"]),
-        ("我昨天在朋友家看到她用的丝绒口红,颜色很好看,你们这里有没有卖的", ["花间丝绒口红"]),
-        ("月饼还有吗", ["月满双黄莲蓉月饼"]),
-        ("速干t恤", ["云跑速干短袖"]),
-        ("花间丝绒口红", ["花间丝绒口红"]),
-        ("花问丝绒口红", ["花间丝绒口红"]),
-        ("缓镇跑步鞋多少钱", ["云跑缓震跑步鞋"]),
-        ("双黄莲容月饼", ["月满双黄莲蓉月饼"]),
-        ("飞机票多少钱", []),
-        ("多少钱", []),
-        ("😀", []),
-        ("%", []),
-        ("", []),
-    ],
-)
-async def test_find_products(mall: SqlMall, text: str, names: list[str]) -> None:
-    assert [product.name for product in await mall.find_products(text)] == names
+from storage import WRITES
+from tests.mall_adapter.offices import place_order
 
 
 async def test_a_product_comes_with_price_and_free_stock(mall: SqlMall) -> None:
-    await mall.place_order("C1", {"P1-1": 2}, "k1")
-    assert await mall.find_products("跑步鞋", limit=1) == [
+    await place_order(mall, "C1", {"P1-1": 2}, "k1")
+    assert await mall.products(["P1"]) == [
         Product(
             id="P1",
             name="云跑缓震跑步鞋",

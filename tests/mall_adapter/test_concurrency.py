@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
 from mall_adapter import (
-    IdempotencyConflict,
     OrderLocked,
     OutOfStock,
     Reason,
@@ -28,6 +27,9 @@ from mall_adapter import (
     WrongPhoneTail,
     models,
 )
+from storage import IdempotencyConflict
+from storage.idempotency import IdempotencyRecord
+from tests.mall_adapter.offices import advance_ticket, bind, place_order, ship_order
 
 from .conftest import NOW
 
@@ -59,11 +61,11 @@ async def neighbour(*arguments: str) -> Process:
 
 
 async def test_fifty_buyers_of_ten_pieces(malls: list[SqlMall], engine: AsyncEngine) -> None:
-    results = await at_once(malls[n % 3].place_order("C1", {"P1-1": 1}, f"k{n}") for n in range(50))
+    results = await at_once(place_order(malls[n % 3], "C1", {"P1-1": 1}, f"k{n}") for n in range(50))
     assert outcomes(results) == {"Order": 10, "OutOfStock": 40}
     assert len({order.id for order in results if not isinstance(order, OutOfStock)}) == 10
     assert await stock(engine, "P1-1") == (11, 11)
-    assert await count(engine, models.IdempotencyRecord) == 10
+    assert await count(engine, IdempotencyRecord) == 10
 
 
 async def test_buyers_in_three_processes(url: str, engine: AsyncEngine) -> None:
@@ -75,7 +77,7 @@ async def test_buyers_in_three_processes(url: str, engine: AsyncEngine) -> None:
 
 async def test_orders_of_several_articles_do_not_wait_in_a_circle(malls: list[SqlMall], engine: AsyncEngine) -> None:
     baskets = [{"P1-1": 1, "P4-1": 1}, {"P4-1": 1, "P1-1": 1}, {"P4-1": 1, "P2-1": 1}]
-    results = await at_once(malls[n % 3].place_order("C1", baskets[n % 3], f"k{n}") for n in range(30))
+    results = await at_once(place_order(malls[n % 3], "C1", baskets[n % 3], f"k{n}") for n in range(30))
     assert outcomes(results) == {"Order": 3, "OutOfStock": 27}
     assert await stock(engine, "P4-1") == (3, 3)
 
@@ -89,7 +91,7 @@ async def test_one_key_twenty_times_at_once(malls: list[SqlMall], engine: AsyncE
 
 
 async def test_one_key_for_two_requests_at_once(malls: list[SqlMall], engine: AsyncEngine) -> None:
-    results = await at_once(malls[n % 3].place_order("C1", {"P1-1": 1 + n % 2}, "k1") for n in range(20))
+    results = await at_once(place_order(malls[n % 3], "C1", {"P1-1": 1 + n % 2}, "k1") for n in range(20))
     assert outcomes(results) == {"Order": 10, IdempotencyConflict.__name__: 10}
     assert len({result.id for result in results if not isinstance(result, IdempotencyConflict)}) == 1
     assert await stock(engine, "P1-1") in ((11, 2), (11, 3))
@@ -113,7 +115,7 @@ async def test_wrong_tails_at_once_are_all_counted(malls: list[SqlMall]) -> None
 
 async def test_shipping_and_cancelling_at_once(malls: list[SqlMall], engine: AsyncEngine) -> None:
     results = await at_once(
-        malls[n % 3].ship_order("ORD10003", "顺丰速运", "SF1", f"ship {n}")
+        ship_order(malls[n % 3], "ORD10003", "顺丰速运", "SF1", f"ship {n}")
         if n % 2
         else malls[n % 3].cancel_order("web:zhou", "ORD10003", f"cancel {n}")
         for n in range(10)
@@ -125,15 +127,15 @@ async def test_shipping_and_cancelling_at_once(malls: list[SqlMall], engine: Asy
 async def test_a_step_of_a_ticket_is_taken_once(malls: list[SqlMall]) -> None:
     ticket = await malls[0].create_ticket("web:zhou", FAULTY, "k")
     if ticket.status is TicketStatus.OPEN:
-        await malls[0].advance_ticket(ticket.id, TicketStatus.APPROVED, "operator", "", "approve")
+        await advance_ticket(malls[0], ticket.id, TicketStatus.APPROVED, "operator", "", "approve")
     results = await at_once(
-        malls[n % 3].advance_ticket(ticket.id, TicketStatus.GOODS_RECEIVED, "supplier", "", f"k{n}") for n in range(10)
+        advance_ticket(malls[n % 3], ticket.id, TicketStatus.GOODS_RECEIVED, "supplier", "", f"k{n}") for n in range(10)
     )
     assert outcomes(results) == {"Ticket": 1, "InvalidTransition": 9}
 
 
 async def test_a_sender_binds_at_once(malls: list[SqlMall]) -> None:
-    results = await at_once(malls[n % 3].bind("web:guest", f"C{1 + n % 2}") for n in range(10))
+    results = await at_once(bind(malls[n % 3], "web:guest", f"C{1 + n % 2}") for n in range(10))
     assert outcomes(results) == {"NoneType": 10}
 
 
@@ -146,7 +148,7 @@ async def test_a_process_that_dies_before_the_commit_leaves_nothing(
     assert await mall.tickets_of("web:zhou") == []  # readers do not wait for it
     dying.kill()
     await dying.wait()
-    for table in (models.Ticket, models.TicketLine, models.TicketEvent, models.IdempotencyRecord):
+    for table in (models.Ticket, models.TicketLine, models.TicketEvent, IdempotencyRecord):
         assert await count(engine, table) == 0
     ticket = await mall.create_ticket("web:zhou", FAULTY, "k1")
     assert await mall.tickets_of("web:zhou") == [ticket]

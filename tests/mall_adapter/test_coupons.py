@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from mall_adapter import IdempotencyConflict, SqlMall
+from mall_adapter import SqlMall
+from storage import IdempotencyConflict
+from tests.mall_adapter.offices import bind
 
 from .conftest import NOW, Clock
 
@@ -26,7 +28,7 @@ async def test_a_guest_takes_the_coupon_along(mall: SqlMall) -> None:
     coupon = await mall.grant_coupon("web:guest", "见面礼", 500, 0, 7, "k1")
     assert await mall.coupons_of("web:guest") == [coupon]
     assert await mall.coupons_of("web:zhou") == []
-    await mall.bind("web:guest", "C1")
+    await bind(mall, "web:guest", "C1")
     assert await mall.coupons_of("web:guest") == [coupon]
     assert await mall.coupons_of("web:zhou") == [coupon]
 

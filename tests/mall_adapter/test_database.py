@@ -17,20 +17,11 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import (
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    create_engine,
-    database,
-    migrate,
-    models,
-    open_mall,
-)
-from mall_adapter.database import MigrationRefused
+from mall_adapter import Reason, SqlMall, TicketKind, TicketRequest, TicketStatus, models, open_mall
 from privacy import KeyRingError
+from storage import MigrationRefused, create_engine, migrate, migration
+from storage import engine as engine_module
+from tests.mall_adapter.offices import advance_ticket, bind, place_order, ship_order
 
 from .conftest import NOW, Postgres, Sqlite
 
@@ -85,11 +76,11 @@ async def test_a_migration_waits_for_another_however_long_it_takes(
     databases: Sqlite | Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first stands still in the middle; ordinary statements would be given up meanwhile."""
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(engine_module, "BUSY_SECONDS", 0.1)
     address = databases.create()
     if isinstance(databases, Postgres):
         databases.server.psql("ALTER ROLE postgres SET statement_timeout = 100")
-    in_the_middle, go_on, run = threading.Event(), threading.Event(), database._run
+    in_the_middle, go_on, run = threading.Event(), threading.Event(), migration._run
 
     def slow(connection: Connection, revision: str, down: bool) -> None:
         if connection.dialect.name == "postgresql":
@@ -99,7 +90,7 @@ async def test_a_migration_waits_for_another_however_long_it_takes(
         run(connection, revision, down)
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_run", slow)
+        patch.setattr(migration, "_run", slow)
         first = threading.Thread(target=asyncio.run, args=(migrate(address),))
         first.start()
         await asyncio.to_thread(in_the_middle.wait)
@@ -185,8 +176,8 @@ async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngin
     await mall.ticket("web:guest", ticket.id)
     await mall.tickets_of("web:guest")
     await mall.cancel_ticket("web:guest", ticket.id, "k2")
-    await mall.place_order("C1", {"P1-1": 1}, "k3")
-    await mall.ship_order("ORD10003", "顺丰速运", "SF1", "k4")
+    await place_order(mall, "C1", {"P1-1": 1}, "k3")
+    await ship_order(mall, "ORD10003", "顺丰速运", "SF1", "k4")
     await mall.coupons_of("web:zhou")
     event.remove(engine.sync_engine, "before_cursor_execute", note)
 
@@ -202,13 +193,13 @@ async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngin
 
 
 async def test_nothing_that_names_a_person_lies_open(mall: SqlMall, engine: AsyncEngine) -> None:
-    await mall.bind("wechat:oGuest", "C1")
+    await bind(mall, "wechat:oGuest", "C1")
     await mall.prove_ownership("telegram:4711", "ORD20001", "4321")
     await mall.grant_coupon("telegram:4711", "见面礼", 500, 0, 7, "key of telegram:4711")
-    order = await mall.place_order("C1", {"P1-1": 1}, "k1")
+    order = await place_order(mall, "C1", {"P1-1": 1}, "k1")
     request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY, note="鞋底开胶了")
     ticket = await mall.create_ticket("wechat:oGuest", request, "k2")
-    await mall.advance_ticket(ticket.id, TicketStatus.CANCELLED, "operator", "已和周女士电话沟通", "k3")
+    await advance_ticket(mall, ticket.id, TicketStatus.CANCELLED, "operator", "已和周女士电话沟通", "k3")
 
     rows: list[Any] = []
     async with engine.connect() as connection:

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mall_adapter import (
-    DeliveryChange,
-    InvalidDelivery,
-    InvalidTransition,
-    OwnershipRequired,
-    SqlMall,
-    WrongPhoneTail,
-)
+from mall_adapter import DeliveryChange, InvalidDelivery, InvalidTransition, OwnershipRequired, SqlMall, WrongPhoneTail
 
 NEW = DeliveryChange(recipient_name="王小明", phone="13911112222", address="上海市浦东新区张江路 12 号")
 

@@ -17,6 +17,10 @@ import sqlalchemy
 from sqlalchemy import LargeBinary, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from demo import ORDERS, seed
+from demo.goods import Article, load_articles
+from demo.people import load_regions
+from demo.seasons import Season, days_after, festival
 from mall_adapter import (
     DemoRefused,
     OrderStatus,
@@ -26,21 +30,15 @@ from mall_adapter import (
     TicketKind,
     TicketRequest,
     TicketStatus,
-    create_engine,
     is_demo,
-    migrate,
     models,
 )
 from mall_adapter.__main__ import _unwanted
-from mall_adapter.database import WRITES
-from mall_adapter.demo import ORDERS, seed
-from mall_adapter.demo.goods import Article, load_articles
-from mall_adapter.demo.people import load_regions
-from mall_adapter.demo.seasons import Season, days_after, festival
 from mall_adapter.demo_mark import unseed
 from mall_adapter.policy import Trade
 from mall_adapter.tickets import state_machine
 from settings import SHANGHAI
+from storage import WRITES, create_engine, migrate
 
 from .test_demo_mark import mark_what_was_seeded
 

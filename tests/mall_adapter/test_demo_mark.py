@@ -11,11 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import DemoRefused, OrderStatus, create_engine, is_demo, migrate, models
-from mall_adapter.database import WRITES
+from mall_adapter import DemoRefused, OrderStatus, is_demo, models
 from mall_adapter.demo_mark import refuse_beside_own, unseed, was_demo
-from mall_adapter.migrations import versions
 from mall_adapter.policy import Trade
+from storage import WRITES, create_engine, migrate
+from storage.migrations import versions
 
 from .conftest import NOW, Postgres, Sqlite
 

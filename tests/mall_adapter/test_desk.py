@@ -19,12 +19,12 @@ from mall_adapter import (
     HandoffStatus,
     InvalidTransition,
     NotFound,
-    create_engine,
     models,
 )
 from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
+from storage import create_engine
 
 from .conftest import NOW, Clock
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 import settings
-from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, house_policy, migrate, open_mall
+from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, house_policy, open_mall
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.rules.sheet import STEPS
 from mall_adapter.rules_check import check
+from storage import migrate
 
 GOOD = settings.rules_file().read_text(encoding="utf-8")
 GENEROUS = GOOD.replace('"value": "7"', '"value": "30"', 1)

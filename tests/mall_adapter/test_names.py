@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from demo.goods import load_articles
 from mall_adapter import models, watch_names, write_names
-from mall_adapter.database import WRITES
-from mall_adapter.demo.goods import load_articles
 from mall_adapter.names import calls, slipped
+from storage import WRITES
 
 SHOES = ("林间步 疾风 3 轻量缓震跑鞋", "林间步", "跑鞋")
 CAKES = ("桂下斋 流心奶黄月饼 中秋送礼", "桂下斋", "月饼")

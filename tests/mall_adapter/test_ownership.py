@@ -15,6 +15,7 @@ from mall_adapter import (
     TicketRequest,
     WrongPhoneTail,
 )
+from tests.mall_adapter.offices import bind
 
 from .conftest import Clock
 
@@ -26,13 +27,13 @@ async def test_a_bound_sender_is_a_customer(mall: SqlMall) -> None:
 
 
 async def test_binding_again_changes_the_customer(mall: SqlMall) -> None:
-    await mall.bind("web:guest", "C1")
-    await mall.bind("web:guest", "C2")
+    await bind(mall, "web:guest", "C1")
+    await bind(mall, "web:guest", "C2")
     assert (await mall.order("web:guest", "ORD20001")).id == "ORD20001"
     with pytest.raises(OwnershipRequired):
         await mall.order("web:guest", "ORD10001")
     with pytest.raises(NotFound):
-        await mall.bind("web:guest", "C9")
+        await bind(mall, "web:guest", "C9")
     assert await mall.customer_of("web:guest") == Customer("C2", "何军", "华东")
 
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import settings
-from mall_adapter.mall import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 from mall_adapter.policy import (
     AfterSalesFacts,
     AfterSalesPolicy,
@@ -24,6 +23,7 @@ from mall_adapter.policy import (
     merge,
     working_day_after,
 )
+from mall_adapter.values import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 
 POLICY = AfterSalesPolicy.load()
 

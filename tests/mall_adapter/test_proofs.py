@@ -31,11 +31,11 @@ from mall_adapter import (
     TicketRequest,
     WrongPhoneTail,
     WrongProof,
-    migrate,
     models,
 )
-from mall_adapter.database import WRITES, create_engine
 from mall_adapter.proof_limits import BrokenLimits, Proof, ProofLimits
+from storage import WRITES, create_engine, migrate
+from tests.mall_adapter.offices import bind
 
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
 
@@ -257,7 +257,7 @@ async def test_a_number_of_nobodys_is_refused_like_somebody_elses(
 ) -> None:
     if kind == "bound":
         for sender in ("web:one", "web:two"):
-            await mall.bind(sender, "C2")
+            await bind(mall, sender, "C2")
     await refused(mall.order("web:one", MINE))  # whatever is prepared once
     for sender, order_id in (("web:one", MINE), ("web:two", NOBODYS)):
         await everything_that_takes_a_number(mall, engine, f"{sender}:warm", order_id, f"warm {sender}")

@@ -17,14 +17,14 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import Desk, SqlMall, create_engine, migrate, models
-from mall_adapter.database import WRITES
+from mall_adapter import Desk, SqlMall, models
 from ops.stack import free_ports
 from privacy import KeyRing, KeyRingError, keyring, rotation, verify_keyring
 from privacy.__main__ import run
 from privacy.conversations import Row, conversation_of, open_events, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
+from storage import WRITES, create_engine, migrate
 
 from .cells import CUSTOMER, MALL, Cell, fill, read_all
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
@@ -32,7 +32,8 @@ from .conftest import Clock, Postgres, Sqlite, add_small_mall
 SENDER = "api:8c1f"
 WRITER = """
 import asyncio, sys
-from mall_adapter import Desk, create_engine
+from mall_adapter import Desk
+from storage import create_engine
 import settings
 async def main():
     engine = create_engine(settings.database_url())

@@ -24,18 +24,17 @@ from mall_adapter import (
     SqlMall,
     TicketKind,
     TicketStatus,
-    migrate,
     models,
     transcripts,
 )
-from mall_adapter.database import WRITES
 from mall_adapter.desk import DAMAGED
-from mall_adapter.sql_mall import UNREADABLE
+from mall_adapter.transactions import UNREADABLE
 from privacy import KeyedHash, KeyRingError, TamperedError, verify_keyring
 from privacy.cipher import seal, unseal
 from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
+from storage import WRITES, migrate
 
 from .cells import CUSTOMER, MALL, Cell, as_stored, cells, fill, read_all, sealed_columns
 from .conftest import NOW, Clock
@@ -257,18 +256,20 @@ async def test_the_values_of_today_are_bound_to_their_rows_and_back(desk: Desk, 
     assert len(before) > 30
     await migrate(url, "0007", down=True)
     async with engine.connect() as connection:
-        assert await sealed_for(connection, column_alone) == len(before)
+        kept = await sealed_for(connection, column_alone)
         with pytest.raises(TamperedError):
             (await connection.execute(select(models.Customer.name))).all()
     await migrate(url)
-    assert await read_all(engine) == before
+    after = await read_all(engine)
+    assert len(after) == kept > 30
+    assert after.items() <= before.items()  # what came later was dropped on the way down
 
 
 KILLED = """
 import asyncio, os, signal, sys
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from mall_adapter import migrate
+from storage import migrate
 @event.listens_for(Engine, "before_cursor_execute")
 def count(connection, cursor, statement, *rest):
     if statement.startswith("UPDATE ticket "):

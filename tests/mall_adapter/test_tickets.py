@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import (
     FreightPayer,
-    IdempotencyConflict,
     InvalidTransition,
     NotAllowed,
     NotFound,
@@ -25,9 +24,10 @@ from mall_adapter import (
     TicketStatus,
     models,
 )
-from mall_adapter.database import WRITES
 from mall_adapter.policy import Trade
 from mall_adapter.tickets import since_delivery
+from storage import WRITES, IdempotencyConflict
+from tests.mall_adapter.offices import advance_ticket
 
 from .conftest import NOW, Clock
 
@@ -69,7 +69,7 @@ async def test_what_the_rules_leave_to_a_person_stays_open(mall: SqlMall, engine
     ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
     assert not ticket.decision.auto_approve
     assert [(event.status, event.actor) for event in ticket.history] == [(TicketStatus.OPEN, "customer")]
-    approved = await mall.advance_ticket(ticket.id, TicketStatus.APPROVED, "operator", "请保持吊牌完整", "k2")
+    approved = await advance_ticket(mall, ticket.id, TicketStatus.APPROVED, "operator", "请保持吊牌完整", "k2")
     assert (approved.status, approved.history[-1].note) == (TicketStatus.APPROVED, "请保持吊牌完整")
 
 
@@ -173,7 +173,7 @@ async def test_somebody_elses_ticket_does_not_exist(mall: SqlMall) -> None:
         mall.ticket("web:he", ticket.id),
         mall.ticket("web:zhou", "RT1"),
         mall.cancel_ticket("web:he", ticket.id, "k2"),
-        mall.advance_ticket("RT1", TicketStatus.APPROVED, "operator", "", "k3"),
+        advance_ticket(mall, "RT1", TicketStatus.APPROVED, "operator", "", "k3"),
     ):
         with pytest.raises(NotFound):
             await attempt
@@ -249,7 +249,7 @@ async def test_there_are_no_other_steps(
             await connection.execute(update(models.Ticket).values(status=start, freight_payer=freight_payer))
             await connection.execute(update(models.TicketLine).values(live=True))
         try:
-            moved = await mall.advance_ticket(ticket.id, end, "supplier", "已查收", f"{start} to {end}")
+            moved = await advance_ticket(mall, ticket.id, end, "supplier", "已查收", f"{start} to {end}")
         except InvalidTransition:
             assert (await mall.ticket("web:zhou", ticket.id)).status is start
         else:
@@ -264,8 +264,8 @@ async def test_there_are_no_other_steps(
 async def test_a_return_walks_to_its_end(mall: SqlMall) -> None:
     ticket = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
     for status in (TicketStatus.GOODS_RECEIVED, TicketStatus.REFUNDED, TicketStatus.CLOSED):
-        ticket = await mall.advance_ticket(ticket.id, status, "operator", "", f"to {status}")
-        assert await mall.advance_ticket(ticket.id, status, "operator", "", f"to {status}") == ticket
+        ticket = await advance_ticket(mall, ticket.id, status, "operator", "", f"to {status}")
+        assert await advance_ticket(mall, ticket.id, status, "operator", "", f"to {status}") == ticket
     assert [event.status for event in ticket.history] == [
         TicketStatus.OPEN,
         TicketStatus.APPROVED,
@@ -293,11 +293,11 @@ async def test_a_return_of_which_nothing_comes_back_is_paid_without_waiting(
     ticket = await mall.create_ticket(sender, TicketRequest(order_id, TicketKind.RETURN, reason), "k1")
     assert (ticket.decision.rule, ticket.decision.freight_payer) == (rule, FreightPayer.NOBODY)
     if not ticket.decision.auto_approve:
-        await mall.advance_ticket(ticket.id, TicketStatus.APPROVED, "operator", "", "k2")
+        await advance_ticket(mall, ticket.id, TicketStatus.APPROVED, "operator", "", "k2")
     with pytest.raises(InvalidTransition):
-        await mall.advance_ticket(ticket.id, TicketStatus.GOODS_RECEIVED, "supplier", "", "k3")
+        await advance_ticket(mall, ticket.id, TicketStatus.GOODS_RECEIVED, "supplier", "", "k3")
     for status in (TicketStatus.REFUNDED, TicketStatus.CLOSED):
-        ticket = await mall.advance_ticket(ticket.id, status, "operator", "", f"to {status}")
+        ticket = await advance_ticket(mall, ticket.id, status, "operator", "", f"to {status}")
     assert [event.status for event in ticket.history] == [
         TicketStatus.OPEN,
         TicketStatus.APPROVED,

@@ -14,7 +14,7 @@ from opencc import OpenCC
 
 from knowledge_graph import read_folder
 from knowledge_graph.training import unanswered
-from mall_adapter.mall import Reason
+from mall_adapter.values import Reason
 from ops import graph_sync
 from tests.knowledge_graph.heldout import ANSWERABLE, FAR, NEAR
 

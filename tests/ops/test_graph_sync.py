@@ -17,15 +17,15 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
+from demo import rows
+from demo.goods import load_articles
 from knowledge_graph import Graph, content, migrate, products, reports
-from mall_adapter import create_engine, models
-from mall_adapter import migrate as migrate_mall
-from mall_adapter.database import WRITES
-from mall_adapter.demo import rows
-from mall_adapter.demo.goods import load_articles
+from mall_adapter import models
 from mall_adapter.demo_mark import unseed
 from ops import graph_sync
 from ops.graph_sync import Keeper, facts, sync
+from storage import WRITES, create_engine
+from storage import migrate as migrate_mall
 from tests.knowledge_graph.servers import PASSWORD, Embedded, start
 
 ARTICLES = load_articles()

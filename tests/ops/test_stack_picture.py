@@ -14,12 +14,13 @@ from sqlalchemy import insert
 import settings
 from connectors.dashboard.turns import Turn, read_turns
 from connectors.messages import caller
-from mall_adapter import create_engine, migrate, open_desk
+from mall_adapter import open_desk
 from ops import stack_picture
 from ops.stack_picture import COLUMNS, MARGIN, NAMES, PAD, WIDTH, draw, wrapped
 from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
+from storage import create_engine, migrate
 
 SVG = "{http://www.w3.org/2000/svg}"
 XSS = "</text><script>alert('&')</script>"

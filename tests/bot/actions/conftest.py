@@ -16,25 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
 from bot.actions import graphs, malls
+from demo.goods import Article, load_articles
 from knowledge_graph import Answering, Graph, Product, catalogue, content, read_files
 from knowledge_graph import migrate as migrate_graph
-from mall_adapter import (
-    Desk,
-    OrderStatus,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
-    create_engine,
-    migrate,
-    models,
-)
-from mall_adapter.database import WRITES
-from mall_adapter.demo.goods import Article, load_articles
+from mall_adapter import Desk, OrderStatus, Reason, SqlMall, TicketKind, TicketRequest, models
 from mall_adapter.models import phone_index, phone_tail_index
 from ops import graph_sync
 from privacy.keyring import KeyRing
+from storage import WRITES, create_engine, migrate
 from tests.knowledge_graph.servers import Embedded, Server, start
+from tests.mall_adapter.offices import bind
 
 SOLD_OUT = "青岚序"
 """A brand of which nothing is left."""
@@ -220,7 +211,7 @@ def bought(database: str, articles: Sequence[Article]) -> None:
             session.add(ann)
             session.add_all(order(key, *made) for key, made in ORDERS.items())
         mall = SqlMall(engine)
-        await mall.bind("api:ann", "A1")
+        await bind(mall, "api:ann", "A1")
         request = TicketRequest("ORD10007", TicketKind.RETURN, Reason.CHANGED_MIND)
         await mall.create_ticket("api:ann", request, "ann's return")
         await engine.dispose()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.actions import malls
 from bot.actions.delivery import (
@@ -24,9 +24,10 @@ from bot.actions.delivery import (
 from bot.actions.executor import Executor
 from bot.actions.order_choice import AskOrderId
 from bot.actions.turn import Turn
-from mall_adapter import DeliveryChange, OrderStatus, OwnershipRequired, SqlMall, create_engine, migrate, models
-from mall_adapter.database import WRITES
+from mall_adapter import DeliveryChange, OrderStatus, OwnershipRequired, SqlMall, models
+from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, ORDERS, PHONE, Customer, add_orders, entities
+from tests.mall_adapter.offices import ship_order
 
 DELIVERED, _, _, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
 ADDRESS = "浙江省杭州市西湖区湖滨路18号"
@@ -141,8 +142,14 @@ def address(house: Path) -> str:
 
 
 @pytest.fixture
-async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
+async def engine(address: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(address)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def session(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
     monkeypatch.setattr(malls, "_mall", SqlMall(engine))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
@@ -367,11 +374,10 @@ async def test_the_phone_of_what_has_come_is_spoken_of_as_a_phone(session: Async
     assert await customer.meets(RefuseChangeAddress()) == ["utter_address_delivered_contact"]
 
 
-async def test_shipped_meanwhile(session: AsyncSession) -> None:
+async def test_shipped_meanwhile(session: AsyncSession, engine: AsyncEngine) -> None:
     customer = changing(proved=PAID, delivery={"address": ADDRESS}).says("对")
     await customer.meets(AskConfirmAddress())
-    mall = await malls.get_mall()
-    await mall.ship_order(PAID, "疾鹿速运", "JL1", "elsewhere")
+    await ship_order(SqlMall(engine), PAID, "疾鹿速运", "JL1", "elsewhere")
     before = await recipient(session)
     assert await customer.confirms().meets(ChangeAddress()) == ["utter_address_too_late"]
     assert await recipient(session) == before

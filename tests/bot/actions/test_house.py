@@ -27,7 +27,8 @@ from bot.actions.house import (
 )
 from bot.actions.misunderstandings import Help, Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
-from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, create_engine, models
+from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, models
+from storage import create_engine
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
 
 HUMAN = "转人工"

@@ -32,8 +32,8 @@ from bot.actions.invoices import (
     tax_number_fault,
     title_in,
 )
-from mall_adapter import InvoiceKind, InvoiceRequest, OrderStatus, SqlMall, create_engine, migrate, models
-from mall_adapter.database import WRITES
+from mall_adapter import InvoiceKind, InvoiceRequest, OrderStatus, SqlMall, models
+from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import ORDERS, PHONE, Customer, add_orders
 
 SHOES, LIPSTICK = ORDERS[0][0], ORDERS[1][0]

@@ -32,14 +32,13 @@ from mall_adapter import (
     TicketKind,
     TicketRequest,
     TicketStatus,
-    create_engine,
-    migrate,
     models,
 )
-from mall_adapter.database import WRITES
 from settings import SHANGHAI
+from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import FRYER, ORDERS, SHOES, Customer, add_orders, an_order
 from tests.bot.actions.said import Said, answer, at_hand, frame
+from tests.mall_adapter.offices import advance_ticket
 
 DELIVERED, LOST = ORDERS[0][0], ORDERS[2][0]
 LAST_YEAR = datetime.now(UTC) - timedelta(days=370)
@@ -81,9 +80,9 @@ async def refunded(mall: SqlMall, session: AsyncSession) -> str:
     request = TicketRequest(LOST, TicketKind.REFUND, Reason.LATE_DELIVERY)
     ticket = await mall.create_ticket("web:ann", request, "lost")
     if ticket.status is TicketStatus.OPEN:
-        ticket = await mall.advance_ticket(ticket.id, TicketStatus.APPROVED, "operator", "", "approved")
-    ticket = await mall.advance_ticket(ticket.id, TicketStatus.REFUNDED, "operator", "", "paid")
-    ticket = await mall.advance_ticket(ticket.id, TicketStatus.CLOSED, "operator", "", "closed")
+        ticket = await advance_ticket(mall, ticket.id, TicketStatus.APPROVED, "operator", "", "approved")
+    ticket = await advance_ticket(mall, ticket.id, TicketStatus.REFUNDED, "operator", "", "paid")
+    ticket = await advance_ticket(mall, ticket.id, TicketStatus.CLOSED, "operator", "", "closed")
     async with session.begin():
         await session.execute(update(models.TicketEvent).values(time=LAST_YEAR))
     return ticket.id

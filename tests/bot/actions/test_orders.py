@@ -25,21 +25,9 @@ from bot.actions.parcels import TrackParcel
 from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
 from bot.actions.worries import WorryDelivery
-from mall_adapter import (
-    Desk,
-    InvoiceKind,
-    InvoiceRequest,
-    Order,
-    OrderLine,
-    OrderStatus,
-    Shipment,
-    SqlMall,
-    create_engine,
-    migrate,
-    models,
-)
-from mall_adapter.database import WRITES
+from mall_adapter import Desk, InvoiceKind, InvoiceRequest, Order, OrderLine, OrderStatus, Shipment, SqlMall, models
 from mall_adapter.proof_limits import ProofLimits
+from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import (
     DOMAIN,
     FRYER,

@@ -20,8 +20,8 @@ from bot.actions.product_search import Budget, read_budget
 from bot.actions.questions import AnswerFromGraph
 from bot.actions.shopping import CompareProducts, ProductInfo, Recommend
 from bot.actions.wording import response_text
+from demo.goods import Article
 from knowledge_graph import Graph
-from mall_adapter.demo.goods import Article
 from mall_adapter.names import calls
 from tests.knowledge_graph.servers import Server
 

@@ -12,8 +12,8 @@ from bot.actions.house import Chitchat
 from bot.actions.misunderstandings import Inform, NotUnderstood, OutOfScope
 from bot.actions.questions import AnswerFromGraph
 from bot.actions.shopping import CompareProducts, ProductInfo, Recommend
+from demo.goods import Article
 from knowledge_graph import Graph
-from mall_adapter.demo.goods import Article
 from tests.bot.actions.said import Said, answer, at_hand, frame
 
 ACTIONS: dict[str, type[Action]] = {

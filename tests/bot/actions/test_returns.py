@@ -47,12 +47,11 @@ from mall_adapter import (
     TicketKind,
     TicketRequest,
     TicketStatus,
-    create_engine,
-    migrate,
     models,
 )
-from mall_adapter.database import WRITES
+from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
+from tests.mall_adapter.offices import advance_ticket, ship_order
 
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 ACTIONS: dict[str, Action] = {
@@ -852,7 +851,7 @@ async def test_another_kind_needs_the_ticket_taken_back_first(mall: SqlMall) -> 
 async def test_a_ticket_that_is_through_cannot_be_withdrawn_from_there(mall: SqlMall) -> None:
     ticket = await written(mall)
     for number, status in enumerate((TicketStatus.GOODS_RECEIVED, TicketStatus.REFUNDED)):
-        await mall.advance_ticket(ticket.id, status, "operator", "", f"a{number}")
+        await advance_ticket(mall, ticket.id, status, "operator", "", f"a{number}")
     talk = a_return(ticket_kind="exchange").customer("还是换货")
     await talk.hears()
     assert "已退款¥399" in await talk.does("action_refuse_after_sales")
@@ -1162,7 +1161,7 @@ async def test_a_ticket_too_far_along_and_none_at_all(mall: SqlMall) -> None:
     said = [await talk.does("action_refuse_cancel_ticket") for _ in range(3)]
     assert len(set(said)) == 3 and "转人工" in talk.buttons
     ticket = await written(mall)
-    await mall.advance_ticket(ticket.id, TicketStatus.GOODS_RECEIVED, "operator", "", "a")
+    await advance_ticket(mall, ticket.id, TicketStatus.GOODS_RECEIVED, "operator", "", "a")
     talk = withdrawal(ticket_id=ticket.id)
     await talk.hears()
     assert "商品已收到" in await talk.does("action_refuse_cancel_ticket")
@@ -1174,7 +1173,7 @@ async def test_a_ticket_that_goes_on_between_summary_and_yes(mall: SqlMall) -> N
     talk = withdrawal()
     await talk.hears()
     await talk.does("action_ask_confirm_cancel_ticket")
-    await mall.advance_ticket(ticket.id, TicketStatus.GOODS_RECEIVED, "operator", "", "a")
+    await advance_ticket(mall, ticket.id, TicketStatus.GOODS_RECEIVED, "operator", "", "a")
     await talk.confirms()
     assert "撤不了" in await talk.does("action_cancel_ticket")
 
@@ -1261,7 +1260,7 @@ async def test_shipped_between_summary_and_yes(mall: SqlMall) -> None:
     talk = cancelling()
     await talk.hears()
     await talk.does("action_ask_confirm_cancel_order")
-    await mall.ship_order("ORD10003", "顺丰速运", "SF1", "s")
+    await ship_order(mall, "ORD10003", "顺丰速运", "SF1", "s")
     await talk.confirms()
     assert "不能直接取消" in await talk.does("action_cancel_order")
     assert (await mall.order("web:zhou", "ORD10003")).status is OrderStatus.SHIPPED
@@ -1273,7 +1272,7 @@ async def test_shipped_between_summary_and_yes(mall: SqlMall) -> None:
 async def test_all_of_it_in_english(mall: SqlMall, engine: AsyncEngine) -> None:
     """Texts that lack a value, or a language, are found by rendering them."""
     first, *others = await three(mall)
-    await mall.advance_ticket(others[0].id, TicketStatus.GOODS_RECEIVED, "operator", "", "a")
+    await advance_ticket(mall, others[0].id, TicketStatus.GOODS_RECEIVED, "operator", "", "a")
     english = {"language": "en"}
     returning = a_return(order_id="ORD10004", reason="dislike", **english).customer("return")
     await returning.hears()

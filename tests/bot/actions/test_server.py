@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import settings
-from mall_adapter import migrate
+from storage import migrate
 from tests.stack import free_ports
 
 KEY = {"Authorization": "Bearer of-the-house"}

@@ -9,13 +9,13 @@ from datetime import date, datetime, timedelta
 from itertools import accumulate
 from random import Random
 
-from mall_adapter.demo import parcels, seasons
-from mall_adapter.demo.goods import Article, Sku
-from mall_adapter.demo.parcels import Fate, Parcel
-from mall_adapter.demo.people import Person, Region
-from mall_adapter.mall import OrderStatus
+from demo import parcels, seasons
+from demo.goods import Article, Sku
+from demo.parcels import Fate, Parcel
+from demo.people import Person, Region
 from mall_adapter.orders import SHIPS_WITHIN
 from mall_adapter.policy import Trade
+from mall_adapter.values import OrderStatus
 
 DAYS = 548
 """Eighteen months."""

@@ -1,8 +1,8 @@
-"""Runs migrations on the connection that ``mall_adapter.database.migrate`` hands over (in ``config.attributes``)."""
+"""Runs migrations on the connection that ``storage.migrate`` hands over (in ``config.attributes``)."""
 
 from alembic import context
 
-from mall_adapter.models import Base
+from storage.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -9,15 +9,15 @@ from random import Random
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from mall_adapter.demo import history, seasons
-from mall_adapter.demo.after_sales import Case, open_case
-from mall_adapter.demo.coupons import Coupon
-from mall_adapter.demo.goods import Article
-from mall_adapter.demo.history import Line, Sale
-from mall_adapter.demo.parcels import Fate, Journey
-from mall_adapter.demo.people import Person, Region
-from mall_adapter.mall import Reason, TicketKind
+from demo import history, seasons
+from demo.after_sales import Case, open_case
+from demo.coupons import Coupon
+from demo.goods import Article
+from demo.history import Line, Sale
+from demo.parcels import Fate, Journey
+from demo.people import Person, Region
 from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.values import Reason, TicketKind
 
 _STILL_TRAVELS = 2
 """Days that a late parcel still has to go."""

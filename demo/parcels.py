@@ -7,8 +7,8 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from random import Random
 
-from mall_adapter.demo.goods import Article
-from mall_adapter.demo.people import Person, Region
+from demo.goods import Article
+from demo.people import Person, Region
 from mall_adapter.policy import Trade
 from settings import SHANGHAI
 

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any
 
+from demo.after_sales import Case
+from demo.coupons import Coupon
+from demo.goods import Article
+from demo.history import Sale
+from demo.people import Person
 from mall_adapter import models
-from mall_adapter.demo.after_sales import Case
-from mall_adapter.demo.coupons import Coupon
-from mall_adapter.demo.goods import Article
-from mall_adapter.demo.history import Sale
-from mall_adapter.demo.people import Person
-from mall_adapter.mall import TicketStatus
 from mall_adapter.orders import UNSHIPPED
 from mall_adapter.policy import Trade
+from mall_adapter.values import TicketStatus
 
 Rows = dict[type[models.Base], list[dict[str, Any]]]
 """Rows by model, each with a value for every column but a numbered key."""

@@ -14,17 +14,17 @@ from random import Random
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from demo import rows, seasons, stories
+from demo.after_sales import Case, invent_cases
+from demo.coupons import invent_coupons
+from demo.goods import Article, load_articles
+from demo.history import DAYS, Sale, invent_sales
+from demo.people import Person, Region, invent_people, load_regions
 from mall_adapter import models
-from mall_adapter.database import WRITES
-from mall_adapter.demo import rows, seasons, stories
-from mall_adapter.demo.after_sales import Case, invent_cases
-from mall_adapter.demo.coupons import invent_coupons
-from mall_adapter.demo.goods import Article, load_articles
-from mall_adapter.demo.history import DAYS, Sale, invent_sales
-from mall_adapter.demo.people import Person, Region, invent_people, load_regions
 from mall_adapter.demo_mark import refuse_beside_own
 from mall_adapter.house_rules import house_policy
 from mall_adapter.policy import AfterSalesPolicy
+from storage import WRITES
 
 __all__ = ["seed"]
 

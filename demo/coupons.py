@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-from mall_adapter.demo.history import Sale
-from mall_adapter.demo.people import Person
+from demo.history import Sale
+from demo.people import Person
 
 _OFFERS = (  # title, yuan off, from yuan, days
     ("新人礼券", 15, 99, 30),

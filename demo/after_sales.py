@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from mall_adapter.demo.history import Line, Sale
-from mall_adapter.mall import Decision, OrderStatus, Reason, TicketKind, TicketStatus
+from demo.history import Line, Sale
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
 from mall_adapter.tickets import since_delivery, state_machine
+from mall_adapter.values import Decision, OrderStatus, Reason, TicketKind, TicketStatus
 from settings import SHANGHAI
 
 _PAID_BACK = {TicketKind.EXCHANGE: TicketStatus.EXCHANGED}

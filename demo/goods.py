@@ -15,7 +15,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from mall_adapter.demo.seasons import Season
+from demo.seasons import Season
 from mall_adapter.policy import Trade
 
 _FOLDER = Path(__file__).parent / "catalogue"

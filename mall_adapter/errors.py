@@ -1,0 +1,112 @@
+"""Why the mall refuses a request."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mall_adapter.values import Decision, Invoice, Ticket
+
+
+class MallError(Exception):
+    """A request that the mall refuses; the subclasses say why. Messages hold no personal data."""
+
+
+class OrderNotFound(MallError):
+    pass
+
+
+class OwnershipRequired(MallError):
+    """This sender has not shown that the order, if there is one, is theirs: ask for the last four digits of its
+    phone."""
+
+
+class PhoneRequired(MallError):
+    """The last four digits are not enough for this: ask for the whole phone on the order."""
+
+
+class WrongPhoneTail(MallError):
+    """Order number and tail do not belong together; which of them is wrong, or whether there is the order, is not
+    told."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong phone tail, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class OrderLocked(MallError):
+    """Too many wrong tails: for a while a tail proves nothing to this sender, at this order or from this address."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__("order locked for proofs by its phone's tail")
+        self.until = until
+
+
+class TicketExists(MallError):
+    """A line of the request already has a live ticket."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__(f"ticket {ticket.id} is already open")
+        self.ticket = ticket
+
+
+class NotAllowed(MallError):
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(f"refused by rule {decision.rule}")
+        self.decision = decision
+
+
+class NotFound(MallError):
+    """No such ticket, product or customer for this sender."""
+
+
+class InvalidDelivery(MallError):
+    """``field`` of a DeliveryChange cannot be right."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"invalid {field}")
+        self.field = field
+
+
+class InvalidInvoice(MallError):
+    """``field`` of an InvoiceRequest cannot be right."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"invalid {field}")
+        self.field = field
+
+
+class InvoiceExists(MallError):
+    """The order has an invoice that was not rejected."""
+
+    def __init__(self, invoice: Invoice) -> None:
+        super().__init__(f"invoice {invoice.id} exists")
+        self.invoice = invoice
+
+
+class WrongProof(MallError):
+    """Phone and order do not belong together; which of them is wrong is not told."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong proof, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class BindingLocked(MallError):
+    """Too many wrong numbers: for a while a whole phone proves nothing to this sender, at this order or from this
+    address."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__("locked for proofs by a whole phone")
+        self.until = until
+
+
+class NotPermitted(MallError):
+    """The actor's role does not allow this command."""
+
+
+class InvalidTransition(MallError):
+    """The state machine has no such step."""
+
+
+class OutOfStock(MallError):
+    pass

@@ -1,0 +1,48 @@
+"""Tables of the mall and of its service desk, a capability a file.
+
+Times are aware UTC, money is integer cents of CNY, ids are strings that people can read. What names a person is
+encrypted (:class:`privacy.EncryptedText`); where it must be looked up there is a keyed hash (``blind_index``)
+beside it. The same models serve SQLite and PostgreSQL.
+"""
+
+from mall_adapter.models.people import sender_index, phone_index, Customer, ChannelAccount
+from mall_adapter.models.goods import Supplier, Product, Sku
+from mall_adapter.models.orders import phone_tail_index, Order, OrderLine, Shipment, TrackingEvent
+from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
+from mall_adapter.models.coupons import Coupon
+from mall_adapter.models.invoices import Invoice
+from mall_adapter.models.proofs import typed_order_index, address_index, OwnershipProof, WrongProofs
+from mall_adapter.models.desk import Handoff, Outbox, Misunderstood, Complaint, ConversationView
+from mall_adapter.models.demo import Demo
+from storage import Base
+
+__all__ = [
+    "Base",
+    "ChannelAccount",
+    "Complaint",
+    "ConversationView",
+    "Coupon",
+    "Customer",
+    "Demo",
+    "Handoff",
+    "Invoice",
+    "Misunderstood",
+    "Order",
+    "OrderLine",
+    "Outbox",
+    "OwnershipProof",
+    "Product",
+    "Shipment",
+    "Sku",
+    "Supplier",
+    "Ticket",
+    "TicketEvent",
+    "TicketLine",
+    "TrackingEvent",
+    "WrongProofs",
+    "address_index",
+    "phone_index",
+    "phone_tail_index",
+    "sender_index",
+    "typed_order_index",
+]

@@ -1,0 +1,130 @@
+"""The ports to a mall: what the house may ask of any, for a customer and for those who work in it.
+
+Every command that writes takes an ``idempotency_key`` of the caller's: the same key with the same request has its
+effect once and gives the first answer again; with another request it raises :class:`storage.IdempotencyConflict`.
+One conformance suite (tests/mall_adapter) runs against every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from mall_adapter.proof_limits import Proof
+from mall_adapter.values import (
+    Coupon,
+    Customer,
+    Decision,
+    Delivery,
+    DeliveryChange,
+    Invoice,
+    InvoiceRequest,
+    Listing,
+    Order,
+    Product,
+    Ticket,
+    TicketRequest,
+    TicketStatus,
+)
+from storage import Actor
+
+
+class CustomerMall(Protocol):
+    """What the house asks for a sender. Whose an order is, the mall decides."""
+
+    # who is speaking
+    async def customer_of(self, sender: str) -> Customer | None: ...
+    async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
+        """Binds to the customer with this whole phone number (digits) who placed this order.
+
+        Wrong tries are counted for the sender, the order and the caller's ``address`` (where the channel knows one;
+        any name for it). Raises WrongProof, or BindingLocked.
+        """
+
+    # orders; each raises OwnershipRequired or OrderLocked, also for a number that no order has
+    async def order(self, sender: str, order_id: str) -> Order: ...
+    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str, address: str | None = None) -> Order:
+        """The proof holds until the order has another phone. Tries are counted as those of binding, and apart from
+        them. Raises WrongPhoneTail, or OrderLocked."""
+
+    async def prove_phone(self, sender: str, order_id: str, phone: str, address: str | None = None) -> Order:
+        """By the whole phone (digits) on the order, which proves more than its tail, and opens what is locked for
+        tails. Counted together with binding. Raises WrongProof, or BindingLocked."""
+
+    async def proved(self, sender: str, order_id: str) -> Proof | None:
+        """By what the sender has shown that the order is theirs; Proof.PHONE also for whoever is bound."""
+
+    async def orders_of(self, sender: str, limit: int = 5) -> Sequence[Order]:
+        """Newest first: orders of the bound customer and those whose ownership this sender has proved."""
+
+    async def cancel_order(self, sender: str, order_id: str, idempotency_key: str) -> Order:
+        """Before shipping and without a live ticket only; gives the stock back. Else raises InvalidTransition."""
+
+    async def change_delivery(self, sender: str, order_id: str, change: DeliveryChange, idempotency_key: str) -> Order:
+        """Before shipping only, else InvalidTransition; raises InvalidDelivery, and PhoneRequired to whom only the
+        tail was proved.
+
+        A new phone proves ownership from then on; who has proved it by the old one has to prove it anew.
+        """
+
+    async def delivery_of(self, sender: str, order_id: str) -> Delivery | None:
+        """What is on the parcel; None for whoever has shown no more than the last four digits of the phone on it."""
+
+    async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
+        """For an order that is paid and not cancelled, else InvalidTransition; raises InvalidInvoice, InvoiceExists."""
+
+    async def invoice_of(self, sender: str, order_id: str) -> Invoice | None:
+        """The order's newest invoice that was not rejected."""
+
+    # after-sales
+    async def assess(self, sender: str, request: TicketRequest) -> Decision:
+        """What would be decided; writes nothing. Raises TicketExists where a line already has a live ticket."""
+
+    async def after_sales_limits(self) -> dict[str, int]:
+        """The days, hours and amounts that the rules compare with (``no_reason_days``, …), for telling them."""
+
+    async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
+        """Raises NotAllowed, TicketExists and what ``order`` raises."""
+
+    async def ticket(self, sender: str, ticket_id: str) -> Ticket: ...
+    async def tickets_of(self, sender: str, limit: int = 5) -> Sequence[Ticket]: ...
+    async def cancel_ticket(self, sender: str, ticket_id: str, idempotency_key: str) -> Ticket: ...
+    # goods
+    async def catalogue(self) -> Sequence[Listing]:
+        """Every product that is sold in at least one kind, by id."""
+
+    async def products(self, ids: Sequence[str]) -> Sequence[Product]:
+        """In the order of ``ids``; one that there is not is left out."""
+
+    async def product(self, product_id: str) -> Product:
+        """Raises NotFound."""
+
+    # coupons
+    async def coupons_of(self, sender: str) -> Sequence[Coupon]: ...
+    async def grant_coupon(
+        self, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, idempotency_key: str
+    ) -> Coupon: ...
+
+
+class BackOffice(Protocol):
+    """What those may do who work in the mall; each command checks the actor's role and raises NotPermitted."""
+
+    async def bind(self, actor: Actor, sender: str, customer_id: str, idempotency_key: str) -> None:
+        """In place of an earlier customer. Raises NotFound."""
+
+    # orders
+    async def place_order(
+        self, actor: Actor, customer_id: str, items: Mapping[str, int], idempotency_key: str
+    ) -> Order:
+        """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing."""
+
+    async def ship_order(
+        self, actor: Actor, order_id: str, carrier: str, tracking_number: str, idempotency_key: str
+    ) -> Order:
+        """Raises InvalidTransition unless the order waits to be shipped and no ticket on it is being handled."""
+
+    # after-sales
+    async def advance_ticket(
+        self, actor: Actor, ticket_id: str, to: TicketStatus, note: str, idempotency_key: str
+    ) -> Ticket:
+        """One step of the state machine. Raises InvalidTransition."""

@@ -1,0 +1,80 @@
+"""The back office on our own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from mall_adapter import binding, models, orders, permissions, tickets
+from mall_adapter.errors import NotFound
+from mall_adapter.transactions import Clock, Transactions, utc_now
+from mall_adapter.values import Order, Ticket, TicketStatus
+from storage import Actor
+
+
+class SqlBackOffice:
+    """Implements :class:`mall_adapter.ports.BackOffice` on SQLite and PostgreSQL; safe to share between tasks."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock = utc_now) -> None:
+        self.database = Transactions(engine, clock)
+
+    async def bind(self, actor: Actor, sender: str, customer_id: str, idempotency_key: str) -> None:
+        """Coupons that the sender held go along."""
+        permissions.check(actor, "bind")
+
+        async def bind(session: AsyncSession, now: datetime) -> None:
+            if await session.get(models.Customer, customer_id) is None:
+                raise NotFound(customer_id)
+            await binding.bind(session, sender, customer_id, now)
+
+        request: Mapping[str, Any] = {"sender": sender, "customer_id": customer_id}
+        await self.database.once(_caller(actor), idempotency_key, "bind", request, type(None), bind)
+
+    # ---- orders ----
+
+    async def place_order(
+        self, actor: Actor, customer_id: str, items: Mapping[str, int], idempotency_key: str
+    ) -> Order:
+        """The order is paid: the till stands before this command. It ships within two days."""
+        permissions.check(actor, "place_order")
+
+        async def place(session: AsyncSession, now: datetime) -> Order:
+            return orders.to_order(await orders.read(session, await orders.place(session, customer_id, items, now)))
+
+        request = {"customer_id": customer_id, "items": dict(items)}
+        return await self.database.once(_caller(actor), idempotency_key, "place_order", request, Order, place)
+
+    async def ship_order(
+        self, actor: Actor, order_id: str, carrier: str, tracking_number: str, idempotency_key: str
+    ) -> Order:
+        permissions.check(actor, "ship_order")
+
+        async def ship(session: AsyncSession, now: datetime) -> Order:
+            await orders.ship(session, order_id, carrier, tracking_number, now)
+            return orders.to_order(await orders.read(session, order_id))
+
+        request = {"order_id": order_id, "carrier": carrier, "tracking_number": tracking_number}
+        return await self.database.once(_caller(actor), idempotency_key, "ship_order", request, Order, ship)
+
+    # ---- after-sales ----
+
+    async def advance_ticket(
+        self, actor: Actor, ticket_id: str, to: TicketStatus, note: str, idempotency_key: str
+    ) -> Ticket:
+        """Paid back before shipping, the goods stay in the shop's stock."""
+        permissions.check(actor, "advance_ticket")
+
+        async def advance(session: AsyncSession, now: datetime) -> Ticket:
+            await tickets.advance(session, ticket_id, to, actor.role, note, now)
+            return tickets.to_ticket(await tickets.read(session, ticket_id))
+
+        request = {"ticket_id": ticket_id, "to": to, "note": note}
+        return await self.database.once(_caller(actor), idempotency_key, "advance_ticket", request, Ticket, advance)
+
+
+def _caller(actor: Actor) -> str:
+    """To whom a key belongs."""
+    return f"{actor.role}:{actor.principal_id or actor.channel or ''}"

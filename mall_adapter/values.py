@@ -1,0 +1,264 @@
+"""Plain values that go to the mall and come back.
+
+Times are timezone-aware UTC ``datetime``; money is integer cents of CNY; a ``sender`` is ``"<channel>:<external id>"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class OrderStatus(StrEnum):
+    PENDING_PAYMENT = "pending_payment"
+    PAID = "paid"  # waiting to be shipped
+    PRESALE = "presale"  # paid, ships on a promised later date
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class TicketKind(StrEnum):
+    RETURN = "return"
+    EXCHANGE = "exchange"
+    REFUND = "refund"  # money back without goods coming back (not shipped, lost, missing items)
+
+
+class TicketStatus(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    GOODS_RECEIVED = "goods_received"
+    REFUNDED = "refunded"
+    EXCHANGED = "exchanged"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why goods come back; the decision table and the bot's buttons use these names."""
+
+    DISLIKE = "dislike"  # 颜色/款式不喜欢
+    WRONG_SIZE = "wrong_size"  # 尺码不合适
+    CHANGED_MIND = "changed_mind"  # 不想要了
+    QUALITY = "quality"  # 质量问题
+    DAMAGED = "damaged"  # 收到破损
+    WRONG_ITEM = "wrong_item"  # 发错货
+    MISSING_ITEM = "missing_item"  # 少件漏发
+    NOT_AS_DESCRIBED = "not_as_described"  # 与描述不符
+    LATE_DELIVERY = "late_delivery"  # 太久没到
+    OTHER = "other"
+
+
+class FreightPayer(StrEnum):
+    CUSTOMER = "customer"
+    SHOP = "shop"
+    NOBODY = "nobody"  # no goods travel
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: str
+    name: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    id: str
+    sku_id: str
+    product_id: str
+    product_name: str
+    spec: str  # "黑色 42 码"
+    category: str
+    quantity: int
+    unit_price_cents: int
+    open_ticket_id: str | None  # a ticket on this line that is neither rejected nor cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingEvent:
+    time: datetime
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    id: str
+    carrier: str
+    tracking_number: str
+    status: str  # created | in_transit | out_for_delivery | delivered | delayed | lost
+    promised_by: datetime | None
+    shipped_at: datetime | None
+    delivered_at: datetime | None
+    events: tuple[TrackingEvent, ...]  # oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    id: str
+    status: OrderStatus
+    placed_at: datetime
+    total_cents: int
+    ships_by: datetime | None  # promise for paid and presale orders
+    delivered_at: datetime | None
+    lines: tuple[OrderLine, ...]
+    shipments: tuple[Shipment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the decision table says about one request."""
+
+    allowed: bool
+    rule: str  # stable name of the row that decided: "seven_days_no_reason", "opened_cosmetics", …
+    freight_payer: FreightPayer
+    auto_approve: bool
+    handling_days: int  # working days
+    refund_cents: int  # what would be paid back, 0 for an exchange
+    missing_facts: tuple[str, ...] = ()  # facts the table must know before it can decide: ("opened",)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    time: datetime
+    status: TicketStatus
+    actor: str  # "customer" | "rule" | "operator" | "supplier"
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    id: str  # "RT" + digits
+    order_id: str
+    kind: TicketKind
+    status: TicketStatus
+    reason: Reason
+    line_ids: tuple[str, ...]
+    summary: str  # product names and specs, for people
+    categories: tuple[str, ...]  # of its goods
+    in_transit: bool  # the parcel is still on its way to the customer
+    decision: Decision
+    due_on: date  # last working day of the promise, Asia/Shanghai
+    created_at: datetime
+    history: tuple[TicketEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRequest:
+    order_id: str
+    kind: TicketKind
+    reason: Reason
+    line_ids: tuple[str, ...] = ()  # empty: every line of the order
+    opened: bool | None = None  # has the customer opened or used the goods? None: not asked
+    note: str = ""  # the customer's own words, stored encrypted
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    id: str
+    title: str
+    off_cents: int
+    min_spend_cents: int
+    valid_until: datetime
+    status: str  # unused | used | expired
+
+
+@dataclass(frozen=True, slots=True)
+class Sku:
+    id: str
+    spec: str
+    price_cents: int
+    available: int  # quantity - allocated - reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: str
+    name: str
+    brand: str
+    category: str
+    supplier: str
+    attributes: dict[str, str]
+    skus: tuple[Sku, ...]
+
+
+class Wish(StrEnum):
+    """What a sender may want done to an order; see :func:`mall_adapter.eligibility.open_to`."""
+
+    RETURN = "return"
+    CANCEL = "cancel"
+    CHANGE_DELIVERY = "change_delivery"
+    INVOICE = "invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChange:
+    """What is to be changed before an order is shipped; None stays as it is."""
+
+    recipient_name: str | None = None
+    phone: str | None = None  # a mobile number of 11 digits
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where an order goes, and to whom."""
+
+    recipient_name: str
+    phone: str
+    address: str
+
+
+class InvoiceKind(StrEnum):
+    PERSONAL = "personal"
+    COMPANY = "company"
+
+
+class InvoiceStatus(StrEnum):
+    REQUESTED = "requested"
+    ISSUED = "issued"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRequest:
+    order_id: str
+    kind: InvoiceKind
+    title: str
+    tax_number: str | None = None  # a company's
+    email: str | None = None  # where it is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    id: str  # "FP" + digits
+    order_id: str
+    kind: InvoiceKind
+    title: str
+    tax_number: str | None
+    email: str | None
+    amount_cents: int
+    status: InvoiceStatus
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A product as the whole catalogue shows it: its kinds only by what the cheapest and the dearest cost."""
+
+    id: str
+    name: str
+    brand: str
+    category: str
+    supplier_id: str
+    supplier: str
+    price_min_cents: int
+    price_max_cents: int
+    in_stock: bool
+    image: str | None
+    attributes: Mapping[str, str]

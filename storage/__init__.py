@@ -1,0 +1,30 @@
+"""What is kept, once: engine and transactions, tables, migrations, idempotency, events and the outbox.
+
+Every room that keeps something stands on it; it knows nothing of what is kept.
+"""
+
+from storage.actors import Actor, Role
+from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
+from storage.events import Event, record
+from storage.idempotency import Command, IdempotencyConflict, once
+from storage.migration import MigrationRefused, migrate
+from storage.tables import Base, UtcDateTime
+
+__all__ = [
+    "BUSY_SECONDS",
+    "WRITES",
+    "Actor",
+    "Base",
+    "Command",
+    "Event",
+    "IdempotencyConflict",
+    "MigrationRefused",
+    "Role",
+    "UtcDateTime",
+    "create_engine",
+    "insert",
+    "insert_numbered",
+    "migrate",
+    "once",
+    "record",
+]

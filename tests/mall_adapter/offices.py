@@ -1,0 +1,34 @@
+"""The back office of a mall that a test has, as an operator uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from mall_adapter import Order, SqlBackOffice, SqlMall, Ticket, TicketStatus
+from storage import Actor, Role
+
+OPERATOR = Actor(Role.OPERATOR, "P-operator")
+
+
+def office(mall: SqlMall) -> SqlBackOffice:
+    return SqlBackOffice(mall.database.engine, mall.database.clock)
+
+
+async def bind(mall: SqlMall, sender: str, customer_id: str) -> None:
+    await office(mall).bind(OPERATOR, sender, customer_id, uuid4().hex)
+
+
+async def place_order(mall: SqlMall, customer_id: str, items: Mapping[str, int], idempotency_key: str) -> Order:
+    return await office(mall).place_order(OPERATOR, customer_id, items, idempotency_key)
+
+
+async def ship_order(mall: SqlMall, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order:
+    return await office(mall).ship_order(OPERATOR, order_id, carrier, tracking_number, idempotency_key)
+
+
+async def advance_ticket(
+    mall: SqlMall, ticket_id: str, to: TicketStatus, role: str, note: str, idempotency_key: str
+) -> Ticket:
+    """``role`` is that of whoever takes the step."""
+    return await office(mall).advance_ticket(Actor(Role(role), f"P-{role}"), ticket_id, to, note, idempotency_key)
