@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CompoundSelect, select, update
+from sqlalchemy import CompoundSelect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from mall_adapter import models
-from mall_adapter.errors import InvalidTransition, NotFound, OrderNotFound, OutOfStock
+from mall_adapter import models, stock
+from mall_adapter.errors import InvalidTransition, NotFound, OrderNotFound
 from mall_adapter.values import Order, OrderLine, OrderStatus, Shipment, TicketStatus, TrackingEvent
 from storage import insert_numbered
 
@@ -122,7 +121,7 @@ async def place(session: AsyncSession, customer_id: str, items: Mapping[str, int
     skus = found.all()
     if customer is None or len(skus) < len(items):
         raise NotFound("no such customer or SKU")
-    await _allocate(session, items)
+    await stock.allocate(session, items)
 
     order_id = await insert_numbered(
         session,
@@ -168,12 +167,7 @@ async def ship(session: AsyncSession, order_id: str, carrier: str, tracking_numb
         line.live_ticket and line.live_ticket.ticket.status not in PAID_BACK for line in order.lines
     ):
         raise InvalidTransition(f"an order that is {order.status} or has an open ticket cannot be shipped")
-    for sku_id, pieces in _pieces(line for line in order.lines if not line.live_ticket):
-        await session.execute(
-            update(models.Sku)
-            .where(models.Sku.id == sku_id)
-            .values(quantity=models.Sku.quantity - pieces, allocated=models.Sku.allocated - pieces)
-        )
+    await stock.ship(session, (line for line in order.lines if not line.live_ticket))
     order.status = OrderStatus.SHIPPED
     session.add(
         models.Shipment(
@@ -194,36 +188,4 @@ async def cancel(session: AsyncSession, order: models.Order) -> None:
     if order.status not in UNSHIPPED or any(line.live_ticket for line in order.lines):
         raise InvalidTransition(f"an order that is {order.status} or has a ticket cannot be cancelled")
     order.status = OrderStatus.CANCELLED
-    await release(session, order.lines)
-
-
-# ---- stock; SKUs always in the same order, so that two orders cannot wait for each other in a circle ----
-
-
-async def _allocate(session: AsyncSession, items: Mapping[str, int]) -> None:
-    free = models.Sku.quantity - models.Sku.allocated - models.Sku.reserved
-    for sku_id, pieces in sorted(items.items()):
-        taken = await session.scalar(
-            update(models.Sku)
-            .where(models.Sku.id == sku_id, free >= pieces)
-            .values(allocated=models.Sku.allocated + pieces)
-            .returning(models.Sku.id)
-        )
-        if taken is None:
-            raise OutOfStock(sku_id)
-
-
-async def release(session: AsyncSession, lines: Iterable[models.OrderLine]) -> None:
-    """Gives back the allocated pieces of lines that will not be shipped."""
-    for sku_id, pieces in _pieces(lines):
-        await session.execute(
-            update(models.Sku).where(models.Sku.id == sku_id).values(allocated=models.Sku.allocated - pieces)
-        )
-
-
-def _pieces(lines: Iterable[models.OrderLine]) -> list[tuple[str, int]]:
-    """Pieces by SKU, in the order in which SKUs are locked."""
-    pieces: Counter[str] = Counter()
-    for line in lines:
-        pieces[line.sku_id] += line.quantity
-    return sorted(pieces.items())
+    await stock.release(session, order.lines)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from mall_adapter import models, orders, ownership
+from mall_adapter import models, orders, ownership, stock
 from mall_adapter.errors import InvalidTransition, NotAllowed, NotFound, TicketExists
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
 from mall_adapter.values import (
@@ -177,7 +177,7 @@ async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket) -> None:
     order = await orders.read(session, ticket.order_id)
     if order.status not in orders.UNSHIPPED:
         return
-    await orders.release(session, (line for line in order.lines if line.id in refunded))
+    await stock.release(session, (line for line in order.lines if line.id in refunded))
     if all(line.live_ticket and line.live_ticket.ticket.status in orders.PAID_BACK for line in order.lines):
         order.status = OrderStatus.CANCELLED
 

@@ -7,7 +7,7 @@ beside it. The same models serve SQLite and PostgreSQL.
 
 from mall_adapter.models.people import sender_index, phone_index, Customer, ChannelAccount
 from mall_adapter.models.goods import Supplier, Product, Sku
-from mall_adapter.models.orders import phone_tail_index, Order, OrderLine, Shipment, TrackingEvent
+from mall_adapter.models.orders import phone_tail_index, Fulfilment, Order, OrderLine, Shipment, ShipmentLine, TrackingEvent
 from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
 from mall_adapter.models.coupons import Coupon
 from mall_adapter.models.invoices import Invoice
@@ -24,6 +24,7 @@ __all__ = [
     "Coupon",
     "Customer",
     "Demo",
+    "Fulfilment",
     "Handoff",
     "Invoice",
     "Misunderstood",
@@ -33,6 +34,7 @@ __all__ = [
     "OwnershipProof",
     "Product",
     "Shipment",
+    "ShipmentLine",
     "Sku",
     "Supplier",
     "Ticket",
