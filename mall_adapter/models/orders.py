@@ -1,0 +1,144 @@
+"""Orders, their lines and their parcels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from mall_adapter.values import OrderStatus
+from privacy import EncryptedText, KeyedHash, blind_index
+from storage import Base
+
+if TYPE_CHECKING:
+    from mall_adapter.models.people import Customer
+    from mall_adapter.models.goods import Sku, Supplier
+    from mall_adapter.models.after_sales import TicketLine
+
+
+def phone_tail_index(order_id: str, phone: str) -> str:
+    """The keyed hash of one order's last four phone digits; ``phone`` may be the whole number or only its tail.
+
+    The order's id is part of it, so equal tails on different orders cannot be told from the table.
+    """
+    return blind_index(f"{order_id}:{''.join(phone.split())[-4:]}", "order.phone_tail")
+
+
+class Order(Base):
+    __tablename__ = "orders"  # "order" is a word of SQL
+    __table_args__ = (
+        CheckConstraint("total_cents >= 0", name="total"),
+        CheckConstraint("discount_cents >= 0 AND freight_cents >= 0", name="amounts"),
+        Index(None, "customer_id", "placed_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "ORD" + 5 to 12 digits
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customer.id"))
+    status: Mapped[OrderStatus]
+    placed_at: Mapped[datetime]
+    ships_by: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    total_cents: Mapped[int]  # what was or is to be paid: its lines, less the discount, with the freight
+    discount_cents: Mapped[int] = mapped_column(default=0)  # shared by the lines
+    freight_cents: Mapped[int] = mapped_column(default=0)
+    coupon_id: Mapped[str | None] = mapped_column(ForeignKey("coupon.id"))
+    card_token: Mapped[str | None]  # of the smart card that brought the customer
+    region: Mapped[str]
+    # read by nobody who only answers a question, so not decrypted with every order
+    recipient_name: Mapped[str] = mapped_column(EncryptedText("order.recipient_name"), deferred=True)
+    recipient_phone: Mapped[str] = mapped_column(EncryptedText("order.recipient_phone"), deferred=True)
+    recipient_address: Mapped[str] = mapped_column(EncryptedText("order.recipient_address"), deferred=True)
+    phone_tail_index: Mapped[str] = mapped_column(KeyedHash())
+
+    customer: Mapped[Customer] = relationship()
+    lines: Mapped[list[OrderLine]] = relationship(back_populates="order", order_by="OrderLine.id")
+    fulfilments: Mapped[list[Fulfilment]] = relationship(back_populates="order", order_by="Fulfilment.id")
+    shipments: Mapped[list[Shipment]] = relationship(back_populates="order", order_by="Shipment.id")
+
+
+class OrderLine(Base):
+    """One article of an order; price and names as they were when it was bought."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("unit_price_cents >= 0", name="unit_price"),
+        CheckConstraint("discount_cents BETWEEN 0 AND quantity * unit_price_cents", name="discount"),
+        Index(None, "order_id", "id"),  # with the id, or SQLite walks through all lines to have them in order
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-1"
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
+    sku_id: Mapped[str] = mapped_column(ForeignKey("sku.id"))
+    product_name: Mapped[str]
+    spec: Mapped[str]
+    quantity: Mapped[int]
+    unit_price_cents: Mapped[int]
+    discount_cents: Mapped[int] = mapped_column(default=0)  # its share of the order's; paid is what is left
+    fulfilment_id: Mapped[str | None] = mapped_column(ForeignKey("fulfilment.id"), index=True)
+    ships_by: Mapped[datetime | None]  # of what is sold before it is there, or made to order
+    activated_at: Mapped[datetime | None]  # digital goods: when first used (a course's first lesson)
+
+    order: Mapped[Order] = relationship(back_populates="lines")
+    sku: Mapped[Sku] = relationship()
+    live_ticket: Mapped[TicketLine | None] = relationship(
+        primaryjoin="and_(TicketLine.order_line_id == OrderLine.id, TicketLine.live)", uselist=False, viewonly=True
+    )
+
+
+class Fulfilment(Base):
+    """What one supplier has to send of an order, from one warehouse."""
+
+    __tablename__ = "fulfilment"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-F1"
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
+    supplier_id: Mapped[str] = mapped_column(ForeignKey("supplier.id"), index=True)
+    ships_by: Mapped[datetime | None]
+
+    order: Mapped[Order] = relationship(back_populates="fulfilments")
+    supplier: Mapped[Supplier] = relationship()
+
+
+class Shipment(Base):
+    __tablename__ = "shipment"
+
+    id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-S1"
+    order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
+    fulfilment_id: Mapped[str | None] = mapped_column(ForeignKey("fulfilment.id"), index=True)
+    carrier: Mapped[str]
+    tracking_number: Mapped[str]
+    status: Mapped[str]  # created | in_transit | out_for_delivery | delivered | delayed | lost
+    promised_by: Mapped[datetime | None]
+    shipped_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+
+    order: Mapped[Order] = relationship(back_populates="shipments")
+    lines: Mapped[list[ShipmentLine]] = relationship(order_by="ShipmentLine.order_line_id")
+    events: Mapped[list[TrackingEvent]] = relationship(order_by="TrackingEvent.time, TrackingEvent.id")
+
+
+class ShipmentLine(Base):
+    """So many pieces of a line are in the parcel."""
+
+    __tablename__ = "shipment_line"
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+    shipment_id: Mapped[str] = mapped_column(ForeignKey("shipment.id"), primary_key=True)
+    order_line_id: Mapped[str] = mapped_column(ForeignKey("order_line.id"), primary_key=True, index=True)
+    quantity: Mapped[int]
+
+    order_line: Mapped[OrderLine] = relationship()
+
+
+class TrackingEvent(Base):
+    __tablename__ = "tracking_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shipment_id: Mapped[str] = mapped_column(ForeignKey("shipment.id"), index=True)
+    time: Mapped[datetime]
+    place: Mapped[str]
+    text: Mapped[str]
