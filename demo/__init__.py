@@ -1,7 +1,9 @@
 """A mall to look at: generated from a fixed seed, with orders on which conversations and tests can count.
 
 What is sold stands in ``catalogue/``, who must exist in ``stories.yml``; the rest is drawn by chance, always the same
-for the same day. :func:`seed` is ``python -m mall_adapter seed``.
+for the same day. ``python -m mall_adapter seed`` puts it into the mall (:func:`seed`, unless it is :func:`unwanted`
+there) and ``… unseed`` takes it out again; both may raise :class:`DemoRefused`. What it brings carries a mark, by which
+the pages know it (:func:`mall_adapter.is_demo`).
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from demo.coupons import invent_coupons
 from demo.goods import Article, load_articles
 from demo.history import DAYS, Sale, invent_sales
 from demo.people import Person, Region, invent_people, load_regions
+from demo.place import DemoRefused, refuse_beside_own, unseed, unwanted
 from mall_adapter import models
-from mall_adapter.demo_mark import refuse_beside_own
 from mall_adapter.house_rules import house_policy
 from mall_adapter.policy import AfterSalesPolicy
 from storage import WRITES
 
-__all__ = ["seed"]
+__all__ = ["DemoRefused", "seed", "unseed", "unwanted"]
 
 SEED = 20_250_101
 CUSTOMERS = 2_000

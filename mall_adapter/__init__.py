@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from mall_adapter.catalogue import read_catalogue
-from mall_adapter.demo_mark import DemoRefused, is_demo
+from mall_adapter.demo_mark import is_demo
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
 from mall_adapter.errors import (
@@ -99,7 +99,6 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryChange",
-    "DemoRefused",
     "Desk",
     "DeskEvent",
     "Dispatch",

@@ -15,11 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from mall_adapter import DemoRefused, NotFound, is_demo, open_desk
-from mall_adapter.demo_mark import unseed, was_demo
+from demo import DemoRefused, seed, unseed, unwanted
+from mall_adapter import NotFound, open_desk
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
 from privacy import KeyRingError
@@ -37,41 +36,21 @@ async def _migrate(revision: str, down: bool) -> None:
 
 
 async def _seed(at_start: bool) -> None:
-    from demo import seed  # only this command needs what the demo is made with
-
     engine = create_engine(settings.database_url())
     try:
-        unwanted = await _unwanted(engine) if at_start else None
+        reason = await unwanted(engine) if at_start else None
         try:
-            if unwanted is None:
+            if reason is None:
                 await seed(engine, datetime.now(SHANGHAI).date())
         except DemoRefused as error:
             if not at_start or settings.demo():  # somebody has asked for it
                 raise
-            unwanted = str(error)
+            reason = str(error)
         await write_names(engine, settings.catalogue_file())
-        if unwanted is not None:
-            print(unwanted)
+        if reason is not None:
+            print(reason)
     finally:
         await engine.dispose()
-
-
-async def _unwanted(engine: AsyncEngine) -> str | None:
-    """Why the demo mall is not put into this database when the house starts; None where it is."""
-    match settings.demo():
-        case True:
-            return None
-        case False:
-            return "No demo mall, because DEMO=0 / 按 DEMO=0 不放演示商城"
-    if await is_demo(engine):
-        return None
-    if not settings.database_is_own_file():
-        return (
-            "No demo mall, because DATABASE_URL is set; DEMO=1 asks for it / 指定了 DATABASE_URL，要演示商城请设 DEMO=1"
-        )
-    if await was_demo(engine):
-        return "The demo mall was removed; DEMO=1 brings it back / 演示商城已移除，要恢复请设 DEMO=1"
-    return None
 
 
 async def _unseed() -> None:

@@ -1,18 +1,11 @@
-"""What the demo mall brought carries a mark, so that it is never taken for the shop's own, and can be removed again."""
+"""What the demo mall brought carries a mark, so that it is never taken for the shop's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from sqlalchemy import ColumnElement, Table, delete, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import models
-from storage import WRITES
-
-
-class DemoRefused(Exception):
-    """The demo would get mixed up with what is the shop's own. Its text says what to do, English and Chinese."""
 
 
 async def is_demo(engine: AsyncEngine) -> bool:
@@ -25,55 +18,3 @@ async def was_demo(engine: AsyncEngine) -> bool:
     """Whether it ever was the demo mall."""
     async with engine.connect() as connection:
         return await connection.scalar(select(models.Demo.id).limit(1)) is not None
-
-
-async def refuse_beside_own(connection: AsyncConnection) -> None:
-    """Raises DemoRefused where there are customers or goods that the demo has not brought."""
-    for model in (models.Customer, models.Supplier):
-        if await connection.scalar(select(model.id).where(~model.demo).limit(1)) is not None:
-            raise DemoRefused(
-                "This mall has customers or goods of its own: the demo mall is not put beside them / "
-                "商城里已有自己的顾客或商品，不会放入演示数据。"
-            )
-
-
-async def unseed(engine: AsyncEngine) -> int:
-    """Removes what the demo brought and all that hangs on it, or nothing; returns how many rows.
-
-    Raises DemoRefused while orders of the shop's own customers hold goods of the demo.
-    """
-    own = (
-        select(models.OrderLine.id)
-        .join(models.Order, models.Order.id == models.OrderLine.order_id)
-        .join(models.Customer, models.Customer.id == models.Order.customer_id)
-        .join(models.Sku, models.Sku.id == models.OrderLine.sku_id)
-        .join(models.Product, models.Product.id == models.Sku.product_id)
-        .join(models.Supplier, models.Supplier.id == models.Product.supplier_id)
-        .where(~models.Customer.demo, models.Supplier.demo)
-    )
-    async with engine.execution_options(**WRITES).begin() as connection:
-        if await connection.scalar(own.limit(1)) is not None:
-            raise DemoRefused(
-                "Orders of your own customers hold goods of the demo: nothing was removed / "
-                "您自己的顾客有订单用到了演示商品，什么都没有删除。"
-            )
-        rows = 0
-        for table, marked in reversed(list(_marked())):
-            rows += (await connection.execute(delete(table).where(marked))).rowcount
-        return rows
-
-
-def _marked() -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Tables, before those that point at them, with what is the demo's: by its mark, or by what it points at."""
-    found: dict[Table, ColumnElement[bool]] = {}
-    for table in models.Base.metadata.sorted_tables:
-        points = [
-            column.in_(select(key.column).where(found[key.column.table]))
-            for column in table.columns
-            for key in column.foreign_keys
-            if key.column.table in found
-        ]
-        marks = [table.columns.demo] if "demo" in table.columns else points
-        if marks:
-            found[table] = or_(*marks)
-            yield table, found[table]

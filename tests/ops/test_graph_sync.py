@@ -17,11 +17,10 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from demo import rows
+from demo import rows, unseed
 from demo.goods import load_articles
 from knowledge_graph import Graph, content, migrate, products, reports
 from mall_adapter import models
-from mall_adapter.demo_mark import unseed
 from ops import graph_sync
 from ops.graph_sync import Keeper, facts, sync
 from storage import WRITES, create_engine

@@ -11,13 +11,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import DemoRefused, OrderStatus, is_demo, models
-from mall_adapter.demo_mark import refuse_beside_own, unseed, was_demo
+from demo import DemoRefused, unseed
+from demo.place import refuse_beside_own
+from mall_adapter import OrderStatus, is_demo, models
+from mall_adapter.demo_mark import was_demo
 from mall_adapter.policy import Trade
 from storage import WRITES, create_engine, migrate
 from storage.migrations import versions
-
-from .conftest import NOW, Postgres, Sqlite
+from tests.mall_adapter.conftest import NOW, Postgres, Sqlite
 
 MARKED = (models.Customer, models.Supplier)
 

@@ -17,12 +17,11 @@ import sqlalchemy
 from sqlalchemy import LargeBinary, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from demo import ORDERS, seed
+from demo import ORDERS, DemoRefused, seed, unseed, unwanted
 from demo.goods import Article, load_articles
 from demo.people import load_regions
 from demo.seasons import Season, days_after, festival
 from mall_adapter import (
-    DemoRefused,
     OrderStatus,
     Reason,
     SqlMall,
@@ -33,14 +32,11 @@ from mall_adapter import (
     is_demo,
     models,
 )
-from mall_adapter.__main__ import _unwanted
-from mall_adapter.demo_mark import unseed
 from mall_adapter.policy import Trade
 from mall_adapter.tickets import state_machine
 from settings import SHANGHAI
 from storage import WRITES, create_engine, migrate
-
-from .test_demo_mark import mark_what_was_seeded
+from tests.demo.test_place import mark_what_was_seeded
 
 MALL = models.Base.metadata
 TODAY = date(2026, 11, 23)
@@ -589,7 +585,7 @@ async def test_when_a_house_starts_with_it(
             await connection.execute(insert(models.Supplier).values(values))
     monkeypatch.setenv("DEMO", demo)
     monkeypatch.setenv("DATABASE_URL", url and address)
-    assert (await _unwanted(engine) is None) is wanted
+    assert (await unwanted(engine) is None) is wanted
     assert await is_demo(engine) is (state == "seeded")
     await engine.dispose()
 
