@@ -17,7 +17,7 @@ from tests.mall_adapter.conftest import Clock, add_small_mall
 
 @pytest.fixture
 async def goods(house: Path) -> AsyncIterator[GoodsIndex]:
-    address = f"sqlite+aiosqlite:///{house}/goods.db"
+    address = f"sqlite+aiosqlite:///{house}/goods_index.db"
     await migrate(address)
     engine = create_engine(address)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
