@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from random import Random
 
 from sqlalchemy import delete, insert, select, update
@@ -21,7 +21,7 @@ from demo.after_sales import Case, invent_cases
 from demo.coupons import invent_coupons
 from demo.goods import Article, load_articles
 from demo.history import DAYS, Sale, invent_sales
-from demo.people import Person, Region, invent_people, load_regions
+from demo.people import Person, Region, invent_people, load_regions, load_staff
 from demo.place import DemoRefused, refuse_beside_own, unseed, unwanted
 from mall_adapter import models
 from mall_adapter.house_rules import house_policy
@@ -39,6 +39,8 @@ _IN_ORDER_OF_KEYS: tuple[type[models.Base], ...] = (
     models.Product,
     models.Sku,
     models.Customer,
+    models.Principal,
+    models.Membership,
     models.Order,
     models.OrderLine,
     models.Shipment,
@@ -64,6 +66,8 @@ async def seed(engine: AsyncEngine, today: date, say: Callable[[str], None] = pr
         present = {order_id: (placed_at, status) for order_id, placed_at, status in found}
         if not present:
             await _build(connection, told, today, say)
+        await _hire(connection, seasons.midnight(today))
+        if not present:
             return
         stale = [story for story in told if story.id in present and present[story.id][0] != story.placed_at(today)]
         moved = await _move(connection, stale, today) if stale else 0
@@ -101,6 +105,19 @@ async def _build(
     if await connection.scalar(select(models.Demo.id)) is None:
         await connection.execute(insert(models.Demo), [{"id": 1, "seeded_at": now}])
     say(f"  written in {time.monotonic() - start:.0f} s / 写入完成，用时 {time.monotonic() - start:.0f} 秒")
+
+
+async def _hire(connection: AsyncConnection, now: datetime) -> None:
+    """Those who work there, unless there are some: a demo of an earlier release had none."""
+    person = models.Principal
+    working = select(person.id).where(person.demo, person.customer_id.is_(None)).limit(1)
+    if await connection.scalar(working) is not None:
+        return
+    staff = load_staff(await connection.scalars(select(models.Supplier.id).where(models.Supplier.demo)))
+    indexes = {models.name_index(one.name): one for one in staff if one.name}
+    taken = await connection.scalars(select(person.name_index).where(person.name_index.in_(indexes)))
+    namesakes = {indexes[index] for index in taken if index}  # of real people, whose names stay theirs
+    await _insert(connection, rows.of_staff((one for one in staff if one not in namesakes), now))
 
 
 async def _move(connection: AsyncConnection, stale: list[stories.Story], today: date) -> int:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
+from mall_adapter.people import principal_of
 from settings import SHANGHAI
+from storage import Role
 
 _HERE = Path(__file__).parent
 
@@ -44,6 +49,43 @@ class Person:
         return f"{province}{self.city} {self.district} {self.street}"
 
 
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody who works in the mall, or for one of its suppliers."""
+
+    id: str  # of their principal
+    name: str | None  # None: as the customer is called
+    role: Role
+    supplier_id: str | None = None
+
+
+class _Staff(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    operator: list[str]
+    trainer: list[str]
+    sales: list[str]
+    customers: dict[str, Role]  # who are customers of the mall, too: by id
+
+
+def load_staff(suppliers: Iterable[str]) -> list[Colleague]:
+    """Those of ``staff.yml``, and somebody for each of the ``suppliers`` (ids)."""
+    told = _Staff.model_validate(yaml.safe_load((_HERE / "staff.yml").read_text(encoding="utf-8")))
+    named: dict[str, tuple[Role, str | None]] = {
+        name: (role, None)
+        for role, names in ((Role.OPERATOR, told.operator), (Role.TRAINER, told.trainer), (Role.SALES, told.sales))
+        for name in names
+    }
+    surnames, given = _names()
+    for supplier_id in sorted(suppliers):
+        rng = Random(supplier_id)  # noqa: S311  (the same name every day)
+        while (name := rng.choice(surnames) + rng.choice(given)) in named:
+            pass
+        named[name] = (Role.SUPPLIER, supplier_id)
+    staff = [Colleague(f"P9{number:05}", name, *held) for number, (name, held) in enumerate(named.items(), 1)]
+    return staff + [Colleague(principal_of(each), None, role) for each, role in told.customers.items()]
+
+
 def load_regions() -> dict[str, Region]:
     """The province-level regions by name."""
     regions = yaml.safe_load((_HERE / "regions.yml").read_text(encoding="utf-8"))
@@ -58,8 +100,8 @@ def invent_people(rng: Random, regions: dict[str, Region], today: date, days: in
 
     Phones begin with 154, which no carrier has been given: eleven digits that ring nowhere.
     """
-    words = yaml.safe_load((_HERE / "people.yml").read_text(encoding="utf-8"))
-    surnames, given = words["surnames"], " ".join(words["given_names"]).split()
+    surnames, given = _names()
+    words = _words()
     frequency = [1 / (rank + 4) for rank in range(len(surnames))]
     everywhere = list(regions.values())
     homes = everywhere + rng.choices(everywhere, [region.population for region in everywhere], k=count - len(regions))
@@ -81,3 +123,14 @@ def invent_people(rng: Random, regions: dict[str, Region], today: date, days: in
         district = rng.choice(home.cities[city])
         people.append(Person(f"C{number:06}", name, f"154{phone}", home, city, district, street, since))
     return people
+
+
+def _words() -> dict[str, Any]:
+    words: dict[str, Any] = yaml.safe_load((_HERE / "people.yml").read_text(encoding="utf-8"))
+    return words
+
+
+def _names() -> tuple[str, list[str]]:
+    """Surnames of one character, the most common first, and given names."""
+    words = _words()
+    return words["surnames"], " ".join(words["given_names"]).split()

@@ -81,7 +81,7 @@ def _marked() -> Iterator[tuple[Table, ColumnElement[bool]]]:
             for key in column.foreign_keys
             if key.column.table in found
         ]
-        marks = [table.columns.demo] if "demo" in table.columns else points
+        marks = [*points, table.columns.demo] if "demo" in table.columns else points
         if marks:
             found[table] = or_(*marks)
             yield table, found[table]

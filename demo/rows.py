@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -11,11 +12,13 @@ from demo.after_sales import Case
 from demo.coupons import Coupon
 from demo.goods import Article
 from demo.history import Sale
-from demo.people import Person
+from demo.people import Colleague, Person
 from mall_adapter import models
 from mall_adapter.orders import UNSHIPPED
+from mall_adapter.people import principal_of
 from mall_adapter.policy import Trade
 from mall_adapter.values import TicketStatus
+from storage import Role
 
 Rows = dict[type[models.Base], list[dict[str, Any]]]
 """Rows by model, each with a value for every column but a numbered key."""
@@ -77,8 +80,10 @@ def of_articles(rng: Random, articles: list[Article], sales: Iterable[Sale], wan
 
 
 def of_people(people: Iterable[Person]) -> Rows:
-    return {
-        models.Customer: [
+    """Customers, each with their principal."""
+    rows: Rows = defaultdict(list)
+    for person in people:
+        rows[models.Customer].append(
             {
                 "id": person.id,
                 "name": person.name,
@@ -89,9 +94,45 @@ def of_people(people: Iterable[Person]) -> Rows:
                 "registered_at": person.registered_at,
                 "demo": True,
             }
-            for person in people
-        ]
-    }
+        )
+        principal_id = principal_of(person.id)
+        since = person.registered_at
+        rows[models.Principal].append(
+            {
+                "id": principal_id,
+                "name": None,
+                "name_index": None,
+                "customer_id": person.id,
+                "created_at": since,
+                "demo": True,
+            }
+        )
+        rows[models.Membership].append(_member(principal_id, Role.CUSTOMER, since))
+    return rows
+
+
+def of_staff(staff: Iterable[Colleague], since: datetime) -> Rows:
+    """Those who work in the mall and for its suppliers; one of them may be a customer, too."""
+    rows: Rows = defaultdict(list)
+    for one in staff:
+        if one.name is not None:
+            rows[models.Principal].append(
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "name_index": models.name_index(one.name),
+                    "customer_id": None,
+                    "created_at": since,
+                    "demo": True,
+                }
+            )
+        rows[models.Membership].append(_member(one.id, one.role, since, one.supplier_id))
+    return rows
+
+
+def _member(principal_id: str, role: Role, since: datetime, supplier_id: str | None = None) -> dict[str, Any]:
+    held = {"principal_id": principal_id, "role": role, "supplier_id": supplier_id}
+    return {**held, "granted_at": since, "granted_by": None}
 
 
 def of_sales(sales: Iterable[Sale]) -> Rows:

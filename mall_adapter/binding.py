@@ -7,24 +7,19 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models, proofs
+from mall_adapter import models, people, proofs
 from mall_adapter.errors import BindingLocked, WrongProof
 from mall_adapter.proof_limits import ProofLimits
-from storage import insert
+from storage import Actor
 
 
-async def bind(session: AsyncSession, sender: str, customer_id: str, now: datetime) -> None:
-    """Ties the sender to a customer, in place of an earlier one; coupons that the sender held go along."""
-    who = models.sender_index(sender)
-    account = {"sender_index": who, "customer_id": customer_id, "role": "customer", "bound_at": now}
-    await session.execute(
-        insert(session, models.ChannelAccount)
-        .values(account)
-        .on_conflict_do_update(index_elements=["sender_index"], set_={"customer_id": customer_id, "bound_at": now})
-    )
+async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor | None, now: datetime) -> None:
+    """Ties the sender to a customer, in place of an earlier one; coupons that the sender held go along. ``by``: None
+    if they have proved it themselves. Raises NotFound."""
+    await people.bind(session, sender, customer_id, by, now)
     await session.execute(
         update(models.Coupon)
-        .where(models.Coupon.sender_index == who)
+        .where(models.Coupon.sender_index == models.sender_index(sender))
         .values(customer_id=customer_id, sender_index=None)
     )
 

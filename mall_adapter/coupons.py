@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models
+from mall_adapter import models, people
 from mall_adapter.values import Coupon
 
 
@@ -22,11 +22,11 @@ async def grant(
             "a coupon takes off at least a cent, needs no negative spending and is valid for a day or more"
         )
     who = models.sender_index(sender)
-    account = await session.get(models.ChannelAccount, who)
+    customer_id = await session.scalar(select(people.customer_id_of(sender)))
     coupon = models.Coupon(
         id=f"CP{secrets.token_hex(8).upper()}",
-        customer_id=account.customer_id if account else None,
-        sender_index=None if account else who,
+        customer_id=customer_id,
+        sender_index=None if customer_id else who,
         title=title,
         off_cents=off_cents,
         min_spend_cents=min_spend_cents,
@@ -44,10 +44,8 @@ async def read(session: AsyncSession, coupon_id: str) -> models.Coupon:
 async def held_by(session: AsyncSession, sender: str) -> Sequence[models.Coupon]:
     """Those that end soonest first."""
     who = models.sender_index(sender)
-    account = models.ChannelAccount
-    customer_id = select(account.customer_id).where(account.sender_index == who).scalar_subquery()
     query = select(models.Coupon).where(
-        or_(models.Coupon.sender_index == who, models.Coupon.customer_id == customer_id)
+        or_(models.Coupon.sender_index == who, models.Coupon.customer_id == people.customer_id_of(sender))
     )
     return (await session.scalars(query.order_by(models.Coupon.valid_until, models.Coupon.id))).all()
 

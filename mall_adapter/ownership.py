@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import CompoundSelect, Select, delete, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models, orders, proofs
+from mall_adapter import models, orders, people, proofs
 from mall_adapter.errors import BindingLocked, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
 from mall_adapter.proof_limits import Proof, ProofLimits
 from storage import insert
@@ -22,12 +22,8 @@ def owned_ids(sender: str, whole_phone: bool = False) -> CompoundSelect[str]:
     """Ids of the orders of the sender's customer and of those that the sender has proved to own; with ``whole_phone``
     only by the whole number of its phone."""
     who = models.sender_index(sender)
-    account, proof = models.ChannelAccount, models.OwnershipProof
-    bound = (
-        select(models.Order.id)
-        .join(account, account.customer_id == models.Order.customer_id)
-        .where(account.sender_index == who)
-    )
+    proof = models.OwnershipProof
+    bound = select(models.Order.id).where(models.Order.customer_id == people.customer_id_of(sender))
     proved: Select[str] = select(proof.order_id).where(proof.sender_index == who)
     return union_all(bound, proved.where(proof.whole_phone) if whole_phone else proved)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import binding, models, orders, permissions, tickets
-from mall_adapter.errors import NotFound
+from mall_adapter import binding, orders, permissions, tickets
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import Order, Ticket, TicketStatus
 from storage import Actor
@@ -26,9 +25,7 @@ class SqlBackOffice:
         permissions.check(actor, "bind")
 
         async def bind(session: AsyncSession, now: datetime) -> None:
-            if await session.get(models.Customer, customer_id) is None:
-                raise NotFound(customer_id)
-            await binding.bind(session, sender, customer_id, now)
+            await binding.bind(session, sender, customer_id, actor, now)
 
         request: Mapping[str, Any] = {"sender": sender, "customer_id": customer_id}
         await self.database.once(_caller(actor), idempotency_key, "bind", request, type(None), bind)

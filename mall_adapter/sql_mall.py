@@ -8,7 +8,19 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import binding, catalogue, coupons, delivery, invoices, models, orders, ownership, proofs, tickets
+from mall_adapter import (
+    binding,
+    catalogue,
+    coupons,
+    delivery,
+    invoices,
+    models,
+    orders,
+    ownership,
+    people,
+    proofs,
+    tickets,
+)
 from mall_adapter.errors import OwnershipRequired, PhoneRequired
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.proof_limits import Proof, ProofLimits
@@ -51,12 +63,7 @@ class SqlMall:
     # ---- who is speaking ----
 
     async def customer_of(self, sender: str) -> Customer | None:
-        account = models.ChannelAccount
-        query = (
-            select(models.Customer)
-            .join(account, account.customer_id == models.Customer.id)
-            .where(account.sender_index == models.sender_index(sender))
-        )
+        query = select(models.Customer).where(models.Customer.id == people.customer_id_of(sender))
         async with self.database.reading() as session:
             customer = await session.scalar(query)
             return Customer(customer.id, customer.name, customer.region) if customer else None
@@ -67,7 +74,7 @@ class SqlMall:
             now = self.database.clock()
             proved = await binding.prove(session, self._limits, attempt, phone, now)
             if isinstance(proved, str):
-                await binding.bind(session, sender, proved, now)
+                await binding.bind(session, sender, proved, None, now)
                 customer = await session.get_one(models.Customer, proved)
                 return Customer(customer.id, customer.name, customer.region)
         raise proved

@@ -5,7 +5,15 @@ encrypted (:class:`privacy.EncryptedText`); where it must be looked up there is 
 beside it. The same models serve SQLite and PostgreSQL.
 """
 
-from mall_adapter.models.people import sender_index, phone_index, Customer, ChannelAccount
+from mall_adapter.models.people import (
+    ChannelAccount,
+    Customer,
+    Membership,
+    Principal,
+    name_index,
+    phone_index,
+    sender_index,
+)
 from mall_adapter.models.goods import Supplier, Product, Sku
 from mall_adapter.models.orders import phone_tail_index, Fulfilment, Order, OrderLine, Shipment, ShipmentLine, TrackingEvent
 from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
@@ -27,11 +35,13 @@ __all__ = [
     "Fulfilment",
     "Handoff",
     "Invoice",
+    "Membership",
     "Misunderstood",
     "Order",
     "OrderLine",
     "Outbox",
     "OwnershipProof",
+    "Principal",
     "Product",
     "Shipment",
     "ShipmentLine",
@@ -43,6 +53,7 @@ __all__ = [
     "TrackingEvent",
     "WrongProofs",
     "address_index",
+    "name_index",
     "phone_index",
     "phone_tail_index",
     "sender_index",

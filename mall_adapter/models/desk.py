@@ -85,7 +85,7 @@ class Misunderstood(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     message_index: Mapped[str] = mapped_column(KeyedHash(), unique=True)  # keyed hash of sender and message id
-    conversation: Mapped[str | None] = mapped_column(KeyedHash())  # None for those from before it was kept
+    conversation: Mapped[str | None] = mapped_column(KeyedHash(), index=True)  # None for those from before it was kept
     text: Mapped[str] = mapped_column(EncryptedText("misunderstood.text"))
     guesses: Mapped[str] = mapped_column(EncryptedText("misunderstood.guesses"))  # JSON: [[intent, confidence], …]
     noted_at: Mapped[datetime]
@@ -115,7 +115,7 @@ class Complaint(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    conversation: Mapped[str] = mapped_column(KeyedHash())
+    conversation: Mapped[str] = mapped_column(KeyedHash(), index=True)
     kind: Mapped[ComplaintKind]
     words: Mapped[str] = mapped_column(EncryptedText("complaint.words"))
     message_index: Mapped[str] = mapped_column(KeyedHash())  # keyed hash of the last message that was noted

@@ -52,10 +52,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 import mall_adapter
 import settings
 from connectors.messages import caller
-from mall_adapter import OrderStatus, SqlMall, models
+from mall_adapter import OrderStatus, SqlMall, models, people
 from mall_adapter.models import (
     Base,
-    ChannelAccount,
     Customer,
     Invoice,
     Order,
@@ -257,9 +256,8 @@ async def look_up(engine: AsyncEngine, what: str, order_id: str) -> Any:
 
 
 async def is_bound(engine: AsyncEngine, sender: str) -> bool:
-    account = select(ChannelAccount.customer_id).where(ChannelAccount.sender_index == models.sender_index(sender))
     async with engine.connect() as connection:
-        return (await connection.execute(account)).first() is not None
+        return await connection.scalar(select(people.customer_id_of(sender))) is not None
 
 
 async def phone_of(engine: AsyncEngine, customer_id: str) -> str:

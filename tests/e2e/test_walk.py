@@ -238,7 +238,8 @@ QUERIES = {
     "invoice": "SELECT id, order_id, status FROM invoice WHERE order_id IN",
     "status": "SELECT id, id, status FROM orders WHERE id IN",
     "delivery": "SELECT id, id, recipient_name, recipient_phone, recipient_address FROM orders WHERE id IN",
-    "binding": "SELECT '', '', customer_id FROM channel_account WHERE sender_index IN",
+    "binding": "SELECT '', '', customer_id FROM channel_account JOIN principal ON principal.id = principal_id"
+    " WHERE sender_index IN",
 }
 
 

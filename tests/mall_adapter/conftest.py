@@ -26,7 +26,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import OrderStatus, SqlMall, models
 from mall_adapter.policy import Trade
-from storage import WRITES, create_engine, migrate
+from privacy.conversations import conversation_of
+from privacy.keyring import current_ring
+from storage import WRITES, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite, databases, house
 
 __all__ = ["Postgres", "Sqlite", "databases", "house"]  # fixtures, and what they give
@@ -90,11 +92,27 @@ async def malls(url: str, clock: Clock) -> AsyncIterator[list[SqlMall]]:
         await engine.dispose()
 
 
-def add_small_mall(session: AsyncSession) -> None:
-    session.add_all(
-        models.ChannelAccount(sender_index=models.sender_index(sender), customer_id=customer_id, bound_at=NOW)
-        for sender, customer_id in (("web:zhou", "C1"), ("web:he", "C2"))
+def bound(sender: str, customer_id: str, at: datetime) -> tuple[models.Base, ...]:
+    """The customer's principal, and the account by which they write."""
+    principal_id = f"P-{customer_id}"
+    return (
+        models.Principal(id=principal_id, customer_id=customer_id, created_at=at),
+        models.Membership(principal_id=principal_id, role=Role.CUSTOMER, granted_at=at),
+        models.ChannelAccount(
+            sender_index=models.sender_index(sender),
+            sender=sender,
+            channel=sender.partition(":")[0],
+            conversation=conversation_of(current_ring(), sender),
+            principal_id=principal_id,
+            first_seen_at=at,
+            bound_at=at,
+        ),
     )
+
+
+def add_small_mall(session: AsyncSession) -> None:
+    for sender, customer_id in (("web:zhou", "C1"), ("web:he", "C2")):
+        session.add_all(bound(sender, customer_id, NOW))
     session.add_all(
         models.Customer(
             id=customer_id,

@@ -21,6 +21,7 @@ from bot.components.text import normalize
 from bot.components.values import read
 from mall_adapter import OrderStatus, models
 from mall_adapter.policy import Trade
+from tests.mall_adapter.conftest import bound
 
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 
@@ -59,9 +60,7 @@ def _add_people_and_goods(session: AsyncSession, now: datetime) -> None:
                 registered_at=now - timedelta(days=400),
             )
         )
-        session.add(
-            models.ChannelAccount(sender_index=models.sender_index(sender), customer_id=customer_id, bound_at=now)
-        )
+        session.add_all(bound(sender, customer_id, now))
     session.add(models.Supplier(id="S1", name="百货一号", trade=Trade.CLOTHING, region="华东"))
     for name, category in ((SHOES, "跑步鞋"), (LIPSTICK, "口红"), (FRYER, "空气炸锅"), (MUG, "保温杯")):
         session.add(

@@ -1,0 +1,294 @@
+"""Who is who: the senders that write, the people behind them, and the roles that those have.
+
+A sender is known from its first message on, and is a visitor until it is bound to a customer. What a channel or a
+sender calls itself proves nothing: roles are granted, and stand in ``membership``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import ColumnElement, ScalarSelect, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from mall_adapter import models
+from mall_adapter.errors import NotFound, NotPermitted
+from privacy.conversations import conversation_of
+from privacy.keyring import current_ring
+from storage import Actor, Event, Role, insert, record
+
+GRANTED = (Role.SALES, Role.SUPPLIER, Role.OPERATOR, Role.TRAINER)
+"""Roles that people are given; customers are those of the mall, services programs with a key of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountBound(Event):
+    """``subject`` is the principal to whom a channel account belongs from now on."""
+
+    kind: ClassVar[str] = "account_bound"
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleGranted(Event):
+    kind: ClassVar[str] = "role_granted"
+    role: Role
+    supplier_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRevoked(Event):
+    kind: ClassVar[str] = "role_revoked"
+    role: Role
+    supplier_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Whose a conversation is, as far as the house knows."""
+
+    channel: str
+    customer_id: str | None
+    name: str | None
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody who works in the mall, or for one of its suppliers."""
+
+    principal_id: str
+    name: str
+    customer_id: str | None
+    roles: tuple[tuple[Role, str | None], ...]  # with the supplier
+    since: datetime
+
+
+# ---- senders ----
+
+
+def channel_of(sender: str) -> str:
+    return sender.partition(":")[0]
+
+
+async def meet(session: AsyncSession, sender: str, now: datetime) -> None:
+    """Keeps that there is such a sender. Of one that was known only by its hash the rest is kept, too."""
+    await _keep(session, sender, {"first_seen_at": now}, where=models.ChannelAccount.sender.is_(None))
+
+
+async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor | None, now: datetime) -> None:
+    """The sender belongs to this customer from now on, in place of an earlier one; ``by``: None if they have proved it
+    themselves. Raises NotFound."""
+    principal_id = await _of_customer(session, customer_id)
+    await _keep(session, sender, {"first_seen_at": now}, {"principal_id": principal_id, "bound_at": now})
+    bound = AccountBound(subject=f"principal:{principal_id}", channel=channel_of(sender))
+    record(session, bound, by or await actor_of(session, sender), now)
+
+
+async def _keep(
+    session: AsyncSession,
+    sender: str,
+    first: dict[str, object],
+    later: dict[str, object] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> None:
+    """Writes the account with what is ``first`` and ``later``; one that is there, and is ``where``, without what is
+    ``first``."""
+    told: dict[str, object] = {
+        "sender": sender,
+        "channel": channel_of(sender),
+        "conversation": conversation_of(current_ring(), sender),
+        **(later or {}),
+    }
+    new = insert(session, models.ChannelAccount).values(sender_index=models.sender_index(sender), **told, **first)
+    changed = {name: new.excluded[name] for name in told}
+    await session.execute(new.on_conflict_do_update(index_elements=["sender_index"], set_=changed, where=where))
+
+
+async def senders_of(session: AsyncSession, customer_id: str) -> Sequence[str]:
+    """Those by which the customer can be written to, the latest bound first."""
+    account = models.ChannelAccount
+    query = (
+        select(account)
+        .join(models.Principal)
+        .where(models.Principal.customer_id == customer_id, account.sender.is_not(None))
+        .order_by(account.bound_at.desc(), account.sender_index)
+    )
+    return [each.sender for each in await session.scalars(query) if each.sender is not None]
+
+
+def customer_id_of(sender: str) -> ScalarSelect[str | None]:
+    """The id of the customer to whom the sender is bound, as part of a statement."""
+    account = models.ChannelAccount
+    return (
+        select(models.Principal.customer_id)
+        .join(account, account.principal_id == models.Principal.id)
+        .where(account.sender_index == models.sender_index(sender))
+        .scalar_subquery()
+    )
+
+
+async def speaker(session: AsyncSession, conversation: str) -> Speaker | None:
+    """Who speaks in a conversation (``privacy.conversations.conversation_of``); None where no account is known."""
+    account = models.ChannelAccount
+    who = selectinload(account.principal)
+    query = select(account).where(account.conversation == conversation)
+    options = (who.joinedload(models.Principal.customer), who.selectinload(models.Principal.memberships))
+    found = await session.scalar(query.options(*options))
+    if found is None:
+        return None
+    person = found.principal
+    if person is None:
+        return Speaker(found.channel or "", None, None, ())
+    roles = tuple(dict.fromkeys(each.role for each in person.memberships))
+    return Speaker(found.channel or "", person.customer_id, _name(person), roles)
+
+
+def _name(person: models.Principal) -> str | None:
+    return person.name or (person.customer.name if person.customer else None)
+
+
+# ---- who acts ----
+
+
+async def actor_of(session: AsyncSession, sender: str, role: Role = Role.CUSTOMER) -> Actor:
+    """The sender, acting in this role. Whom the house does not know acts as a customer, too.
+
+    Raises NotPermitted for a role that nobody has given them.
+    """
+    account, channel = models.ChannelAccount, channel_of(sender)
+    query = select(account.principal_id).where(account.sender_index == models.sender_index(sender))
+    principal_id = await session.scalar(query)
+    if role is Role.CUSTOMER:
+        return Actor(role, principal_id, channel=channel)
+    if principal_id is None:
+        raise NotPermitted(f"a visitor is no {role}")
+    return await acting(session, principal_id, role, channel)
+
+
+async def acting(session: AsyncSession, principal_id: str, role: Role, channel: str) -> Actor:
+    """This principal in one of their roles; raises NotPermitted if it is none of theirs. Whoever works for several
+    suppliers acts for the first of them."""
+    held = models.Membership
+    query = select(held).where(held.principal_id == principal_id, held.role == role).order_by(held.id).limit(1)
+    found = await session.scalar(query)
+    if found is None:
+        raise NotPermitted(f"{principal_id} is no {role}")
+    return Actor(role, principal_id, found.supplier_id, channel)
+
+
+async def name_of(session: AsyncSession, actor: Actor) -> str:
+    """As their colleagues know them. Raises NotPermitted for whoever does not have the role (any more)."""
+    held = models.Membership
+    query = (
+        select(models.Principal)
+        .join(held)
+        .where(models.Principal.id == actor.principal_id, held.role == actor.role)
+        .options(selectinload(models.Principal.customer))
+        .limit(1)
+    )
+    person = await session.scalar(query)
+    if person is None:
+        raise NotPermitted(f"{actor.principal_id} is no {actor.role}")
+    return _name(person) or person.id
+
+
+# ---- people and their roles ----
+
+
+def principal_of(customer_id: str) -> str:
+    """The id of a customer's principal, whether there is one yet or not."""
+    return f"P-{customer_id}"
+
+
+async def _of_customer(session: AsyncSession, customer_id: str) -> str:
+    """The id of the customer's principal, made if there is none. Raises NotFound."""
+    customer = await session.get(models.Customer, customer_id)
+    if customer is None:
+        raise NotFound(f"no customer {customer_id}")
+    principal_id, since = principal_of(customer_id), customer.registered_at
+    person = {"id": principal_id, "customer_id": customer_id, "created_at": since, "demo": customer.demo}
+    await session.execute(insert(session, models.Principal).values(person).on_conflict_do_nothing())
+    member = {"principal_id": principal_id, "role": Role.CUSTOMER, "granted_at": since}
+    await session.execute(insert(session, models.Membership).values(member).on_conflict_do_nothing())
+    return principal_id
+
+
+async def colleague(session: AsyncSession, name: str, now: datetime) -> str:
+    """The id of the principal who works here under this name, made if there is none. Spaces, case and width of the
+    name do not count."""
+    index = models.name_index(name)
+    new = {"id": f"P{secrets.token_hex(6)}", "name": name, "name_index": index, "created_at": now}
+    await session.execute(insert(session, models.Principal).values(new).on_conflict_do_nothing())
+    return (await session.scalars(select(models.Principal.id).where(models.Principal.name_index == index))).one()
+
+
+async def named(session: AsyncSession, name: str) -> str | None:
+    """The id of the principal whom somebody means by a name, or by the id of a principal or of a customer."""
+    if await session.get(models.Customer, name):
+        return await _of_customer(session, name)
+    person = models.Principal
+    query = select(person.id).where((person.id == name) | (person.name_index == models.name_index(name)))
+    return await session.scalar(query)
+
+
+async def grant(
+    session: AsyncSession, principal_id: str, role: Role, supplier_id: str | None, by: Actor, now: datetime
+) -> bool:
+    """Gives the role; whether they did not have it. Raises NotFound for a supplier that there is not, ValueError for a
+    role that is not given, or not so."""
+    if role not in GRANTED or (role is Role.SUPPLIER) != (supplier_id is not None):
+        raise ValueError(f"{role} cannot be granted with supplier {supplier_id}")
+    if supplier_id is not None and await session.get(models.Supplier, supplier_id) is None:
+        raise NotFound(f"no supplier {supplier_id}")
+    held = {"principal_id": principal_id, "role": role, "supplier_id": supplier_id}
+    new = {**held, "granted_at": now, "granted_by": by.principal_id}
+    added = insert(session, models.Membership).values(new).on_conflict_do_nothing().returning(models.Membership.id)
+    if await session.scalar(added) is None:
+        return False
+    record(session, RoleGranted(subject=f"principal:{principal_id}", role=role, supplier_id=supplier_id), by, now)
+    return True
+
+
+async def revoke(
+    session: AsyncSession, principal_id: str, role: Role, supplier_id: str | None, by: Actor, now: datetime
+) -> bool:
+    """Takes the role away; whether they had it."""
+    held = models.Membership
+    gone = (
+        delete(held)
+        .where(held.principal_id == principal_id, held.role == role, held.role.in_(GRANTED))
+        .where(held.supplier_id.is_(None) if supplier_id is None else held.supplier_id == supplier_id)
+        .returning(held.id)
+    )
+    if await session.scalar(gone) is None:
+        return False
+    record(session, RoleRevoked(subject=f"principal:{principal_id}", role=role, supplier_id=supplier_id), by, now)
+    return True
+
+
+async def colleagues(session: AsyncSession) -> Sequence[Colleague]:
+    """Everybody who has, or had, a role beside that of a customer."""
+    person, held = models.Principal, models.Membership
+    works = select(held.principal_id).where(held.role.in_(GRANTED))
+    query = (
+        select(person)
+        .where(person.name_index.is_not(None) | person.id.in_(works))
+        .options(selectinload(person.memberships), selectinload(person.customer))
+        .order_by(person.created_at, person.id)
+    )
+    return [
+        Colleague(
+            each.id,
+            _name(each) or "",
+            each.customer_id,
+            tuple((held.role, held.supplier_id) for held in each.memberships if held.role in GRANTED),
+            each.created_at,
+        )
+        for each in await session.scalars(query)
+    ]
