@@ -35,8 +35,8 @@ async def read(session: AsyncSession, order: models.Order) -> Delivery:
 
 async def change(session: AsyncSession, order: models.Order, wanted: DeliveryChange) -> bool:
     """Whether the order has another phone now. The caller holds :func:`mall_adapter.orders.lock`. Raises
-    InvalidTransition once the order is shipped."""
-    if order.status not in UNSHIPPED:
+    InvalidTransition once a parcel of it has left."""
+    if order.status not in UNSHIPPED or order.shipments:
         raise InvalidTransition(f"an order that is {order.status} cannot be sent elsewhere")
     await session.refresh(order, ["recipient_name", "recipient_phone", "recipient_address"])
     if wanted.recipient_name is not None:

@@ -10,13 +10,14 @@ _UNPAID_OR_OFF = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.CANCELLED})
 
 def open_to(order: Order, wish: Wish) -> bool:
     """Whether asking for ``wish`` makes sense: nothing shipped, something paid, a line without a live ticket."""
+    waits = order.status in _UNSHIPPED and not order.shipments
     tickets = [line.open_ticket_id is not None for line in order.lines]
     match wish:
         case Wish.RETURN:
             return order.status not in _UNPAID_OR_OFF and not all(tickets)
         case Wish.CANCEL:
-            return order.status in _UNSHIPPED and not any(tickets)
+            return waits and not any(tickets)
         case Wish.CHANGE_DELIVERY:
-            return order.status in _UNSHIPPED
+            return waits
         case Wish.INVOICE:
             return order.status not in _UNPAID_OR_OFF

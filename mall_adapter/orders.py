@@ -1,7 +1,8 @@
-"""Orders: reading, placing, shipping and cancelling them, and the stock that moves with them."""
+"""Orders: reading, placing and cancelling them, and the stock that moves with them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -30,13 +31,21 @@ WHOLE_ORDERS = (
         _line.joinedload(models.OrderLine.sku)
         .load_only(models.Sku.product_id)
         .joinedload(models.Sku.product)
-        .load_only(models.Product.category, models.Product.trade, models.Product.fresh, models.Product.custom_made),
+        .load_only(
+            models.Product.supplier_id,
+            models.Product.category,
+            models.Product.trade,
+            models.Product.fresh,
+            models.Product.custom_made,
+        ),
         _line.joinedload(models.OrderLine.live_ticket).joinedload(models.TicketLine.ticket),
-        selectinload(models.Order.shipments).joinedload(models.Shipment.events),
+        selectinload(models.Order.shipments).options(
+            joinedload(models.Shipment.events), selectinload(models.Shipment.lines)
+        ),
     )
     .execution_options(populate_existing=True)
 )
-"""Orders with everything that :func:`to_order` and the rules read, in two queries."""
+"""Orders with everything that :func:`to_order` and the rules read, in three queries."""
 
 
 # ---- reading ----
@@ -64,7 +73,19 @@ async def newest(session: AsyncSession, ids: CompoundSelect[str], limit: int) ->
     return (await session.scalars(WHOLE_ORDERS.where(models.Order.id.in_(chosen)).order_by(*order))).unique().all()
 
 
+def unsent(order: models.Order) -> dict[str, int]:
+    """Pieces by line that have still to leave the shop; the lines of which none has are left out."""
+    if order.status not in UNSHIPPED:
+        return {}
+    left = Counter[str]()
+    for parcel in order.shipments:
+        left.update({line.order_line_id: line.quantity for line in parcel.lines})
+    rest = {line.id: line.quantity - line.released - left[line.id] for line in order.lines}
+    return {line_id: pieces for line_id, pieces in rest.items() if pieces > 0}
+
+
 def to_order(row: models.Order) -> Order:
+    waiting = unsent(row)
     return Order(
         id=row.id,
         status=row.status,
@@ -72,12 +93,12 @@ def to_order(row: models.Order) -> Order:
         total_cents=row.total_cents,
         ships_by=row.ships_by,
         delivered_at=row.delivered_at,
-        lines=tuple(_to_line(line) for line in row.lines),
+        lines=tuple(_to_line(line, waiting.get(line.id, 0)) for line in row.lines),
         shipments=tuple(_to_shipment(shipment) for shipment in row.shipments),
     )
 
 
-def _to_line(row: models.OrderLine) -> OrderLine:
+def _to_line(row: models.OrderLine, waiting: int) -> OrderLine:
     return OrderLine(
         id=row.id,
         sku_id=row.sku_id,
@@ -88,6 +109,7 @@ def _to_line(row: models.OrderLine) -> OrderLine:
         quantity=row.quantity,
         unit_price_cents=row.unit_price_cents,
         open_ticket_id=row.live_ticket.ticket_id if row.live_ticket else None,
+        unsent=waiting,
     )
 
 
@@ -101,10 +123,12 @@ def _to_shipment(row: models.Shipment) -> Shipment:
         shipped_at=row.shipped_at,
         delivered_at=row.delivered_at,
         events=tuple(TrackingEvent(event.time, event.place, event.text) for event in row.events),
+        lines={line.order_line_id: line.quantity for line in row.lines},
+        expected_by=row.expected_by,
     )
 
 
-# ---- placing, shipping, cancelling ----
+# ---- placing, cancelling ----
 
 
 async def place(session: AsyncSession, customer_id: str, items: Mapping[str, int], now: datetime) -> str:
@@ -156,36 +180,12 @@ async def place(session: AsyncSession, customer_id: str, items: Mapping[str, int
     return order_id
 
 
-async def ship(session: AsyncSession, order_id: str, carrier: str, tracking_number: str, now: datetime) -> None:
-    """Hands the order's pieces to a carrier; lines that were refunded before stay in the shop.
-
-    Raises InvalidTransition unless the order is waiting to be shipped and no ticket on it is still being handled.
-    """
-    await lock(session, order_id)
-    order = await read(session, order_id)
-    if order.status not in {OrderStatus.PAID, OrderStatus.PRESALE} or any(
-        line.live_ticket and line.live_ticket.ticket.status not in PAID_BACK for line in order.lines
-    ):
-        raise InvalidTransition(f"an order that is {order.status} or has an open ticket cannot be shipped")
-    await stock.ship(session, (line for line in order.lines if not line.live_ticket))
-    order.status = OrderStatus.SHIPPED
-    session.add(
-        models.Shipment(
-            id=f"{order_id}-S1",
-            order_id=order_id,
-            carrier=carrier,
-            tracking_number=tracking_number,
-            status="in_transit",
-            promised_by=now + ARRIVES_WITHIN,
-            shipped_at=now,
-            events=[models.TrackingEvent(time=now, place="商家仓库", text=f"商家已发货,{carrier}已揽收")],
-        )
-    )
-
-
 async def cancel(session: AsyncSession, order: models.Order) -> None:
-    """Before shipping only; a line that has a live ticket is settled by that ticket. The caller holds :func:`lock`."""
-    if order.status not in UNSHIPPED or any(line.live_ticket for line in order.lines):
-        raise InvalidTransition(f"an order that is {order.status} or has a ticket cannot be cancelled")
+    """Before any of it has left; a line that has a live ticket is settled by that ticket. The caller holds
+    :func:`lock`."""
+    if order.status not in UNSHIPPED or order.shipments or any(line.live_ticket for line in order.lines):
+        raise InvalidTransition(f"an order that is {order.status}, has a parcel or a ticket cannot be cancelled")
     order.status = OrderStatus.CANCELLED
-    await stock.release(session, order.lines)
+    for line in order.lines:
+        line.released = line.quantity
+    await stock.release(session, [(line, line.quantity) for line in order.lines])

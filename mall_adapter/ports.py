@@ -8,6 +8,7 @@ One conformance suite (tests/mall_adapter) runs against every implementation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from mall_adapter.proof_limits import Proof
@@ -21,6 +22,7 @@ from mall_adapter.values import (
     InvoiceRequest,
     Listing,
     Order,
+    ParcelStep,
     Product,
     Ticket,
     TicketRequest,
@@ -118,10 +120,38 @@ class BackOffice(Protocol):
     ) -> Order:
         """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing."""
 
-    async def ship_order(
-        self, actor: Actor, order_id: str, carrier: str, tracking_number: str, idempotency_key: str
+    # parcels; a supplier sends and follows what is theirs, and nothing else
+    async def ship(
+        self,
+        actor: Actor,
+        order_id: str,
+        carrier: str,
+        tracking_number: str,
+        idempotency_key: str,
+        lines: Mapping[str, int] | None = None,
+        fulfilment_id: str | None = None,
     ) -> Order:
-        """Raises InvalidTransition unless the order waits to be shipped and no ticket on it is being handled."""
+        """Hands a parcel to a carrier: ``lines`` (pieces by order line), or all that waits, of one fulfilment or of the
+        whole order. The order is shipped with the last piece that is to be sent.
+
+        Raises OrderNotFound, NotFound (line or fulfilment), and InvalidTransition where so many pieces do not wait, or
+        a ticket on one of the lines is being handled.
+        """
+
+    async def parcel_moved(self, actor: Actor, shipment_id: str, step: ParcelStep, idempotency_key: str) -> Order:
+        """What the carrier tells. A step that comes late, twice or out of order is kept among the events by its time,
+        and does not turn the parcel back; the order is delivered with its last parcel.
+
+        Raises NotFound, or ValueError for a step that cannot be (in the future, a delay without a date).
+        """
+
+    async def presale_moved(
+        self, actor: Actor, product_id: str, ships_by: datetime, idempotency_key: str, sku_id: str | None = None
+    ) -> Sequence[str]:
+        """The new promise of all that still waits of a presale, or of one of its kinds; the orders whose promise moved.
+
+        Raises NotFound, or ValueError for a date that is over.
+        """
 
     # after-sales
     async def advance_ticket(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import binding, orders, permissions, tickets
+from mall_adapter import binding, orders, parcels, permissions, presale, tickets
 from mall_adapter.transactions import Clock, Transactions, utc_now
-from mall_adapter.values import Order, Ticket, TicketStatus
+from mall_adapter.values import Order, ParcelStep, Ticket, TicketStatus
 from storage import Actor
 
 
@@ -44,17 +44,48 @@ class SqlBackOffice:
         request = {"customer_id": customer_id, "items": dict(items)}
         return await self.database.once(_caller(actor), idempotency_key, "place_order", request, Order, place)
 
-    async def ship_order(
-        self, actor: Actor, order_id: str, carrier: str, tracking_number: str, idempotency_key: str
+    # ---- parcels ----
+
+    async def ship(
+        self,
+        actor: Actor,
+        order_id: str,
+        carrier: str,
+        tracking_number: str,
+        idempotency_key: str,
+        lines: Mapping[str, int] | None = None,
+        fulfilment_id: str | None = None,
     ) -> Order:
-        permissions.check(actor, "ship_order")
+        permissions.check(actor, "ship")
+        waybill = parcels.Waybill(carrier, tracking_number)
 
         async def ship(session: AsyncSession, now: datetime) -> Order:
-            await orders.ship(session, order_id, carrier, tracking_number, now)
+            await parcels.ship(session, actor, order_id, waybill, lines, fulfilment_id, now)
             return orders.to_order(await orders.read(session, order_id))
 
-        request = {"order_id": order_id, "carrier": carrier, "tracking_number": tracking_number}
-        return await self.database.once(_caller(actor), idempotency_key, "ship_order", request, Order, ship)
+        request = {"order_id": order_id, "waybill": waybill, "lines": lines, "fulfilment_id": fulfilment_id}
+        return await self.database.once(_caller(actor), idempotency_key, "ship", request, Order, ship)
+
+    async def parcel_moved(self, actor: Actor, shipment_id: str, step: ParcelStep, idempotency_key: str) -> Order:
+        permissions.check(actor, "parcel_moved")
+
+        async def move(session: AsyncSession, now: datetime) -> Order:
+            order_id = await parcels.move(session, actor, shipment_id, step, now)
+            return orders.to_order(await orders.read(session, order_id))
+
+        request = {"shipment_id": shipment_id, "step": step}
+        return await self.database.once(_caller(actor), idempotency_key, "parcel_moved", request, Order, move)
+
+    async def presale_moved(
+        self, actor: Actor, product_id: str, ships_by: datetime, idempotency_key: str, sku_id: str | None = None
+    ) -> Sequence[str]:
+        permissions.check(actor, "presale_moved")
+
+        async def move(session: AsyncSession, now: datetime) -> list[str]:
+            return await presale.move(session, actor, product_id, sku_id, ships_by, now)
+
+        request = {"product_id": product_id, "sku_id": sku_id, "ships_by": ships_by}
+        return await self.database.once(_caller(actor), idempotency_key, "presale_moved", request, list[str], move)
 
     # ---- after-sales ----
 

@@ -28,17 +28,17 @@ async def allocate(session: AsyncSession, items: Mapping[str, int]) -> None:
             raise OutOfStock(sku_id)
 
 
-async def release(session: AsyncSession, lines: Iterable[models.OrderLine]) -> None:
-    """Gives back the allocated pieces of lines that will not be shipped."""
-    for sku_id, pieces in _pieces(lines):
+async def release(session: AsyncSession, kept: Iterable[tuple[models.OrderLine, int]]) -> None:
+    """Gives back so many allocated pieces of these lines, which will not be shipped."""
+    for sku_id, pieces in _pieces(kept):
         await session.execute(
             update(models.Sku).where(models.Sku.id == sku_id).values(allocated=models.Sku.allocated - pieces)
         )
 
 
-async def ship(session: AsyncSession, lines: Iterable[models.OrderLine]) -> None:
-    """The allocated pieces of these lines leave the warehouse."""
-    for sku_id, pieces in _pieces(lines):
+async def ship(session: AsyncSession, sent: Iterable[tuple[models.OrderLine, int]]) -> None:
+    """So many allocated pieces of these lines leave the warehouse."""
+    for sku_id, pieces in _pieces(sent):
         await session.execute(
             update(models.Sku)
             .where(models.Sku.id == sku_id)
@@ -46,9 +46,9 @@ async def ship(session: AsyncSession, lines: Iterable[models.OrderLine]) -> None
         )
 
 
-def _pieces(lines: Iterable[models.OrderLine]) -> list[tuple[str, int]]:
+def _pieces(lines: Iterable[tuple[models.OrderLine, int]]) -> list[tuple[str, int]]:
     """Pieces by SKU, in the order in which SKUs are locked."""
     pieces: Counter[str] = Counter()
-    for line in lines:
-        pieces[line.sku_id] += line.quantity
+    for line, count in lines:
+        pieces[line.sku_id] += count
     return sorted(pieces.items())

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from mall_adapter import models, orders, ownership, stock
+from mall_adapter import models, orders, ownership, parcels, stock
 from mall_adapter.errors import InvalidTransition, NotAllowed, NotFound, TicketExists
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
 from mall_adapter.values import (
@@ -23,7 +23,7 @@ from mall_adapter.values import (
     TicketStatus,
 )
 from settings import SHANGHAI
-from storage import insert_numbered
+from storage import Actor, Role, insert_numbered
 
 _S = TicketStatus
 _WHOLE_TICKETS = (
@@ -90,28 +90,27 @@ async def assess(
             models.Ticket.status != TicketStatus.CANCELLED,
         )
     )
-    days, hours = since_delivery(order.delivered_at, now)
-    facts = [
-        AfterSalesFacts(
-            kind=request.kind,
-            reason=request.reason,
-            order_status=order.status,
-            days_since_delivery=days,
-            hours_since_delivery=hours,
-            parcel_lost=any(parcel.status == "lost" for parcel in order.shipments),
-            parcel_late=any(
-                parcel.promised_by is not None and (parcel.delivered_at or now) > parcel.promised_by
-                for parcel in order.shipments
-            ),
-            trade=line.sku.product.trade,
-            fresh=line.sku.product.fresh,
-            custom_made=line.sku.product.custom_made,
-            opened=True if line.activated_at else request.opened,
-            amount_cents=line.quantity * line.unit_price_cents,
-            tickets_last_90_days=recent or 0,
+    facts = []
+    for line in lines:
+        stand = parcels.of_line(order, line, now)
+        days, hours = since_delivery(stand.delivered_at, now)
+        facts.append(
+            AfterSalesFacts(
+                kind=request.kind,
+                reason=request.reason,
+                order_status=stand.status,
+                days_since_delivery=days,
+                hours_since_delivery=hours,
+                parcel_lost=stand.lost,
+                parcel_late=stand.late,
+                trade=line.sku.product.trade,
+                fresh=line.sku.product.fresh,
+                custom_made=line.sku.product.custom_made,
+                opened=True if line.activated_at else request.opened,
+                amount_cents=line.quantity * line.unit_price_cents,
+                tickets_last_90_days=recent or 0,
+            )
         )
-        for line in lines
-    ]
     return lines, policy.decide(*facts)
 
 
@@ -168,17 +167,22 @@ async def advance(
         for line in ticket.lines:
             line.live = False
     elif to is TicketStatus.REFUNDED:
-        await _keep_unshipped(session, ticket)
+        await _keep_unshipped(session, ticket, Actor(Role(actor)), now)
 
 
-async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket) -> None:
+async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket, actor: Actor, now: datetime) -> None:
     """Money back before shipping: the pieces stay in the shop, and an order of which nothing is left is cancelled."""
     refunded = {line.order_line_id for line in ticket.lines}
     order = await orders.read(session, ticket.order_id)
-    if order.status not in orders.UNSHIPPED:
+    waiting = orders.unsent(order)
+    kept = [(line, waiting[line.id]) for line in order.lines if line.id in refunded and line.id in waiting]
+    if not kept:
         return
-    await stock.release(session, (line for line in order.lines if line.id in refunded))
-    if all(line.live_ticket and line.live_ticket.ticket.status in orders.PAID_BACK for line in order.lines):
+    await stock.release(session, kept)
+    for line, pieces in kept:
+        line.released += pieces
+    parcels.follow(session, order, actor, now)
+    if not order.shipments and not orders.unsent(order):
         order.status = OrderStatus.CANCELLED
 
 

@@ -6,7 +6,7 @@ Times are timezone-aware UTC ``datetime``; money is integer cents of CNY; a ``se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -19,6 +19,17 @@ class OrderStatus(StrEnum):
     DELIVERED = "delivered"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
+
+
+class ParcelStatus(StrEnum):
+    """How far a parcel is, in the order of its way."""
+
+    CREATED = "created"
+    IN_TRANSIT = "in_transit"
+    DELAYED = "delayed"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    LOST = "lost"
+    DELIVERED = "delivered"
 
 
 class TicketKind(StrEnum):
@@ -77,6 +88,7 @@ class OrderLine:
     quantity: int
     unit_price_cents: int
     open_ticket_id: str | None  # a ticket on this line that is neither rejected nor cancelled
+    unsent: int = 0  # pieces that have still to leave the shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +103,24 @@ class Shipment:
     id: str
     carrier: str
     tracking_number: str
-    status: str  # created | in_transit | out_for_delivery | delivered | delayed | lost
-    promised_by: datetime | None
+    status: str  # a ParcelStatus
+    promised_by: datetime | None  # by the shop; a right to a refund counts from it
     shipped_at: datetime | None
     delivered_at: datetime | None
     events: tuple[TrackingEvent, ...]  # oldest first
+    lines: Mapping[str, int] = field(default_factory=dict)  # pieces by order line; empty where nobody wrote it down
+    expected_by: datetime | None = None  # as the carrier says now, of a delayed one
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelStep:
+    """What a carrier tells of a parcel. ``text`` and ``place`` are for the customer; a step without words gets some."""
+
+    status: ParcelStatus  # any but created
+    at: datetime
+    place: str = ""
+    text: str = ""
+    expected_by: datetime | None = None  # of a delay, and of nothing else
 
 
 @dataclass(frozen=True, slots=True)

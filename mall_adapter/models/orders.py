@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from mall_adapter.values import OrderStatus
+from mall_adapter.values import OrderStatus, ParcelStatus
 from privacy import EncryptedText, KeyedHash, blind_index
 from storage import Base
 
@@ -67,6 +67,7 @@ class OrderLine(Base):
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("unit_price_cents >= 0", name="unit_price"),
         CheckConstraint("discount_cents BETWEEN 0 AND quantity * unit_price_cents", name="discount"),
+        CheckConstraint("released BETWEEN 0 AND quantity", name="released"),
         Index(None, "order_id", "id"),  # with the id, or SQLite walks through all lines to have them in order
     )
 
@@ -78,6 +79,7 @@ class OrderLine(Base):
     quantity: Mapped[int]
     unit_price_cents: Mapped[int]
     discount_cents: Mapped[int] = mapped_column(default=0)  # its share of the order's; paid is what is left
+    released: Mapped[int] = mapped_column(default=0)  # pieces that will never leave: cancelled, or paid back before
     fulfilment_id: Mapped[str | None] = mapped_column(ForeignKey("fulfilment.id"), index=True)
     ships_by: Mapped[datetime | None]  # of what is sold before it is there, or made to order
     activated_at: Mapped[datetime | None]  # digital goods: when first used (a course's first lesson)
@@ -111,8 +113,9 @@ class Shipment(Base):
     fulfilment_id: Mapped[str | None] = mapped_column(ForeignKey("fulfilment.id"), index=True)
     carrier: Mapped[str]
     tracking_number: Mapped[str]
-    status: Mapped[str]  # created | in_transit | out_for_delivery | delivered | delayed | lost
-    promised_by: Mapped[datetime | None]
+    status: Mapped[str]  # a ParcelStatus
+    promised_by: Mapped[datetime | None]  # when it was sent; what a late parcel gives a right to counts from it
+    expected_by: Mapped[datetime | None]  # as the carrier told when it was delayed
     shipped_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
 
@@ -139,6 +142,8 @@ class TrackingEvent(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     shipment_id: Mapped[str] = mapped_column(ForeignKey("shipment.id"), index=True)
-    time: Mapped[datetime]
+    time: Mapped[datetime]  # when it happened
     place: Mapped[str]
     text: Mapped[str]
+    status: Mapped[ParcelStatus | None]  # None: words only
+    recorded_at: Mapped[datetime | None]  # when the house heard of it

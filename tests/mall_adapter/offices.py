@@ -24,7 +24,7 @@ async def place_order(mall: SqlMall, customer_id: str, items: Mapping[str, int],
 
 
 async def ship_order(mall: SqlMall, order_id: str, carrier: str, tracking_number: str, idempotency_key: str) -> Order:
-    return await office(mall).ship_order(OPERATOR, order_id, carrier, tracking_number, idempotency_key)
+    return await office(mall).ship(OPERATOR, order_id, carrier, tracking_number, idempotency_key)
 
 
 async def advance_ticket(
