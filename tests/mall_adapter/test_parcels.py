@@ -325,9 +325,7 @@ async def test_a_delay_takes_no_right_away(mall: SqlMall, clock: Clock) -> None:
         ParcelStep(ParcelStatus.IN_TRANSIT, NOW, place="长" * 61),
     ],
 )
-async def test_a_step_that_cannot_be(
-    mall: SqlMall, engine: AsyncEngine, step: ParcelStep, error: type[Exception]
-) -> None:
+async def test_a_step_that_cannot_be(mall: SqlMall, engine: AsyncEngine, step: ParcelStep) -> None:
     await ship(mall, "k1")
     before = await events(engine)
     with pytest.raises(ValueError, match=r"a step|a delay|a parcel|the new date|needs 0 to"):
