@@ -215,8 +215,8 @@ async def say_not_cancelled(
         name, shown = "order_cancel_has_ticket", {**shown, **ticket_values(tracker, domain, ticket)}
         buttons = _ticket_buttons(tracker, domain, ticket)
         focus.on("ticket", ticket.id)
-    elif order.status is OrderStatus.SHIPPED:
-        name = "order_cancel_shipped"
+    elif order.shipments and order.status not in ARRIVED:
+        name = "order_cancel_shipped" if order.status is OrderStatus.SHIPPED else "order_cancel_part_sent"
         buttons = [
             wish_button(tracker, domain, "request_refund", **same),
             button(word(tracker, domain, "may_refuse_parcel"), "ask_policy", answer="refuse_parcel"),

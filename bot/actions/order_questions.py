@@ -34,7 +34,17 @@ from bot.actions.order_choice import (
     tail_told,
 )
 from bot.actions.order_record import FACT, facts_asked, say_record
-from bot.actions.orders import PRESSING, TO_BE_SHIPPED, facts, say_order, say_part_taken_out, state_of, ticket_instead
+from bot.actions.orders import (
+    TO_BE_SHIPPED,
+    facts,
+    parts_in_a_line,
+    parts_of,
+    pressure,
+    say_order,
+    say_part_taken_out,
+    state_of,
+    ticket_instead,
+)
 from bot.actions.tickets import say_ticket, ticket_values, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
@@ -191,6 +201,8 @@ class AboutOrders(Action, ABC):
         if ticket:
             told = ticket_values(tracker, domain, ticket)
             what = word(tracker, domain, "line_with_ticket").format(kind=told["kind"], stand=told["stand"])
+        elif len(parts := parts_of(order)) > 1:
+            what = parts_in_a_line(tracker, domain, parts, now)
         else:
             what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
         return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
@@ -210,12 +222,7 @@ def _kept(tracker: Tracker, asked: Sequence[str]) -> list[EventType]:
 
 def most_pressing(orders: Sequence[Order], now: datetime) -> Order:
     """Of orders that come newest first; of two that press alike, the newer."""
-    return min(orders, key=lambda order: _pressure(order, now))
-
-
-def _pressure(order: Order, now: datetime) -> int:
-    state = state_of(order, now)
-    return PRESSING.index(state) if state in PRESSING else len(PRESSING)
+    return min(orders, key=lambda order: pressure(state_of(order, now)))
 
 
 def _in(statuses: Collection[OrderStatus], orders: Sequence[Order]) -> list[Order]:
@@ -224,7 +231,11 @@ def _in(statuses: Collection[OrderStatus], orders: Sequence[Order]) -> list[Orde
 
 def on_their_way(orders: Sequence[Order], now: datetime) -> list[Order]:
     """Late and lost parcels first; where nothing travels, what is still to be shipped."""
-    shipped = _in({OrderStatus.SHIPPED}, orders)
+    shipped = [
+        order
+        for order in orders
+        if order.status is OrderStatus.SHIPPED or (order.status in TO_BE_SHIPPED and order.shipments)
+    ]
     late = [order for order in shipped if state_of(order, now) in ("late", "lost")]
     return [*late, *(order for order in shipped if order not in late)] or _in(TO_BE_SHIPPED, orders)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,18 +15,49 @@ from bot.actions.malls import get_mall
 from bot.actions.money_back import when_back
 from bot.actions.tickets import ticket_values
 from bot.actions.wording import Domain, day, goods, has_response, minute, word, yuan
-from mall_adapter import MallError, Order, OrderStatus, Shipment, Ticket, TicketStatus
+from mall_adapter import MallError, Order, OrderStatus, ParcelStatus, Shipment, Ticket, TicketStatus
 
 TO_BE_SHIPPED = frozenset({OrderStatus.PAID, OrderStatus.PRESALE})
 TRACK_EVENTS_SHOWN = 4
 
-PRESSING = ("lost", "late", "overdue", "out_for_delivery", "shipped", "paid", "presale", "pending_payment")
+PRESSING = ("lost", "late", "overdue", "delayed", "out_for_delivery", "shipped", "paid", "presale", "pending_payment")
 """States of an order, those first that a customer has most reason to ask about."""
+
+NEEDS_A_WORD = frozenset({"lost", "late", "overdue"})
+"""States in which a customer may do something now: of an order in parts, more is said of such a part."""
+
+
+def parts_of(order: Order) -> Sequence[Order]:
+    """The order as one for each of its parcels, and one of what has still to leave; itself where nobody wrote down what
+    its parcels hold."""
+    if not order.shipments or not all(parcel.lines for parcel in order.shipments):
+        return [order]
+    lines, under_way = {line.id: line for line in order.lines}, order.status in {*TO_BE_SHIPPED, OrderStatus.SHIPPED}
+    parts = []
+    for parcel in order.shipments:
+        held = tuple(replace(lines[one], quantity=count) for one, count in parcel.lines.items() if one in lines)
+        if held:  # what is settled by a ticket may have been taken out
+            arrived = OrderStatus.DELIVERED if parcel.delivered_at else OrderStatus.SHIPPED
+            status = arrived if under_way else order.status
+            part = replace(order, lines=held, shipments=(parcel,), status=status, delivered_at=parcel.delivered_at)
+            parts.append(part)
+    if rest := tuple(replace(line, quantity=line.unsent) for line in order.lines if line.unsent):
+        parts.append(replace(order, lines=rest, shipments=()))
+    return parts or [order]
 
 
 def state_of(order: Order, now: datetime) -> str:
     """Where an order stands, as the responses are called (``utter_order_<state>``): its status, but for what waits too
-    long, is on its last way, or came without a parcel."""
+    long, is on its last way, or came without a parcel. Of one in parts, that of the part that presses most."""
+    return min((_state_of(part, now) for part in parts_of(order)), key=pressure)
+
+
+def pressure(state: str) -> int:
+    """The less, the more reason there is to ask about it."""
+    return PRESSING.index(state) if state in PRESSING else len(PRESSING)
+
+
+def _state_of(order: Order, now: datetime) -> str:
     if order.status in TO_BE_SHIPPED and order.ships_by and order.ships_by < now:
         return "overdue"
     parcel = parcel_of(order, now)
@@ -37,11 +70,17 @@ def state_of(order: Order, now: datetime) -> str:
 
 def parcel_state(parcel: Shipment, now: datetime) -> str:
     """A parcel counts as late when the rules for refunds say so: after the promised time."""
-    if parcel.status == "lost":
+    if parcel.status == ParcelStatus.LOST:
         return "lost"
-    if parcel.status == "delayed" or (parcel.status != "delivered" and parcel.promised_by and parcel.promised_by < now):
-        return "late"
+    late = parcel.status != ParcelStatus.DELIVERED and parcel.promised_by is not None and parcel.promised_by < now
+    if parcel.status == ParcelStatus.DELAYED or late:
+        return "delayed" if not late and _expected(parcel, now) else "late"
     return "out_for_delivery" if parcel.status == "out_for_delivery" else "shipped"
+
+
+def _expected(parcel: Shipment, now: datetime) -> datetime | None:
+    """The carrier's own date, while it lies ahead."""
+    return parcel.expected_by if parcel.expected_by and parcel.expected_by > now else None
 
 
 def parcel_of(order: Order, now: datetime) -> Shipment | None:
@@ -63,7 +102,13 @@ def say_order(
 ) -> None:
     """Everything about one order in one message, as seen from ``topic``: order, parcel, urge or worry. Where it was
     ``told`` already, other facts of it; asked once more, the next variant of the response."""
-    state = state_of(order, datetime.now(UTC))
+    now, parts = datetime.now(UTC), parts_of(order)
+    if len(parts) > 1:
+        _say_parts(dispatcher, tracker, domain, order, parts, topic)
+    order = min(parts, key=lambda part: pressure(state_of(part, now)))
+    state = state_of(order, now)
+    if len(parts) > 1 and state not in NEEDS_A_WORD:
+        return
     topics = (topic, "parcel", "order") if topic in ("urge", "worry") else (topic, "order")
     response = next(name for one in topics if has_response(domain, name := f"utter_{one}_{state}"))
     if told and has_response(domain, f"{response}_told"):
@@ -71,11 +116,45 @@ def say_order(
     dispatcher.utter_message(response=response, **facts(tracker, domain, order))
 
 
+def _say_parts(
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    order: Order,
+    parts: Sequence[Order],
+    topic: str,
+) -> None:
+    """What is in each parcel and where it is, and what has not left yet."""
+    now, lines = datetime.now(UTC), []
+    for place, part in enumerate(parts, 1):
+        told = facts(tracker, domain, part)
+        state = word(tracker, domain, f"line_{state_of(part, now)}").format_map(told)
+        name = word(tracker, domain, "part_parcel" if part.shipments else "part_unsent")
+        count = sum(line.quantity for line in part.lines)
+        lines.append(name.format_map({**told, "place": place, "count": count, "state": state}))
+    response = "utter_order_in_parts" if topic == "order" else "utter_parcel_in_parts"
+    dispatcher.utter_message(response=response, parts="\n".join(lines), **facts(tracker, domain, order))
+
+
+def parts_in_a_line(tracker: Tracker, domain: Domain, parts: Sequence[Order], now: datetime) -> str:
+    """Of an order in parts, how many of them are how far: for a list of orders."""
+    counts = Counter[str]()
+    for part in parts:
+        state = state_of(part, now)
+        if part.shipments:
+            counts[state if state in ("lost", "late", "delivered") else "travelling"] += 1
+        else:
+            counts["unsent"] += sum(line.quantity for line in part.lines)
+    words = [word(tracker, domain, f"parts_{name}").format(count=count) for name, count in counts.items()]
+    return word(tracker, domain, "line_in_parts").format(parts="、".join(words))
+
+
 def facts(tracker: Tracker, domain: Domain, order: Order) -> dict[str, Any]:
     """What the responses about an order may tell."""
     now = datetime.now(UTC)
     parcel, soon = parcel_of(order, now), word(tracker, domain, "soon")
     late = now - parcel.promised_by if parcel and parcel.promised_by else None
+    expected = _expected(parcel, now) if parcel else None
     return {
         "order_id": order.id,
         "goods": goods(order.lines),
@@ -87,6 +166,12 @@ def facts(tracker: Tracker, domain: Domain, order: Order) -> dict[str, Any]:
         "tracking_number": parcel.tracking_number if parcel else "",
         "shipped_at": (day(tracker, parcel.shipped_at) if parcel else None) or soon,
         "promised_by": (day(tracker, parcel.promised_by) if parcel else None) or soon,
+        "expected_by": day(tracker, expected) or soon,
+        "new_date": (
+            word(tracker, domain, "new_date").format(day=day(tracker, expected))
+            if expected
+            else word(tracker, domain, "no_new_date")
+        ),
         "late_days": max(1, late.days) if late else 1,
         "when_back": when_back(tracker, domain, order) if order.status is OrderStatus.CANCELLED else "",
         "latest": latest_event(tracker, domain, parcel),

@@ -19,7 +19,7 @@ from bot.actions.knowledge import order_talked_of
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, missing
 from bot.actions.order_questions import AboutOrders, on_their_way
-from bot.actions.orders import facts
+from bot.actions.orders import facts, parts_of
 from bot.actions.questions import answer_question
 from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, say_tickets, wish_button
 from bot.actions.turn import Turn
@@ -111,7 +111,9 @@ class TrackParcel(AboutOrders):
             dispatcher.utter_message(response="utter_courier_contact", buttons=human)
             return []
         line = word(tracker, domain, "waybill_of")
-        waybills = [line.format(**{**facts(tracker, domain, one), "goods": goods(one.lines)}) for one in orders]
+        parts = [part for one in orders for part in parts_of(one) if part.shipments]
+        under_way = [part for part in parts if part.delivered_at is None] or parts
+        waybills = [line.format(**{**facts(tracker, domain, one), "goods": goods(one.lines)}) for one in under_way]
         dispatcher.utter_message(response="utter_courier_contact_of", waybills="\n".join(waybills), buttons=human)
         if len(orders) == 1:
             return focus.on("order", orders[0].id).events()

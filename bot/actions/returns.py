@@ -69,6 +69,7 @@ from mall_adapter import (
     Order,
     OrderLine,
     OrderStatus,
+    ParcelStatus,
     Reason,
     Ticket,
     TicketExists,
@@ -111,7 +112,7 @@ class ValidateAfterSales(OrderValidation):
             return
         free = [line for line in lines if line["id"] not in taken]
         request.set(order_lines=free, several_lines=len(free) > 1)
-        not_sent = order.status in TO_BE_SHIPPED and request.get("reason") != Reason.WRONG_SIZE
+        not_sent = order.status in TO_BE_SHIPPED and not order.shipments and request.get("reason") != Reason.WRONG_SIZE
         if not_sent and request.get("ticket_kind") is None:  # who has not got it can only have the money back
             request.set(ticket_kind=TicketKind.REFUND.value)
         in_time = not_sent and order.ships_by is not None and order.ships_by > datetime.now(UTC)
@@ -389,7 +390,8 @@ class AskReason(Action):
         order_id = tracker.get_slot("order_id")
         try:
             order = await (await get_mall()).order(tracker.sender_id, str(order_id))
-            if order.status in UNSENT and not any(parcel.status == "lost" for parcel in order.shipments):
+            came = any(parcel.delivered_at or parcel.status == ParcelStatus.LOST for parcel in order.shipments)
+            if order.status in UNSENT and not came:
                 reasons = list(REASONS_UNSENT)
             meant = lines_of(tracker.slots)
             unfit = _do_not_fit([line for line in order.lines if not meant or line.id in meant])

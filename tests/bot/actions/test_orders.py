@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bot.actions.coupons import MyCoupons
 from bot.actions.invoices import InvoiceValidation
 from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
 from bot.actions.order_questions import OrderStatusAction, UrgeShipment
-from bot.actions.orders import state_of
+from bot.actions.orders import parts_of, pressure, state_of
 from bot.actions.parcels import TrackParcel
 from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
@@ -34,6 +35,7 @@ from tests.bot.actions.asking import (
     MUG,
     ORDERS,
     PHONE,
+    SHOES,
     Customer,
     add_orders,
     an_order,
@@ -260,6 +262,122 @@ async def test_what_was_told_is_not_told_again(mall: None) -> None:
 
 async def test_a_delivered_parcel_says_when_and_where_it_was_left(mall: None) -> None:
     assert "已签收，放在前台" in (await ask("worry_delivery", f"{DELIVERED} 没收到")).text()
+
+
+ONE, TWO, THREE = (
+    OrderLine(f"ORD1-{at}", name, name, name, "标准", name, count, 9900, None, unsent)
+    for at, (name, count, unsent) in enumerate(((MUG, 2, 0), (FRYER, 1, 0), (SHOES, 2, 2)), 1)
+)
+
+
+def parcel(status: str, days: int, **lines: int) -> Shipment:
+    """``days`` until the promise; ``lines`` by their last digit."""
+    held = {f"ORD1-{one[1:]}": count for one, count in lines.items()}
+    arrived = NOW if status == "delivered" else None
+    return Shipment(status, "疾鹿速运", "JL1", status, NOW + timedelta(days=days), NOW, arrived, (), held)
+
+
+def in_parts(status: OrderStatus, *parcels: Shipment, ships: int = 1, lines: tuple[OrderLine, ...] = ()) -> Order:
+    return Order("ORD1", status, NOW, 9900, NOW + timedelta(days=ships), None, lines or (ONE, TWO, THREE), parcels)
+
+
+@pytest.mark.parametrize(
+    ("found", "states"),
+    [
+        (in_parts(OrderStatus.PAID), ["paid"]),
+        (in_parts(OrderStatus.PAID, parcel("in_transit", 1, n1=2)), ["shipped", "paid"]),
+        (
+            in_parts(OrderStatus.PAID, parcel("delivered", 1, n1=2), parcel("lost", 1, n2=1)),
+            ["delivered", "lost", "paid"],
+        ),
+        (in_parts(OrderStatus.PAID, parcel("delivered", 1, n1=2), ships=-1), ["delivered", "overdue"]),
+        (in_parts(OrderStatus.PRESALE, parcel("delivered", -9, n1=2)), ["delivered", "presale"]),
+        (in_parts(OrderStatus.SHIPPED, parcel("in_transit", 1, n1=2), lines=(ONE,)), ["shipped"]),
+        (
+            in_parts(
+                OrderStatus.SHIPPED, parcel("in_transit", -1, n1=1), parcel("out_for_delivery", 1, n1=1), lines=(ONE,)
+            ),
+            ["late", "out_for_delivery"],
+        ),
+        (
+            in_parts(
+                OrderStatus.DELIVERED, parcel("delivered", 1, n1=2), parcel("delivered", 1, n2=1), lines=(ONE, TWO)
+            ),
+            ["delivered", "delivered"],
+        ),
+        (in_parts(OrderStatus.SHIPPED, parcel("in_transit", 1), parcel("lost", 1, n2=1), lines=(TWO,)), ["lost"]),
+        (  # what has a ticket was told apart and is taken out, with the parcel that held it
+            in_parts(OrderStatus.SHIPPED, parcel("lost", 1, n1=2), parcel("delivered", 1, n2=1), lines=(TWO,)),
+            ["delivered"],
+        ),
+    ],
+)
+def test_an_order_in_parts_stands_where_they_do(found: Order, states: list[str]) -> None:
+    parts = parts_of(found)
+    assert [state_of(part, NOW) for part in parts] == states
+    assert state_of(found, NOW) == min(states, key=pressure)
+
+
+@pytest.mark.parametrize(
+    ("promised", "expected", "state"), [(3, 5, "delayed"), (-1, 5, "late"), (3, None, "late"), (3, -1, "late")]
+)
+def test_a_delay_with_a_new_date_is_not_late_yet(promised: int, expected: int | None, state: str) -> None:
+    date = None if expected is None else NOW + timedelta(days=expected)
+    delayed = replace(parcel("delayed", promised), lines={}, expected_by=date)
+    assert state_of(in_parts(OrderStatus.SHIPPED, delayed), NOW) == state
+
+
+async def add_parts(session: AsyncSession, *, promised: int = 3) -> None:
+    """Two mugs and a fryer, of which a mug has come and another is to come; the fryer has not left."""
+    add_orders(session, DELIVERED)
+    order = an_order("ORD10000000009", MUG, OrderStatus.PAID, datetime.now(UTC) - timedelta(days=2), ships=1)
+    order.lines[0].quantity = 2
+    order.lines.append(
+        models.OrderLine(
+            id="ORD10000000009-2", sku_id=FRYER, product_name=FRYER, spec="标准", quantity=1, unit_price_cents=9900
+        )
+    )
+    now = datetime.now(UTC)
+    for number, status in enumerate(("delivered", "in_transit"), 1):
+        order.shipments.append(
+            models.Shipment(
+                id=f"ORD10000000009-S{number}",
+                carrier="飞梭快递",
+                tracking_number=f"FS{number}",
+                status=status,
+                promised_by=now + timedelta(days=promised),
+                delivered_at=now if status == "delivered" else None,
+                lines=[models.ShipmentLine(order_line_id="ORD10000000009-1", quantity=1)],
+                events=[],
+            )
+        )
+    session.add(order)
+    await session.commit()
+
+
+@pytest.mark.parametrize("intent", ACTIONS)
+async def test_every_part_is_told(session: AsyncSession, intent: str) -> None:
+    await add_parts(session)
+    customer = await ask(intent, "ORD10000000009")
+    assert said(customer) == ["utter_order_in_parts" if intent == "order_status" else "utter_parcel_in_parts"]
+    for words in ("第 1 个包裹", "FS1", "已签收", "第 2 个包裹", "FS2", "在路上", "还有 1 件没发出", FRYER, "最晚"):
+        assert words in customer.text()
+
+
+async def test_of_a_late_part_is_told_what_may_be_done(session: AsyncSession) -> None:
+    await add_parts(session, promised=-2)
+    customer = await ask("worry_delivery", "ORD10000000009")
+    assert said(customer) == ["utter_parcel_in_parts", "utter_worry_late"]
+    assert MUG in customer.text()
+    assert FRYER not in customer.text()
+
+
+async def test_an_order_in_parts_in_a_list(session: AsyncSession) -> None:
+    await add_parts(session)
+    session.add(an_order(PAID, SHOES, OrderStatus.PAID, datetime.now(UTC), ships=1))
+    await session.commit()
+    customer = await ask("order_status")
+    assert "1 个包裹已签收、1 个包裹在路上、还有 1 件没发出" in customer.text()
 
 
 async def test_an_order_of_two_parcels_shows_both(session: AsyncSession) -> None:
