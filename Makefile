@@ -31,7 +31,7 @@ interactive: train ## correct the bot by talking to it; asks before bot/ changes
 
 train: environments ## train the bot and its search for answers if their data changed; FORCE=1 trains anyway / 训练机器人
 	@$(APP) -m ops.training $(if $(FORCE),--force)
-	@$(APP) -m ops.answers $(if $(FORCE),--force)
+	@$(APP) -m knowledge_graph train $(if $(FORCE),--force)
 
 test: development train ## lint, types, contracts, tests, conversations / 全部检查
 	@exec $(APP) -m ops.checks
@@ -66,7 +66,7 @@ seed: migrate ## fill an empty database with the demo mall; `-m mall_adapter uns
 	@$(APP) -m mall_adapter seed
 
 graph-sync: environments ## bring goods and answers into the running graph; FILES= adds some / 同步图谱
-	@$(APP) -m ops.graph_sync $(FILES)
+	@$(APP) -m knowledge_graph sync $(FILES)
 
 stack-picture: environments ## draw docs/images/stack.svg from the running demo; ARGS="--conversation ID" another / 画出流程栈
 	@$(APP) -m ops.stack_picture $(ARGS)

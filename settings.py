@@ -209,13 +209,13 @@ def rules_file() -> Path:
 
 
 def proofs_file() -> Path:
-    """How often a proof of an order may be wrong (``PROOFS_FILE``, default the shipped limits); read at start."""
+    """How often a proof of an order may be wrong (``PROOFS_FILE``, default the shipped limits); taken as saved."""
     return _path("PROOFS_FILE", ROOT / "mall_adapter" / "rules" / "proofs.yml")
 
 
-def kept_rules_file() -> Path:
-    """A copy of the last good rules, for when an operator breaks the file."""
-    return data_dir() / "rules" / "after_sales.json"
+def kept_rules_file(name: str) -> Path:
+    """A copy of the last good rules of this name, for when an operator breaks the file."""
+    return data_dir() / "rules" / name
 
 
 def knowledge_dir() -> Path:
@@ -224,7 +224,7 @@ def knowledge_dir() -> Path:
 
 
 def sync_file() -> Path:
-    """What keeping the graph in step has to tell people; `ops.graph_sync` writes it, the gateway shows it."""
+    """What keeping the graph in step has to tell people; ``knowledge_graph sync`` writes it, the gateway shows it."""
     return data_dir() / "sync.json"
 
 

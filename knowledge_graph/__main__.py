@@ -1,4 +1,4 @@
-"""``python -m knowledge_graph COMMAND``: the embedded graph, and questions to whichever graph there is.
+"""``python -m knowledge_graph COMMAND``: the embedded graph, what goes into whichever there is, and questions to it.
 
 ``ask`` takes a question, or one a line from ``--file`` or standard input; ``--json`` prints for each of them an object
 with text, answer, topic, source (the answer's id, null when it is not known) and score (the probability that it is the
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ import settings
 from knowledge_graph import content, gaps, learning
 from knowledge_graph.answering import Answering, Found, sure
 from knowledge_graph.client import Graph, GraphDown
+from knowledge_graph.files import READERS
 from knowledge_graph.migrations import migrate
 from knowledge_graph.retrieval import Question
 from knowledge_graph.server import ServerError, serve
@@ -45,6 +47,11 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the embedded graph")
     commands.add_parser("migrate", help="bring the graph's constraints and indexes up to date")
+    syncing = commands.add_parser("sync", help="bring the mall's goods and the shop's answers into the graph")
+    syncing.add_argument("files", nargs="*", type=Path, metavar="FILE", help=f"also these: {', '.join(READERS)}")
+    syncing.add_argument("--keep", action="store_true", help="go on, and bring over what changes")
+    training = commands.add_parser("train", help="learn how to find answers, if what that is learned from has changed")
+    training.add_argument("--force", action="store_true", help="also if nothing has changed")
     commands.add_parser("learn", help="learn to find the answers that are in the graph; others do so when it is needed")
     asking = commands.add_parser("ask", help="answer questions")
     asking.add_argument("text", nargs="?", help="default: one a line from standard input")
@@ -54,9 +61,16 @@ def main() -> None:
     missing.add_argument("--limit", type=int, default=30)
     missing.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    for path in arguments.files if arguments.command == "sync" else ():
+        if path.suffix.lower() not in READERS or not path.is_file():
+            parser.error(f"{path}: not a file of {', '.join(READERS)}")
     try:
         if arguments.command == "serve":
             serve()
+        elif arguments.command == "train":
+            _train(arguments.force)
+        elif arguments.command == "sync":
+            sys.exit(_sync(arguments.keep, arguments.files))
         else:
             asyncio.run(_run(arguments))
             sys.stdout.flush()
@@ -66,6 +80,48 @@ def main() -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _train(force: bool) -> None:
+    from knowledge_graph import preparing, sources  # the mall is read by these two commands alone
+
+    _unwind()  # no half-made folder stays
+    try:
+        preparing.prepare(sources.LINES, sources.TOPICS, sources.house_facts(), force=force)
+    except learning.LearningFailed as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("Answers are found as before / 答案检索保持不变", file=sys.stderr)
+        raise
+
+
+def _sync(keep: bool, more: Sequence[Path]) -> int:
+    """0 where everything in the files is as it should be."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from knowledge_graph import sources, sync
+
+    async def run() -> bool:
+        async with Graph.from_settings() as graph, sources.open_shop() as shop:
+            if keep:
+                await sync.Keeper(graph, shop).keep()
+            return await sync.sync(graph, shop, more)
+
+    if keep:
+        os.nice(10)  # the bot starts at the same time, and customers wait for it
+    style = "%(asctime)s %(levelname)s %(name)s: %(message)s" if keep else "%(message)s"
+    logging.basicConfig(level=logging.INFO, format=style, stream=sys.stdout)
+    _unwind()
+    try:
+        return 0 if asyncio.run(run()) else 1
+    except SQLAlchemyError as error:  # its words may quote what is stored
+        sys.exit(f"The database does not answer, or `make seed` was not run: {type(error).__name__}")
+
+
+def _unwind() -> None:
+    """On Ctrl-C, which a shell ignores for what runs in the background, and on SIGTERM."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.default_int_handler)
 
 
 async def _run(arguments: argparse.Namespace) -> None:

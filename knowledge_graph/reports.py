@@ -1,4 +1,4 @@
-"""What keeping the graph in step has to tell people, in a file: ``ops.graph_sync`` writes it, the gateway shows it."""
+"""What keeping the graph in step has to tell people, in a file: ``sync`` writes it, the gateway shows it."""
 
 from __future__ import annotations
 

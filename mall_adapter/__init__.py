@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from mall_adapter.catalogue import read_catalogue
-from mall_adapter.demo_mark import is_demo
+from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
 from mall_adapter.eligibility import open_to
 from mall_adapter.errors import (
@@ -48,14 +48,15 @@ from mall_adapter.handoff import (
     Misunderstood,
     Update,
 )
-from mall_adapter.house_rules import HouseRules, house_policy
+from mall_adapter.house_rules import HouseRules
 from mall_adapter.invoices import is_tax_number
 from mall_adapter.names import names_of, spelt, watch_names, write_names
 from mall_adapter.ports import BackOffice, CustomerMall
-from mall_adapter.proof_limits import BrokenLimits, Proof
+from mall_adapter.proof_limits import Proof
 from mall_adapter.rules import BrokenRules
 from mall_adapter.sql_back_office import SqlBackOffice
 from mall_adapter.sql_mall import SqlMall
+from mall_adapter.terms import house_terms, in_answers
 from mall_adapter.values import (
     Coupon,
     Customer,
@@ -91,7 +92,6 @@ from storage import WRITES, create_engine
 __all__ = [
     "BackOffice",
     "BindingLocked",
-    "BrokenLimits",
     "BrokenRules",
     "Complaint",
     "ComplaintKind",
@@ -152,7 +152,8 @@ __all__ = [
     "Wish",
     "WrongPhoneTail",
     "WrongProof",
-    "house_policy",
+    "house_terms",
+    "in_answers",
     "is_demo",
     "is_tax_number",
     "names_of",
@@ -161,6 +162,7 @@ __all__ = [
     "open_to",
     "read_catalogue",
     "spelt",
+    "was_demo",
     "watch_names",
     "write_names",
 ]
@@ -170,17 +172,16 @@ __all__ = [
 async def open_mall() -> AsyncIterator[CustomerMall]:
     """The mall of ``settings.database_url()``. Raises :class:`privacy.KeyRingError` where the key ring is not its own.
 
-    A database that never had a key ring gets one. While it is open, after-sales rules that an operator saves are taken.
-    Raises :class:`BrokenRules` where the file of rules is broken and there never was a good one.
+    A database that never had a key ring gets one. While it is open, rules that an operator saves are taken. Raises
+    :class:`BrokenRules` where a file of rules is broken and there never was a good one.
     """
     rules = HouseRules()
     await asyncio.to_thread(rules.look)
-    if rules.policy is None:
-        raise rules.broken or AssertionError
+    policy, limits = rules.after_sales.good(), rules.proofs.good()
     async with _checked_engine() as engine:
         watching = asyncio.create_task(rules.watch())
         try:
-            yield SqlMall(engine, rules.policy)
+            yield SqlMall(engine, policy, limits=limits)
         finally:
             watching.cancel()
 

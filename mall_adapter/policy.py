@@ -31,7 +31,8 @@ _CHINA = holidays.country_holidays("CN")
 
 
 class AfterSalesPolicy:
-    """The loaded rules. ``limits`` maps the names in the file to whole numbers: ``{"no_reason_days": 7, …}``."""
+    """The loaded rules. ``limits`` maps the names in the file to whole numbers: ``{"no_reason_days": 7, …}``; of
+    ``longest`` are the working days that a request takes at most: ``usual_handling_days``, ``review_handling_days``."""
 
     def __init__(self, content: str, file: str = "") -> None:
         self.take(content, file)
@@ -44,9 +45,13 @@ class AfterSalesPolicy:
 
     def take(self, content: str, file: str = "") -> None:
         """Decides by these rules from now on. Raises :class:`BrokenRules`, and goes on by the old ones then."""
-        limits = prove(content, file).limits
+        proof = prove(content, file)
         self._decision = zen.ZenEngine().create_decision(zen.ZenDecisionContent(content))
-        self.limits = dict(limits)
+        self.limits = dict(proof.limits)
+        self.longest = {
+            "usual_handling_days": proof.longest["entitlement"],
+            "review_handling_days": proof.longest["review"],
+        }
 
     def decide(self, *lines: AfterSalesFacts) -> Decision:
         """Decide one request: each line on its own, amounts limited by their sum, then :func:`merge`.

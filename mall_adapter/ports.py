@@ -82,8 +82,8 @@ class CustomerMall(Protocol):
     async def assess(self, sender: str, request: TicketRequest) -> Decision:
         """What would be decided; writes nothing. Raises TicketExists where a line already has a live ticket."""
 
-    async def after_sales_limits(self) -> dict[str, int]:
-        """The days, hours and amounts that the rules compare with (``no_reason_days``, …), for telling them."""
+    async def terms(self) -> dict[str, int]:
+        """What the mall keeps to, for telling it: days, hours, cents and tries by name (``no_reason_days``, …)."""
 
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         """Raises NotAllowed, TicketExists and what ``order`` raises."""

@@ -7,10 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 import settings
+from mall_adapter.rules import Numbers, numbers, read
 
 
 class Proof(StrEnum):
@@ -20,27 +20,19 @@ class Proof(StrEnum):
     PHONE = "phone"  # the whole number
 
 
-class BrokenLimits(ValueError):
-    """The file cannot be trusted; the message names the place. Do not start with it."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Limit(_Strict):
+class Limit(Numbers):
     tries: Annotated[int, Field(ge=1, le=10_000)]
     hours: Annotated[int, Field(ge=1, le=24 * 30)]
 
 
-class _Limits(_Strict):
+class _Limits(Numbers):
     sender: Limit
     order: Limit
     address: Limit
     sender_at_order: Limit | None = None
 
 
-class Lock(_Strict):
+class Lock(Numbers):
     hours: Annotated[int, Field(ge=1, le=24 * 7)]
     longest_hours: Annotated[int, Field(ge=1, le=24 * 7)]
     remembered_days: Annotated[int, Field(ge=1, le=90)]
@@ -54,26 +46,40 @@ class Lock(_Strict):
         return timedelta(hours=min(self.hours * 2 ** min(times_locked, 16), max(self.hours, self.longest_hours)))
 
 
-class ProofLimits(_Strict):
+class _File(Numbers):
     tail: _Limits
     phone: _Limits
     lock: Lock
 
+
+class ProofLimits:
+    """How often a proof may be wrong, and how long it is locked then."""
+
+    def __init__(self, content: str, file: str = "") -> None:
+        self.take(content, file)
+
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """By default those of the house. Raises :class:`BrokenLimits` when the file could lock wrongly."""
+        """Of a file (default: that of the house). Raises :class:`BrokenRules` when it could lock wrongly."""
         path = path or settings.proofs_file()
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except ValidationError as error:
-            parts = (f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
-            raise BrokenLimits(f"{path.name}: {'; '.join(parts)}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BrokenLimits(f"{path.name}: not YAML: {error}") from error
-        except OSError as error:
-            raise BrokenLimits(f"{path.name}: {error.strerror}") from error
+        return cls(read(path), path.name)
+
+    def take(self, content: str, file: str = "") -> None:
+        """Counts by these from now on. Raises :class:`BrokenRules`, and goes on by the old ones then."""
+        self._file = numbers(_File, content, file)
+
+    @property
+    def lock(self) -> Lock:
+        return self._file.lock
 
     def of(self, way: Proof) -> dict[str, Limit]:
         """By whose tries are counted."""
-        limits = self.tail if way is Proof.TAIL else self.phone
+        limits = {Proof.TAIL: self._file.tail, Proof.PHONE: self._file.phone}[way]
         return {name: limit for name in type(limits).model_fields if (limit := getattr(limits, name))}
+
+    @property
+    def told(self) -> dict[str, int]:
+        """What customers are told: after how many wrong tries of their own it is locked at the earliest, for how long
+        at first."""
+        own = [limit for way in Proof for name, limit in self.of(way).items() if name.startswith("sender")]
+        return {"wrong_tries": min(limit.tries for limit in own), "locked_hours": self.lock.hours}

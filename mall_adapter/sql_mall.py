@@ -24,6 +24,7 @@ from mall_adapter import (
 from mall_adapter.errors import OwnershipRequired, PhoneRequired
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.proof_limits import Proof, ProofLimits
+from mall_adapter.terms import terms
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import (
     Coupon,
@@ -177,8 +178,8 @@ class SqlMall:
             _, decision = await tickets.assess(session, self._policy, order, request, self.database.clock())
             return decision
 
-    async def after_sales_limits(self) -> dict[str, int]:
-        return self._policy.limits
+    async def terms(self) -> dict[str, int]:
+        return terms(self._policy, self._limits)
 
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         async def create(session: AsyncSession, now: datetime) -> Ticket:

@@ -11,16 +11,19 @@ import subprocess
 import sys
 
 import settings
+from knowledge_graph import preparing
+from knowledge_graph.sources import LINES, TOPICS, house_facts
+from knowledge_graph.sync import files
+from knowledge_graph.taught import Taught
 from knowledge_graph.training import unanswered
-from ops import answers, graph_sync
 
 
 def material() -> dict[str, object]:
     """What `encoder` learns from: the lines of each intent, the ways of asking for each answer, and for none."""
-    spoken = answers.spoken()
-    subjects = answers.material(graph_sync.files()).subjects
+    taught = Taught.read(LINES, TOPICS)
+    subjects = preparing.material(files(), taught, house_facts()).subjects
     return {
-        "intents": spoken,
+        "intents": taught.spoken,
         "answers": {subject.id: subject.lines for subject in subjects},
         "unanswered": unanswered(),
     }

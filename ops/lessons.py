@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from knowledge_graph.taught import ANNOTATION
+
 DOMAIN = Path("domain.yml")
 NEW_INTENTS = Path("data/nlu/interactive.yml")
 NEW_STORIES = Path("data/stories/interactive.yml")
@@ -34,9 +36,6 @@ MARK = (
     f"{INSTEAD_OF}: {{ type: text, mappings: [{{ type: custom }}] }} # only in stories: what the flows would have done"
 )
 """How a domain declares it; the first story brings it along."""
-
-ANNOTATION = re.compile(r"\[(?P<words>[^\]]+?)\](?:\((?P<entity>[^:)]+)[^)]*\)|(?P<details>\{[^}]+\}|\[.*?\]))")
-"""An entity in an example: `[red](color)`, `[red]{"entity": "color", "value": "…"}` or `[red][{…}, {…}]`."""
 
 
 class Unchangeable(Exception):

@@ -84,7 +84,7 @@ def graph() -> Part:
 
 def sync() -> Part:
     """Keeps the graph in step with the mall and with the files of answers; nobody waits for it."""
-    return Part("sync", (str(settings.ROOT / ".venvs/app/bin/python"), "-m", "ops.graph_sync", "--keep"))
+    return Part("sync", (str(settings.ROOT / ".venvs/app/bin/python"), "-m", "knowledge_graph", "sync", "--keep"))
 
 
 STEPS = (

@@ -60,7 +60,7 @@ async def rule_text(tracker: Tracker, domain: Domain, rule: str) -> str:
     """
     name = f"utter_rule_{rule}"
     text = response_text(tracker, domain, name if has_response(domain, name) else "utter_rule_needs_a_person")
-    return text.format_map(await (await get_mall()).after_sales_limits())
+    return text.format_map(await (await get_mall()).terms())
 
 
 def yuan(cents: int) -> str:

@@ -35,9 +35,11 @@ _UNSENT = frozenset({OrderStatus.PAID, OrderStatus.PRESALE})
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A rules file that decides every request: its limits, rows per table, and what was tried."""
+    """A rules file that decides every request: its limits, the most working days that each table lets one take, rows
+    per table, and what was tried."""
 
     limits: Mapping[str, int]
+    longest: Mapping[str, int]
     rows: Mapping[str, int]
     combinations: int
     trials: int
@@ -202,7 +204,11 @@ class _Trial:
             over = int(reviewed[(case_of[at], *turn)])
             self._try_engine(self.entitlement.rows[int(rows[at])], self.review.rows[over] if over >= 0 else None, facts)
         count = {step: len(table.rows) for step, table in sheet.tables.items()}
-        return Proof(dict(sheet.limits), count, len(occurring) * len(turns), len(trials))
+        longest = {
+            table.id: max((row.outcome["handling_days"] for row in table.rows), default=0)
+            for table in (self.entitlement, self.review)
+        }
+        return Proof(dict(sheet.limits), longest, count, len(occurring) * len(turns), len(trials))
 
     def _try_engine(self, row: Row, review: Row | None, facts: dict[str, Any]) -> None:
         expected = row.outcome | (review.outcome if review else {})

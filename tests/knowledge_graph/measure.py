@@ -24,11 +24,13 @@ import yaml
 
 import encoder
 import settings
-from knowledge_graph import files_in
+from knowledge_graph.files import files_in
+from knowledge_graph.preparing import Material, material
 from knowledge_graph.retrieval import Question, Retriever
+from knowledge_graph.sources import LINES, TOPICS, house_facts
+from knowledge_graph.sync import CONTENT
+from knowledge_graph.taught import Taught
 from knowledge_graph.training import judges, remembered, split, unanswered
-from ops import answers, graph_sync
-from ops.answers import Material
 from tests.knowledge_graph import heldout
 from tests.knowledge_graph.heldout import Figures
 
@@ -119,8 +121,8 @@ def main() -> None:
         for line in arguments.jddc.read_text("utf-8").splitlines():
             text, _, label = line.rpartition("\t")
             jddc.append((text, label))
-    material = answers.material(files_in(graph_sync.CONTENT))
-    text = table(retrievers(material), {one.id: one.topic for one in material.subjects}, jddc)
+    learned = material(files_in(CONTENT), Taught.read(LINES, TOPICS), house_facts())
+    text = table(retrievers(learned), {one.id: one.topic for one in learned.subjects}, jddc)
     print(text)
     if arguments.write:
         write(text)

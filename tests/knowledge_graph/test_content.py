@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ from demo import history
 from demo.coupons import _OFFERS
 from demo.parcels import _CARRIERS
 from demo.seasons import on_sale
+from knowledge_graph.sources import house_facts
 from mall_adapter import orders
-from mall_adapter.proof_limits import Proof, ProofLimits
 
 ROOT = settings.ROOT
 CONTENT = ROOT / "knowledge_graph" / "content"
@@ -36,22 +35,9 @@ def read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def nodes_of_rules() -> dict[str, Any]:
-    graph = json.loads((ROOT / "mall_adapter" / "rules" / "after_sales.json").read_text(encoding="utf-8"))
-    return {node["id"]: node["content"] for node in graph["nodes"]}
-
-
-def limits() -> dict[str, int | str]:
-    """What the decision table and the settings say, by the names that answers use."""
-    expressions = nodes_of_rules()["limits"]["expressions"]
-    found: dict[str, int | str] = {row["key"].removeprefix("limits."): int(row["value"]) for row in expressions}
-    found["auto_approve_yuan"] = int(found.pop("auto_approve_cents")) // 100
-    return found | {"desk_hours": "9:00–21:00"}
-
-
 def names_in_catalogue() -> dict[str, set[str]]:
     names: dict[str, set[str]] = {"categories": set(), "products": set(), "brands": set(), "suppliers": set()}
-    for path in (ROOT / "mall_adapter" / "demo" / "catalogue").glob("*.yml"):
+    for path in (ROOT / "demo" / "catalogue").glob("*.yml"):
         shelf = read(path)
         for supplier in shelf["suppliers"]:
             names["suppliers"].add(supplier["name"])
@@ -70,8 +56,8 @@ def topics() -> set[str]:
 FILES = {path.stem: read(path) for path in sorted(CONTENT.glob("*.yml")) if path.stem != "shop"}
 ENTRIES: list[Entry] = [entry for file in FILES.values() for entry in file["entries"]]
 SHOP: dict[str, int | str] = read(CONTENT / "shop.yml")
-LIMITS = limits()
-FACTS = LIMITS | SHOP
+TERMS = house_facts()
+FACTS = TERMS | SHOP
 CATALOGUE = names_in_catalogue()
 
 
@@ -169,25 +155,15 @@ def test_a_way_of_asking_stands_under_one_entry() -> None:
 def test_every_fact_of_the_shop_is_used_and_none_hides_a_limit() -> None:
     used = {name for entry in ENTRIES for name in PLACEHOLDER.findall(entry["answer"])}
     assert set(SHOP) - used == set()
-    assert set(SHOP) & set(LIMITS) == set()
+    assert set(SHOP) & set(TERMS) == set()
     assert all(isinstance(value, int | str) and not isinstance(value, bool) for value in SHOP.values())
 
 
-def handling_days(step: str) -> int:
-    return max(int(row["out_handling_days"]) for row in nodes_of_rules()[step]["rules"])
-
-
-PROOFS = ProofLimits.load()
 FACTS_OF_THE_CODE: list[tuple[str, int]] = [
     ("ship_hours", orders.SHIPS_WITHIN // timedelta(hours=1)),
     ("custom_ship_days", history._MADE_WITHIN.days),
     ("pay_hours", history._PAYMENT_AWAITED // timedelta(hours=1)),
     ("confirm_days", history._RECEIPT_CONFIRMED_AFTER.days),
-    ("wrong_tries", PROOFS.of(Proof.TAIL)["sender_at_order"].tries),
-    ("wrong_tries", PROOFS.of(Proof.PHONE)["sender"].tries),
-    ("locked_hours", PROOFS.lock.hours),
-    ("usual_handling_days", handling_days("entitlement")),
-    ("review_handling_days", handling_days("review")),
     ("compare_at_most", product_compared.COMPARED_AT_MOST),
 ]
 
@@ -227,6 +203,6 @@ def test_everything_is_cheaper_on_these_dates_only(name: str) -> None:
     [("near_days", ("江苏", "浙江", "上海")), ("far_days", tuple(str(SHOP["far_regions"]).split("、")))],
 )
 def test_days_on_the_way_are_those_of_the_regions(name: str, regions: tuple[str, ...]) -> None:
-    days = [row["days"] for row in read(ROOT / "mall_adapter" / "demo" / "regions.yml") if row["region"] in regions]
+    days = [row["days"] for row in read(ROOT / "demo" / "regions.yml") if row["region"] in regions]
     assert len(days) == len(regions)
     assert [int(number) for number in re.findall(r"\d+", str(SHOP[name]))] == [min(days), max(days) + 2]

@@ -9,8 +9,11 @@ import pytest
 
 import encoder
 from knowledge_graph import learning, read_folder
+from knowledge_graph.preparing import prepare
+from knowledge_graph.sources import LINES, TOPICS, house_facts
+from knowledge_graph.sync import CONTENT
+from knowledge_graph.taught import Taught
 from knowledge_graph.training import unanswered
-from ops import answers, graph_sync
 from tests.knowledge_graph.heldout import ANSWERABLE, FAR, NEAR, Figures, measure
 
 QUESTIONS = [*(ask for ask, _ in ANSWERABLE), *NEAR, *FAR]
@@ -32,10 +35,8 @@ def test_no_question_twice() -> None:
 
 
 def test_no_question_is_among_the_training_lines() -> None:
-    asked = [
-        line for one in read_folder(graph_sync.CONTENT, graph_sync.facts()).entries for line in (*one.ask, one.title)
-    ]
-    spoken = [line for lines in answers.spoken().values() for line in lines]
+    asked = [line for one in read_folder(CONTENT, house_facts()).entries for line in (*one.ask, one.title)]
+    spoken = [line for lines in Taught.read(LINES, TOPICS).spoken.values() for line in lines]
     seen = {plain(line) for line in (*asked, *spoken, *unanswered())}
     assert [ask for ask in QUESTIONS if plain(ask) in seen] == []
 
@@ -43,8 +44,8 @@ def test_no_question_is_among_the_training_lines() -> None:
 @pytest.fixture(scope="module")
 def figures() -> Figures:
     """Of the retriever that customers of the shop as it is here meet; trained first, if that was not done."""
-    answers.train()
-    content = read_folder(graph_sync.CONTENT, graph_sync.facts())
+    prepare(LINES, TOPICS, house_facts())
+    content = read_folder(CONTENT, house_facts())
     retriever = learning.stored(learning.learn(learning.subjects(content.entries)))
     assert retriever
     assert {key for _, ids in ANSWERABLE for key in ids} <= set(retriever.ids)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import settings
-from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, house_policy, open_mall
+from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, open_mall
 from mall_adapter.facts import AfterSalesFacts, Trade
+from mall_adapter.house_rules import house_policy
 from mall_adapter.rules.sheet import STEPS
 from mall_adapter.rules_check import check
 from storage import migrate
@@ -40,13 +41,13 @@ def save(file: Path, content: str) -> None:
 
 
 def days(rules: HouseRules) -> int | None:
-    return rules.policy.limits["no_reason_days"] if rules.policy else None
+    return rules.after_sales.now.limits["no_reason_days"] if rules.after_sales.now else None
 
 
 async def test_what_a_thread_has_taken_decides(file: Path) -> None:
     rules = HouseRules()
     await asyncio.to_thread(rules.look)
-    assert rules.policy
+    assert rules.after_sales.now
     late = AfterSalesFacts(
         kind=TicketKind.RETURN,
         reason=Reason.DISLIKE,
@@ -62,31 +63,31 @@ async def test_what_a_thread_has_taken_decides(file: Path) -> None:
         amount_cents=100,
         tickets_last_90_days=0,
     )
-    assert rules.policy.decide(late).rule == "no_reason_too_late"
+    assert rules.after_sales.now.decide(late).rule == "no_reason_too_late"
     save(file, GENEROUS)
     await asyncio.to_thread(rules.look)
-    assert rules.policy.decide(late).rule == "seven_days_no_reason"
+    assert rules.after_sales.now.decide(late).rule == "seven_days_no_reason"
 
 
 def test_a_good_change_is_taken_and_a_bad_one_is_not(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     rules = HouseRules()
     rules.look()
-    held = rules.policy
+    held = rules.after_sales.now
     save(file, GENEROUS)
     rules.look()
-    assert (days(rules), rules.policy is held, rules.broken is None) == (30, True, True)
+    assert (days(rules), rules.after_sales.now is held, rules.after_sales.broken is None) == (30, True, True)
 
     save(file, BROKEN)
     with caplog.at_level(logging.ERROR):
         rules.look()
         rules.look()
     assert days(rules) == 30
-    assert rules.broken
+    assert rules.after_sales.broken
     assert ["是不是 beauty？" in record.message for record in caplog.records] == [True]  # and once
 
     save(file, GOOD)
     rules.look()
-    assert (days(rules), rules.broken is None) == (7, True)
+    assert (days(rules), rules.after_sales.broken is None) == (7, True)
 
 
 @pytest.mark.parametrize("harm", [lambda file: file.unlink(), lambda file: file.write_bytes(b""), Path.unlink])
@@ -96,7 +97,7 @@ def test_a_file_that_is_gone_or_empty_changes_nothing(file: Path, harm: Callable
     harm(file)
     rules.look()
     assert days(rules) == 7
-    assert rules.broken
+    assert rules.after_sales.broken
 
 
 async def test_the_health_is_told_in_one_sentence_without_what_stands_in_the_file(file: Path) -> None:
@@ -117,20 +118,20 @@ def test_a_house_starts_with_the_last_good_rules(file: Path) -> None:
     save(file, BROKEN)
     again = HouseRules()
     again.look()
-    assert (days(again), again.broken is None) == (30, False)
+    assert (days(again), again.after_sales.broken is None) == (30, False)
     assert house_policy().limits["no_reason_days"] == 30
-    assert settings.kept_rules_file().stat().st_mode & 0o077 == 0
+    assert settings.kept_rules_file("after_sales.json").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("kept", [None, "", BROKEN])
 def test_without_ever_a_good_file_it_does_not_start(file: Path, kept: str | None) -> None:
     if kept is not None:
-        settings.kept_rules_file().parent.mkdir(parents=True)
-        settings.kept_rules_file().write_text(kept, encoding="utf-8")
+        settings.kept_rules_file("after_sales.json").parent.mkdir(parents=True)
+        settings.kept_rules_file("after_sales.json").write_text(kept, encoding="utf-8")
     save(file, BROKEN)
     rules = HouseRules()
     rules.look()
-    assert rules.policy is None
+    assert rules.after_sales.now is None
     with pytest.raises(BrokenRules, match=r"(?s)是不是 beauty？.*2 faults: see make rules-check$"):
         house_policy()
 
@@ -149,7 +150,7 @@ async def test_an_open_mall_takes_what_is_saved(file: Path, monkeypatch: pytest.
 
     async def told(number: int) -> None:
         for _ in range(3000):
-            if (await mall.after_sales_limits())["no_reason_days"] == number:
+            if (await mall.terms())["no_reason_days"] == number:
                 return
             await asyncio.sleep(0.02)
         raise AssertionError(f"{number} days: not within a minute")

@@ -33,14 +33,15 @@ from mall_adapter import (
     WrongProof,
     models,
 )
-from mall_adapter.proof_limits import BrokenLimits, Proof, ProofLimits
+from mall_adapter.proof_limits import Proof, ProofLimits
+from mall_adapter.rules import BrokenRules
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.offices import bind
 
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
 
 LIMITS = ProofLimits.load()
-ORDER = LIMITS.tail.order.tries
+ORDER = LIMITS.of(Proof.TAIL)["order"].tries
 MINE, NOBODYS = "ORD10003", "ORD99999"
 RIGHT, PHONE = "5678", "13800005678"
 
@@ -71,7 +72,7 @@ async def lock_tails(mall: SqlMall, order_id: str = MINE) -> OrderLocked:
 
 
 async def lock_phones(mall: SqlMall, order_id: str = MINE) -> BindingLocked:
-    for number in range(LIMITS.phone.order.tries):
+    for number in range(LIMITS.of(Proof.PHONE)["order"].tries):
         error = await refused(mall.prove_phone(f"web:p{number}", order_id, f"1380000{number:04}"))
     assert isinstance(error, BindingLocked)
     return error
@@ -119,15 +120,15 @@ async def test_one_tail_at_many_orders_is_guessing_too(mall: SqlMall) -> None:
     """It finds the order whose tail it is, sooner or later: counted for the sender, and for the address."""
     one = [
         type(await refused(mall.prove_ownership("web:one", f"ORD77{number:03}", "8888")))
-        for number in range(LIMITS.tail.sender.tries + 3)
+        for number in range(LIMITS.of(Proof.TAIL)["sender"].tries + 3)
     ]
-    assert one.index(OrderLocked) == LIMITS.tail.sender.tries - 1
-    assert set(one[LIMITS.tail.sender.tries :]) == {OrderLocked}
+    assert one.index(OrderLocked) == LIMITS.of(Proof.TAIL)["sender"].tries - 1
+    assert set(one[LIMITS.of(Proof.TAIL)["sender"].tries :]) == {OrderLocked}
     many = [
         type(await refused(mall.prove_ownership(f"web:{number}", f"ORD88{number:03}", "8888", address="a")))
-        for number in range(LIMITS.tail.address.tries + 3)
+        for number in range(LIMITS.of(Proof.TAIL)["address"].tries + 3)
     ]
-    assert many.index(OrderLocked) == LIMITS.tail.address.tries - 1
+    assert many.index(OrderLocked) == LIMITS.of(Proof.TAIL)["address"].tries - 1
     assert isinstance(await refused(mall.prove_ownership("web:new", MINE, RIGHT, address="a")), OrderLocked)
     assert (await mall.prove_ownership("web:new", MINE, RIGHT, address="b")).id == MINE
 
@@ -354,14 +355,14 @@ def test_limits_that_would_lock_wrongly_are_refused(tmp_path: Path, old: str, ne
     written = settings.proofs_file().read_text(encoding="utf-8")
     assert old in written
     (broken := tmp_path / "proofs.yml").write_text(written.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(BrokenLimits, match=named):
+    with pytest.raises(BrokenRules, match=named):
         ProofLimits.load(broken)
 
 
 def test_without_limits_nothing_starts(tmp_path: Path) -> None:
     (empty := tmp_path / "proofs.yml").write_text("", encoding="utf-8")
     for path in (empty, tmp_path / "nowhere.yml"):
-        with pytest.raises(BrokenLimits):
+        with pytest.raises(BrokenRules):
             ProofLimits.load(path)
 
 

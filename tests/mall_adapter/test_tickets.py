@@ -165,7 +165,7 @@ def test_days_are_those_of_the_shop(delivered: str, now: str, days: int, hours: 
 
 
 async def test_the_rules_tell_their_limits(mall: SqlMall) -> None:
-    assert (await mall.after_sales_limits())["no_reason_days"] == 7
+    assert (await mall.terms())["no_reason_days"] == 7
 
 
 async def test_somebody_elses_ticket_does_not_exist(mall: SqlMall) -> None:

@@ -13,9 +13,10 @@ import yaml
 from opencc import OpenCC
 
 from knowledge_graph import read_folder
+from knowledge_graph.sources import house_facts
+from knowledge_graph.sync import CONTENT
 from knowledge_graph.training import unanswered
 from mall_adapter.values import Reason
-from ops import graph_sync
 from tests.knowledge_graph.heldout import ANSWERABLE, FAR, NEAR
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,7 +152,7 @@ def test_no_line_stands_twice_or_under_two_intents() -> None:
 
 def test_nothing_that_measures_was_taught() -> None:
     """Neither as a line nor as a way of asking: both teach how messages are understood and answered."""
-    entries = read_folder(graph_sync.CONTENT, graph_sync.facts()).entries
+    entries = read_folder(CONTENT, house_facts()).entries
     taught = {bare(text): text for _, text in lines(*TRAINING_FILES)}
     taught |= {bare(text): text for entry in entries for text in (entry.title, *entry.ask)}
     taught |= {bare(text): text for text in unanswered()}

@@ -19,9 +19,10 @@ from bot.actions import graphs, malls
 from demo.goods import Article, load_articles
 from knowledge_graph import Answering, Graph, Product, catalogue, content, read_files
 from knowledge_graph import migrate as migrate_graph
+from knowledge_graph.sources import house_facts
+from knowledge_graph.sync import files
 from mall_adapter import Desk, OrderStatus, Reason, SqlMall, TicketKind, TicketRequest, models
 from mall_adapter.models import phone_index, phone_tail_index
-from ops import graph_sync
 from privacy.keyring import KeyRing
 from storage import WRITES, create_engine, migrate
 from tests.knowledge_graph.servers import Embedded, Server, start
@@ -225,7 +226,7 @@ def learned(graph_server: Server) -> Answering:
 
     async def learn() -> Answering:
         async with graph_server.graph() as graph:
-            loaded = await content.load(graph, read_files(graph_sync.files(), graph_sync.facts()))
+            loaded = await content.load(graph, read_files(files(), house_facts()))
             assert loaded.written + loaded.unchanged > 200
             answering = Answering(graph)
             await answering.look()

@@ -27,7 +27,7 @@ from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
 from bot.actions.worries import WorryDelivery
 from mall_adapter import Desk, InvoiceKind, InvoiceRequest, Order, OrderLine, OrderStatus, Shipment, SqlMall, models
-from mall_adapter.proof_limits import ProofLimits
+from mall_adapter.proof_limits import Proof, ProofLimits
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import (
     DOMAIN,
@@ -581,7 +581,7 @@ async def test_what_is_locked_says_so_until_when_and_how_its_owner_gets_on(mall:
 
 async def test_wrong_tails_of_one_address_are_counted_together(mall: None) -> None:
     """Each of another sender at another number."""
-    limit = ProofLimits.load().tail.address.tries
+    limit = ProofLimits.load().of(Proof.TAIL)["address"].tries
     for n in range(limit):
         await ask("order_status", f"ORD77{n:05} 尾号0000", sender=f"web:{n}", address="a1")
     customer = await ask("order_status", f"{DELIVERED} 尾号5678", sender="web:guest", address="a1")

@@ -1,53 +1,34 @@
-"""Brings the mall's goods and the shop's answers into the graph: `python -m ops.graph_sync`, or `make graph-sync`.
+"""Keeps the graph in step with the mall's goods and the shop's answers: ``python -m knowledge_graph sync``.
 
-Answers are read from `knowledge_graph/content` and from the operator's own folder, `DATA_DIR/knowledge`; files named on
-the command line are checked and loaded besides, until the next sync. With `--keep`, a part of the house, it goes on:
-what changes in the mall or in a file is in the graph some seconds later. What is wrong with a file is told in its log,
-in `/healthz` and under `/dashboard/gaps`, and holds up nothing but itself.
+Answers are read from ``knowledge_graph/content`` and from the operator's own folder, ``DATA_DIR/knowledge``; more files
+are checked and loaded besides, until the next sync. :class:`Keeper`, a part of the house, goes on: what changes in the
+mall or in a file is in the graph some seconds later. What is wrong with a file is told in its log, in ``/healthz`` and
+under ``/dashboard/gaps``, and holds up nothing but itself.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import logging
-import os
-import signal
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from datetime import time
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from typing import Protocol
 
 import settings
-from knowledge_graph import (
-    READERS,
-    Fact,
-    Graph,
-    GraphDown,
-    Product,
-    catalogue,
-    content,
-    files_in,
-    migrate,
-    named,
-    pairs_that_fit,
-    read_files,
-    reports,
-)
-from mall_adapter import BrokenRules, house_policy, read_catalogue
-from mall_adapter.demo_mark import was_demo
-from storage import create_engine
+from knowledge_graph import catalogue, content, reports
+from knowledge_graph.client import Graph, GraphDown
+from knowledge_graph.entries import Fact, read_files
+from knowledge_graph.files import files_in, named
+from knowledge_graph.fitting import pairs_that_fit
+from knowledge_graph.migrations import migrate
+from knowledge_graph.products import Product
 
-log = logging.getLogger("graph_sync")
+log = logging.getLogger(__name__)
 
-CONTENT = settings.ROOT / "knowledge_graph" / "content"
+CONTENT = Path(__file__).with_name("content")
 
 KEEP_SECONDS = 3.0
 """A file is taken when it has not changed from one look to the next, so what is saved is in the graph within ten."""
@@ -59,21 +40,14 @@ PRODUCTS_A_SECOND = 1000
 """A large catalogue is looked at less often, as by `mall_adapter.names`; files are not."""
 
 
-def facts() -> dict[str, Fact]:
-    """What answers may mention and is written elsewhere: the limits of the after-sales rules, and the desk's hours."""
-    limits = house_policy().limits
-    sums = {name: cents for name, cents in limits.items() if name.endswith("_cents")}
-    yuan: dict[str, Fact] = {
-        f"{name.removesuffix('_cents')}_yuan": f"{cents / 100:.2f}" if cents % 100 else cents // 100
-        for name, cents in sums.items()
-    }
-    opens, closes = settings.desk_hours()
-    days_and_pieces = {name: value for name, value in limits.items() if name not in sums}
-    return days_and_pieces | yuan | {"desk_hours": f"{_clock(opens)}–{_clock(closes)}"}
+class Shop(Protocol):
+    """Where goods and numbers come from; whatever it raises is tried again."""
 
+    async def goods(self) -> Sequence[Product] | None:
+        """None where there is no mall yet, which is not one that sells nothing."""
 
-def _clock(at: time) -> str:
-    return "24:00" if at == time.max else f"{at.hour}:{at:%M}"
+    async def facts(self) -> Mapping[str, Fact]:
+        """What answers may mention and is written elsewhere: the mall's terms, the desk's hours."""
 
 
 def files() -> list[Path]:
@@ -85,15 +59,8 @@ def own_files() -> list[Path]:
     return files_in(settings.knowledge_dir())
 
 
-async def goods(engine: AsyncEngine) -> list[Product]:
-    names = [field.name for field in fields(Product)]
-    return [Product(**{name: getattr(one, name) for name in names}) for one in await read_catalogue(engine)]
-
-
-async def sync_goods(graph: Graph, products: Sequence[Product], engine: AsyncEngine) -> None:
-    if not products and not await was_demo(
-        engine
-    ):  # more likely a mall that is not there yet than one that sells nothing
+async def sync_goods(graph: Graph, products: Sequence[Product] | None) -> None:
+    if products is None:
         log.warning("the mall has no products: the graph keeps its own / 商城没有商品，图谱保持不变")
         return
     done = await catalogue.sync(graph, products, pairs_that_fit(products))
@@ -129,19 +96,19 @@ def report(what: reports.Report) -> None:
         log.warning("not reported / 没有写下: %s", error.strerror)
 
 
-async def sync(graph: Graph, engine: AsyncEngine, more: Sequence[Path] = ()) -> bool:
+async def sync(graph: Graph, shop: Shop, more: Sequence[Path] = ()) -> bool:
     """Everything once. Is everything in the files as it should be? Raises GraphDown."""
     await migrate(graph)
-    await sync_goods(graph, await goods(engine), engine)
-    return await load_answers(graph, files(), facts(), more)
+    await sync_goods(graph, await shop.goods())
+    return await load_answers(graph, files(), await shop.facts(), more)
 
 
 class Keeper:
     """Looks at the mall and the files, and brings what has changed since the last look into the graph."""
 
-    def __init__(self, graph: Graph, engine: AsyncEngine) -> None:
+    def __init__(self, graph: Graph, shop: Shop) -> None:
         self._graph = graph
-        self._engine = engine
+        self._shop = shop
         self._seen: object = None
         self._forget()
 
@@ -178,21 +145,22 @@ class Keeper:
             await migrate(self._graph)
             self._migrated = True
         changed = monotonic() >= self._goods_due and await self._look_at_goods()
+        facts = await self._shop.facts()
         paths = await asyncio.to_thread(files)
-        seen = await asyncio.to_thread(_signature, [*paths, settings.rules_file()])
+        seen = facts, await asyncio.to_thread(_signature, paths)
         settled = seen == self._seen or self._files is None  # else somebody may be in the middle of saving it
         self._seen = seen
         if settled and (changed or seen != self._files):  # new goods are linked to what is said about them
-            await load_answers(self._graph, paths, await asyncio.to_thread(facts))
+            await load_answers(self._graph, paths, facts)
             self._files = seen
 
     async def _look_at_goods(self) -> bool:
         """Have they changed?"""
-        products = await goods(self._engine)
-        self._goods_due = monotonic() + len(products) / PRODUCTS_A_SECOND
-        now = hash(tuple(product.version for product in products))
+        products = await self._shop.goods()
+        self._goods_due = monotonic() + len(products or ()) / PRODUCTS_A_SECOND
+        now = hash(tuple(product.version for product in products or ()))
         if changed := now != self._goods:
-            await sync_goods(self._graph, products, self._engine)
+            await sync_goods(self._graph, products)
             self._goods = now
         return changed
 
@@ -208,43 +176,3 @@ def _state(path: Path) -> tuple[object, ...]:
     except OSError as error:
         return path, error.errno
     return path, stat.st_ino, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-async def _run(keep: bool, more: Sequence[Path]) -> bool:
-    engine = create_engine(settings.database_url())
-    try:
-        async with Graph.from_settings() as graph:
-            if keep:
-                await Keeper(graph, engine).keep()
-            return await sync(graph, engine, more)
-    finally:
-        await engine.dispose()
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m ops.graph_sync", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=f"also these: {', '.join(READERS)}")
-    parser.add_argument("--keep", action="store_true", help="go on, and bring over what changes")
-    arguments = parser.parse_args()
-    for path in arguments.files:
-        if path.suffix.lower() not in READERS or not path.is_file():
-            parser.error(f"{path}: not a file of {', '.join(READERS)}")
-    if arguments.keep:
-        os.nice(10)  # the bot starts at the same time, and customers wait for it
-        style = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    else:
-        style = "%(message)s"
-    logging.basicConfig(level=logging.INFO, format=style, stream=sys.stdout)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what runs in the background
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            return 0 if asyncio.run(_run(arguments.keep, arguments.files)) else 1
-    except (GraphDown, BrokenRules, ValueError, OSError) as error:
-        sys.exit(str(error))
-    except SQLAlchemyError as error:
-        sys.exit(f"The database does not answer, or `make seed` was not run: {type(error).__name__}")
-    return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

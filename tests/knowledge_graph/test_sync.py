@@ -7,7 +7,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -20,9 +20,10 @@ import settings
 from demo import rows, unseed
 from demo.goods import load_articles
 from knowledge_graph import Graph, content, migrate, products, reports
+from knowledge_graph import sync as syncing
+from knowledge_graph.sources import HouseShop, house_facts, open_shop
+from knowledge_graph.sync import Keeper, sync
 from mall_adapter import models
-from ops import graph_sync
-from ops.graph_sync import Keeper, facts, sync
 from storage import WRITES, create_engine
 from storage import migrate as migrate_mall
 from tests.knowledge_graph.servers import PASSWORD, Embedded, start
@@ -77,6 +78,13 @@ async def mall(house: Path) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
+async def shop(mall: AsyncEngine) -> AsyncIterator[HouseShop]:
+    """Asked for its goods and its terms through the port."""
+    async with open_shop() as shop:
+        yield shop
+
+
+@pytest.fixture
 async def graph(server: Embedded) -> AsyncIterator[Graph]:
     async with server.graph() as graph:
         await migrate(graph)
@@ -87,7 +95,7 @@ async def graph(server: Embedded) -> AsyncIterator[Graph]:
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """What was told since it was last asked."""
-    caplog.set_level("INFO", "graph_sync")
+    caplog.set_level("INFO", "knowledge_graph.sync")
 
     def told() -> list[str]:
         messages = caplog.messages[:]
@@ -119,8 +127,8 @@ async def told_by(graph: Graph, entry_id: str) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def kept(graph: Graph, mall: AsyncEngine) -> AsyncIterator[None]:
-    keeping = asyncio.create_task(Keeper(graph, mall).keep(0.05))
+async def kept(graph: Graph, shop: HouseShop) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(Keeper(graph, shop).keep(0.05))
     try:
         yield
         assert not keeping.done(), keeping.exception()
@@ -130,19 +138,19 @@ async def kept(graph: Graph, mall: AsyncEngine) -> AsyncIterator[None]:
             await keeping
 
 
-async def test_everything_comes_in_once(graph: Graph, mall: AsyncEngine, said: Said) -> None:
-    assert await sync(graph, mall)
+async def test_everything_comes_in_once(graph: Graph, shop: HouseShop, said: Said) -> None:
+    assert await sync(graph, shop)
     first = said()
     assert f"products / 商品: {ALL} written, 0 unchanged, 0 deleted, {ALL} linked" in first
     assert not [line for line in first if "left out" in line or "no such goods" in line]
-    assert await sync(graph, mall)
+    assert await sync(graph, shop)
     again = said()
     assert f"products / 商品: 0 written, {ALL} unchanged, 0 deleted, 0 linked" in again
     assert any(line.startswith("answers / 答案: 0 written") and "0 deleted" in line for line in again)
 
 
-async def test_goods_and_answers_are_told_as_the_mall_has_them(graph: Graph, mall: AsyncEngine) -> None:
-    await sync(graph, mall)
+async def test_goods_and_answers_are_told_as_the_mall_has_them(graph: Graph, shop: HouseShop) -> None:
+    await sync(graph, shop)
     camera = await products.product(graph, CAMERA.id)
     assert camera
     assert (camera.name, camera.supplier, dict(camera.attributes)) == (
@@ -164,43 +172,43 @@ async def test_goods_and_answers_are_told_as_the_mall_has_them(graph: Graph, mal
     ],
 )
 async def test_of_a_changed_product_only_that_is_written(
-    graph: Graph, mall: AsyncEngine, said: Said, values: dict[str, int], seen: dict[str, object]
+    graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said, values: dict[str, int], seen: dict[str, object]
 ) -> None:
-    await sync(graph, mall)
+    await sync(graph, shop)
     said()
     await write(mall, update(models.Sku).where(models.Sku.product_id == CAMERA.id).values(**values))
-    await sync(graph, mall)
+    await sync(graph, shop)
     assert any(line.startswith(f"products / 商品: 1 written, {ALL - 1} unchanged, 0 deleted") for line in said())
     camera = await products.product(graph, CAMERA.id)
     assert {name: getattr(camera, name) for name in seen} == seen
 
 
-async def test_a_deleted_product_is_gone(graph: Graph, mall: AsyncEngine, said: Said) -> None:
-    await sync(graph, mall)
+async def test_a_deleted_product_is_gone(graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said) -> None:
+    await sync(graph, shop)
     said()
     await write(
         mall,
         delete(models.Sku).where(models.Sku.product_id == CAMERA.id),
         delete(models.Product).where(models.Product.id == CAMERA.id),
     )
-    await sync(graph, mall)
+    await sync(graph, shop)
     assert any(line.startswith(f"products / 商品: 0 written, {ALL - 1} unchanged, 1 deleted") for line in said())
     assert await products.product(graph, CAMERA.id) is None
 
 
-async def test_an_empty_mall_empties_no_graph(graph: Graph, mall: AsyncEngine, said: Said) -> None:
-    await sync(graph, mall)
+async def test_an_empty_mall_empties_no_graph(graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said) -> None:
+    await sync(graph, shop)
     await write(mall, delete(models.Sku), delete(models.Product))
-    await sync(graph, mall)
+    await sync(graph, shop)
     assert any("the mall has no products" in line for line in said())
     assert await products.product(graph, CAMERA.id)
 
 
-async def test_a_demo_that_was_removed_leaves_the_graph(graph: Graph, mall: AsyncEngine) -> None:
+async def test_a_demo_that_was_removed_leaves_the_graph(graph: Graph, mall: AsyncEngine, shop: HouseShop) -> None:
     await write(mall, insert(models.Demo).values(id=1, seeded_at=datetime.now(UTC)))
-    await sync(graph, mall)
+    await sync(graph, shop)
     await unseed(mall)
-    await sync(graph, mall)
+    await sync(graph, shop)
     assert await products.product(graph, CAMERA.id) is None
 
 
@@ -212,21 +220,21 @@ async def test_a_demo_that_was_removed_leaves_the_graph(graph: Graph, mall: Asyn
     ],
 )
 async def test_a_broken_file_is_told_and_deletes_nothing(
-    graph: Graph, mall: AsyncEngine, said: Said, text: str, reported: str
+    graph: Graph, shop: HouseShop, said: Said, text: str, reported: str
 ) -> None:
-    await sync(graph, mall)
+    await sync(graph, shop)
     (settings.knowledge_dir() / "delivery.yml").write_text(text)
-    assert not await sync(graph, mall)
+    assert not await sync(graph, shop)
     assert any(line.startswith(f"left out / 未导入: {reported}") for line in said())
     assert await told_by(graph, "night_delivery") == "夜里不送。"
 
 
-async def test_the_operators_numbers_go_before_the_shops(graph: Graph, mall: AsyncEngine) -> None:
+async def test_the_operators_numbers_go_before_the_shops(graph: Graph, shop: HouseShop) -> None:
     (settings.knowledge_dir() / "delivery.yml").write_text(ANSWERS.format("满 {free_shipping_yuan} 元送。"))
-    await sync(graph, mall)
+    await sync(graph, shop)
     assert await told_by(graph, "night_delivery") == "满 59 元送。"
     (settings.knowledge_dir() / "shop.yml").write_text("free_shipping_yuan: 79\n")
-    await sync(graph, mall)
+    await sync(graph, shop)
     assert await told_by(graph, "night_delivery") == "满 79 元送。"
 
 
@@ -236,11 +244,13 @@ async def test_the_operators_numbers_go_before_the_shops(graph: Graph, mall: Asy
 def test_facts(house: Path, monkeypatch: pytest.MonkeyPatch, hours: str | None, told: str) -> None:
     if hours:
         monkeypatch.setenv("DESK_HOURS", hours)
-    known = facts()
+    known = house_facts()
     assert (known["desk_hours"], known["auto_approve_yuan"], known["no_reason_days"]) == (told, 2000, 7)
 
 
-async def test_what_changes_while_the_house_runs_is_in_the_graph(graph: Graph, mall: AsyncEngine) -> None:
+async def test_what_changes_while_the_house_runs_is_in_the_graph(
+    graph: Graph, mall: AsyncEngine, shop: HouseShop
+) -> None:
     file = settings.knowledge_dir() / "delivery.yml"
 
     async def answer_is(text: str | None) -> None:
@@ -253,7 +263,7 @@ async def test_what_changes_while_the_house_runs_is_in_the_graph(graph: Graph, m
         camera = await products.product(graph, CAMERA.id)
         return camera is not None and camera.price_max_cents == cents
 
-    async with kept(graph, mall):
+    async with kept(graph, shop):
         await answer_is("夜里不送。")
         file.write_text(ANSWERS.format("夜里也送。"))
         await answer_is("夜里也送。")
@@ -264,7 +274,7 @@ async def test_what_changes_while_the_house_runs_is_in_the_graph(graph: Graph, m
 
 
 async def test_a_limit_of_the_rules_is_told_as_it_is_now(
-    graph: Graph, mall: AsyncEngine, house: Path, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, shop: HouseShop, house: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, rules = settings.rules_file().read_text(encoding="utf-8"), house / "rules.json"
     rules.write_text(good, encoding="utf-8")
@@ -277,13 +287,13 @@ async def test_a_limit_of_the_rules_is_told_as_it_is_now(
 
         await until(is_told, f"{text!r} in the graph")
 
-    async with kept(graph, mall):
+    async with kept(graph, shop):
         await told("收到后 7 天。")
         rules.write_text(good.replace('"value": "7"', '"value": "30"', 1), encoding="utf-8")
         await told("收到后 30 天。")
 
 
-async def test_one_bad_file_holds_up_nothing_while_the_house_runs(graph: Graph, mall: AsyncEngine) -> None:
+async def test_one_bad_file_holds_up_nothing_while_the_house_runs(graph: Graph, shop: HouseShop) -> None:
     """It keeps its last good answers and is named until it is mended; the others go on."""
     folder = settings.knowledge_dir()
     table, other = folder / "own.csv", folder / "delivery.yml"
@@ -304,7 +314,7 @@ async def test_one_bad_file_holds_up_nothing_while_the_house_runs(graph: Graph, 
         await until(told, f"{words} in the report")
 
     table.write_text(good)
-    async with kept(graph, mall):
+    async with kept(graph, shop):
         await answers_are(cod="不支持。", night_delivery="夜里不送。")
         await warned()
         table.write_text(good + row.format("card", '"刷卡', "行。"))  # a quote that is not closed
@@ -325,26 +335,26 @@ async def test_one_bad_file_holds_up_nothing_while_the_house_runs(graph: Graph, 
 
 
 async def test_what_nobody_thought_of_is_told_and_tried_again(
-    graph: Graph, mall: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, shop: HouseShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, faults = graph_sync.goods, iter([AttributeError("'list' object has no attribute 'find'"), MemoryError()])
+    real, faults = shop.goods, iter([AttributeError("'list' object has no attribute 'find'"), MemoryError()])
 
-    async def goods(engine: AsyncEngine) -> list[products.Product]:
+    async def goods() -> Sequence[products.Product] | None:
         for fault in faults:
             assert reports.read().trouble == "" or isinstance(fault, MemoryError)
             raise fault
-        return await real(engine)
+        return await real()
 
-    monkeypatch.setattr(graph_sync, "goods", goods)
+    monkeypatch.setattr(shop, "goods", goods)
     troubles = []
-    real_report = graph_sync.report
+    real_report = syncing.report
 
     def report(what: reports.Report) -> None:
         troubles.append(what.trouble[-14:])
         real_report(what)
 
-    monkeypatch.setattr(graph_sync, "report", report)
-    async with kept(graph, mall):
+    monkeypatch.setattr(syncing, "report", report)
+    async with kept(graph, shop):
 
         async def well() -> bool:
             return bool(troubles) and troubles[-1] == ""
@@ -354,11 +364,15 @@ async def test_what_nobody_thought_of_is_told_and_tried_again(
 
 
 async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
-    mall: AsyncEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    mall: AsyncEngine,
+    shop: HouseShop,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From before its start, and after a crash."""
-    monkeypatch.setattr(graph_sync, "AWAY_SECONDS", 0.05)
-    caplog.set_level("INFO", "graph_sync")
+    monkeypatch.setattr(syncing, "AWAY_SECONDS", 0.05)
+    caplog.set_level("INFO", "knowledge_graph.sync")
     server = Embedded(tmp_path / "graph")
 
     def times(words: str) -> int:
@@ -388,7 +402,7 @@ async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
         await until(again, "in step again")
 
     try:
-        async with server.graph() as graph, kept(graph, mall):
+        async with server.graph() as graph, kept(graph, shop):
             await away_for_some_looks(1)
             await asyncio.to_thread(server.start)
             await well(1)
@@ -425,13 +439,13 @@ async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
     ],
 )
 async def test_a_file_of_the_command_line(
-    graph: Graph, mall: AsyncEngine, tmp_path: Path, name: str, text: str, status: int, words: str
+    graph: Graph, shop: HouseShop, tmp_path: Path, name: str, text: str, status: int, words: str
 ) -> None:
-    await sync(graph, mall)
+    await sync(graph, shop)
     (tmp_path / name).write_text(text)
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "ops.graph_sync", str(tmp_path / name)],
+        [sys.executable, "-m", "knowledge_graph", "sync", str(tmp_path / name)],
         cwd=settings.ROOT,
         capture_output=True,
         text=True,

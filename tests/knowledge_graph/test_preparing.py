@@ -9,9 +9,10 @@ import pytest
 
 import encoder
 import settings
-from knowledge_graph import learning
+from knowledge_graph import learning, preparing, sync
 from knowledge_graph.retrieval import Question
-from ops import answers, graph_sync
+from knowledge_graph.sources import LINES, TOPICS, house_facts
+from knowledge_graph.taught import Taught
 
 FILE = """\
 topic: delivery
@@ -29,25 +30,39 @@ entries:
 """
 
 
+LESSON = """\
+nlu:
+- intent: out_of_scope
+  examples: |
+    - 讲个[笑话](what)
+    - 今天几号
+"""
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The operator's own answers, the only ones here."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setattr(graph_sync, "CONTENT", tmp_path / "content")
-    monkeypatch.setattr(answers, "spoken", lambda: {name: [] for name in SPOKEN} | {"out_of_scope": ["讲个笑话"] * 8})
+    monkeypatch.setattr(sync, "CONTENT", tmp_path / "content")
     file = settings.knowledge_dir() / "own.yml"
     file.parent.mkdir(parents=True)
     file.write_text(FILE, "utf-8")
     return file
 
 
-SPOKEN = answers.spoken()
+@pytest.fixture(autouse=True)
+def taught(tmp_path: Path) -> Path:
+    """What the bot is taught here."""
+    lines = tmp_path / "nlu" / "talk.yml"
+    lines.parent.mkdir()
+    lines.write_text(LESSON, "utf-8")
+    return lines
 
 
-def train() -> dict[str, object]:
+def prepare(*, force: bool = False) -> dict[str, object]:
     """What the stamp says afterwards."""
-    answers.train()
+    preparing.prepare(settings.data_dir().parent / "nlu", TOPICS, house_facts(), force=force)
     stamp: dict[str, object] = json.loads((settings.answering_dir() / "stamp").read_text("utf-8"))
     return stamp
 
@@ -57,33 +72,33 @@ def trained_at() -> int:
 
 
 def test_it_is_trained_when_an_answer_has_changed(own: Path) -> None:
-    first, at = train(), trained_at()
+    first, at = prepare(), trained_at()
     retriever = learning.stored(str(first["retriever"]))
     assert retriever
     assert retriever.find([Question("礼拜天送吗")])[0][0].id == "sundays"
-    assert (train(), trained_at()) == (first, at)  # nothing to do
+    assert (prepare(), trained_at()) == (first, at)  # nothing to do
     own.write_text(FILE.replace("礼拜天快递来吗", "礼拜日快递来不来"), "utf-8")
-    assert train() != first
+    assert prepare() != first
     assert trained_at() > at
 
 
 def test_a_retriever_that_is_gone_is_made_again_without_training(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, at = train(), trained_at()
+    first, at = prepare(), trained_at()
     retriever = settings.retrievers_dir() / str(first["retriever"])
     for file in retriever.iterdir():
         file.unlink()
     retriever.rmdir()
-    assert (train(), trained_at()) == (first, at)
+    assert (prepare(), trained_at()) == (first, at)
     assert retriever.exists()
-    answers.train(force=True)
+    prepare(force=True)
     assert trained_at() > at
     assert capsys.readouterr().out.count("Learned in") == 3
 
 
 def test_another_encoder_is_fitted_anew(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, at = train(), trained_at()
+    first, at = prepare(), trained_at()
     monkeypatch.setattr(encoder, "load", lambda: None)
-    without = train()
+    without = prepare()
     assert (without["encoder"], first["sources"]) == (None, without["sources"])
     assert trained_at() > at
     assert json.loads((settings.answering_dir() / "trained.json").read_text())["fitted_with"] is None
@@ -92,16 +107,34 @@ def test_another_encoder_is_fitted_anew(own: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("left", ["", '{"sources": [', "[]"])
 def test_half_a_stamp_is_none(tmp_path: Path, left: str) -> None:
     (tmp_path / "stamp").write_text(left)
-    assert answers.read_stamp(tmp_path / "stamp") == answers.read_stamp(tmp_path / "nowhere") == {}
+    assert preparing.read_stamp(tmp_path / "stamp") == preparing.read_stamp(tmp_path / "nowhere") == {}
 
 
 def test_a_bad_file_of_answers_keeps_nobody_from_learning(own: Path) -> None:
     own.with_name("folder.csv").mkdir()
     own.with_name("nowhere.csv").symlink_to("nothing")
-    first = train()
-    assert train() == first
+    first = prepare()
+    assert prepare() == first
+
+
+def test_it_is_trained_when_the_bot_is_taught_more(own: Path, taught: Path) -> None:
+    first, at = prepare(), trained_at()
+    taught.write_text(LESSON + "    - 唱首歌来听\n", "utf-8")
+    assert prepare() != first
+    assert trained_at() > at
+
+
+def test_a_limit_that_changes_teaches_nothing(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare()
+    limits = settings.proofs_file().read_text("utf-8").replace("tries: 5", "tries: 4")
+    (tmp_path / "proofs.yml").write_text(limits, "utf-8")
+    monkeypatch.setenv("PROOFS_FILE", str(tmp_path / "proofs.yml"))
+    assert house_facts()["wrong_tries"] == 4
+    assert prepare() == first
 
 
 def test_lines_are_read_as_customers_type_them() -> None:
-    assert len(SPOKEN) > 40
-    assert not [line for lines in SPOKEN.values() for line in lines if "](" in line or "]{" in line]
+    spoken = Taught.read(LINES, TOPICS).spoken
+    assert len(spoken) > 40
+    assert all(spoken.values())
+    assert not [line for lines in spoken.values() for line in lines if "](" in line or "]{" in line]
