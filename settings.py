@@ -213,6 +213,11 @@ def proofs_file() -> Path:
     return _path("PROOFS_FILE", ROOT / "mall_adapter" / "rules" / "proofs.yml")
 
 
+def promises_file() -> Path:
+    """How soon the shop ships, how long it waits for payment (``PROMISES_FILE``, default the shipped ones)."""
+    return _path("PROMISES_FILE", ROOT / "mall_adapter" / "rules" / "promises.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

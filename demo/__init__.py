@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from random import Random
 
 from sqlalchemy import delete, insert, select, update
@@ -36,15 +36,21 @@ ORDERS = 20_000
 _CHUNK = 5_000
 _IN_ORDER_OF_KEYS: tuple[type[models.Base], ...] = (
     models.Supplier,
+    models.Warehouse,
     models.Product,
     models.Sku,
+    models.Price,
+    models.Stock,
     models.Customer,
     models.Principal,
     models.Membership,
     models.Order,
+    models.Fulfilment,
     models.OrderLine,
     models.Shipment,
+    models.ShipmentLine,
     models.TrackingEvent,
+    models.StockMovement,
     models.Ticket,
     models.TicketLine,
     models.TicketEvent,
@@ -95,7 +101,7 @@ async def _build(
     say(f"  {CUSTOMERS} customers, {ORDERS} orders, {len(cases)} tickets / 顾客、订单、售后单已生成")
 
     everything = (
-        rows.of_articles(rng, articles, [*sales, *story_sales], wanted)
+        rows.of_articles(rng, articles, [*sales, *story_sales], wanted, now - timedelta(days=2 * DAYS), now)
         | rows.of_people([*people, *owners])
         | rows.of_sales([*sales, *story_sales])
         | rows.of_cases([*cases, *story_cases])
@@ -138,12 +144,14 @@ async def _move(connection: AsyncConnection, stale: list[stories.Story], today: 
         delete(models.TicketLine).where(models.TicketLine.ticket_id.in_(tickets)),
         delete(models.Ticket).where(models.Ticket.order_id.in_(untouched)),
         delete(models.TrackingEvent).where(models.TrackingEvent.shipment_id.in_(shipments)),
+        delete(models.ShipmentLine).where(models.ShipmentLine.shipment_id.in_(shipments)),
         delete(models.Shipment).where(models.Shipment.order_id.in_(untouched)),
         delete(models.OrderLine).where(models.OrderLine.order_id.in_(untouched)),
+        delete(models.Fulfilment).where(models.Fulfilment.order_id.in_(untouched)),
     ):
         await connection.execute(old)
     for order in orders:  # others may point at the order itself: whoever has proved that it is theirs
-        times = {name: order[name] for name in ("placed_at", "ships_by", "delivered_at")}
+        times = {name: order[name] for name in ("placed_at", "paid_at", "ships_by", "delivered_at")}
         await connection.execute(update(models.Order).where(models.Order.id == order["id"]).values(times))
     await _insert(connection, new)
     return len(sales)

@@ -13,16 +13,14 @@ from demo import parcels, seasons
 from demo.goods import Article, Sku
 from demo.parcels import Fate, Parcel
 from demo.people import Person, Region
-from mall_adapter.orders import SHIPS_WITHIN
 from mall_adapter.policy import Trade
+from mall_adapter.promises import promises
 from mall_adapter.values import OrderStatus
 
 DAYS = 548
 """Eighteen months."""
 
 _RECEIPT_CONFIRMED_AFTER = timedelta(days=10)
-_PAYMENT_AWAITED = timedelta(hours=24)
-_MADE_WITHIN = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ def _settle(
     now: datetime,
 ) -> Sale:
     """What became of an order by now."""
-    awaited = now - placed_at < _PAYMENT_AWAITED
+    awaited = now - placed_at < promises().payment_within
     if rng.random() < (0.12 if awaited else 0.035):
         status = OrderStatus.PENDING_PAYMENT if awaited else OrderStatus.CANCELLED
         return Sale(order_id, person, placed_at, status, None, None, lines, None)
@@ -191,9 +189,7 @@ def _settle(
 def ships_within(lines: list[Line]) -> timedelta:
     """How soon after the order the shop promises to ship."""
     first = lines[0].article
-    if first.presale_days:
-        return timedelta(days=first.presale_days)
-    return _MADE_WITHIN if first.custom_made else SHIPS_WITHIN
+    return promises().ships_within(first.presale_days, first.custom_made, 0)
 
 
 def learn(rng: Random, order_id: str, person: Person, placed_at: datetime, lines: list[Line], now: datetime) -> Sale:

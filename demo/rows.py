@@ -10,21 +10,28 @@ from typing import Any
 
 from demo.after_sales import Case
 from demo.coupons import Coupon
-from demo.goods import Article
+from demo.goods import Article, Supplier
 from demo.history import Sale
 from demo.people import Colleague, Person
 from mall_adapter import models
 from mall_adapter.orders import UNSHIPPED
 from mall_adapter.people import principal_of
 from mall_adapter.policy import Trade
-from mall_adapter.values import TicketStatus
+from mall_adapter.promises import promises
+from mall_adapter.regions import of_address, tree
+from mall_adapter.values import OrderStatus, TicketStatus
 from storage import Role
+
+_WAITS = (OrderStatus.PENDING_PAYMENT,)
+_UNPAID = (OrderStatus.PENDING_PAYMENT, OrderStatus.CANCELLED)
 
 Rows = dict[type[models.Base], list[dict[str, Any]]]
 """Rows by model, each with a value for every column but a numbered key."""
 
 
-def of_articles(rng: Random, articles: list[Article], sales: Iterable[Sale], wanted: frozenset[str]) -> Rows:
+def of_articles(
+    rng: Random, articles: list[Article], sales: list[Sale], wanted: frozenset[str], start: datetime, now: datetime
+) -> Rows:
     """Goods and their stock: what unshipped orders hold is allocated; one SKU in twelve has nothing left to sell.
 
     ``wanted``: SKUs that always have some.
@@ -32,8 +39,16 @@ def of_articles(rng: Random, articles: list[Article], sales: Iterable[Sale], wan
     rows: Rows = defaultdict(list)
     for supplier in {article.supplier.id: article.supplier for article in articles}.values():
         rows[models.Supplier].append(
-            {"id": supplier.id, "name": supplier.name, "trade": supplier.trade, "region": supplier.region, "demo": True}
+            {
+                "id": supplier.id,
+                "name": supplier.name,
+                "trade": supplier.trade,
+                "region": code(supplier.region),
+                "demo": True,
+            }
         )
+        warehouse = {"id": warehouse_of(supplier), "supplier_id": supplier.id, "region": code(supplier.region)}
+        rows[models.Warehouse].append({**warehouse, "name": supplier.name})
     allocated: Counter[str] = Counter()
     sold: Counter[str] = Counter()
     for sale in sales:
@@ -52,6 +67,8 @@ def of_articles(rng: Random, articles: list[Article], sales: Iterable[Sale], wan
                 "trade": article.supplier.trade,
                 "fresh": article.fresh,
                 "custom_made": article.custom_made,
+                "presale_days": article.presale_days,
+                "made_days": 0,
                 "attributes": article.attributes,
                 "image_path": None,
             }
@@ -65,18 +82,62 @@ def of_articles(rng: Random, articles: list[Article], sales: Iterable[Sale], wan
                 free = 5 + round(sold[sku.id] * rng.uniform(0.02, 0.3))  # up to some months' worth
                 reserved = rng.choice((0, 0, 0, 2, 5))
             held = allocated[sku.id]
-            rows[models.Sku].append(
+            rows[models.Sku].append({"id": sku.id, "product_id": article.id, "spec": sku.spec, "weight_g": 0})
+            rows[models.Price].append(
                 {
-                    "id": sku.id,
-                    "product_id": article.id,
-                    "spec": sku.spec,
-                    "price_cents": sku.price_cents,
-                    "quantity": free + held + reserved,
-                    "allocated": held,
-                    "reserved": reserved,
+                    "sku_id": sku.id,
+                    "region": None,
+                    "kind": models.PriceKind.LIST,
+                    "cents": sku.price_cents,
+                    "valid_from": start,
+                    "valid_until": None,
                 }
             )
+            on_hand = free + held + reserved
+            place = {"warehouse_id": warehouse_of(article.supplier), "sku_id": sku.id}
+            rows[models.Stock].append({**place, "on_hand": on_hand, "allocated": held, "held": reserved})
+            if on_hand:
+                rows[models.StockMovement].append(
+                    _movement(place, models.MovementKind.COUNT, on_hand, None, "opening", now)
+                )
+    rows[models.StockMovement] += (
+        _movement(
+            {"warehouse_id": warehouse_of(line.article.supplier), "sku_id": line.sku.id},
+            models.MovementKind.ALLOCATE,
+            line.quantity,
+            sale.id,
+            f"{sale.id}-{number}:placed",
+            sale.placed_at,
+        )
+        for sale in sales
+        if sale.status in UNSHIPPED
+        for number, line in enumerate(sale.lines, 1)
+    )
     return rows
+
+
+def _movement(
+    place: dict[str, str], kind: models.MovementKind, quantity: int, order_id: str | None, why: str, at: datetime
+) -> dict[str, Any]:
+    return {
+        **place,
+        "kind": kind,
+        "quantity": quantity,
+        "order_id": order_id,
+        "cause": f"{kind}:{why}:{place['warehouse_id']}:{place['sku_id']}",
+        "at": at,
+        "role": Role.SERVICE,
+        "principal_id": "demo",
+    }
+
+
+def warehouse_of(supplier: Supplier) -> str:
+    return f"W-{supplier.id}"
+
+
+def code(region: str) -> str:
+    """Of a province by its name. Raises KeyError."""
+    return tree().by_name[region]
 
 
 def of_people(people: Iterable[Person]) -> Rows:
@@ -90,7 +151,7 @@ def of_people(people: Iterable[Person]) -> Rows:
                 "phone": person.phone,
                 "phone_index": models.phone_index(person.phone),
                 "address": person.address,
-                "region": person.region.name,
+                "region": of_address(person.address),
                 "registered_at": person.registered_at,
                 "demo": True,
             }
@@ -147,24 +208,45 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
                 "placed_at": sale.placed_at,
                 "ships_by": sale.ships_by,
                 "delivered_at": sale.delivered_at,
+                "pay_by": sale.placed_at + promises().payment_within if sale.status in _WAITS else None,
+                "paid_at": None if sale.status in _UNPAID else sale.placed_at,
                 "total_cents": sale.cents,
-                "region": sale.person.region.name,
+                "discount_cents": 0,
+                "freight_cents": 0,
+                "coupon_id": None,
+                "region": of_address(sale.person.address),
                 "recipient_name": sale.person.name,
                 "recipient_phone": sale.person.phone,
                 "recipient_address": sale.person.address,
                 "phone_tail_index": models.phone_tail_index(sale.id, sale.person.phone),
             }
         )
+        senders = list(dict.fromkeys(line.article.supplier for line in sale.lines))
+        fulfilments = {supplier.id: f"{sale.id}-F{number}" for number, supplier in enumerate(senders, 1)}
+        rows[models.Fulfilment] += (
+            {
+                "id": fulfilments[supplier.id],
+                "order_id": sale.id,
+                "supplier_id": supplier.id,
+                "warehouse_id": warehouse_of(supplier),
+                "freight_cents": 0,
+                "ships_by": sale.ships_by,
+            }
+            for supplier in senders
+        )
         for number, line in enumerate(sale.lines, 1):
             rows[models.OrderLine].append(
                 {
                     "id": f"{sale.id}-{number}",
                     "order_id": sale.id,
+                    "fulfilment_id": fulfilments[line.article.supplier.id],
                     "sku_id": line.sku.id,
                     "product_name": line.article.name,
                     "spec": line.sku.spec,
                     "quantity": line.quantity,
                     "unit_price_cents": line.unit_price_cents,
+                    "discount_cents": 0,
+                    "ships_by": sale.ships_by if line.article.presale_days or line.article.custom_made else None,
                     "activated_at": line.activated_at,
                 }
             )
@@ -175,6 +257,7 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
             {
                 "id": shipment_id,
                 "order_id": sale.id,
+                "fulfilment_id": fulfilments[senders[0].id],
                 "carrier": sale.parcel.carrier,
                 "tracking_number": sale.parcel.tracking_number,
                 "status": sale.parcel.status,
@@ -182,6 +265,10 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
                 "shipped_at": sale.parcel.shipped_at,
                 "delivered_at": sale.parcel.delivered_at,
             }
+        )
+        rows[models.ShipmentLine] += (
+            {"shipment_id": shipment_id, "order_line_id": f"{sale.id}-{number}", "quantity": line.quantity}
+            for number, line in enumerate(sale.lines, 1)
         )
         rows[models.TrackingEvent] += (
             {"shipment_id": shipment_id, "time": scan.time, "place": scan.place, "text": scan.text}

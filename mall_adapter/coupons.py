@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, people
+from mall_adapter.errors import CouponRefused, NotFound
 from mall_adapter.values import Coupon
 
 
@@ -48,6 +49,31 @@ async def held_by(session: AsyncSession, sender: str) -> Sequence[models.Coupon]
         or_(models.Coupon.sender_index == who, models.Coupon.customer_id == people.customer_id_of(sender))
     )
     return (await session.scalars(query.order_by(models.Coupon.valid_until, models.Coupon.id))).all()
+
+
+async def use(session: AsyncSession, coupon_id: str, customer_id: str, spent_cents: int, now: datetime) -> int:
+    """Cents that it takes off; from then on it is used. Raises NotFound (the customer has none such), CouponRefused."""
+    mine = models.Coupon.id == coupon_id, models.Coupon.customer_id == customer_id
+    used = update(models.Coupon).where(*mine, models.Coupon.used_at.is_(None)).values(used_at=now)
+    taken = (await session.execute(used.returning(*_TERMS))).one_or_none()
+    if taken is None:
+        if await session.scalar(select(models.Coupon.id).where(*mine)) is None:
+            raise NotFound(coupon_id)
+        raise CouponRefused("used")
+    off_cents, min_spend_cents, valid_until = taken
+    if valid_until <= now:
+        raise CouponRefused("expired")
+    if spent_cents < min_spend_cents:
+        raise CouponRefused("minimum")
+    return min(off_cents, spent_cents)
+
+
+async def give_back(session: AsyncSession, coupon_id: str) -> None:
+    """Its order came to nothing."""
+    await session.execute(update(models.Coupon).where(models.Coupon.id == coupon_id).values(used_at=None))
+
+
+_TERMS = (models.Coupon.off_cents, models.Coupon.min_spend_cents, models.Coupon.valid_until)
 
 
 def to_coupon(row: models.Coupon, now: datetime) -> Coupon:

@@ -6,7 +6,7 @@ import re
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models
+from mall_adapter import models, regions
 from mall_adapter.errors import InvalidDelivery, InvalidTransition
 from mall_adapter.orders import UNSHIPPED
 from mall_adapter.values import Delivery, DeliveryChange
@@ -43,6 +43,7 @@ async def change(session: AsyncSession, order: models.Order, wanted: DeliveryCha
         order.recipient_name = wanted.recipient_name.strip()
     if wanted.address is not None:
         order.recipient_address = wanted.address.strip()
+        order.region = regions.of_address(order.recipient_address) or order.region
     if wanted.phone in (None, order.recipient_phone):
         return False
     order.recipient_phone = wanted.phone

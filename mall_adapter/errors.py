@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mall_adapter.values import Decision, Invoice, Ticket
+from mall_adapter.values import Decision, Invoice, PriceEntry, StockLevel, Ticket
 
 
 class MallError(Exception):
@@ -110,3 +110,19 @@ class InvalidTransition(MallError):
 
 class OutOfStock(MallError):
     pass
+
+
+class StaleVersion(MallError):
+    """Somebody has changed it since the caller looked; ``current`` is how it is now."""
+
+    def __init__(self, current: StockLevel | PriceEntry | None) -> None:
+        super().__init__("changed by somebody else meanwhile")
+        self.current = current
+
+
+class CouponRefused(MallError):
+    """``why`` it takes nothing off this order: "used", "expired" or "minimum"."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"coupon refused: {why}")
+        self.why = why

@@ -1,28 +1,25 @@
-"""Orders: reading, placing and cancelling them, and the stock that moves with them."""
+"""Orders: reading and cancelling them, and the stock that moves with them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import CompoundSelect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from mall_adapter import models, stock
-from mall_adapter.errors import InvalidTransition, NotFound, OrderNotFound
+from mall_adapter import coupons, models, stock
+from mall_adapter.errors import InvalidTransition, OrderNotFound
+from mall_adapter.stock import Cause
 from mall_adapter.values import Order, OrderLine, OrderStatus, Shipment, TicketStatus, TrackingEvent
-from storage import insert_numbered
+from storage import Actor
 
 UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
 """States in which an order's pieces are allocated and still in the warehouse."""
 PAID_BACK = frozenset({TicketStatus.REFUNDED, TicketStatus.CLOSED})
 """States of a ticket whose money has gone back."""
-
-SHIPS_WITHIN = timedelta(hours=48)
-ARRIVES_WITHIN = timedelta(days=4)
-
 
 _line = joinedload(models.Order.lines)
 WHOLE_ORDERS = (
@@ -32,12 +29,10 @@ WHOLE_ORDERS = (
         .load_only(models.Sku.product_id)
         .joinedload(models.Sku.product)
         .load_only(
-            models.Product.supplier_id,
-            models.Product.category,
-            models.Product.trade,
-            models.Product.fresh,
-            models.Product.custom_made,
+            *(models.Product.supplier_id, models.Product.category, models.Product.trade, models.Product.fresh),
+            *(models.Product.custom_made, models.Product.presale_days, models.Product.made_days),
         ),
+        _line.joinedload(models.OrderLine.fulfilment),
         _line.joinedload(models.OrderLine.live_ticket).joinedload(models.TicketLine.ticket),
         selectinload(models.Order.shipments).options(
             joinedload(models.Shipment.events), selectinload(models.Shipment.lines)
@@ -95,6 +90,10 @@ def to_order(row: models.Order) -> Order:
         delivered_at=row.delivered_at,
         lines=tuple(_to_line(line, waiting.get(line.id, 0)) for line in row.lines),
         shipments=tuple(_to_shipment(shipment) for shipment in row.shipments),
+        discount_cents=row.discount_cents,
+        freight_cents=row.freight_cents,
+        paid_at=row.paid_at,
+        pay_by=row.pay_by,
     )
 
 
@@ -110,6 +109,8 @@ def _to_line(row: models.OrderLine, waiting: int) -> OrderLine:
         unit_price_cents=row.unit_price_cents,
         open_ticket_id=row.live_ticket.ticket_id if row.live_ticket else None,
         unsent=waiting,
+        discount_cents=row.discount_cents,
+        ships_by=row.ships_by,
     )
 
 
@@ -128,64 +129,18 @@ def _to_shipment(row: models.Shipment) -> Shipment:
     )
 
 
-# ---- placing, cancelling ----
+# ---- cancelling ----
 
 
-async def place(session: AsyncSession, customer_id: str, items: Mapping[str, int], now: datetime) -> str:
-    """The id of a new paid order. Raises NotFound (customer or SKU), OutOfStock, or ValueError for a bad quantity."""
-    if not items or any(quantity < 1 for quantity in items.values()):
-        raise ValueError("an order needs at least one piece of each of its items")
-    customer = await session.get(models.Customer, customer_id)
-    found = await session.scalars(
-        select(models.Sku)
-        .where(models.Sku.id.in_(items))
-        .options(joinedload(models.Sku.product))
-        .order_by(models.Sku.id)
-    )
-    skus = found.all()
-    if customer is None or len(skus) < len(items):
-        raise NotFound("no such customer or SKU")
-    await stock.allocate(session, items)
-
-    order_id = await insert_numbered(
-        session,
-        models.Order,
-        "ORD",
-        now,
-        lambda order_id: {
-            "customer_id": customer_id,
-            "status": OrderStatus.PAID,
-            "placed_at": now,
-            "ships_by": now + SHIPS_WITHIN,
-            "total_cents": sum(sku.price_cents * items[sku.id] for sku in skus),
-            "region": customer.region,
-            "recipient_name": customer.name,
-            "recipient_phone": customer.phone,
-            "recipient_address": customer.address,
-            "phone_tail_index": models.phone_tail_index(order_id, customer.phone),
-        },
-    )
-    session.add_all(
-        models.OrderLine(
-            id=f"{order_id}-{position}",
-            order_id=order_id,
-            sku_id=sku.id,
-            product_name=sku.product.name,
-            spec=sku.spec,
-            quantity=items[sku.id],
-            unit_price_cents=sku.price_cents,
-        )
-        for position, sku in enumerate(skus, 1)
-    )
-    return order_id
-
-
-async def cancel(session: AsyncSession, order: models.Order) -> None:
-    """Before any of it has left; a line that has a live ticket is settled by that ticket. The caller holds
-    :func:`lock`."""
+async def cancel(session: AsyncSession, order: models.Order, by: Actor, now: datetime) -> None:
+    """Before any of it has left; a line that has a live ticket is settled by that ticket. A coupon may be used again.
+    The caller holds :func:`lock`."""
     if order.status not in UNSHIPPED or order.shipments or any(line.live_ticket for line in order.lines):
         raise InvalidTransition(f"an order that is {order.status}, has a parcel or a ticket cannot be cancelled")
     order.status = OrderStatus.CANCELLED
     for line in order.lines:
         line.released = line.quantity
-    await stock.release(session, [(line, line.quantity) for line in order.lines])
+    cause = Cause(f"{order.id}:cancelled", by, now, order.id)
+    await stock.release(session, [(line, line.quantity) for line in order.lines], cause)
+    if order.coupon_id:
+        await coupons.give_back(session, order.coupon_id)

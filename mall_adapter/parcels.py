@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, orders, stock
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
+from mall_adapter.promises import promises
 from mall_adapter.values import OrderStatus, ParcelStatus, ParcelStep
 from storage import Actor, Event, record
 
@@ -135,17 +136,19 @@ async def ship(
     lines = [theirs[line_id] for line_id in sorted(packed)]
     if any(line.live_ticket and line.live_ticket.ticket.status not in orders.PAID_BACK for line in lines):
         raise InvalidTransition("a line that has an open ticket cannot be shipped")
-    await stock.ship(session, [(line, packed[line.id]) for line in lines])
+    parcel_id = f"{order_id}-S{len(order.shipments) + 1}"
+    cause = stock.Cause(parcel_id, actor, now, order_id)
+    await stock.ship(session, [(line, packed[line.id]) for line in lines], cause)
     senders = {line.fulfilment_id for line in lines}
     words = _words().shipped
     parcel = models.Shipment(
-        id=f"{order_id}-S{len(order.shipments) + 1}",
+        id=parcel_id,
         order_id=order_id,
         fulfilment_id=senders.pop() if len(senders) == 1 else None,  # of several: packed together
         carrier=waybill.carrier,
         tracking_number=waybill.tracking_number,
         status=ParcelStatus.IN_TRANSIT,
-        promised_by=now + orders.ARRIVES_WITHIN,
+        promised_by=now + promises().arrives_within,
         shipped_at=now,
         lines=[models.ShipmentLine(order_line_id=line.id, quantity=packed[line.id]) for line in lines],
         events=[

@@ -8,6 +8,7 @@ from storage import Actor, Role
 MAY: dict[str, frozenset[Role]] = {
     "bind": frozenset({Role.OPERATOR, Role.SERVICE}),
     "place_order": frozenset({Role.OPERATOR, Role.SERVICE}),
+    "pay_order": frozenset({Role.OPERATOR, Role.SERVICE}),
     "ship": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),
     "parcel_moved": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),
     "presale_moved": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),

@@ -23,6 +23,7 @@ from mall_adapter.values import (
     Listing,
     Order,
     ParcelStep,
+    PriceDrop,
     Product,
     Ticket,
     TicketRequest,
@@ -75,6 +76,9 @@ class CustomerMall(Protocol):
     async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
         """For an order that is paid and not cancelled, else InvalidTransition; raises InvalidInvoice, InvoiceExists."""
 
+    async def price_drops(self, sender: str, order_id: str) -> Sequence[PriceDrop]:
+        """What each line of the order costs now where it goes, beside what was paid, and how long that matters."""
+
     async def invoice_of(self, sender: str, order_id: str) -> Invoice | None:
         """The order's newest invoice that was not rejected."""
 
@@ -116,9 +120,26 @@ class BackOffice(Protocol):
 
     # orders
     async def place_order(
-        self, actor: Actor, customer_id: str, items: Mapping[str, int], idempotency_key: str
+        self,
+        actor: Actor,
+        customer_id: str,
+        items: Mapping[str, int],
+        idempotency_key: str,
+        *,
+        coupon_id: str | None = None,
+        card_token: str | None = None,
+        delivery: DeliveryChange | None = None,
+        paid: bool = True,
     ) -> Order:
-        """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing."""
+        """``items`` maps SKU ids to quantities; allocates stock or raises OutOfStock and changes nothing.
+
+        A SKU that no warehouse has all pieces of comes as several lines. ``delivery``: where it goes, other than to the
+        customer's address. Not ``paid`` it waits for :meth:`pay_order`, for a while. Raises CouponRefused,
+        InvalidDelivery, NotFound.
+        """
+
+    async def pay_order(self, actor: Actor, order_id: str, idempotency_key: str) -> Order:
+        """Raises InvalidTransition for an order that waits for no payment."""
 
     # parcels; a supplier sends and follows what is theirs, and nothing else
     async def ship(

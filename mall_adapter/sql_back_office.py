@@ -8,10 +8,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import binding, orders, parcels, permissions, presale, tickets
+from mall_adapter import binding, orders, parcels, permissions, placing, presale, tickets
+from mall_adapter import delivery as delivery_of
 from mall_adapter.transactions import Clock, Transactions, utc_now
-from mall_adapter.values import Order, ParcelStep, Ticket, TicketStatus
+from mall_adapter.values import DeliveryChange, Order, ParcelStep, Ticket, TicketStatus
 from storage import Actor
+
+_AT_ONCE = 100
 
 
 class SqlBackOffice:
@@ -33,16 +36,48 @@ class SqlBackOffice:
     # ---- orders ----
 
     async def place_order(
-        self, actor: Actor, customer_id: str, items: Mapping[str, int], idempotency_key: str
+        self,
+        actor: Actor,
+        customer_id: str,
+        items: Mapping[str, int],
+        idempotency_key: str,
+        *,
+        coupon_id: str | None = None,
+        card_token: str | None = None,
+        delivery: DeliveryChange | None = None,
+        paid: bool = True,
     ) -> Order:
-        """The order is paid: the till stands before this command. It ships within two days."""
         permissions.check(actor, "place_order")
+        if delivery is not None:
+            delivery_of.check(delivery)
+        basket = placing.Basket(customer_id, dict(items), coupon_id, card_token, delivery, paid)
 
         async def place(session: AsyncSession, now: datetime) -> Order:
-            return orders.to_order(await orders.read(session, await orders.place(session, customer_id, items, now)))
+            order_id = await placing.place(session, basket, actor, now)
+            return orders.to_order(await orders.read(session, order_id))
 
-        request = {"customer_id": customer_id, "items": dict(items)}
+        request = {"basket": basket}
         return await self.database.once(_caller(actor), idempotency_key, "place_order", request, Order, place)
+
+    async def pay_order(self, actor: Actor, order_id: str, idempotency_key: str) -> Order:
+        permissions.check(actor, "pay_order")
+
+        async def pay(session: AsyncSession, now: datetime) -> Order:
+            await placing.pay(session, order_id, actor, now)
+            return orders.to_order(await orders.read(session, order_id))
+
+        request = {"order_id": order_id}
+        return await self.database.once(_caller(actor), idempotency_key, "pay_order", request, Order, pay)
+
+    async def expire_reservations(self) -> int:
+        """Cancels the orders whose time to pay is over, one by one; how many."""
+        async with self.database.reading() as session:
+            due = await placing.unpaid(session, self.database.clock(), _AT_ONCE)
+        expired = 0
+        for order_id in due:
+            async with self.database.writing() as session:
+                expired += await placing.expire(session, order_id, self.database.clock())
+        return expired
 
     # ---- parcels ----
 

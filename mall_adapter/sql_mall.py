@@ -18,7 +18,9 @@ from mall_adapter import (
     orders,
     ownership,
     people,
+    prices,
     proofs,
+    regions,
     tickets,
 )
 from mall_adapter.errors import OwnershipRequired, PhoneRequired
@@ -36,6 +38,7 @@ from mall_adapter.values import (
     InvoiceRequest,
     Listing,
     Order,
+    PriceDrop,
     Product,
     Ticket,
     TicketRequest,
@@ -67,7 +70,7 @@ class SqlMall:
         query = select(models.Customer).where(models.Customer.id == people.customer_id_of(sender))
         async with self.database.reading() as session:
             customer = await session.scalar(query)
-            return Customer(customer.id, customer.name, customer.region) if customer else None
+            return Customer(customer.id, customer.name, regions.name_of(customer.region)) if customer else None
 
     async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
         attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
@@ -77,7 +80,7 @@ class SqlMall:
             if isinstance(proved, str):
                 await binding.bind(session, sender, proved, None, now)
                 customer = await session.get_one(models.Customer, proved)
-                return Customer(customer.id, customer.name, customer.region)
+                return Customer(customer.id, customer.name, regions.name_of(customer.region))
         raise proved
 
     # ---- orders ----
@@ -126,7 +129,8 @@ class SqlMall:
         """The cashier pays back what was paid when it sees the cancelled order; no ticket is made."""
 
         async def cancel(session: AsyncSession, now: datetime) -> Order:
-            await orders.cancel(session, await self._locked(session, sender, order_id))
+            order = await self._locked(session, sender, order_id)
+            await orders.cancel(session, order, await people.actor_of(session, sender), now)
             return orders.to_order(await orders.read(session, order_id))
 
         request = {"order_id": order_id}
@@ -152,6 +156,10 @@ class SqlMall:
             if await ownership.proved(session, sender, order_id) is not Proof.PHONE:
                 return None
             return await delivery.read(session, order)
+
+    async def price_drops(self, sender: str, order_id: str) -> Sequence[PriceDrop]:
+        async with self.database.reading() as session:
+            return await prices.drops(session, await self._owned(session, sender, order_id), self.database.clock())
 
     async def request_invoice(self, sender: str, request: InvoiceRequest, idempotency_key: str) -> Invoice:
         invoices.check(request)
@@ -213,15 +221,15 @@ class SqlMall:
 
     async def catalogue(self) -> Sequence[Listing]:
         async with self.database.reading() as session:
-            return await catalogue.listings(session)
+            return await catalogue.listings(session, self.database.clock())
 
     async def products(self, ids: Sequence[str]) -> Sequence[Product]:
         async with self.database.reading() as session:
-            return await catalogue.products(session, ids)
+            return await catalogue.products(session, ids, self.database.clock())
 
     async def product(self, product_id: str) -> Product:
         async with self.database.reading() as session:
-            return await catalogue.product(session, product_id)
+            return await catalogue.product(session, product_id, self.database.clock())
 
     async def coupons_of(self, sender: str) -> Sequence[Coupon]:
         async with self.database.reading() as session:

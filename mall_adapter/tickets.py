@@ -178,7 +178,7 @@ async def _keep_unshipped(session: AsyncSession, ticket: models.Ticket, actor: A
     kept = [(line, waiting[line.id]) for line in order.lines if line.id in refunded and line.id in waiting]
     if not kept:
         return
-    await stock.release(session, kept)
+    await stock.release(session, kept, stock.Cause(ticket.id, actor, now, order.id, ticket.id))
     for line, pieces in kept:
         line.released += pieces
     parcels.follow(session, order, actor, now)

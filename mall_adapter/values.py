@@ -89,6 +89,8 @@ class OrderLine:
     unit_price_cents: int
     open_ticket_id: str | None  # a ticket on this line that is neither rejected nor cancelled
     unsent: int = 0  # pieces that have still to leave the shop
+    discount_cents: int = 0  # of the order's, for all pieces
+    ships_by: datetime | None = None  # of what is sold before it is there, or made to order
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,10 @@ class Order:
     delivered_at: datetime | None
     lines: tuple[OrderLine, ...]
     shipments: tuple[Shipment, ...]
+    discount_cents: int = 0  # that the lines share
+    freight_cents: int = 0
+    paid_at: datetime | None = None
+    pay_by: datetime | None = None  # till then an unpaid order keeps its goods
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +204,7 @@ class Sku:
     id: str
     spec: str
     price_cents: int
-    available: int  # quantity - allocated - reserved
+    available: int  # pieces that are free to sell
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +293,45 @@ class Listing:
     in_stock: bool
     image: str | None
     attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceDrop:
+    """What a line's goods cost now where the order goes, beside what was paid for them; cents of one piece."""
+
+    line_id: str
+    quantity: int
+    paid_cents: int
+    now_cents: int | None  # None: not sold any more
+    until: date  # last day, in Asia/Shanghai, on which a lower price is made good
+
+    @property
+    def difference_cents(self) -> int:
+        """For all pieces of the line."""
+        return 0 if self.now_cents is None else max(0, self.paid_cents - self.now_cents) * self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class StockLevel:
+    """Pieces of a SKU in a warehouse; ``version`` goes with the next count or change."""
+
+    warehouse_id: str
+    sku_id: str
+    on_hand: int
+    allocated: int
+    held: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceEntry:
+    """A row of the price list; ``region`` None: everywhere, ``valid_until`` None: until it is followed by another."""
+
+    id: int
+    sku_id: str
+    region: str | None
+    kind: str  # list | campaign | member
+    cents: int
+    valid_from: datetime
+    valid_until: datetime | None
+    version: int

@@ -5,6 +5,7 @@ encrypted (:class:`privacy.EncryptedText`); where it must be looked up there is 
 beside it. The same models serve SQLite and PostgreSQL.
 """
 
+from mall_adapter.models.regions import Level, Region
 from mall_adapter.models.people import (
     ChannelAccount,
     Customer,
@@ -15,6 +16,9 @@ from mall_adapter.models.people import (
     sender_index,
 )
 from mall_adapter.models.goods import Supplier, Product, Sku
+from mall_adapter.models.prices import Price, PriceKind
+from mall_adapter.models.stock import MovementKind, Stock, StockMovement, Warehouse
+from mall_adapter.models.freight import FreightTemplate, FreightUnit
 from mall_adapter.models.orders import phone_tail_index, Fulfilment, Order, OrderLine, Shipment, ShipmentLine, TrackingEvent
 from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
 from mall_adapter.models.coupons import Coupon
@@ -25,6 +29,16 @@ from mall_adapter.models.demo import Demo
 from storage import Base
 
 __all__ = [
+    "Warehouse",
+    "StockMovement",
+    "Stock",
+    "Region",
+    "PriceKind",
+    "Price",
+    "MovementKind",
+    "Level",
+    "FreightUnit",
+    "FreightTemplate",
     "Base",
     "ChannelAccount",
     "Complaint",

@@ -1,4 +1,4 @@
-"""Suppliers, their goods, and what is in stock."""
+"""Suppliers and their goods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Supplier(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     trade: Mapped[Trade]
-    region: Mapped[str]  # where its warehouse is
+    region: Mapped[str] = mapped_column(ForeignKey("region.code"))
     demo: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     products: Mapped[list[Product]] = relationship(back_populates="supplier")
@@ -32,6 +32,8 @@ class Product(Base):
     trade: Mapped[Trade]  # the after-sales rules read it
     fresh: Mapped[bool] = mapped_column(default=False)  # perishable food
     custom_made: Mapped[bool] = mapped_column(default=False)  # made to the customer's order
+    presale_days: Mapped[int] = mapped_column(default=0, server_default="0")  # ships so many days after the order
+    made_days: Mapped[int] = mapped_column(default=0, server_default="0")  # made to order; 0: as the promises say
     attributes: Mapped[dict[str, str]]  # {"净含量": "50 ml", …}, shown to customers as written
     image_path: Mapped[str | None]
 
@@ -40,25 +42,14 @@ class Product(Base):
 
 
 class Sku(Base):
-    """One sellable variant and its stock in pieces.
-
-    ``quantity`` lies in the warehouse; ``allocated`` of it belongs to orders that are not shipped yet (pending payment,
-    paid, presale); ``reserved`` of it the supplier holds back. Free to sell is ``quantity - allocated - reserved``.
-    """
+    """One sellable variant."""
 
     __tablename__ = "sku"
-    __table_args__ = (
-        CheckConstraint("price_cents >= 0", name="price"),
-        CheckConstraint("allocated >= 0 AND reserved >= 0", name="held"),
-        CheckConstraint("allocated + reserved <= quantity", name="stock"),
-    )
+    __table_args__ = (CheckConstraint("weight_g >= 0", name="weight"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     product_id: Mapped[str] = mapped_column(ForeignKey("product.id"), index=True)
     spec: Mapped[str]  # "黑色 42码"
-    price_cents: Mapped[int]
-    quantity: Mapped[int]
-    allocated: Mapped[int] = mapped_column(default=0)
-    reserved: Mapped[int] = mapped_column(default=0)
+    weight_g: Mapped[int] = mapped_column(default=0, server_default="0")  # packed; 0: not known
 
     product: Mapped[Product] = relationship(back_populates="skus")

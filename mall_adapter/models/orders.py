@@ -14,6 +14,7 @@ from storage import Base
 
 if TYPE_CHECKING:
     from mall_adapter.models.people import Customer
+    from mall_adapter.models.stock import Warehouse
     from mall_adapter.models.goods import Sku, Supplier
     from mall_adapter.models.after_sales import TicketLine
 
@@ -40,13 +41,14 @@ class Order(Base):
     placed_at: Mapped[datetime]
     ships_by: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
+    pay_by: Mapped[datetime | None] = mapped_column(index=True)  # till then its pieces wait for the payment
     paid_at: Mapped[datetime | None]
     total_cents: Mapped[int]  # what was or is to be paid: its lines, less the discount, with the freight
     discount_cents: Mapped[int] = mapped_column(default=0)  # shared by the lines
     freight_cents: Mapped[int] = mapped_column(default=0)
     coupon_id: Mapped[str | None] = mapped_column(ForeignKey("coupon.id"))
     card_token: Mapped[str | None]  # of the smart card that brought the customer
-    region: Mapped[str]
+    region: Mapped[str] = mapped_column(ForeignKey("region.code"))  # where it goes
     # read by nobody who only answers a question, so not decrypted with every order
     recipient_name: Mapped[str] = mapped_column(EncryptedText("order.recipient_name"), deferred=True)
     recipient_phone: Mapped[str] = mapped_column(EncryptedText("order.recipient_phone"), deferred=True)
@@ -80,12 +82,13 @@ class OrderLine(Base):
     unit_price_cents: Mapped[int]
     discount_cents: Mapped[int] = mapped_column(default=0)  # its share of the order's; paid is what is left
     released: Mapped[int] = mapped_column(default=0)  # pieces that will never leave: cancelled, or paid back before
-    fulfilment_id: Mapped[str | None] = mapped_column(ForeignKey("fulfilment.id"), index=True)
+    fulfilment_id: Mapped[str] = mapped_column(ForeignKey("fulfilment.id"), index=True)
     ships_by: Mapped[datetime | None]  # of what is sold before it is there, or made to order
     activated_at: Mapped[datetime | None]  # digital goods: when first used (a course's first lesson)
 
     order: Mapped[Order] = relationship(back_populates="lines")
     sku: Mapped[Sku] = relationship()
+    fulfilment: Mapped[Fulfilment] = relationship()
     live_ticket: Mapped[TicketLine | None] = relationship(
         primaryjoin="and_(TicketLine.order_line_id == OrderLine.id, TicketLine.live)", uselist=False, viewonly=True
     )
@@ -99,10 +102,13 @@ class Fulfilment(Base):
     id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-F1"
     order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
     supplier_id: Mapped[str] = mapped_column(ForeignKey("supplier.id"), index=True)
+    warehouse_id: Mapped[str] = mapped_column(ForeignKey("warehouse.id"), index=True)
+    freight_cents: Mapped[int] = mapped_column(default=0)  # its part of the order's
     ships_by: Mapped[datetime | None]
 
     order: Mapped[Order] = relationship(back_populates="fulfilments")
     supplier: Mapped[Supplier] = relationship()
+    warehouse: Mapped[Warehouse] = relationship()
 
 
 class Shipment(Base):

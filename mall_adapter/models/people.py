@@ -36,7 +36,7 @@ class Customer(Base):
     phone: Mapped[str] = mapped_column(EncryptedText("customer.phone"))
     phone_index: Mapped[str] = mapped_column(KeyedHash(), unique=True)
     address: Mapped[str] = mapped_column(EncryptedText("customer.address"))
-    region: Mapped[str]  # 华东, 华南, …
+    region: Mapped[str] = mapped_column(ForeignKey("region.code"))
     registered_at: Mapped[datetime]
     demo: Mapped[bool] = mapped_column(default=False, server_default=false())  # invented, see demo_mark.py
 

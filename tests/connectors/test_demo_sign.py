@@ -37,7 +37,7 @@ def write(gateway: Gateway, statement: object) -> None:
 
 
 def mark(gateway: Gateway) -> None:
-    supplier = {"id": "S01", "name": "x", "trade": Trade.FOOD, "region": "华东", "demo": True}
+    supplier = {"id": "S01", "name": "x", "trade": Trade.FOOD, "region": "310000", "demo": True}
     write(gateway, insert(models.Supplier).values(supplier))
 
 

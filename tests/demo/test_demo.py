@@ -480,12 +480,12 @@ def test_on_a_later_day_untouched_stories_move_and_the_rest_stays(copy: Path) ->
 
 
 def customer(**more: Any) -> models.Customer:
-    words = {"name": "周琳", "phone": "13800005678", "phone_index": "1", "address": "延平路 1 号", "region": "华东"}
+    words = {"name": "周琳", "phone": "13800005678", "phone_index": "1", "address": "延平路 1 号", "region": "310000"}
     return models.Customer(id="OWN1", registered_at=MIDNIGHT, **words | more)
 
 
 def supplier() -> models.Supplier:
-    return models.Supplier(id="OWN1", name="百货一号", trade=Trade.CLOTHING, region="华东")
+    return models.Supplier(id="OWN1", name="百货一号", trade=Trade.CLOTHING, region="310000")
 
 
 def order_of_own_with(sku: str) -> list[models.Base]:
@@ -496,7 +496,7 @@ def order_of_own_with(sku: str) -> list[models.Base]:
         status=OrderStatus.PAID,
         placed_at=MIDNIGHT,
         total_cents=100,
-        region="华东",
+        region="310000",
         phone_tail_index="1",
         **recipient,
     )
@@ -581,7 +581,7 @@ async def test_when_a_house_starts_with_it(
         if state != "new":
             await connection.execute(insert(models.Demo).values(id=1, seeded_at=MIDNIGHT))
         if state == "seeded":
-            values = {"id": "S01", "name": "x", "trade": Trade.FOOD, "region": "华东", "demo": True}
+            values = {"id": "S01", "name": "x", "trade": Trade.FOOD, "region": "310000", "demo": True}
             await connection.execute(insert(models.Supplier).values(values))
     monkeypatch.setenv("DEMO", demo)
     monkeypatch.setenv("DATABASE_URL", url and address)

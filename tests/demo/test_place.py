@@ -94,12 +94,12 @@ async def test_a_demo_from_before_the_mark_gets_it(databases: Sqlite | Postgres,
     url = databases.create()
     await migrate(url)
     engine = create_engine(url)
-    customer = {"name": "周琳", "phone": "1", "phone_index": "1", "address": "1", "region": "华东"}
+    customer = {"name": "周琳", "phone": "1", "phone_index": "1", "address": "1", "region": "310000"}
     recipient = {"recipient_name": "1", "recipient_phone": "1", "recipient_address": "1", "phone_tail_index": "1"}
-    sold = {"status": OrderStatus.PAID, "placed_at": NOW, "total_cents": 1, "region": "华东"}
+    sold = {"status": OrderStatus.PAID, "placed_at": NOW, "total_cents": 1, "region": "310000"}
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         session.add(models.Customer(id=ids[0], registered_at=NOW, **customer))
-        session.add(models.Supplier(id=ids[1], name="x", trade=Trade.FOOD, region="华东"))
+        session.add(models.Supplier(id=ids[1], name="x", trade=Trade.FOOD, region="310000"))
         session.add(models.Order(id="ORD12345", customer_id=ids[0], **sold, **recipient))
     async with engine.execution_options(**WRITES).begin() as connection:
         await connection.run_sync(mark_what_was_seeded)

@@ -56,11 +56,12 @@ from mall_adapter import OrderStatus, SqlMall, models, people
 from mall_adapter.models import (
     Base,
     Customer,
+    Fulfilment,
     Invoice,
     Order,
     OrderLine,
     Shipment,
-    Sku,
+    Stock,
     Ticket,
     TrackingEvent,
     phone_index,
@@ -169,8 +170,8 @@ async def _allocate(connection: AsyncConnection, order_id: str) -> None:
     """The pieces of an order that waits to be shipped lie in the warehouse and belong to it."""
     lines = select(OrderLine.sku_id, OrderLine.quantity).join(Order).where(Order.id == order_id)
     for sku_id, pieces in (await connection.execute(lines.where(Order.status.in_(BEFORE_SHIPPING)))).all():
-        stock = {"quantity": Sku.quantity + pieces, "allocated": Sku.allocated + pieces}
-        await connection.execute(update(Sku).where(Sku.id == sku_id).values(stock))
+        more = {"on_hand": Stock.on_hand + pieces, "allocated": Stock.allocated + pieces}
+        await connection.execute(update(Stock).where(Stock.sku_id == sku_id).values(more))
 
 
 async def _number(connection: AsyncConnection, order_id: str) -> str:
@@ -203,6 +204,7 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, befor
     async with engine.execution_options(**WRITES).begin() as connection:
         fresh = await _number(connection, order_id)
         await _copy(connection, Order, Order.id, order_id, owned)
+        await _copy(connection, Fulfilment, Fulfilment.order_id, order_id, renamed)
         await _copy(connection, OrderLine, OrderLine.order_id, order_id, renamed)
         await _allocate(connection, fresh)
         if before:

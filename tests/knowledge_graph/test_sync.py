@@ -31,6 +31,8 @@ from tests.knowledge_graph.servers import PASSWORD, Embedded, start
 ARTICLES = load_articles()
 ALL = len(ARTICLES)
 CAMERA = next(article for article in ARTICLES if article.name.startswith("拓光年 T7"))
+CAMERAS = [sku.id for sku in CAMERA.skus]
+OF_SKUS = (models.Price, models.StockMovement, models.Stock)
 
 ANSWERS = """\
 topic: delivery
@@ -165,18 +167,26 @@ async def test_goods_and_answers_are_told_as_the_mall_has_them(graph: Graph, sho
 
 
 @pytest.mark.parametrize(
-    ("values", "seen"),
+    ("table", "values", "seen"),
     [
-        pytest.param({"price_cents": 100}, {"price_min_cents": 100, "price_max_cents": 100}, id="another price"),
-        pytest.param({"quantity": 0, "allocated": 0, "reserved": 0}, {"in_stock": False}, id="sold out"),
+        pytest.param(
+            models.Price, {"cents": 100}, {"price_min_cents": 100, "price_max_cents": 100}, id="another price"
+        ),
+        pytest.param(models.Stock, {"on_hand": 0, "allocated": 0, "held": 0}, {"in_stock": False}, id="sold out"),
     ],
 )
 async def test_of_a_changed_product_only_that_is_written(
-    graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said, values: dict[str, int], seen: dict[str, object]
+    graph: Graph,
+    mall: AsyncEngine,
+    shop: HouseShop,
+    said: Said,
+    table: type[models.Price | models.Stock],
+    values: dict[str, int],
+    seen: dict[str, object],
 ) -> None:
     await sync(graph, shop)
     said()
-    await write(mall, update(models.Sku).where(models.Sku.product_id == CAMERA.id).values(**values))
+    await write(mall, update(table).where(table.sku_id.in_(CAMERAS)).values(**values))
     await sync(graph, shop)
     assert any(line.startswith(f"products / 商品: 1 written, {ALL - 1} unchanged, 0 deleted") for line in said())
     camera = await products.product(graph, CAMERA.id)
@@ -188,6 +198,7 @@ async def test_a_deleted_product_is_gone(graph: Graph, mall: AsyncEngine, shop: 
     said()
     await write(
         mall,
+        *(delete(table).where(table.sku_id.in_(CAMERAS)) for table in OF_SKUS),
         delete(models.Sku).where(models.Sku.product_id == CAMERA.id),
         delete(models.Product).where(models.Product.id == CAMERA.id),
     )
@@ -198,7 +209,7 @@ async def test_a_deleted_product_is_gone(graph: Graph, mall: AsyncEngine, shop: 
 
 async def test_an_empty_mall_empties_no_graph(graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said) -> None:
     await sync(graph, shop)
-    await write(mall, delete(models.Sku), delete(models.Product))
+    await write(mall, *map(delete, (*OF_SKUS, models.Sku, models.Product)))
     await sync(graph, shop)
     assert any("the mall has no products" in line for line in said())
     assert await products.product(graph, CAMERA.id)
@@ -267,7 +278,7 @@ async def test_what_changes_while_the_house_runs_is_in_the_graph(
         await answer_is("夜里不送。")
         file.write_text(ANSWERS.format("夜里也送。"))
         await answer_is("夜里也送。")
-        await write(mall, update(models.Sku).where(models.Sku.product_id == CAMERA.id).values(price_cents=100))
+        await write(mall, update(models.Price).where(models.Price.sku_id.in_(CAMERAS)).values(cents=100))
         await until(lambda: price_is(100), "the new price")
         file.unlink()
         await answer_is(None)
@@ -409,7 +420,7 @@ async def test_a_graph_that_is_away_is_told_once_and_caught_up_with(
             assert await told_by(graph, "night_delivery") == "夜里不送。"
             server.kill()
             (settings.knowledge_dir() / "delivery.yml").write_text(ANSWERS.format("夜里也送。"))
-            await write(mall, delete(models.Sku).where(models.Sku.product_id == CAMERA.id))
+            await write(mall, delete(models.Price).where(models.Price.sku_id.in_(CAMERAS)))
             await away_for_some_looks(2)
             await asyncio.to_thread(server.start)
             await well(2)

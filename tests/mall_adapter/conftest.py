@@ -30,6 +30,7 @@ from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from storage import WRITES, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite, databases, house
+from tests.mall_adapter.goods import add_sku, add_supplier
 
 __all__ = ["Postgres", "Sqlite", "databases", "house"]  # fixtures, and what they give
 
@@ -60,7 +61,8 @@ async def url(migrated: str) -> str:
     engine = create_engine(migrated)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         for table in reversed(models.Base.metadata.sorted_tables):
-            await session.execute(delete(table))
+            if table.name != "region":  # which came with the migrations
+                await session.execute(delete(table))
         add_small_mall(session)
     await engine.dispose()
     return migrated
@@ -120,15 +122,15 @@ def add_small_mall(session: AsyncSession) -> None:
             phone=phone,
             phone_index=models.phone_index(phone),
             address=address,
-            region="华东",
+            region=region,
             registered_at=NOW - timedelta(days=400),
         )
-        for customer_id, name, phone, address in (
-            ("C1", "周琳", "13800005678", "上海市静安区延平路 1 号"),
-            ("C2", "何军", "13900004321", "杭州市西湖区文三路 2 号"),
+        for customer_id, name, phone, address, region in (
+            ("C1", "周琳", "13800005678", "上海市静安区延平路 1 号", "310000"),
+            ("C2", "何军", "13900004321", "杭州市西湖区文三路 2 号", "330100"),
         )
     )
-    session.add(models.Supplier(id="S1", name="百货一号", trade=Trade.CLOTHING, region="华东"))
+    add_supplier(session)
     for product_id, name, brand, category, trade, attributes in (
         ("P1", "云跑缓震跑步鞋", "云跑", "跑步鞋", Trade.CLOTHING, {"鞋面": "透气网布"}),
         ("P2", "花间丝绒口红", "花间", "口红", Trade.BEAUTY, {"色号": "豆沙"}),
@@ -155,16 +157,7 @@ def add_small_mall(session: AsyncSession) -> None:
         ("P3-1", "礼盒装", 12800, 0, 0),
         ("P4-1", "白色 L", 8900, 3, 0),
     ):
-        session.add(
-            models.Sku(
-                id=sku_id,
-                product_id=sku_id[:2],
-                spec=spec,
-                price_cents=price_cents,
-                quantity=quantity,
-                allocated=allocated,
-            )
-        )
+        add_sku(session, sku_id, sku_id[:2], spec, price_cents, quantity, allocated=allocated)
     shoes, two_pairs, lipstick = ("P1-1", 1, 39900), ("P1-1", 2, 39900), ("P2-1", 1, 19900)
     for order_id, customer_id, phone, days_since_delivery, lines in (
         ("ORD10001", "C1", "13800005678", 3, [shoes]),
@@ -183,13 +176,16 @@ def add_small_mall(session: AsyncSession) -> None:
                 ships_by=None if delivered_at else NOW + timedelta(days=1),
                 delivered_at=delivered_at,
                 total_cents=sum(pieces * price_cents for _, pieces, price_cents in lines),
-                region="华东",
+                region="310000" if customer_id == "C1" else "330100",
+                paid_at=(delivered_at or NOW) - timedelta(days=3),
                 recipient_name="收件人",
                 recipient_phone=phone,
                 recipient_address="送货地址",
                 phone_tail_index=models.phone_tail_index(order_id, phone),
+                fulfilments=[models.Fulfilment(id=f"{order_id}-F1", supplier_id="S1", warehouse_id="W-S1")],
                 lines=[
                     models.OrderLine(
+                        fulfilment_id=f"{order_id}-F1",
                         id=f"{order_id}-{position}",
                         sku_id=sku_id,
                         product_name={"P1-1": "云跑缓震跑步鞋", "P2-1": "花间丝绒口红", "P3-1": "月满双黄莲蓉月饼"}[

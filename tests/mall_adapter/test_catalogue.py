@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import Listing, Product, Sku, SqlMall, models, read_catalogue
 from storage import WRITES
+from tests.mall_adapter.goods import add_sku
 from tests.mall_adapter.offices import place_order
 
 
@@ -26,10 +27,9 @@ async def test_a_product_comes_with_price_and_free_stock(mall: SqlMall) -> None:
 
 
 async def test_the_whole_catalogue(engine: AsyncEngine) -> None:
-    async with engine.execution_options(**WRITES).begin() as connection:
-        red = {"id": "P1-2", "product_id": "P1", "spec": "红色 42码", "price_cents": 41900, "quantity": 0}
-        await connection.execute(insert(models.Sku).values(red))
-        await connection.execute(delete(models.Sku).where(models.Sku.id == "P4-1"))  # sold in no kind
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        add_sku(session, "P1-2", "P1", "红色 42码", 41900, 0)
+        await session.execute(delete(models.Price).where(models.Price.sku_id == "P4-1"))  # sold in no kind
     shoes, _, cakes = await read_catalogue(engine)
     assert shoes == Listing(
         *("P1", "云跑缓震跑步鞋", "云跑", "跑步鞋", "S1", "百货一号"),

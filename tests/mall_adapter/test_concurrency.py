@@ -29,6 +29,7 @@ from mall_adapter import (
 )
 from storage import IdempotencyConflict
 from storage.idempotency import IdempotencyRecord
+from tests.mall_adapter.goods import stock_of
 from tests.mall_adapter.offices import advance_ticket, bind, place_order, ship_order
 
 from .conftest import NOW
@@ -49,12 +50,6 @@ async def count(engine: AsyncEngine, table: type[models.Base]) -> int:
         return await session.scalar(select(func.count()).select_from(table)) or 0
 
 
-async def stock(engine: AsyncEngine, sku_id: str) -> tuple[int, int]:
-    async with AsyncSession(engine) as session:
-        sku = await session.get_one(models.Sku, sku_id)
-        return sku.quantity, sku.allocated
-
-
 async def neighbour(*arguments: str) -> Process:
     command = [sys.executable, "-m", "tests.mall_adapter.neighbour", *arguments]
     return await asyncio.create_subprocess_exec(*command, cwd=settings.ROOT, stdout=PIPE)
@@ -64,7 +59,7 @@ async def test_fifty_buyers_of_ten_pieces(malls: list[SqlMall], engine: AsyncEng
     results = await at_once(place_order(malls[n % 3], "C1", {"P1-1": 1}, f"k{n}") for n in range(50))
     assert outcomes(results) == {"Order": 10, "OutOfStock": 40}
     assert len({order.id for order in results if not isinstance(order, OutOfStock)}) == 10
-    assert await stock(engine, "P1-1") == (11, 11)
+    assert await stock_of(engine, "P1-1") == (11, 11)
     assert await count(engine, IdempotencyRecord) == 10
 
 
@@ -72,14 +67,14 @@ async def test_buyers_in_three_processes(url: str, engine: AsyncEngine) -> None:
     buyers = [await neighbour("buy", url, f"buyer {n}", "6") for n in range(3)]
     bought = [int((await buyer.communicate())[0]) for buyer in buyers]
     assert sum(bought) == 10
-    assert await stock(engine, "P1-1") == (11, 11)
+    assert await stock_of(engine, "P1-1") == (11, 11)
 
 
 async def test_orders_of_several_articles_do_not_wait_in_a_circle(malls: list[SqlMall], engine: AsyncEngine) -> None:
     baskets = [{"P1-1": 1, "P4-1": 1}, {"P4-1": 1, "P1-1": 1}, {"P4-1": 1, "P2-1": 1}]
     results = await at_once(place_order(malls[n % 3], "C1", baskets[n % 3], f"k{n}") for n in range(30))
     assert outcomes(results) == {"Order": 3, "OutOfStock": 27}
-    assert await stock(engine, "P4-1") == (3, 3)
+    assert await stock_of(engine, "P4-1") == (3, 3)
 
 
 async def test_one_key_twenty_times_at_once(malls: list[SqlMall], engine: AsyncEngine) -> None:
@@ -94,7 +89,7 @@ async def test_one_key_for_two_requests_at_once(malls: list[SqlMall], engine: As
     results = await at_once(place_order(malls[n % 3], "C1", {"P1-1": 1 + n % 2}, "k1") for n in range(20))
     assert outcomes(results) == {"Order": 10, IdempotencyConflict.__name__: 10}
     assert len({result.id for result in results if not isinstance(result, IdempotencyConflict)}) == 1
-    assert await stock(engine, "P1-1") in ((11, 2), (11, 3))
+    assert await stock_of(engine, "P1-1") in ((11, 2), (11, 3))
 
 
 async def test_twenty_keys_at_once_make_one_ticket(malls: list[SqlMall], engine: AsyncEngine) -> None:
@@ -121,7 +116,7 @@ async def test_shipping_and_cancelling_at_once(malls: list[SqlMall], engine: Asy
         for n in range(10)
     )
     assert outcomes(results) == {"Order": 1, "InvalidTransition": 9}
-    assert await stock(engine, "P1-1") in ((10, 0), (11, 0))
+    assert await stock_of(engine, "P1-1") in ((10, 0), (11, 0))
 
 
 async def test_a_step_of_a_ticket_is_taken_once(malls: list[SqlMall]) -> None:

@@ -227,14 +227,22 @@ async def test_times_keep_their_zone_and_need_one(engine: AsyncEngine) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        models.Sku(id="X", product_id="P1", spec="", price_cents=1, quantity=1, allocated=1, reserved=1),
-        models.Sku(id="X", product_id="P1", spec="", price_cents=1, quantity=1, allocated=-1, reserved=0),
-        models.Sku(id="X", product_id="P9", spec="", price_cents=1, quantity=1, allocated=0, reserved=0),
+        models.Stock(warehouse_id="W-S1", sku_id="P1-1", on_hand=1, allocated=1, held=1, version=2),
+        models.Stock(warehouse_id="W-S1", sku_id="P1-1", on_hand=1, allocated=-1, held=0, version=2),
+        models.Sku(id="X", product_id="P9", spec="", weight_g=0),
+        models.Customer(id="C1", region="华东"),
         models.OrderLine(
-            id="X", order_id="ORD10001", sku_id="P1-1", product_name="", spec="", quantity=0, unit_price_cents=1
+            fulfilment_id="ORD10001-F1",
+            id="X",
+            order_id="ORD10001",
+            sku_id="P1-1",
+            product_name="",
+            spec="",
+            quantity=0,
+            unit_price_cents=1,
         ),
     ],
-    ids=["more held than there", "negative", "no such product", "no pieces"],
+    ids=["more held than there", "negative", "no such product", "no such region", "no pieces"],
 )
 async def test_the_database_keeps_its_own_rules(engine: AsyncEngine, row: models.Base) -> None:
     async with AsyncSession(engine) as session:

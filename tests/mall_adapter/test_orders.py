@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import (
     InvalidTransition,
@@ -17,17 +17,10 @@ from mall_adapter import (
     TicketKind,
     TicketRequest,
     TicketStatus,
-    models,
 )
 from storage import IdempotencyConflict
+from tests.mall_adapter.goods import stock_of
 from tests.mall_adapter.offices import advance_ticket, place_order, ship_order
-
-
-async def stock(engine: AsyncEngine, sku_id: str) -> tuple[int, int]:
-    """Pieces in the warehouse, and how many of them belong to orders."""
-    async with AsyncSession(engine) as session:
-        sku = await session.get_one(models.Sku, sku_id)
-        return sku.quantity, sku.allocated
 
 
 async def test_an_order_comes_with_lines_and_parcels(mall: SqlMall) -> None:
@@ -53,7 +46,7 @@ async def test_a_placed_order_is_paid_and_takes_its_pieces(mall: SqlMall, engine
     order = await place_order(mall, "C1", {"P1-1": 2, "P4-1": 1}, "k1")
     assert order.id.startswith("ORD260311")
     assert (order.status, order.total_cents) == (OrderStatus.PAID, 2 * 39900 + 8900)
-    assert await stock(engine, "P1-1") == (11, 3)
+    assert await stock_of(engine, "P1-1") == (11, 3)
     assert await mall.order("web:zhou", order.id) == order
     assert await mall.prove_ownership("web:guest", order.id, "5678") == order
 
@@ -75,8 +68,8 @@ async def test_an_order_that_cannot_be_placed_changes_nothing(
 ) -> None:
     with pytest.raises(error):
         await place_order(mall, customer_id, items, "k1")
-    assert await stock(engine, "P1-1") == (11, 1)
-    assert await stock(engine, "P4-1") == (3, 0)
+    assert await stock_of(engine, "P1-1") == (11, 1)
+    assert await stock_of(engine, "P4-1") == (3, 0)
     assert len(await mall.orders_of("web:zhou", limit=10)) == 4
     await place_order(mall, "C1", {"P1-1": 1}, "k1")  # the key is still free
 
@@ -84,7 +77,7 @@ async def test_an_order_that_cannot_be_placed_changes_nothing(
 async def test_the_same_key_places_one_order(mall: SqlMall, engine: AsyncEngine) -> None:
     first = await place_order(mall, "C1", {"P1-1": 1, "P4-1": 1}, "k1")
     assert await place_order(mall, "C1", {"P4-1": 1, "P1-1": 1}, "k1") == first
-    assert await stock(engine, "P1-1") == (11, 2)
+    assert await stock_of(engine, "P1-1") == (11, 2)
     with pytest.raises(IdempotencyConflict):
         await place_order(mall, "C1", {"P1-1": 2}, "k1")
     with pytest.raises(IdempotencyConflict):
@@ -98,7 +91,7 @@ async def test_a_shipped_order_leaves_the_warehouse(mall: SqlMall, engine: Async
     assert [(parcel.carrier, parcel.status, len(parcel.events)) for parcel in order.shipments] == [
         ("顺丰速运", "in_transit", 1)
     ]
-    assert await stock(engine, "P1-1") == (10, 0)
+    assert await stock_of(engine, "P1-1") == (10, 0)
     assert await ship_order(mall, "ORD10003", "顺丰速运", "SF1", "k1") == order
     with pytest.raises(InvalidTransition):
         await ship_order(mall, "ORD10003", "顺丰速运", "SF2", "k2")
@@ -111,7 +104,7 @@ async def test_a_shipped_order_leaves_the_warehouse(mall: SqlMall, engine: Async
 async def test_a_cancelled_order_gives_its_pieces_back(mall: SqlMall, engine: AsyncEngine) -> None:
     order = await mall.cancel_order("web:zhou", "ORD10003", "k1")
     assert order.status is OrderStatus.CANCELLED
-    assert await stock(engine, "P1-1") == (11, 0)
+    assert await stock_of(engine, "P1-1") == (11, 0)
     assert await mall.cancel_order("web:zhou", "ORD10003", "k1") == order
     for sender, order_id, error in (
         ("web:zhou", "ORD10003", InvalidTransition),
@@ -121,7 +114,7 @@ async def test_a_cancelled_order_gives_its_pieces_back(mall: SqlMall, engine: As
     ):
         with pytest.raises(error):
             await mall.cancel_order(sender, order_id, "k2")
-    assert await stock(engine, "P1-1") == (11, 0)
+    assert await stock_of(engine, "P1-1") == (11, 0)
 
 
 async def test_a_refund_before_shipping_keeps_the_goods_in_the_shop(mall: SqlMall, engine: AsyncEngine) -> None:
@@ -134,12 +127,12 @@ async def test_a_refund_before_shipping_keeps_the_goods_in_the_shop(mall: SqlMal
     if ticket.status is TicketStatus.OPEN:
         await advance_ticket(mall, ticket.id, TicketStatus.APPROVED, "operator", "", "k4")
     await advance_ticket(mall, ticket.id, TicketStatus.REFUNDED, "operator", "", "k5")
-    assert await stock(engine, "P1-1") == (11, 0)
+    assert await stock_of(engine, "P1-1") == (11, 0)
     assert (await mall.order("web:zhou", "ORD10003")).status is OrderStatus.PAID
 
     await ship_order(mall, "ORD10003", "顺丰速运", "SF1", "k6")  # what is left of it
-    assert await stock(engine, "P1-1") == (11, 0)
-    assert await stock(engine, "P2-1") == (4, 0)
+    assert await stock_of(engine, "P1-1") == (11, 0)
+    assert await stock_of(engine, "P2-1") == (4, 0)
 
 
 async def test_an_order_that_is_refunded_whole_is_cancelled(mall: SqlMall, engine: AsyncEngine) -> None:
@@ -149,5 +142,5 @@ async def test_an_order_that_is_refunded_whole_is_cancelled(mall: SqlMall, engin
         await advance_ticket(mall, ticket.id, TicketStatus.APPROVED, "operator", "", "k2")
     await advance_ticket(mall, ticket.id, TicketStatus.REFUNDED, "operator", "", "k3")
     assert (await mall.order("web:zhou", "ORD10003")).status is OrderStatus.CANCELLED
-    assert await stock(engine, "P1-1") == (11, 0)
-    assert await stock(engine, "P2-1") == (5, 0)
+    assert await stock_of(engine, "P1-1") == (11, 0)
+    assert await stock_of(engine, "P2-1") == (5, 0)

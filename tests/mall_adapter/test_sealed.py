@@ -159,7 +159,7 @@ async def test_every_way_of_writing_seals_for_the_row(engine: AsyncEngine) -> No
     "statement",
     [
         update(models.Customer).values(name="x"),
-        update(models.Customer).where(models.Customer.region == "华东").values(name="x"),
+        update(models.Customer).where(models.Customer.region == "310000").values(name="x"),
         update(models.Customer).where(models.Customer.id != "C1").values(name="x"),
         update(models.Customer).where(models.Customer.id.in_(["C1", "C2"])).values(name="x"),
         update(models.Customer).where((models.Customer.id == "C1") | (models.Customer.id == "C2")).values(name="x"),

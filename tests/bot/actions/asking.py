@@ -22,6 +22,7 @@ from bot.components.values import read
 from mall_adapter import OrderStatus, models
 from mall_adapter.policy import Trade
 from tests.mall_adapter.conftest import bound
+from tests.mall_adapter.goods import add_sku, add_supplier, sent_by
 
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
 
@@ -56,12 +57,12 @@ def _add_people_and_goods(session: AsyncSession, now: datetime) -> None:
                 phone=phone,
                 phone_index=models.phone_index(phone),
                 address="上海市静安区延平路 1 号",
-                region="华东",
+                region="310000",
                 registered_at=now - timedelta(days=400),
             )
         )
         session.add_all(bound(sender, customer_id, now))
-    session.add(models.Supplier(id="S1", name="百货一号", trade=Trade.CLOTHING, region="华东"))
+    add_supplier(session)
     for name, category in ((SHOES, "跑步鞋"), (LIPSTICK, "口红"), (FRYER, "空气炸锅"), (MUG, "保温杯")):
         session.add(
             models.Product(
@@ -77,7 +78,7 @@ def _add_people_and_goods(session: AsyncSession, now: datetime) -> None:
                 image_path=None,
             )
         )
-        session.add(models.Sku(id=name, product_id=category, spec="标准", price_cents=9900, quantity=50, allocated=9))
+        add_sku(session, name, category, "标准", 9900, 50, allocated=9)
 
 
 def an_order(
@@ -106,7 +107,7 @@ def an_order(
         delivered_at=delivered_at,
         events=scans,
     )
-    return models.Order(
+    order = models.Order(
         id=order_id,
         customer_id="C1",
         status=status,
@@ -114,7 +115,7 @@ def an_order(
         ships_by=None if ships is None else now + timedelta(days=ships),
         delivered_at=delivered_at,
         total_cents=9900,
-        region="华东",
+        region="310000",
         recipient_name="安",
         recipient_phone=PHONE,
         recipient_address="上海市静安区延平路 1 号",
@@ -126,6 +127,7 @@ def an_order(
         ],
         shipments=[shipment] if parcel else [],
     )
+    return sent_by(order)
 
 
 def entities(text: str, **more: tuple[str, Any]) -> list[dict[str, Any]]:

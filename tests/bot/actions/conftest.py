@@ -26,6 +26,7 @@ from mall_adapter.models import phone_index, phone_tail_index
 from privacy.keyring import KeyRing
 from storage import WRITES, create_engine, migrate
 from tests.knowledge_graph.servers import Embedded, Server, start
+from tests.mall_adapter.goods import add_sku, add_supplier, sent_by
 from tests.mall_adapter.offices import bind
 
 SOLD_OUT = "青岚序"
@@ -75,9 +76,7 @@ def database(house: Path, articles: list[Article]) -> str:
         engine = create_engine(address)
         async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
             for supplier in {article.supplier for article in articles}:
-                session.add(
-                    models.Supplier(id=supplier.id, name=supplier.name, trade=supplier.trade, region=supplier.region)
-                )
+                add_supplier(session, supplier.id, supplier.name, trade=supplier.trade)
             for article in articles:
                 session.add(
                     models.Product(
@@ -94,16 +93,8 @@ def database(house: Path, articles: list[Article]) -> str:
                     )
                 )
                 for sku in article.skus:
-                    session.add(
-                        models.Sku(
-                            id=sku.id,
-                            product_id=article.id,
-                            spec=sku.spec,
-                            price_cents=sku.price_cents,
-                            quantity=stock_of(article),
-                            allocated=0,
-                        )
-                    )
+                    there, warehouse = stock_of(article), f"W-{article.supplier.id}"
+                    add_sku(session, sku.id, article.id, sku.spec, sku.price_cents, there, warehouse=warehouse)
         await engine.dispose()
 
     asyncio.run(fill())
@@ -181,7 +172,7 @@ def bought(database: str, articles: Sequence[Article]) -> None:
             quantity=1,
             unit_price_cents=sku.price_cents,
         )
-        return models.Order(
+        bought = models.Order(
             id=key,
             customer_id="A1",
             status=status,
@@ -189,13 +180,14 @@ def bought(database: str, articles: Sequence[Article]) -> None:
             ships_by=now + timedelta(days=1),
             delivered_at=None if delivered is None else now - timedelta(days=delivered),
             total_cents=sku.price_cents,
-            region="浙江",
+            region="330000",
             recipient_name="安",
             recipient_phone=PHONE,
             recipient_address="湖滨路 18 号",
             phone_tail_index=phone_tail_index(key, PHONE),
             lines=[line],
         )
+        return sent_by(bought, article.supplier.id)
 
     async def add() -> None:
         engine = create_engine(database)
@@ -206,7 +198,7 @@ def bought(database: str, articles: Sequence[Article]) -> None:
                 phone=PHONE,
                 phone_index=phone_index(PHONE),
                 address="湖滨路 18 号",
-                region="浙江",
+                region="330000",
                 registered_at=now - timedelta(days=100),
             )
             session.add(ann)

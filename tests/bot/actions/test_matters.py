@@ -200,9 +200,11 @@ async def test_the_price_today_beside_what_was_paid(
     session: AsyncSession, price: int, age: int, text: str, response: str
 ) -> None:
     async with session.begin():
-        await session.execute(update(models.Sku).where(models.Sku.id == SHOES).values(price_cents=price))
+        await session.execute(update(models.Price).where(models.Price.sku_id == SHOES).values(cents=price))
         placed = datetime.now(UTC) - timedelta(days=age)
-        await session.execute(update(models.Order).where(models.Order.id == DELIVERED).values(placed_at=placed))
+        await session.execute(
+            update(models.Order).where(models.Order.id == DELIVERED).values(placed_at=placed, paid_at=placed)
+        )
     told = await answer(AboutPrice(), text, "ask_price", sender="web:ann", focus=at_hand(order=DELIVERED))
     assert told.responses == [f"utter_price_{response}"]
     assert "¥99" in told.text and (price == 9900 or "¥89" in told.text)
@@ -222,9 +224,11 @@ async def test_a_plain_verdict_comes_first(
     session: AsyncSession, price: int, age: int, text: str, response: str, verdict: str
 ) -> None:
     async with session.begin():
-        await session.execute(update(models.Sku).where(models.Sku.id == SHOES).values(price_cents=price))
+        await session.execute(update(models.Price).where(models.Price.sku_id == SHOES).values(cents=price))
         placed = datetime.now(UTC) - timedelta(days=age)
-        await session.execute(update(models.Order).where(models.Order.id == DELIVERED).values(placed_at=placed))
+        await session.execute(
+            update(models.Order).where(models.Order.id == DELIVERED).values(placed_at=placed, paid_at=placed)
+        )
     told = await answer(AboutPrice(), text, "ask_price", sender="web:ann", focus=at_hand(order=DELIVERED))
     assert told.responses == [f"utter_verdict_{response}"]
     assert verdict in told.text.splitlines()[0] and "¥99" in told.text

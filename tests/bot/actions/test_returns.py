@@ -51,6 +51,7 @@ from mall_adapter import (
 )
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
+from tests.mall_adapter.goods import add_sku
 from tests.mall_adapter.offices import advance_ticket, ship_order
 
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
@@ -648,8 +649,7 @@ def test_another_kind_of_the_same_goods_is_named_by_what_tells_it(words: str, sp
 async def test_the_kind_wanted_is_summed_up(mall: SqlMall, engine: AsyncEngine) -> None:
     [line] = (await mall.order("web:zhou", "ORD10001")).lines
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        other = {"price_cents": 9900, "quantity": 5, "allocated": 0}
-        session.add(models.Sku(id="another", product_id=line.product_id, spec="雾灰 43码", **other))
+        add_sku(session, "another", line.product_id, "雾灰 43码", 9900, 5)
     talk = a_return(ticket_kind="exchange", reason="dislike").customer("给我换成雾灰43码的")
     await talk.hears()
     assert "想换 雾灰 43码" in await talk.does("action_ask_confirm_ticket")

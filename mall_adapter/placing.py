@@ -1,0 +1,312 @@
+"""Placing an order: prices, coupon, freight, the goods that are kept for it, and what is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mall_adapter import coupons, freight, models, orders, prices, regions, stock
+from mall_adapter.actors import RULES
+from mall_adapter.errors import InvalidTransition, NotFound
+from mall_adapter.promises import promises
+from mall_adapter.stock import Cause
+from mall_adapter.values import DeliveryChange, OrderStatus
+from storage import Actor, Event, insert_numbered, record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlaced(Event):
+    kind: ClassVar[str] = "order_placed"
+    customer_id: str
+    total_cents: int
+    discount_cents: int
+    freight_cents: int
+    coupon_id: str | None
+    card_token: str | None
+    paid: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPaid(Event):
+    kind: ClassVar[str] = "order_paid"
+    total_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationExpired(Event):
+    kind: ClassVar[str] = "reservation_expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What somebody orders: pieces by SKU. ``delivery``: where it goes, other than to the customer's address."""
+
+    customer_id: str
+    items: Mapping[str, int]
+    coupon_id: str | None = None
+    card_token: str | None = None
+    delivery: DeliveryChange | None = None
+    paid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Goods:
+    """A SKU as it is sold now."""
+
+    name: str
+    spec: str
+    supplier_id: str
+    weight_g: int
+    cents: int
+    within: timedelta
+    later: bool  # sold before it is there, or made to order
+    presale: bool
+
+
+@dataclass(slots=True)
+class _Line:
+    goods: _Goods
+    allotment: stock.Allotment
+    discount_cents: int = 0
+
+    @property
+    def cents(self) -> int:
+        return self.goods.cents * self.allotment.quantity
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """What one warehouse sends at one time."""
+
+    supplier_id: str
+    warehouse_id: str
+    within: timedelta
+    lines: list[_Line] = field(default_factory=list)
+    freight_cents: int = 0
+
+
+async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime) -> str:
+    """The id of the new order, whose goods are kept for it; unpaid they are so for a while.
+
+    Raises NotFound (customer, SKU or coupon), OutOfStock, CouponRefused, or ValueError for a bad quantity.
+    """
+    if not basket.items or any(quantity < 1 for quantity in basket.items.values()):
+        raise ValueError("an order needs at least one piece of each of its items")
+    customer = models.Customer
+    address = (customer.name, customer.phone, customer.address, customer.region)
+    found = (await session.execute(select(*address).where(customer.id == basket.customer_id))).one_or_none()
+    if found is None:
+        raise NotFound("no such customer")
+    to = basket.delivery or DeliveryChange()
+    phone, place = to.phone or found.phone, to.address or found.address
+    region = (regions.of_address(to.address) if to.address else None) or found.region
+
+    goods = await _goods(session, basket.items, region, now)
+    allotted = await stock.allocate(session, basket.items, region)
+    lines = [_Line(goods[allotment.sku_id], allotment) for allotment in allotted]
+    parcels = list(_parcels(lines))
+    await _add_freight(session, parcels, region)
+    sum_cents = sum(line.cents for line in lines)
+    discount_cents = 0
+    if basket.coupon_id:
+        discount_cents = await coupons.use(session, basket.coupon_id, basket.customer_id, sum_cents, now)
+        for line, cents in zip(lines, share(discount_cents, [line.cents for line in lines]), strict=True):
+            line.discount_cents = cents
+    freight_cents = sum(parcel.freight_cents for parcel in parcels)
+    total_cents = sum_cents - discount_cents + freight_cents
+
+    order_id = await insert_numbered(
+        session,
+        models.Order,
+        "ORD",
+        now,
+        lambda order_id: {
+            "customer_id": basket.customer_id,
+            "status": _status(parcels) if basket.paid else OrderStatus.PENDING_PAYMENT,
+            "placed_at": now,
+            "pay_by": None if basket.paid else now + promises().payment_within,
+            "paid_at": now if basket.paid else None,
+            "ships_by": now + min(parcel.within for parcel in parcels) if basket.paid else None,
+            "total_cents": total_cents,
+            "discount_cents": discount_cents,
+            "freight_cents": freight_cents,
+            "coupon_id": basket.coupon_id,
+            "card_token": basket.card_token,
+            "region": region,
+            "recipient_name": to.recipient_name or found.name,
+            "recipient_phone": phone,
+            "recipient_address": place,
+            "phone_tail_index": models.phone_tail_index(order_id, phone),
+        },
+    )
+    await _write(session, order_id, parcels, now if basket.paid else None)
+    cause = Cause(f"{order_id}:placed", by, now, order_id)
+    await stock.note(session, models.MovementKind.ALLOCATE, allotted, cause)
+    record(
+        session,
+        OrderPlaced(
+            subject=f"order:{order_id}",
+            region=region,
+            customer_id=basket.customer_id,
+            total_cents=total_cents,
+            discount_cents=discount_cents,
+            freight_cents=freight_cents,
+            coupon_id=basket.coupon_id,
+            card_token=basket.card_token,
+            paid=basket.paid,
+        ),
+        by,
+        now,
+    )
+    return order_id
+
+
+async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, now: datetime) -> dict[str, _Goods]:
+    """By SKU. Raises NotFound for one that there is not, or that is not sold there now."""
+    sku, product, price = models.Sku, models.Product, models.Price
+    query = (
+        select(
+            *(sku.id, sku.spec, sku.weight_g, product.name, product.supplier_id),
+            *(product.presale_days, product.custom_made, product.made_days),
+            *(price.kind, price.region, price.cents),
+        )
+        .join(product, product.id == sku.product_id)
+        .join(price, price.sku_id == sku.id)
+        .where(sku.id.in_(items), prices.counts(now, region))
+    )
+    rows = (await session.execute(query)).all()
+    cents = prices.by_sku([(row.id, row.kind, row.region, row.cents) for row in rows], region)
+    if cents.keys() < items.keys():
+        raise NotFound("no such SKU")
+    return {
+        row.id: _Goods(
+            name=row.name,
+            spec=row.spec,
+            supplier_id=row.supplier_id,
+            weight_g=row.weight_g,
+            cents=cents[row.id],
+            within=promises().ships_within(row.presale_days, row.custom_made, row.made_days),
+            later=bool(row.presale_days) or row.custom_made,
+            presale=bool(row.presale_days),
+        )
+        for row in rows
+    }
+
+
+def _parcels(lines: Sequence[_Line]) -> Iterator[_Parcel]:
+    """What lies in one warehouse and may leave at one time goes together."""
+    parcels: dict[tuple[str, timedelta], _Parcel] = {}
+    for line in lines:
+        place = line.allotment.warehouse_id
+        parcel = _Parcel(line.goods.supplier_id, place, line.goods.within)
+        parcels.setdefault((place, line.goods.within), parcel).lines.append(line)
+    yield from parcels.values()
+
+
+async def _add_freight(session: AsyncSession, parcels: Sequence[_Parcel], region: str) -> None:
+    templates = await freight.templates(session, {parcel.supplier_id for parcel in parcels}, region)
+    for parcel in parcels:
+        if template := templates.get(parcel.supplier_id):
+            parcel.freight_cents = freight.cents(
+                template,
+                sum(line.cents for line in parcel.lines),
+                sum(line.allotment.quantity for line in parcel.lines),
+                sum(line.goods.weight_g * line.allotment.quantity for line in parcel.lines),
+            )
+
+
+def share(cents: int, among: Sequence[int]) -> list[int]:
+    """``cents`` in proportion to ``among``, to the cent: what is left over goes to the largest remainders."""
+    whole = sum(among) or 1
+    shares = [cents * part // whole for part in among]
+    by_remainder = sorted(range(len(among)), key=lambda i: (-(cents * among[i] % whole), i))
+    for i in by_remainder[: cents - sum(shares)]:
+        shares[i] += 1
+    return shares
+
+
+def _status(parcels: Sequence[_Parcel]) -> OrderStatus:
+    presale = all(line.goods.presale for parcel in parcels for line in parcel.lines)
+    return OrderStatus.PRESALE if presale else OrderStatus.PAID
+
+
+async def _write(session: AsyncSession, order_id: str, parcels: Sequence[_Parcel], paid_at: datetime | None) -> None:
+    fulfilments: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    for number, parcel in enumerate(parcels, 1):
+        fulfilment_id = f"{order_id}-F{number}"
+        fulfilments.append(
+            {
+                "id": fulfilment_id,
+                "order_id": order_id,
+                "supplier_id": parcel.supplier_id,
+                "warehouse_id": parcel.warehouse_id,
+                "freight_cents": parcel.freight_cents,
+                "ships_by": paid_at and paid_at + parcel.within,
+            }
+        )
+        lines += (
+            {
+                "id": f"{order_id}-{len(lines) + position}",
+                "order_id": order_id,
+                "fulfilment_id": fulfilment_id,
+                "sku_id": line.allotment.sku_id,
+                "product_name": line.goods.name,
+                "spec": line.goods.spec,
+                "quantity": line.allotment.quantity,
+                "unit_price_cents": line.goods.cents,
+                "discount_cents": line.discount_cents,
+                "ships_by": paid_at + parcel.within if paid_at and line.goods.later else None,
+            }
+            for position, line in enumerate(parcel.lines, 1)
+        )
+    await session.execute(insert(models.Fulfilment), fulfilments)
+    await session.execute(insert(models.OrderLine), lines)
+
+
+# ---- paying, or not ----
+
+
+async def pay(session: AsyncSession, order_id: str, by: Actor, now: datetime) -> None:
+    """From now on the promises count. Raises OrderNotFound, or InvalidTransition for one that waits for no payment."""
+    await orders.lock(session, order_id)
+    order = await orders.read(session, order_id)
+    if order.status is not OrderStatus.PENDING_PAYMENT:
+        raise InvalidTransition(f"an order that is {order.status} waits for no payment")
+    order.paid_at, order.pay_by = now, None
+    within: dict[str, timedelta] = {}
+    for line in order.lines:
+        product = line.sku.product
+        promised = promises().ships_within(product.presale_days, product.custom_made, product.made_days)
+        within[line.fulfilment_id] = max(promised, within.get(line.fulfilment_id, promised))
+        line.ships_by = now + promised if product.presale_days or product.custom_made else None
+        line.fulfilment.ships_by = now + within[line.fulfilment_id]
+    order.ships_by = now + min(within.values())
+    presale = all(line.sku.product.presale_days for line in order.lines)
+    order.status = OrderStatus.PRESALE if presale else OrderStatus.PAID
+    paid = OrderPaid(subject=f"order:{order_id}", region=order.region, total_cents=order.total_cents)
+    record(session, paid, by, now)
+
+
+async def unpaid(session: AsyncSession, now: datetime, limit: int) -> Sequence[str]:
+    """Ids of orders whose time to pay is over, the longest first."""
+    query = select(models.Order.id).where(
+        models.Order.pay_by <= now, models.Order.status == OrderStatus.PENDING_PAYMENT
+    )
+    return (await session.scalars(query.order_by(models.Order.pay_by).limit(limit))).all()
+
+
+async def expire(session: AsyncSession, order_id: str, now: datetime) -> bool:
+    """Cancels an order whose time to pay is over; False where it was paid in the last moment."""
+    await orders.lock(session, order_id)
+    order = await orders.read(session, order_id)
+    if order.status is not OrderStatus.PENDING_PAYMENT or order.pay_by is None or order.pay_by > now:
+        return False
+    await orders.cancel(session, order, RULES, now)
+    record(session, ReservationExpired(subject=f"order:{order_id}", region=order.region), RULES, now)
+    return True
