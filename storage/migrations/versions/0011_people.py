@@ -71,7 +71,8 @@ def upgrade() -> None:
         " SELECT 'P-' || id, id, registered_at, demo FROM customer"
     )
     op.execute(
-        "INSERT INTO membership (principal_id, role, granted_at) SELECT id, 'customer', created_at FROM principal"
+        "INSERT INTO membership (principal_id, role, granted_at) SELECT id, 'customer', created_at"
+        " FROM principal ORDER BY id"
     )
 
     with op.batch_alter_table("channel_account") as batch:

@@ -158,6 +158,7 @@ def _stock() -> None:
             "INSERT INTO stock_movement (warehouse_id, sku_id, kind, quantity, cause, at, role, principal_id)"  # noqa: S608
             f" SELECT warehouse_id, sku_id, '{kind}', {column}, '{kind}:opening:' || warehouse_id || ':' || sku_id,"
             f" CURRENT_TIMESTAMP, 'service', 'migration' FROM stock WHERE {column} <> 0"
+            " ORDER BY warehouse_id, sku_id"
         )
     with op.batch_alter_table("sku") as batch:
         for constraint in ("price", "held", "stock"):
