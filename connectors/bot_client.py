@@ -21,6 +21,9 @@ Answer = TypeVar("Answer", bound=BaseModel)
 PATIENCE = 25.0
 """Seconds for one message, all tries together: the supervisor brings a dead bot back within about 15."""
 
+DESK_PATIENCE = 10.0
+"""Seconds for one thing from the desk: less than a gateway has for it (``mall_adapter.desk.LEASE``)."""
+
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds between tries; the last one repeats."""
 
@@ -50,17 +53,18 @@ class BotClient:
         """
         body = asdict(message)
         address = body.pop("address")
-        return await self._ask("gateway/webhook", body | ({"metadata": {"address": address}} if address else {}), Reply)
+        body |= {"metadata": {"address": address}} if address else {}
+        return await self._ask("gateway/webhook", body, Reply, self._patience)
 
     async def tell(self, dispatch: Dispatch) -> Recorded:
         """Let the bot know what happened at the service desk; in the same way it records it once."""
         body = {name: getattr(dispatch, name) for name in ("sender", "event", "text", "message_id")}
-        return await self._ask("desk/event", body, Recorded)
+        return await self._ask("desk/event", body, Recorded, min(DESK_PATIENCE, self._patience))
 
-    async def _ask(self, path: str, body: dict[str, Any], kind: type[Answer]) -> Answer:
+    async def _ask(self, path: str, body: dict[str, Any], kind: type[Answer], patience: float) -> Answer:
         attempt, fault = 0, ""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(patience):
                 while True:
                     try:
                         response = await self._http.post(

@@ -1,7 +1,8 @@
 """Takes what happens at the service desk through the bot to the customer: written first, told until it is recorded.
 
-Several gateways may tell the same thing at once: the bot records each message id once, and each gateway goes on only
-when the one before was recorded, so the order stays.
+Several gateways may do so at once: each takes what it tells out of the storage's outbox for a while, the next of each
+sender only, so the order stays. What a gateway that died had taken, another one takes later; the bot records each
+message id once.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.bot_client import BotClient, BotUnavailable
-from mall_adapter import Desk
+from mall_adapter import Desk, Dispatch
 
 log = logging.getLogger(__name__)
 
-TROUBLE = (BotUnavailable, SQLAlchemyError, OSError)
+TROUBLE = (SQLAlchemyError, OSError)
 PAUSE = 3.0
 """Seconds between looks for what an earlier try, or a gateway that died, has left."""
 
@@ -25,30 +26,35 @@ class Outbox:
     def __init__(self, desk: Desk, bot: BotClient) -> None:
         self._desk = desk
         self._bot = bot
-
-    async def send(self, sender: str) -> None:
-        """Everything that waits for this sender, in order. Raises BotUnavailable; it still waits then."""
-        for dispatch in await self._desk.undelivered(sender):
-            recorded = await self._bot.tell(dispatch)
-            messages = [message.model_dump(exclude_unset=True) for message in recorded.messages]
-            await self._desk.delivered(dispatch, messages)
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def send_soon(self, sender: str, seconds: float = 2.0) -> None:
-        """As much as can be done now; the rest follows by itself."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.send(sender)
-        except TROUBLE as error:
-            log.warning("the bot is told later (%s)", type(error).__name__)
+        """What waits for this sender; after so many seconds it goes on without the caller."""
+        task = asyncio.create_task(self._send_everything(sender))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        await asyncio.wait({task}, timeout=seconds)
 
     async def keep_sending(self) -> None:
         """Until cancelled."""
         while True:
-            try:
-                waiting = await self._desk.undelivered()
-            except TROUBLE as error:
-                log.warning("the desk's news wait (%s)", type(error).__name__)
-                waiting = ()
-            for sender in dict.fromkeys(dispatch.sender for dispatch in waiting):
-                await self.send_soon(sender, seconds=20.0)  # one that fails does not hold back the others
+            await self._send_everything()
             await asyncio.sleep(PAUSE)
+
+    async def _send_everything(self, sender: str | None = None) -> None:
+        """All that can be sent now, in the order of each sender; the rest follows by itself."""
+        try:
+            while taken := await self._desk.dispatches(sender):
+                await asyncio.gather(*map(self._send, taken))
+        except TROUBLE as error:
+            log.warning("the desk's news wait (%s)", type(error).__name__)
+
+    async def _send(self, dispatch: Dispatch) -> None:
+        try:
+            recorded = await self._bot.tell(dispatch)
+        except BotUnavailable as error:
+            log.warning("the bot is told later (%s)", error)
+            await self._desk.not_delivered(dispatch, type(error).__name__)
+        else:
+            messages = [message.model_dump(exclude_unset=True) for message in recorded.messages]
+            await self._desk.delivered(dispatch, messages)

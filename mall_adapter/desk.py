@@ -40,7 +40,7 @@ from privacy import Damaged, blind_index, damaged_as
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from settings import SHANGHAI
-from storage import WRITES, Command, insert, once
+from storage import WRITES, Command, insert, once, outbox
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 RATED_WITHIN = timedelta(days=7)
@@ -55,6 +55,17 @@ DAMAGED = "（这条内容无法解密，可能被改动过）"
 AHEAD = 20
 """Updates that are given at once."""
 
+CHANNEL = "desk"
+"""Of the outbox: from the desk through the bot to the customer."""
+
+AT_ONCE = 20
+"""Senders about whom the bot is told at once."""
+
+LEASE, PAUSE = timedelta(seconds=15), timedelta(seconds=3)
+"""How long a gateway has for telling the bot one thing before another may, and until it tries again."""
+
+DEAD = outbox.State.DEAD
+
 
 class Desk:
     """Safe to share between tasks. ``hours`` are the first and the last moment of service in Asia/Shanghai, every day
@@ -66,6 +77,7 @@ class Desk:
         hours: tuple[time, time],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._engine = engine
         self._reading = async_sessionmaker(engine)
         self._writing = async_sessionmaker(engine.execution_options(**WRITES))
         self._hours = hours
@@ -143,8 +155,9 @@ class Desk:
 
         Without ``after``: everything of the last hand-off, unless it ended more than a day ago.
         """
-        row = models.Outbox
-        query = select(row).where(row.sender_index == models.sender_index(sender)).order_by(row.position)
+        row, sent = models.DeskUpdate, outbox.Outbox
+        query = select(row, sent.state).join(sent, sent.id == row.outbox_id).order_by(row.position)
+        query = query.where(row.sender_index == models.sender_index(sender))
         async with self._reading() as session, _going_on():
             last = await session.scalar(_newest(sender))
             if last is None:
@@ -156,20 +169,22 @@ class Desk:
                 query = query.where(row.handoff_id == last.id)
             else:
                 return live, []
-            rows = (await session.scalars(query)).all()
-            # one that the bot has not recorded yet holds back what follows it
-            ready = list(takewhile(lambda each: each.messages is not None, rows))
+            rows = (await session.execute(query)).all()
+            # one that the bot has not recorded yet holds back what follows it, unless it never will
+            ready = list(takewhile(lambda each: each[0].messages is not None or each.state is DEAD, rows))
             more = live or len(ready) < len(rows) or len(rows) == AHEAD
-            return more, [Update(each.position, each.event, _loaded(each.messages)) for each in ready]
+            return more, [Update(each.position, each.event, _loaded(each.messages)) for each, _ in ready]
 
     async def history(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Exchange], int]:
         """Whether more comes by itself, what was said from event ``after`` on, and where to go on.
 
         Without ``after``: the present session as far as it is shown again, unless its last word is older than a day.
         """
-        who, row, coming = models.sender_index(sender), models.Handoff, models.Outbox
+        who, row, coming, sent = models.sender_index(sender), models.Handoff, models.DeskUpdate, outbox.Outbox
         live = exists().where(row.sender_index == who, row.status.in_(LIVE))
-        unrecorded = exists().where(coming.sender_index == who, coming.messages.is_(None))
+        unrecorded = exists().where(
+            coming.sender_index == who, coming.messages.is_(None), sent.id == coming.outbox_id, sent.state != DEAD
+        )
         async with self._reading() as session:
             # asked first: what the bot records in between is then in the conversation
             more = bool(await session.scalar(select(or_(live, unrecorded))))
@@ -239,27 +254,41 @@ class Desk:
 
     # ---- on the way to the customer ----
 
-    async def undelivered(self, sender: str | None = None) -> Sequence[Dispatch]:
-        """What the bot has not recorded yet, of one sender or of all, in the order of each sender."""
-        row = models.Outbox
-        query = select(row, models.Handoff.sender).join(models.Handoff).where(row.messages.is_(None))
-        if sender is not None:
-            query = query.where(row.sender_index == models.sender_index(sender))
-        async with self._reading() as session, _going_on():
-            found = (await session.execute(query.order_by(row.sender_index, row.position))).all()
-            # one that does not open cannot go out; it must not hold back the others
-            return [
-                Dispatch(who, each.position, each.event, each.message_id, each.text)
-                for each, who in found
-                if not any(isinstance(value, Damaged) for value in (who, each.message_id, each.text))
-            ]
+    async def unsent(self, sender: str) -> Sequence[str]:
+        """The operator's words that the bot has not recorded yet, in their order."""
+        async with self._reading() as session:
+            coming = await outbox.waiting(session, CHANNEL, sender)
+        return [str(each["text"]) for each in coming if each["event"] == DeskEvent.SAID]
+
+    async def dispatches(self, sender: str | None = None) -> Sequence[Dispatch]:
+        """What the bot is to be told now, the next of each sender (or of one), and for :data:`LEASE` nobody else's to
+        tell. Each is ended by :meth:`delivered` or :meth:`not_delivered`."""
+        engine, now = self._engine, self._clock()
+        claimed = await outbox.claim(engine, [CHANNEL], AT_ONCE, LEASE, now, order_key=sender, attempts=None)
+        return [
+            Dispatch(
+                each.recipient,
+                int(each.payload["position"]),
+                DeskEvent(each.payload["event"]),
+                str(each.payload["message_id"]),
+                str(each.payload["text"]),
+                each,
+            )
+            for each in claimed
+        ]
 
     async def delivered(self, dispatch: Dispatch, messages: Sequence[dict[str, object]]) -> None:
         """The bot has recorded it, and gave ``messages`` for the customer."""
-        row, who = models.Outbox, models.sender_index(dispatch.sender)
-        done = update(row).where(row.sender_index == who, row.position == dispatch.position, row.messages.is_(None))
+        row, who = models.DeskUpdate, models.sender_index(dispatch.sender)
+        shown = update(row).where(row.sender_index == who, row.position == dispatch.position)
         async with self._writing.begin() as session:
-            await session.execute(done.values(messages=json.dumps(list(messages), ensure_ascii=False)))
+            if await outbox.finish(session, dispatch.lease, outbox.Sent()):  # else another gateway has it, and tells it
+                await session.execute(shown.values(messages=json.dumps(list(messages), ensure_ascii=False)))
+
+    async def not_delivered(self, dispatch: Dispatch, error_class: str) -> None:
+        """It is tried again in a moment: the bot may have recorded it or not, and records it once."""
+        async with self._writing.begin() as session:
+            await outbox.finish(session, dispatch.lease, outbox.Retry(error_class, self._clock() + PAUSE))
 
     # ---- complaints ----
 
@@ -391,30 +420,28 @@ def _require(row: models.Handoff, status: HandoffStatus) -> None:
 
 
 async def _dispatched(session: AsyncSession, row: models.Handoff, message_id: str) -> bool:
-    index = _index(message_id, "outbox.message")
-    query = select(models.Outbox.position).where(
-        models.Outbox.sender_index == row.sender_index, models.Outbox.message_index == index
-    )
-    return await session.scalar(query) is not None
+    return await outbox.enqueued(session, CHANNEL, f"{row.sender} {message_id}")
 
 
 async def _dispatch(
     session: AsyncSession, row: models.Handoff, event: DeskEvent, message_id: str, text: str, now: datetime
 ) -> None:
-    """Appends to the sender's outbox. The hand-off's row is locked, so nobody else writes to it."""
-    last = select(func.max(models.Outbox.position)).where(models.Outbox.sender_index == row.sender_index)
-    session.add(
-        models.Outbox(
-            sender_index=row.sender_index,
-            position=(await session.scalar(last) or 0) + 1,
-            handoff_id=row.id,
-            message_index=_index(message_id, "outbox.message"),
-            message_id=message_id,
-            event=event,
-            text=text,
-            written_at=now,
-        )
+    """Appends to what the sender is told. The hand-off's row is locked, so nobody else writes to it."""
+    mine = models.DeskUpdate
+    last = await session.scalar(select(func.max(mine.position)).where(mine.sender_index == row.sender_index))
+    position = (last or 0) + 1
+    message = outbox.Message(
+        channel=CHANNEL,
+        recipient=row.sender,
+        order_key=row.sender,
+        kind=event,
+        payload={"position": position, "event": event, "message_id": message_id, "text": text},
+        dedupe=f"{row.sender} {message_id}",
+        cause=f"handoff:{row.id}",
     )
+    if number := await outbox.enqueue(session, message, now):
+        who = row.sender_index
+        session.add(mine(sender_index=who, position=position, handoff_id=row.id, event=event, outbox_id=number))
 
 
 def _to_handoff(row: models.Handoff) -> Handoff:

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.outbox import Leased
+
 
 class HandoffReason(StrEnum):
     ASKED = "asked"  # the customer wanted a person
@@ -70,6 +72,7 @@ class Dispatch:
     event: DeskEvent
     message_id: str  # the bot records each once
     text: str  # the operator's words, or the operator's name for PAUSE, or empty
+    lease: Leased  # for so long it is the caller's to tell
 
 
 @dataclass(frozen=True, slots=True)

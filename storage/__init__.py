@@ -1,8 +1,10 @@
 """What is kept, once: engine and transactions, tables, migrations, idempotency, events and the outbox.
 
-Every room that keeps something stands on it; it knows nothing of what is kept.
+Every room that keeps something stands on it; it knows nothing of what is kept. What waits to be sent is in
+:mod:`storage.outbox`.
 """
 
+from storage import outbox
 from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
 from storage.events import Event, record
@@ -26,5 +28,6 @@ __all__ = [
     "insert_numbered",
     "migrate",
     "once",
+    "outbox",
     "record",
 ]

@@ -132,7 +132,7 @@ def router(
             handoff = await desk.handoff(handoff_id)
         except NotFound:
             raise Refused(404, "not_found", NO_HANDOFF) from None
-        unsent = [each.text for each in await desk.undelivered(handoff.sender) if each.event == "said"]
+        unsent = await desk.unsent(handoff.sender)
         lines, after = await desk.transcript(handoff.sender, after)
         return {"handoff": shown(handoff), "lines": [asdict(line) for line in lines], "after": after, "unsent": unsent}
 

@@ -24,7 +24,7 @@ from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
 from mall_adapter.models.coupons import Coupon
 from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, OwnershipProof, WrongProofs
-from mall_adapter.models.desk import Handoff, Outbox, Misunderstood, Complaint, ConversationView
+from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
 from storage import Base
 
@@ -46,6 +46,7 @@ __all__ = [
     "Coupon",
     "Customer",
     "Demo",
+    "DeskUpdate",
     "Fulfilment",
     "Handoff",
     "Invoice",
@@ -53,7 +54,6 @@ __all__ = [
     "Misunderstood",
     "Order",
     "OrderLine",
-    "Outbox",
     "OwnershipProof",
     "Principal",
     "Product",

@@ -43,31 +43,21 @@ class Handoff(Base):
     stars: Mapped[int | None]
 
 
-class Outbox(Base):
-    """What the desk has for a customer, written before it is sent; no ``messages`` until the bot has recorded it."""
+class DeskUpdate(Base):
+    """What the desk has for a customer; ``messages`` are what the bot made of it, once it has recorded it.
 
-    __tablename__ = "outbox"
-    __table_args__ = (
-        Index("uq_outbox_message", "sender_index", "message_index", unique=True),
-        Index(
-            "ix_outbox_waiting",
-            "sender_index",
-            "position",
-            sqlite_where=text("messages IS NULL"),
-            postgresql_where=text("messages IS NULL"),
-        ),
-        Index(None, "handoff_id", "position"),
-    )
+    On its way to the bot it is the outbox's message ``outbox_id``.
+    """
+
+    __tablename__ = "desk_update"
+    __table_args__ = (Index(None, "handoff_id", "position"),)
 
     sender_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # 1, 2, … for each sender
     handoff_id: Mapped[int] = mapped_column(ForeignKey("handoff.id"))
-    message_index: Mapped[str] = mapped_column(KeyedHash())  # keyed hash of the message's id
-    message_id: Mapped[str] = mapped_column(EncryptedText("outbox.message_id"))
     event: Mapped[DeskEvent]
-    text: Mapped[str] = mapped_column(EncryptedText("outbox.text"))
-    written_at: Mapped[datetime]
-    messages: Mapped[str | None] = mapped_column(EncryptedText("outbox.messages"))  # JSON
+    outbox_id: Mapped[int] = mapped_column(ForeignKey("outbox.id"), unique=True)
+    messages: Mapped[str | None] = mapped_column(EncryptedText("desk_update.messages"))  # JSON
 
 
 class Misunderstood(Base):

@@ -107,7 +107,8 @@ async def fill(engine: AsyncEngine, clock: Clock) -> Desk:
         handoff = await desk.request(sender, HandoffReason.ASKED, f"h{sender}")
         await desk.claim(handoff.id, "小王")
         await desk.say(handoff.id, "您好", f"m{sender}")
-        for dispatch in await desk.undelivered(sender):
+        while dispatches := await desk.dispatches(sender):
+            (dispatch,) = dispatches
             await desk.delivered(dispatch, [{"text": dispatch.text}])
         await desk.note_misunderstood(sender, "那个啥", [("greet", 0.4)], "m1")
         await desk.settle((await desk.misunderstood())[0].id, "greet")

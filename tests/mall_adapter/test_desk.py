@@ -15,6 +15,7 @@ from mall_adapter import (
     ComplaintKind,
     Desk,
     DeskEvent,
+    Dispatch,
     HandoffReason,
     HandoffStatus,
     InvalidTransition,
@@ -44,6 +45,16 @@ async def desks(url: str, clock: Clock) -> AsyncIterator[list[Desk]]:
     yield [Desk(engine, HOURS, clock) for engine in engines]
     for engine in engines:
         await engine.dispose()
+
+
+async def told(desk: Desk) -> list[Dispatch]:
+    """Everything that the bot is to be told, told."""
+    sent: list[Dispatch] = []
+    while dispatches := await desk.dispatches():
+        for dispatch in dispatches:
+            await desk.delivered(dispatch, [{"text": dispatch.text}])
+        sent += dispatches
+    return sent
 
 
 async def test_one_hand_off_from_the_wish_to_the_stars(desk: Desk, clock: Clock) -> None:
@@ -134,14 +145,15 @@ async def test_every_step_is_a_dispatch_and_a_repeated_one_is_none(desk: Desk) -
     for _ in range(2):
         await desk.hand_back(wish.id, True)
     await desk.say(wish.id, "您好", "o1")  # its answer was lost on the way to the page
-    sent = await desk.undelivered("web:ann")
+    assert await desk.unsent("web:ann") == ["您好"]
+    sent = await told(desk)
     assert [(each.sender, each.position, each.event, each.text) for each in sent] == [
         ("web:ann", 1, DeskEvent.PAUSE, "小王"),
         ("web:ann", 2, DeskEvent.SAID, "您好"),
         ("web:ann", 3, DeskEvent.RESUME, ""),
     ]
     assert len({each.message_id for each in sent}) == 3
-    assert await desk.undelivered() == sent
+    assert await desk.unsent("web:ann") == []
 
 
 async def test_the_customer_gets_updates_in_order_once_the_bot_has_recorded_them(desk: Desk, clock: Clock) -> None:
@@ -149,11 +161,13 @@ async def test_the_customer_gets_updates_in_order_once_the_bot_has_recorded_them
     wish = await desk.request("web:ann", ASKED, "k1")
     await desk.claim(wish.id, "小王")
     await desk.say(wish.id, "您好", "o1")
-    pause, said = await desk.undelivered("web:ann")
-    await desk.delivered(said, [{"text": "您好"}])
-    assert await desk.updates("web:ann") == (True, [])  # the first one is not there yet
+    (pause,) = await desk.dispatches("web:ann")
+    assert await desk.dispatches() == []  # the second waits for the first
+    assert await desk.updates("web:ann") == (True, [])
     await desk.delivered(pause, [{"text": "小王来了"}])
     await desk.delivered(pause, [{"text": "twice"}])
+    (said,) = await desk.dispatches()
+    await desk.delivered(said, [{"text": "您好"}])
     live, updates = await desk.updates("web:ann")
     assert live
     assert [(each.position, each.messages) for each in updates] == [
@@ -164,14 +178,14 @@ async def test_the_customer_gets_updates_in_order_once_the_bot_has_recorded_them
     assert await desk.updates("web:bob") == (False, [])
 
     await desk.hand_back(wish.id, True)
-    (resume,) = await desk.undelivered("web:ann")
+    (resume,) = await desk.dispatches("web:ann")
     await desk.delivered(resume, [])
     assert [each.position for each in (await desk.updates("web:ann"))[1]] == [1, 2, 3]
     clock.advance(days=2)
     assert await desk.updates("web:ann") == (False, [])
     again = await desk.request("web:ann", ASKED, "k2")
     await desk.claim(again.id, "小李")
-    assert [each.position for each in await desk.undelivered()] == [4]
+    assert [each.position for each in await desk.dispatches()] == [4]
 
 
 async def test_three_processes_at_once(desks: list[Desk]) -> None:
@@ -182,7 +196,7 @@ async def test_three_processes_at_once(desks: list[Desk]) -> None:
     assert sum(isinstance(outcome, InvalidTransition) for outcome in outcomes) == 2
     said = [desk.say(wishes[0].id, str(n), f"o{n % 6}") for n, desk in enumerate(desks * 4)]
     await asyncio.gather(*said)
-    sent = await desks[0].undelivered("web:ann")
+    sent = await told(desks[0])
     assert [each.position for each in sent] == list(range(1, 8))
     assert len({each.message_id for each in sent}) == 7
 
@@ -267,8 +281,10 @@ async def a_busy_day(desk: Desk) -> None:
     await desk.open_handoffs()
     await desk.claim(wish.id, "王小美")
     await desk.say(wish.id, "给欧阳女士补发", "o1")
-    await desk.delivered((await desk.undelivered("web:ann"))[0], [{"text": "王小美来了"}])
-    await desk.undelivered()
+    await desk.delivered((await desk.dispatches("web:ann"))[0], [{"text": "王小美来了"}])
+    await desk.dispatches()
+    await desk.unsent("web:ann")
+    await desk.history("web:ann")
     await desk.updates("web:ann")
     await desk.updates("web:ann", after=0)
     await desk.hand_back(wish.id, True)
@@ -311,7 +327,8 @@ async def test_no_question_reads_a_whole_table(desk: Desk, engine: AsyncEngine) 
             plan = str((await connection.exec_driver_sql(explain + statement, parameters)).all())
             assert "Seq Scan" not in plan, statement
             # what still waits is few, and its index holds nothing else
-            for index in ("outbox_waiting", "misunderstood_open", "complaint_open"):
+            plan = plan.replace("SCAN CONSTANT ROW", "")
+            for index in ("misunderstood_open", "complaint_open"):
                 plan = plan.replace(f"SCAN {index.partition('_')[0]} USING INDEX ix_{index}", "")
             assert "SCAN" not in plan, statement
 
@@ -429,7 +446,6 @@ async def test_a_person_makes_more_come(desk: Desk, engine: AsyncEngine) -> None
     await desk.claim(wish.id, "小王")
     await desk.hand_back(wish.id, resolved=True)
     assert (await desk.history("web:gao"))[0]  # the bot has not recorded the end yet
-    for dispatch in await desk.undelivered("web:gao"):
-        await desk.delivered(dispatch, [])
+    await told(desk)
     assert not (await desk.history("web:gao"))[0]
     assert not (await desk.history("web:bob"))[0]
