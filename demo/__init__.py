@@ -2,8 +2,8 @@
 
 What is sold stands in ``catalogue/``, who must exist in ``stories.yml``; the rest is drawn by chance, always the same
 for the same day. ``python -m mall_adapter seed`` puts it into the mall (:func:`seed`, unless it is :func:`unwanted`
-there) and ``… unseed`` takes it out again; both may raise :class:`DemoRefused`. What it brings carries a mark, by which
-the pages know it (:func:`mall_adapter.is_demo`).
+there) and ``… unseed`` takes it out again; both may raise :class:`DemoRefused`. ``… live`` lets it live on
+(:func:`live_on`). What it brings carries a mark, by which the pages know it (:func:`mall_adapter.is_demo`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from demo.after_sales import Case, invent_cases
 from demo.coupons import invent_coupons
 from demo.goods import Article, load_articles
 from demo.history import DAYS, Sale, invent_sales
+from demo.live import live_on
 from demo.people import Person, Region, invent_people, load_regions, load_staff
 from demo.place import DemoRefused, refuse_beside_own, unseed, unwanted
 from mall_adapter import models
@@ -28,7 +29,7 @@ from mall_adapter.house_rules import house_policy
 from mall_adapter.policy import AfterSalesPolicy
 from storage import WRITES
 
-__all__ = ["DemoRefused", "seed", "unseed", "unwanted"]
+__all__ = ["DemoRefused", "live_on", "seed", "unseed", "unwanted"]
 
 SEED = 20_250_101
 CUSTOMERS = 2_000

@@ -79,7 +79,7 @@ def invent_cases(rng: Random, policy: AfterSalesPolicy, sales: list[Sale], now: 
     for asked_at, sale in sorted(requests, key=lambda request: request[0]):
         case_id = f"RT{asked_at:%y%m%d}{rng.randrange(10**6):06}"
         lines = [rng.choice(sale.lines)] if sale.delivered_at else sale.lines
-        kind, reason, note = _wish(rng, lines[0].article.supplier.trade if sale.delivered_at else None)
+        kind, reason, note = wish(rng, lines[0].article.supplier.trade if sale.delivered_at else None)
         recent = sum(asked_at - other < timedelta(days=90) for other in earlier[sale.person.id])
         case = open_case(rng, policy, case_id, sale, lines, kind, reason, note, asked_at, recent, now)
         if case and case_id not in taken:
@@ -132,7 +132,7 @@ def open_case(
     return Case(case_id, sale, lines, kind, reason, note, decision, due_on, steps)
 
 
-def _wish(rng: Random, trade: Trade | None) -> tuple[TicketKind, Reason, str]:
+def wish(rng: Random, trade: Trade | None) -> tuple[TicketKind, Reason, str]:
     """What a customer wants, why, and in what words; ``trade`` is None where nothing arrived."""
     if trade is None:
         return TicketKind.REFUND, Reason.LATE_DELIVERY, rng.choice(_words()["lost"]["notes"])
@@ -141,13 +141,19 @@ def _wish(rng: Random, trade: Trade | None) -> tuple[TicketKind, Reason, str]:
     return TicketKind(entry["kind"]), Reason(entry["reason"]), rng.choice(entry["notes"])
 
 
+def words_of_step(rng: Random, status: TicketStatus) -> str:
+    """What the one who makes the step writes down."""
+    said: str = rng.choice(_words()["steps"][status])
+    return said
+
+
 def _steps(rng: Random, kind: TicketKind, decision: Decision, asked_at: datetime) -> list[Step]:
     """The whole way of a case through the state machine, including what still lies in the future."""
     steps = [Step(asked_at, TicketStatus.OPEN, "customer", "")]
 
     def step(status: TicketStatus, actor: str, hours_from: float, hours_to: float) -> None:
         later = timedelta(minutes=round(60 * rng.uniform(hours_from, hours_to)))
-        steps.append(Step(steps[-1].time + later, status, actor, rng.choice(_words()["steps"][status])))
+        steps.append(Step(steps[-1].time + later, status, actor, words_of_step(rng, status)))
 
     fate = rng.random()
     if decision.auto_approve:

@@ -58,7 +58,7 @@ def invent_sales(
     rng: Random, articles: list[Article], people: list[Person], regions: dict[str, Region], today: date, count: int
 ) -> list[Sale]:
     """``count`` orders of the days before ``today``, oldest first. ``people``: the longest registered first."""
-    market = _Market(rng, articles, people)
+    market = Market(rng, articles, people)
     now = seasons.midnight(today)
     days = seasons.days_before(today, DAYS)
     busy = [
@@ -75,7 +75,7 @@ def invent_sales(
     return sales
 
 
-class _Market:
+class Market:
     """Draws buyers and baskets. Few people and few goods make most of the trade."""
 
     def __init__(self, rng: Random, articles: list[Article], people: list[Person]) -> None:

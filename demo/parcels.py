@@ -10,6 +10,7 @@ from random import Random
 from demo.goods import Article
 from demo.people import Person, Region
 from mall_adapter.policy import Trade
+from mall_adapter.values import ParcelStatus
 from settings import SHANGHAI
 
 
@@ -24,13 +25,14 @@ class Scan:
     time: datetime
     place: str
     text: str
+    status: ParcelStatus = ParcelStatus.IN_TRANSIT
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
     carrier: str
     tracking_number: str
-    status: str
+    status: ParcelStatus
     promised_by: datetime
     shipped_at: datetime
     delivered_at: datetime | None
@@ -80,29 +82,33 @@ def plan(rng: Random, origin: Region, to: Person, shipped_at: datetime, fate: Fa
 
 def send(rng: Random, journey: Journey, articles: list[Article], now: datetime) -> Parcel:
     """The parcel as it stands at ``now``."""
-    carrier = _carrier(rng, articles)
-    scans = [scan for scan in _scans(rng, journey, carrier) if scan.time < now]
+    carrier = carrier_of(rng, articles)
+    scans = [scan for scan in scans_of(rng, journey, carrier) if scan.time < now]
     arrived = journey.arrives_at < now
     if journey.fate is Fate.LOST and arrived:
-        status = "lost"
+        status = ParcelStatus.LOST
     elif arrived:
-        status = "delivered"
+        status = ParcelStatus.DELIVERED
     elif journey.promised_by < now:
-        status = "delayed"
+        status = ParcelStatus.DELAYED
     else:
-        status = "out_for_delivery" if "派送" in scans[-1].text else "in_transit"
+        status = ParcelStatus.IN_TRANSIT if scans[-1].status is ParcelStatus.DELAYED else scans[-1].status
     return Parcel(
         carrier=carrier,
-        tracking_number=f"{_CARRIERS[carrier]}{rng.randrange(10**11, 10**12)}",
+        tracking_number=number_of(rng, carrier),
         status=status,
         promised_by=journey.promised_by,
         shipped_at=journey.shipped_at,
-        delivered_at=journey.arrives_at if status == "delivered" else None,
+        delivered_at=journey.arrives_at if status is ParcelStatus.DELIVERED else None,
         scans=scans,
     )
 
 
-def _carrier(rng: Random, articles: list[Article]) -> str:
+def number_of(rng: Random, carrier: str) -> str:
+    return f"{_CARRIERS[carrier]}{rng.randrange(10**11, 10**12)}"
+
+
+def carrier_of(rng: Random, articles: list[Article]) -> str:
     if any(article.fresh for article in articles):
         return "云岭冷链"
     if any(article.category in {"空调", "冰箱", "洗衣机"} for article in articles):
@@ -111,7 +117,7 @@ def _carrier(rng: Random, articles: list[Article]) -> str:
     return "疾鹿速运" if rng.random() < (0.8 if premium else 0.45) else "飞梭快递"
 
 
-def _scans(rng: Random, journey: Journey, carrier: str) -> list[Scan]:
+def scans_of(rng: Random, journey: Journey, carrier: str) -> list[Scan]:
     """揽收 → 转运中心 → 派送 → 签收, oldest first."""
     start, end = journey.shipped_at, journey.arrives_at
     here, there = journey.origin.hub, journey.to.region.hub
@@ -132,10 +138,10 @@ def _scans(rng: Random, journey: Journey, carrier: str) -> list[Scan]:
     ]
     if journey.fate is Fate.LOST:
         scans.append(Scan(at(0.6), here, "超过 72 小时没有新的扫描记录，承运商正在查找"))
-        scans.append(Scan(end, here, "承运商确认包裹遗失，已通知商家"))
+        scans.append(Scan(end, here, "承运商确认包裹遗失，已通知商家", ParcelStatus.LOST))
         return scans
     if journey.fate is Fate.LATE:
-        scans.append(Scan(at(0.4), here, rng.choice(_HELD_UP)))
+        scans.append(Scan(at(0.4), here, rng.choice(_HELD_UP), ParcelStatus.DELAYED))
     if here != there:
         scans.append(Scan(at(0.62), there, f"包裹已到达{there}转运中心"))
     scans.append(Scan(at(0.72), station, f"包裹已到达{journey.to.district}营业部"))
@@ -143,6 +149,6 @@ def _scans(rng: Random, journey: Journey, carrier: str) -> list[Scan]:
         failed_at = end - timedelta(minutes=rng.randint(23 * 60, 24 * 60))
         scans.append(Scan(failed_at, station, "派送时联系不上收件人，改天再次派送"))
     out_at = end - timedelta(minutes=rng.randint(40, 150))
-    scans.append(Scan(out_at, station, "正在派送，快递员会先和您联系"))
-    scans.append(Scan(end, station, rng.choice(_DELIVERED)))
+    scans.append(Scan(out_at, station, "正在派送，快递员会先和您联系", ParcelStatus.OUT_FOR_DELIVERY))
+    scans.append(Scan(end, station, rng.choice(_DELIVERED), ParcelStatus.DELIVERED))
     return scans

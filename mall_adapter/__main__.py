@@ -1,5 +1,6 @@
 """``python -m mall_adapter migrate`` brings the database up to date, ``… seed`` puts the demo mall into it and
-``… unseed`` takes it out again. Where a shop has customers or goods of its own it is never put.
+``… unseed`` takes it out again. Where a shop has customers or goods of its own it is never put. ``… live`` lets its
+orders move on, as `make run` does; ``--until`` a time does at once all that is due by then.
 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
 ``… rules-check [FILE]`` tells what is wrong with a file of after-sales rules, or what a good one decides.
@@ -17,7 +18,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 import settings
-from demo import DemoRefused, seed, unseed, unwanted
+from demo import DemoRefused, live_on, seed, unseed, unwanted
 from mall_adapter import NotFound, open_desk
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
@@ -64,6 +65,26 @@ async def _unseed() -> None:
         await engine.dispose()
 
 
+async def _live(speed: float, until: datetime | None) -> None:
+    engine = create_engine(settings.database_url())
+    try:
+        await live_on(engine, speed=speed, until=until)
+    finally:
+        await engine.dispose()
+
+
+def _moment(written: str) -> datetime:
+    """In Asia/Shanghai where no zone is written."""
+    moment = datetime.fromisoformat(written)
+    return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
+
+
+def _speed(written: str) -> float:
+    if (speed := float(written)) <= 0:
+        raise ValueError("a speed above 0 is needed")
+    return speed
+
+
 async def _names() -> None:
     engine = create_engine(settings.database_url())
     try:
@@ -92,6 +113,11 @@ def main() -> None:
     seeding = commands.add_parser("seed", help="put the demo mall into it")
     seeding.add_argument("--at-start", action="store_true", help="only where it is wanted, as `make run` does (DEMO)")
     commands.add_parser("unseed", help="remove the demo mall, and what was done with its orders")
+    living = commands.add_parser("live", help="let the demo's orders move on")
+    living.add_argument("--speed", type=_speed, default=1.0, help="seconds that pass in one (default 1)")
+    living.add_argument(
+        "--until", type=_moment, metavar="TIME", help="2026-12-24T20:00; alone: at once, and no further"
+    )
     commands.add_parser("names", help="write down what customers call the goods")
     rules = commands.add_parser("rules-check", help="prove a file of after-sales rules without a start")
     rules.add_argument("file", nargs="?", type=Path, help="default: the file of the house")
@@ -107,10 +133,14 @@ def main() -> None:
             asyncio.run(_migrate(arguments.down or arguments.revision, arguments.down is not None))
         elif arguments.command == "seed":
             asyncio.run(_seed(arguments.at_start))
+        elif arguments.command == "live":
+            asyncio.run(_live(arguments.speed, arguments.until))
         else:
             asyncio.run({"unseed": _unseed, "names": _names}[arguments.command]())
     except (DemoRefused, KeyRingError, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except SQLAlchemyError as error:  # its words may quote what is stored
         sys.exit(f"The database does not answer, or lacks its tables: {type(error).__name__} / 数据库无法使用")
 

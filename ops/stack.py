@@ -53,6 +53,7 @@ class Part:
     port: int = 0  # none
     setting: str = ""  # that names the port
     essential: bool = False  # without it there is no house; without another part, one that can do less
+    may_rest: bool = False  # it ends well where there is nothing for it to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def house() -> tuple[Part, ...]:
     return (
         *((graph(),) if settings.graph_is_embedded() else ()),
         sync(),
+        *((live(),) if settings.demo() is not False else ()),
         Part("actions", (app, "-m", "bot.actions"), settings.HOST, settings.actions_port(), "ACTIONS_PORT"),
         Part("bot", (rasa, "-m", "bot", "serve"), settings.HOST, settings.bot_port(), "BOT_PORT"),
         Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT", True),
@@ -85,6 +87,11 @@ def graph() -> Part:
 def sync() -> Part:
     """Keeps the graph in step with the mall and with the files of answers; nobody waits for it."""
     return Part("sync", (str(settings.ROOT / ".venvs/app/bin/python"), "-m", "knowledge_graph", "sync", "--keep"))
+
+
+def live() -> Part:
+    """Lets the demo mall live on; in a shop without it, it ends at once."""
+    return Part("live", (str(settings.ROOT / ".venvs/app/bin/python"), "-m", "mall_adapter", "live"), may_rest=True)
 
 
 STEPS = (
@@ -263,6 +270,9 @@ class Supervisor:
             self._tell()
             code = await self._once(part.name, part.command)
             life.running = False
+            if code == 0 and part.may_rest:
+                self._tell()
+                return
             life.deaths = [*life.deaths[-TRIES:], time.time()]
             deaths = life.lately()
             life.given_up = deaths >= TRIES
