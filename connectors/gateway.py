@@ -44,7 +44,8 @@ from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
-from mall_adapter import Desk, HouseRules, watch_names
+from mall_adapter import Desk, HouseRules, NotPermitted, watch_names
+from mall_adapter.people import Accounts
 from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health.add("knowledge", _knowledge)
     desk = Desk(engine, settings.desk_hours())
     outbox = Outbox(desk, bot)
+    accounts = Accounts(engine)
     background = Background()
     health.add("tasks", background.check)
     rates = Rates(settings.rate_limits(), settings.redis_url())
@@ -153,6 +155,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         where = address_hash(request.scope) if body.sender is None else None
         message = InboundMessage(sender, body.message_id or token_hex(16), body.text, where)
         async with turns.turn(sender):
+            await accounts.meet(sender)
             reply = await _answer(bot, message)
         if not sender.startswith("web:"):  # the web chat draws tables itself
             for each in reply.messages:
@@ -285,6 +288,12 @@ def _explain_errors(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     async def refused_operator(_: Request, error: Refused) -> JSONResponse:
         return _error(error.status, error.code, error.words, error.retry_after)
+
+    @app.exception_handler(NotPermitted)
+    async def not_permitted(_: Request, error: NotPermitted) -> JSONResponse:
+        """Of an operator who is signed in, and is none any more."""
+        log.warning("%s", error)
+        return _error(401, "signed_out", "您的权限有变动，请重新登录。")
 
     @app.exception_handler(TamperedError)
     async def tampered(_: Request, error: TamperedError) -> JSONResponse:

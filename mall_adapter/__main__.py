@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
 from mall_adapter import NotFound, open_desk
+from mall_adapter.actors import SHELL
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
 from privacy import KeyRingError
@@ -96,7 +97,7 @@ async def _names() -> None:
 async def _review(done: int | None) -> None:
     async with open_desk() as desk:
         if done is not None:
-            await desk.settle(done)
+            await desk.settle(SHELL, done)
             return
         for message in await desk.misunderstood():
             guesses = ", ".join(f"{intent} {confidence:.2f}" for intent, confidence in message.guesses)

@@ -7,6 +7,12 @@ from storage import Actor, Role
 RULES = Actor(Role.SERVICE, "rules")
 """What the house decides by itself."""
 
+HOUSE = Actor(Role.SERVICE, "house")
+"""Who lets in whoever has the house's own token."""
+
+SHELL = Actor(Role.OPERATOR, "shell", channel="shell")
+"""Whoever works at the house's own machine: the key ring and the database lie open to them anyway."""
+
 
 def visitor(sender: str) -> Actor:
     """Whoever writes from a channel account (``"<channel>:<external id>"``)."""

@@ -19,7 +19,8 @@ from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from mall_adapter import complaints, models, transcripts
+from mall_adapter import complaints, models, people, permissions, transcripts
+from mall_adapter.actors import HOUSE
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.handoff import (
     Complaint,
@@ -40,7 +41,7 @@ from privacy import Damaged, blind_index, damaged_as
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from settings import SHANGHAI
-from storage import WRITES, Command, insert, once, outbox
+from storage import WRITES, Actor, Command, Role, insert, once, outbox
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 RATED_WITHIN = timedelta(days=7)
@@ -191,7 +192,15 @@ class Desk:
             said, after, unread = await transcripts.exchanges(session, sender, after, self._clock(), REMEMBERED)
             return more or unread, said, after
 
-    # ---- the operator's side; every one raises NotFound for an unknown id ----
+    # ---- the operator's side; every one raises NotPermitted for whom it is not, and NotFound for an unknown id ----
+
+    async def operator(self, name: str, channel: str) -> Actor:
+        """The operator of this name. The caller has seen to it that somebody who may use the desk gives it."""
+        async with self._writing.begin() as session:
+            now = self._clock()
+            principal_id = await people.colleague(session, name, now)
+            await people.grant(session, principal_id, Role.OPERATOR, None, HOUSE, now)
+        return Actor(Role.OPERATOR, principal_id, channel=channel)
 
     async def handoff(self, handoff_id: int) -> Handoff:
         async with self._reading() as session:
@@ -203,9 +212,11 @@ class Desk:
         async with self._reading() as session, _going_on():
             return [_to_handoff(row) for row in (await session.scalars(query)).all()]
 
-    async def claim(self, handoff_id: int, operator: str) -> Handoff:
+    async def claim(self, actor: Actor, handoff_id: int) -> Handoff:
         """Raises InvalidTransition when it is not waiting, unless this operator has claimed it."""
+        permissions.check(actor, "claim")
         async with self._writing.begin() as session:
+            operator = await people.name_of(session, actor)
             row = await _read(session, handoff_id, lock=True)
             if (row.status, row.operator) != (HandoffStatus.CLAIMED, operator):
                 _require(row, HandoffStatus.WAITING)
@@ -213,8 +224,9 @@ class Desk:
                 await _dispatch(session, row, DeskEvent.PAUSE, f"desk-{row.id}-pause", operator, self._clock())
             return _to_handoff(row)
 
-    async def say(self, handoff_id: int, text: str, message_id: str) -> Handoff:
+    async def say(self, actor: Actor, handoff_id: int, text: str, message_id: str) -> Handoff:
         """An operator's words for the customer. Raises InvalidTransition when it is not claimed."""
+        permissions.check(actor, "say")
         async with self._writing.begin() as session:
             row = await _read(session, handoff_id, lock=True)
             if not await _dispatched(session, row, message_id):
@@ -223,8 +235,9 @@ class Desk:
                 await _dispatch(session, row, DeskEvent.SAID, message_id, text, self._clock())
             return _to_handoff(row)
 
-    async def hand_back(self, handoff_id: int, resolved: bool) -> Handoff:
+    async def hand_back(self, actor: Actor, handoff_id: int, resolved: bool) -> Handoff:
         """Ends it, and the bot talks again. Raises InvalidTransition when it is not claimed."""
+        permissions.check(actor, "hand_back")
         async with self._writing.begin() as session:
             row = await _read(session, handoff_id, lock=True)
             if (row.status, row.resolved) != (HandoffStatus.ENDED, resolved):
@@ -238,19 +251,23 @@ class Desk:
         async with self._reading() as session:
             return await transcripts.read(session, sender, after)
 
-    async def look_into(self, conversation: str, operator: str, before: int | None = None) -> Excerpt:
+    async def look_into(self, actor: Actor, conversation: str, before: int | None = None) -> Excerpt:
         """The last turns of a conversation (``privacy.conversations.conversation_of``) before event ``before``.
 
-        Raises NotFound. That ``operator`` looks is on record before anything is read; else it raises NotOnRecord.
+        Raises NotFound. Who looks is on record before anything is read; else it raises NotOnRecord.
         """
+        permissions.check(actor, "look_into")
         try:
             async with self._writing.begin() as session:
-                viewings = await transcripts.note_view(session, conversation, operator, self._clock())
+                name = await people.name_of(session, actor)
+                viewings = await transcripts.note_view(session, conversation, name, self._clock())
         except (SQLAlchemyError, OSError) as error:
             raise NotOnRecord(f"a look into a conversation was refused: {type(error).__name__}") from error
         async with self._reading() as session:
             first, events = await transcripts.excerpt(session, conversation, before)
-        return Excerpt(first, events, viewings)
+            with damaged_as(DAMAGED):
+                speaker = await people.speaker(session, conversation)
+        return Excerpt(first, events, viewings, speaker)
 
     # ---- on the way to the customer ----
 
@@ -314,8 +331,9 @@ class Desk:
         async with self._reading() as session, _going_on():
             return await complaints.newest(session, limit)
 
-    async def settle_complaint(self, complaint_id: int) -> None:
+    async def settle_complaint(self, actor: Actor, complaint_id: int) -> None:
         """An operator has dealt with it. Raises NotFound."""
+        permissions.check(actor, "settle_complaint")
         async with self._writing.begin() as session:
             await complaints.settle(session, complaint_id, self._clock())
 
@@ -354,8 +372,9 @@ class Desk:
             for each in rows
         ]
 
-    async def settle(self, misunderstood_id: int, intent: str | None = None) -> None:
+    async def settle(self, actor: Actor, misunderstood_id: int, intent: str | None = None) -> None:
         """A trainer has dealt with it. Raises NotFound."""
+        permissions.check(actor, "settle")
         async with self._writing.begin() as session:
             row = await session.get(models.Misunderstood, misunderstood_id)
             if row is None:

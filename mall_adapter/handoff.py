@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage import Role
 from storage.outbox import Leased
 
 
@@ -128,6 +129,16 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
+class Speaker:
+    """Whose a conversation is, as far as the house knows."""
+
+    channel: str
+    customer_id: str | None
+    name: str | None
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Viewing:
     """Somebody looked into a conversation."""
 
@@ -146,3 +157,4 @@ class Excerpt:
     first: int  # position of the first of them; 0: the conversation begins with it
     events: Sequence[dict[str, Any]]
     viewings: Sequence[Viewing]  # those before this one, the latest first
+    speaker: Speaker | None  # None: an account that has not written since accounts are kept

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import models, orders, stock
+from mall_adapter import models, orders, permissions, stock
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
 from mall_adapter.promises import promises
 from mall_adapter.values import OrderStatus, ParcelStatus, ParcelStep
@@ -121,10 +121,10 @@ async def ship(
     theirs = {line.id: line for line in order.lines if fulfilment_id in (None, line.fulfilment_id)}
     if not theirs or (pieces is not None and not pieces.keys() <= theirs.keys()):
         raise NotFound("no such fulfilment or line in this order")
-    if actor.supplier_id is not None:  # what is another supplier's is neither sent nor touched
-        theirs = {line_id: line for line_id, line in theirs.items() if _supplier(line) == actor.supplier_id}
-        if not theirs or (pieces is not None and not pieces.keys() <= theirs.keys()):
-            raise NotPermitted("another supplier's lines")
+    # what is another supplier's is neither sent nor touched
+    theirs = {line_id: line for line_id, line in theirs.items() if permissions.owns(actor, _supplier(line))}
+    if not theirs or (pieces is not None and not pieces.keys() <= theirs.keys()):
+        raise NotPermitted("another supplier's lines")
     if pieces is not None and (not pieces or min(pieces.values()) < 1):
         raise ValueError("a parcel holds at least one piece of each of its lines")
     if order.status not in {OrderStatus.PAID, OrderStatus.PRESALE}:
@@ -199,8 +199,7 @@ async def move(session: AsyncSession, actor: Actor, shipment_id: str, step: Parc
     order = await orders.read(session, order_id)
     parcel = next(parcel for parcel in order.shipments if parcel.id == shipment_id)
     inside = {line.order_line_id for line in parcel.lines}
-    suppliers = {_supplier(line) for line in order.lines if not inside or line.id in inside}
-    if actor.supplier_id is not None and actor.supplier_id not in suppliers:
+    if not any(permissions.owns(actor, _supplier(line)) for line in order.lines if not inside or line.id in inside):
         raise NotPermitted("another supplier's parcel")
     text = step.text or _words().of(step)
     told = (step.at, step.status, step.place, text)

@@ -6,21 +6,31 @@ sender calls itself proves nothing: roles are granted, and stand in ``membership
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from sqlalchemy import ColumnElement, ScalarSelect, delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import selectinload
 
 from mall_adapter import models
 from mall_adapter.errors import NotFound, NotPermitted
+from mall_adapter.handoff import Speaker
+from privacy import KeyRingError
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
-from storage import Actor, Event, Role, insert, record
+from storage import WRITES, Actor, Event, Role, insert, record
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = timedelta(hours=1)
+MOST_REMEMBERED = 50_000
+"""Senders."""
 
 GRANTED = (Role.SALES, Role.SUPPLIER, Role.OPERATOR, Role.TRAINER)
 """Roles that people are given; customers are those of the mall, services programs with a key of their own."""
@@ -49,16 +59,6 @@ class RoleRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
-    """Whose a conversation is, as far as the house knows."""
-
-    channel: str
-    customer_id: str | None
-    name: str | None
-    roles: tuple[Role, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Colleague:
     """Somebody who works in the mall, or for one of its suppliers."""
 
@@ -79,6 +79,32 @@ def channel_of(sender: str) -> str:
 async def meet(session: AsyncSession, sender: str, now: datetime) -> None:
     """Keeps that there is such a sender. Of one that was known only by its hash the rest is kept, too."""
     await _keep(session, sender, {"first_seen_at": now}, where=models.ChannelAccount.sender.is_(None))
+
+
+class Accounts:
+    """Keeps the account of every sender that writes, and asks the database about each once an hour; safe to share."""
+
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._writing = async_sessionmaker(engine.execution_options(**WRITES))
+        self._clock = clock
+        self._met: set[str] = set()
+        self._forgotten_at = clock() + REMEMBERED
+
+    async def meet(self, sender: str) -> None:
+        """A fault of the database is logged and not raised: what somebody says is answered all the same."""
+        now = self._clock()
+        if now >= self._forgotten_at or len(self._met) >= MOST_REMEMBERED:
+            self._met.clear()
+            self._forgotten_at = now + REMEMBERED
+        if sender in self._met:
+            return
+        try:
+            async with self._writing.begin() as session:
+                await meet(session, sender, now)
+        except (SQLAlchemyError, OSError, KeyRingError) as error:
+            log.warning("an account was not kept, and will be with its next message: %s", type(error).__name__)
+        else:
+            self._met.add(sender)
 
 
 async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor | None, now: datetime) -> None:

@@ -1,22 +1,98 @@
-"""Who may do what in the back office: data, so that it can be read at a glance."""
+"""Who may do what in the back office and at the desk: one table, so that it can be read at a glance."""
 
 from __future__ import annotations
 
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mall_adapter import models
 from mall_adapter.errors import NotPermitted
+from mall_adapter.values import TicketStatus
 from storage import Actor, Role
 
+_HOUSE = frozenset({Role.OPERATOR, Role.SERVICE})
+_SUPPLY = _HOUSE | {Role.SUPPLIER}  # a supplier only with what is their own
+_DESK = frozenset({Role.OPERATOR})
+_TEACHING = frozenset({Role.OPERATOR, Role.TRAINER})
+
 MAY: dict[str, frozenset[Role]] = {
-    "bind": frozenset({Role.OPERATOR, Role.SERVICE}),
-    "place_order": frozenset({Role.OPERATOR, Role.SERVICE}),
-    "pay_order": frozenset({Role.OPERATOR, Role.SERVICE}),
-    "ship": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),
-    "parcel_moved": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),
-    "presale_moved": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),
-    "advance_ticket": frozenset({Role.OPERATOR, Role.SUPPLIER, Role.SERVICE}),
+    # the back office
+    "bind": _HOUSE,
+    "place_order": _HOUSE,
+    "pay_order": _HOUSE,
+    "ship": _SUPPLY,
+    "parcel_moved": _SUPPLY,
+    "presale_moved": _SUPPLY,
+    "advance_ticket": _SUPPLY,
+    # the desk
+    "claim": _DESK,
+    "say": _DESK,
+    "hand_back": _DESK,
+    "settle_complaint": _DESK,
+    "settle": _TEACHING,
+    "look_into": _TEACHING,
+    # the house
+    "grant": _DESK,
+    "revoke": _DESK,
 }
+
+SUPPLIERS_STEPS = frozenset({TicketStatus.GOODS_RECEIVED, TicketStatus.EXCHANGED})
+"""What a supplier may say of a ticket: that goods have come, or gone out. Whether money goes back, the mall says."""
+
+_LINES = (
+    select(models.OrderLine.order_id, models.OrderLine.id.label("line_id"), models.Product.supplier_id)
+    .join(models.Sku, models.Sku.id == models.OrderLine.sku_id)
+    .join(models.Product, models.Product.id == models.Sku.product_id)
+    .subquery()
+)
+_SUPPLIED: dict[str, Select[str, str]] = {
+    "order": select(_LINES.c.order_id.label("id"), _LINES.c.supplier_id),
+    "ticket": select(models.TicketLine.ticket_id.label("id"), _LINES.c.supplier_id).join(
+        _LINES, _LINES.c.line_id == models.TicketLine.order_line_id
+    ),
+    "shipment": select(models.ShipmentLine.shipment_id.label("id"), _LINES.c.supplier_id).join(
+        _LINES, _LINES.c.line_id == models.ShipmentLine.order_line_id
+    ),
+    "fulfilment": select(models.Fulfilment.id, models.Fulfilment.supplier_id),
+    "product": select(models.Product.id, models.Product.supplier_id),
+    "sku": select(models.Sku.id, models.Product.supplier_id).join(models.Product),
+}
+"""By kind: ids, and the suppliers to whom what has the id belongs, wholly or in part."""
 
 
 def check(actor: Actor, command: str) -> None:
-    """Raises NotPermitted."""
-    if actor.role not in MAY[command]:
+    """Raises NotPermitted, for a supplier's person of no supplier, too."""
+    if actor.role not in MAY[command] or (actor.role is Role.SUPPLIER and actor.supplier_id is None):
         raise NotPermitted(f"{actor.role} may not {command}")
+
+
+def check_step(actor: Actor, to: TicketStatus) -> None:
+    """Raises NotPermitted for a step of a ticket that this role does not take."""
+    if actor.role is Role.SUPPLIER and to not in SUPPLIERS_STEPS:
+        raise NotPermitted(f"{actor.role} may not say that a ticket is {to}")
+
+
+def owns(actor: Actor, supplier_id: str) -> bool:
+    """Whether they may touch what is this supplier's."""
+    return actor.role is not Role.SUPPLIER or actor.supplier_id == supplier_id
+
+
+async def check_own(session: AsyncSession, actor: Actor, kind: str, *ids: str) -> None:
+    """A supplier acts on what is wholly their own (``"order"``, ``"ticket"``, ``"sku"``, …). Raises NotPermitted, for
+    what there is not, too."""
+    if actor.role is not Role.SUPPLIER:
+        return
+    supplied = _SUPPLIED[kind].subquery()
+    owners: dict[str, set[str]] = {each: set() for each in ids}
+    for each, supplier_id in await session.execute(select(supplied).where(supplied.c.id.in_(ids)).distinct()):
+        owners[each].add(supplier_id)
+    if any(each != {actor.supplier_id} for each in owners.values()):
+        raise NotPermitted(f"not all of it is of supplier {actor.supplier_id}")
+
+
+def own(actor: Actor, kind: str) -> Select[str] | None:
+    """Ids of what is, at least in part, the supplier's own, for lists; None for whoever sees everything."""
+    if actor.role is not Role.SUPPLIER:
+        return None
+    supplied = _SUPPLIED[kind].subquery()
+    return select(supplied.c.id).where(supplied.c.supplier_id == actor.supplier_id)

@@ -117,6 +117,7 @@ class SqlBackOffice:
         permissions.check(actor, "presale_moved")
 
         async def move(session: AsyncSession, now: datetime) -> list[str]:
+            await permissions.check_own(session, actor, "product", product_id)
             return await presale.move(session, actor, product_id, sku_id, ships_by, now)
 
         request = {"product_id": product_id, "sku_id": sku_id, "ships_by": ships_by}
@@ -129,8 +130,10 @@ class SqlBackOffice:
     ) -> Ticket:
         """Paid back before shipping, the goods stay in the shop's stock."""
         permissions.check(actor, "advance_ticket")
+        permissions.check_step(actor, to)
 
         async def advance(session: AsyncSession, now: datetime) -> Ticket:
+            await permissions.check_own(session, actor, "ticket", ticket_id)
             await tickets.advance(session, ticket_id, to, actor.role, note, now)
             return tickets.to_ticket(await tickets.read(session, ticket_id))
 

@@ -295,7 +295,8 @@ async def look_into(conversation: str | None, sender: str, last: int) -> list[Tu
     async with open_desk() as desk:
         ring = current_ring()
         conversation = conversation or conversation_of(ring, caller(ring.derive_each("api_sender")[0], sender))
-        excerpt = await desk.look_into(conversation, f"{getpass.getuser()}, stack-picture")
+        actor = await desk.operator(f"{getpass.getuser()}, stack-picture", "shell")
+        excerpt = await desk.look_into(actor, conversation)
     turns = read_turns(excerpt.events, excerpt.first)
     return [turn for turn in turns if turn.customer or turn.said][-last:]
 

@@ -38,11 +38,11 @@ def router(operators: Operators, desk: Desk) -> APIRouter:
         before: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
     ) -> dict[str, Any]:
         """The last turns before event ``before``, who looked before, and the ``before`` of older ones, if there are."""
-        operator = operators.reader(request)
+        actor = operators.reader(request).actor
         response.headers["Cache-Control"] = "no-store"
         require_hash(conversation)
         try:
-            excerpt = await desk.look_into(conversation, operator.name, before)
+            excerpt = await desk.look_into(actor, conversation, before)
         except NotFound:
             raise Refused(404, "not_found", NO_CONVERSATION) from None
         except NotOnRecord as error:
@@ -54,6 +54,7 @@ def router(operators: Operators, desk: Desk) -> APIRouter:
             "turns": [asdict(turn) for turn in shown],
             "older": older,
             "viewings": [asdict(viewing) for viewing in excerpt.viewings],
+            "speaker": asdict(excerpt.speaker) if excerpt.speaker else None,
         }
 
     return router

@@ -13,9 +13,12 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from connectors.callers import address, from_own_page
 from connectors.rates import Rates
+from mall_adapter import Desk
+from storage import Actor, Role
 
 COOKIE = "zhanggui_operator"
 PATH = "/dashboard"
+CHANNEL = "dashboard"
 SHIFT = 12 * 3600
 """Seconds that a sign-in lasts."""
 
@@ -32,19 +35,26 @@ class Refused(Exception):
 class Operator:
     name: str
     csrf: str
+    principal_id: str
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(Role.OPERATOR, self.principal_id, channel=CHANNEL)
 
 
 class Operators:
-    def __init__(self, key: bytes, token: str, rates: Rates, *, secure: bool) -> None:
+    def __init__(self, key: bytes, token: str, rates: Rates, desk: Desk, *, secure: bool) -> None:
         """``key`` signs the cookies, together with the token: another token signs everybody out."""
         self._token = token.encode()
         signing = hmac.new(key, self._token, hashlib.sha256).digest()
         self._signer = URLSafeTimedSerializer(signing, signer_kwargs={"digest_method": hashlib.sha256})
         self._secure = secure
         self._rates = rates
+        self._desk = desk
 
     async def sign_in(self, request: Request, response: Response, token: str, name: str) -> None:
-        """Raises Refused for a wrong token, and for any after too many wrong ones from the same address."""
+        """Whoever has the token is an operator, by the name that they give. Raises Refused for a wrong token, and for
+        any after too many wrong ones from the same address."""
         self._same_origin(request)
         caller = address(request.scope)
         # each is taken for a wrong one at first, so that many at once are not more tries
@@ -53,7 +63,9 @@ class Operators:
         if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token):
             raise Refused(401, "wrong_token", "口令不对，请核对后再试。")
         await self._rates.forgive("wrong_tokens", caller)
-        value = self._signer.dumps({"name": name, "csrf": secrets.token_urlsafe(16)})
+        actor = await self._desk.operator(name, CHANNEL)
+        told = {"name": name, "csrf": secrets.token_urlsafe(16), "principal_id": actor.principal_id}
+        value = self._signer.dumps(told)
         response.set_cookie(
             COOKIE, value, max_age=SHIFT, path=PATH, httponly=True, samesite="strict", secure=self._secure
         )
@@ -62,10 +74,10 @@ class Operators:
         response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict", secure=self._secure)
 
     def identify(self, request: Request) -> Operator | None:
-        """Who is signed in; None for a cookie that is missing, forged or too old."""
+        """Who is signed in; None for a cookie that is missing, forged, too old or of an earlier release."""
         try:
             return Operator(**self._signer.loads(request.cookies.get(COOKIE, ""), max_age=SHIFT))
-        except BadSignature:
+        except (BadSignature, TypeError):
             return None
 
     def reader(self, request: Request) -> Operator:

@@ -60,6 +60,7 @@ def router(
         ring.derive("operator_cookie"),
         settings.admin_token(),
         rates,
+        desk,
         secure=settings.public_url().startswith("https://"),
     )
     router = APIRouter(prefix="/dashboard", include_in_schema=False)
@@ -104,7 +105,8 @@ def router(
     @router.get("/api/session")
     async def session(request: Request, response: Response) -> dict[str, Any]:
         response.headers["Cache-Control"] = "no-store"
-        return asdict(operators.reader(request))
+        operator = operators.reader(request)
+        return {"name": operator.name, "csrf": operator.csrf}
 
     @router.get("/api/health")
     async def parts(request: Request, response: Response) -> dict[str, Any]:
@@ -149,19 +151,20 @@ def router(
 
     @router.post("/api/handoffs/{handoff_id}/claim")
     async def claim(handoff_id: RowId, request: Request) -> dict[str, Any]:
-        operator = operators.writer(request)
-        return await done(desk.claim(handoff_id, operator.name), "taken", "这位顾客已经有同事接手，或不再等了。")
+        actor = operators.writer(request).actor
+        return await done(desk.claim(actor, handoff_id), "taken", "这位顾客已经有同事接手，或不再等了。")
 
     @router.post("/api/handoffs/{handoff_id}/say")
     async def say(handoff_id: RowId, body: Say, request: Request) -> dict[str, Any]:
-        operators.writer(request)
-        saying = desk.say(handoff_id, body.text, body.message_id)
+        actor = operators.writer(request).actor
+        saying = desk.say(actor, handoff_id, body.text, body.message_id)
         return await done(saying, "not_claimed", "这段对话不在人工服务中，消息没有发出。")
 
     @router.post("/api/handoffs/{handoff_id}/hand-back")
     async def hand_back(handoff_id: RowId, body: HandBack, request: Request) -> dict[str, Any]:
-        operators.writer(request)
-        return await done(desk.hand_back(handoff_id, body.resolved), "not_claimed", "这段对话已经交还给机器人了。")
+        actor = operators.writer(request).actor
+        doing = desk.hand_back(actor, handoff_id, body.resolved)
+        return await done(doing, "not_claimed", "这段对话已经交还给机器人了。")
 
     @router.get("/api/misunderstood")
     async def misunderstood(request: Request, response: Response) -> dict[str, Any]:
@@ -171,9 +174,9 @@ def router(
 
     @router.post("/api/misunderstood/{message_id}/settle", status_code=204)
     async def settle(message_id: RowId, body: Settle, request: Request) -> None:
-        operators.writer(request)
+        actor = operators.writer(request).actor
         try:
-            await desk.settle(message_id, body.intent)
+            await desk.settle(actor, message_id, body.intent)
         except NotFound:
             raise Refused(404, "not_found", "没有这条消息。") from None
 
@@ -185,9 +188,9 @@ def router(
 
     @router.post("/api/complaints/{complaint_id}/settle", status_code=204)
     async def settle_complaint(complaint_id: RowId, request: Request) -> None:
-        operators.writer(request)
+        actor = operators.writer(request).actor
         try:
-            await desk.settle_complaint(complaint_id)
+            await desk.settle_complaint(actor, complaint_id)
         except NotFound:
             raise Refused(404, "not_found", "没有这条投诉。") from None
 

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
 from mall_adapter import ComplaintKind, Desk, HandoffReason
+from mall_adapter.actors import SHELL
 from settings import desk_hours
 from storage import create_engine
 from tests.connectors.conftest import Gateway, aside
@@ -58,7 +59,10 @@ class House:
         self(lambda desk: desk.note_complaint(sender, kind, words, str(uuid4()), order_id=order_id))
 
     def claims(self, handoff: int, operator: str) -> None:
-        self(lambda desk: desk.claim(handoff, operator))
+        async def claim(desk: Desk) -> None:
+            await desk.claim(await desk.operator(operator, "dashboard"), handoff)
+
+        self(claim)
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def test_a_tap_counts_though_the_list_changes_under_it(page: Page, house_desk: H
     row(page, mine).hover()
     page.mouse.down()
     house_desk.claims(first, "小李")
-    house_desk(lambda desk: desk.hand_back(first, True))  # the one above goes
+    house_desk(lambda desk: desk.hand_back(SHELL, first, True))  # the one above goes
     _, later = house_desk.asks()
     looks(page)
     page.mouse.up()

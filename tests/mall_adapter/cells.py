@@ -26,7 +26,7 @@ from mall_adapter import (
 from privacy import EncryptedText
 from privacy.columns import place_of
 from storage import WRITES
-from tests.mall_adapter.offices import advance_ticket
+from tests.mall_adapter.offices import WANG, advance_ticket
 
 from .conftest import NOW, Clock
 
@@ -105,13 +105,13 @@ async def fill(engine: AsyncEngine, clock: Clock) -> Desk:
             await advance_ticket(mall, ticket.id, TicketStatus.CANCELLED, "operator", "已沟通", "c")
             await mall.create_ticket(sender, request, "t2")
         handoff = await desk.request(sender, HandoffReason.ASKED, f"h{sender}")
-        await desk.claim(handoff.id, "小王")
-        await desk.say(handoff.id, "您好", f"m{sender}")
+        await desk.claim(WANG, handoff.id)
+        await desk.say(WANG, handoff.id, "您好", f"m{sender}")
         while dispatches := await desk.dispatches(sender):
             (dispatch,) = dispatches
             await desk.delivered(dispatch, [{"text": dispatch.text}])
         await desk.note_misunderstood(sender, "那个啥", [("greet", 0.4)], "m1")
-        await desk.settle((await desk.misunderstood())[0].id, "greet")
+        await desk.settle(WANG, (await desk.misunderstood())[0].id, "greet")
         await desk.note_complaint(sender, ComplaintKind.COURIER, "太慢了", "m2")
         async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
             session.add(models.ConversationView(conversation="0" * 64, operator="小王", viewed_at=NOW))

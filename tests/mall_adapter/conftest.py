@@ -1,7 +1,7 @@
 """A small mall that can be known by heart, on SQLite and on a really started PostgreSQL.
 
 周琳 (C1, phone 138 0000 5678) is bound to ``web:zhou``, 何军 (C2, phone 139 0000 4321) to ``web:he``, nobody to
-``web:guest``.
+``web:guest``. 小王 and 小李 are operators.
 
 | order    | whose | state                  | lines                                |
 |----------|-------|------------------------|--------------------------------------|
@@ -115,6 +115,10 @@ def bound(sender: str, customer_id: str, at: datetime) -> tuple[models.Base, ...
 def add_small_mall(session: AsyncSession) -> None:
     for sender, customer_id in (("web:zhou", "C1"), ("web:he", "C2")):
         session.add_all(bound(sender, customer_id, NOW))
+    for principal_id, name in (("P-wang", "小王"), ("P-li", "小李")):
+        index = models.name_index(name)
+        session.add(models.Principal(id=principal_id, name=name, name_index=index, created_at=NOW))
+        session.add(models.Membership(principal_id=principal_id, role=Role.OPERATOR, granted_at=NOW))
     session.add_all(
         models.Customer(
             id=customer_id,

@@ -9,6 +9,8 @@ from mall_adapter import Order, SqlBackOffice, SqlMall, Ticket, TicketStatus
 from storage import Actor, Role
 
 OPERATOR = Actor(Role.OPERATOR, "P-operator")
+WANG = Actor(Role.OPERATOR, "P-wang", channel="dashboard")
+LI = Actor(Role.OPERATOR, "P-li", channel="dashboard")
 
 
 def office(mall: SqlMall) -> SqlBackOffice:
@@ -31,4 +33,5 @@ async def advance_ticket(
     mall: SqlMall, ticket_id: str, to: TicketStatus, role: str, note: str, idempotency_key: str
 ) -> Ticket:
     """``role`` is that of whoever takes the step."""
-    return await office(mall).advance_ticket(Actor(Role(role), f"P-{role}"), ticket_id, to, note, idempotency_key)
+    actor = Actor(Role(role), f"P-{role}", supplier_id="S1" if role == Role.SUPPLIER else None)
+    return await office(mall).advance_ticket(actor, ticket_id, to, note, idempotency_key)

@@ -26,6 +26,7 @@ from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import create_engine
+from tests.mall_adapter.offices import LI, WANG
 
 from .conftest import NOW, Clock
 
@@ -64,13 +65,13 @@ async def test_one_hand_off_from_the_wish_to_the_stars(desk: Desk, clock: Clock)
     assert await desk.open_handoffs() == [wish]
 
     clock.advance(minutes=2)
-    await desk.claim(wish.id, "小王")
+    await desk.claim(WANG, wish.id)
     clock.advance(seconds=30)
-    await desk.say(wish.id, "您好，我来处理", "o1")
+    await desk.say(WANG, wish.id, "您好，我来处理", "o1")
     clock.advance(minutes=5)
-    await desk.say(wish.id, "已经补发", "o2")
+    await desk.say(WANG, wish.id, "已经补发", "o2")
     clock.advance(minutes=1)
-    await desk.hand_back(wish.id, resolved=True)
+    await desk.hand_back(WANG, wish.id, resolved=True)
     assert await desk.live("web:ann") is None
     assert await desk.open_handoffs() == []
     assert await desk.rate("web:ann", 4) is not None
@@ -98,7 +99,7 @@ async def test_asking_again_finds_the_live_one(desk: Desk) -> None:
 async def test_the_queue(desk: Desk) -> None:
     ann, bob, eve = [await desk.request(f"web:{name}", ASKED, name) for name in ("ann", "bob", "eve")]
     assert [await desk.position(one) for one in (ann, bob, eve)] == [0, 1, 2]
-    await desk.claim(bob.id, "小王")
+    await desk.claim(WANG, bob.id)
     assert await desk.position(eve) == 1
     await desk.withdraw("web:ann")
     assert await desk.position(eve) == 0
@@ -107,20 +108,24 @@ async def test_the_queue(desk: Desk) -> None:
 
 async def test_what_is_not_possible_is_refused(desk: Desk) -> None:
     with pytest.raises(NotFound):
-        await desk.claim(4711, "小王")
+        await desk.claim(WANG, 4711)
     assert await desk.withdraw("web:ann") is None
     assert await desk.rate("web:ann", 5) is None
     wish = await desk.request("web:ann", ASKED, "k1")
-    for refused in (desk.say(wish.id, "你好", "o1"), desk.hand_back(wish.id, True)):
+    for refused in (desk.say(WANG, wish.id, "你好", "o1"), desk.hand_back(WANG, wish.id, True)):
         with pytest.raises(InvalidTransition):
             await refused
-    await desk.claim(wish.id, "小王")
+    await desk.claim(WANG, wish.id)
     with pytest.raises(InvalidTransition):
         await desk.withdraw("web:ann")
     with pytest.raises(InvalidTransition):
-        await desk.claim(wish.id, "小李")
-    await desk.hand_back(wish.id, False)
-    for refused in (desk.say(wish.id, "还在吗", "o2"), desk.hand_back(wish.id, True), desk.claim(wish.id, "小王")):
+        await desk.claim(LI, wish.id)
+    await desk.hand_back(WANG, wish.id, False)
+    for refused in (
+        desk.say(WANG, wish.id, "还在吗", "o2"),
+        desk.hand_back(WANG, wish.id, True),
+        desk.claim(WANG, wish.id),
+    ):
         with pytest.raises(InvalidTransition):
             await refused
     for stars in (0, 6):
@@ -130,8 +135,8 @@ async def test_what_is_not_possible_is_refused(desk: Desk) -> None:
 
 async def test_a_week_later_a_rating_means_something_else(desk: Desk, clock: Clock) -> None:
     wish = await desk.request("web:ann", ASKED, "k1")
-    await desk.claim(wish.id, "小王")
-    await desk.hand_back(wish.id, True)
+    await desk.claim(WANG, wish.id)
+    await desk.hand_back(WANG, wish.id, True)
     clock.advance(days=8)
     assert await desk.rate("web:ann", 1) is None
 
@@ -139,12 +144,12 @@ async def test_a_week_later_a_rating_means_something_else(desk: Desk, clock: Clo
 async def test_every_step_is_a_dispatch_and_a_repeated_one_is_none(desk: Desk) -> None:
     wish = await desk.request("web:ann", ASKED, "k1")
     for _ in range(2):
-        await desk.claim(wish.id, "小王")
+        await desk.claim(WANG, wish.id)
     for _ in range(2):
-        await desk.say(wish.id, "您好", "o1")
+        await desk.say(WANG, wish.id, "您好", "o1")
     for _ in range(2):
-        await desk.hand_back(wish.id, True)
-    await desk.say(wish.id, "您好", "o1")  # its answer was lost on the way to the page
+        await desk.hand_back(WANG, wish.id, True)
+    await desk.say(WANG, wish.id, "您好", "o1")  # its answer was lost on the way to the page
     assert await desk.unsent("web:ann") == ["您好"]
     sent = await told(desk)
     assert [(each.sender, each.position, each.event, each.text) for each in sent] == [
@@ -159,8 +164,8 @@ async def test_every_step_is_a_dispatch_and_a_repeated_one_is_none(desk: Desk) -
 async def test_the_customer_gets_updates_in_order_once_the_bot_has_recorded_them(desk: Desk, clock: Clock) -> None:
     assert await desk.updates("web:ann") == (False, [])
     wish = await desk.request("web:ann", ASKED, "k1")
-    await desk.claim(wish.id, "小王")
-    await desk.say(wish.id, "您好", "o1")
+    await desk.claim(WANG, wish.id)
+    await desk.say(WANG, wish.id, "您好", "o1")
     (pause,) = await desk.dispatches("web:ann")
     assert await desk.dispatches() == []  # the second waits for the first
     assert await desk.updates("web:ann") == (True, [])
@@ -177,24 +182,25 @@ async def test_the_customer_gets_updates_in_order_once_the_bot_has_recorded_them
     assert [each.position for each in (await desk.updates("web:ann", after=1))[1]] == [2]
     assert await desk.updates("web:bob") == (False, [])
 
-    await desk.hand_back(wish.id, True)
+    await desk.hand_back(WANG, wish.id, True)
     (resume,) = await desk.dispatches("web:ann")
     await desk.delivered(resume, [])
     assert [each.position for each in (await desk.updates("web:ann"))[1]] == [1, 2, 3]
     clock.advance(days=2)
     assert await desk.updates("web:ann") == (False, [])
     again = await desk.request("web:ann", ASKED, "k2")
-    await desk.claim(again.id, "小李")
+    await desk.claim(LI, again.id)
     assert [each.position for each in await desk.dispatches()] == [4]
 
 
 async def test_three_processes_at_once(desks: list[Desk]) -> None:
     wishes = await asyncio.gather(*(desk.request("web:ann", ASKED, f"k{n}") for n, desk in enumerate(desks * 2)))
     assert len({wish.id for wish in wishes}) == 1
-    claims = [desk.claim(wishes[0].id, f"客服{n}") for n, desk in enumerate(desks)]
+    who = [await desks[0].operator(f"客服{n}", "dashboard") for n in range(3)]
+    claims = [desk.claim(actor, wishes[0].id) for actor, desk in zip(who, desks, strict=True)]
     outcomes = await asyncio.gather(*claims, return_exceptions=True)
     assert sum(isinstance(outcome, InvalidTransition) for outcome in outcomes) == 2
-    said = [desk.say(wishes[0].id, str(n), f"o{n % 6}") for n, desk in enumerate(desks * 4)]
+    said = [desk.say(WANG, wishes[0].id, str(n), f"o{n % 6}") for n, desk in enumerate(desks * 4)]
     await asyncio.gather(*said)
     sent = await told(desks[0])
     assert [each.position for each in sent] == list(range(1, 8))
@@ -231,12 +237,12 @@ async def test_the_trainers_queue(desk: Desk, clock: Clock) -> None:
         [("order_status", 0.251), ("track_parcel", 0.2)],
     )
     assert [each.id for each in await desk.misunderstood(limit=1)] == [newest.id]
-    await desk.settle(oldest.id, "order_status")
+    await desk.settle(WANG, oldest.id, "order_status")
     assert [each.id for each in await desk.misunderstood()] == [newest.id]
     (settled,) = await desk.misunderstood(settled=True)
     assert (settled.intent, settled.settled_at) == ("order_status", clock.now)
     with pytest.raises(NotFound):
-        await desk.settle(4711)
+        await desk.settle(WANG, 4711)
 
 
 async def test_complaints_are_kept_by_kind_until_somebody_has_dealt_with_them(desk: Desk, clock: Clock) -> None:
@@ -257,13 +263,13 @@ async def test_complaints_are_kept_by_kind_until_somebody_has_dealt_with_them(de
     assert (rude.kind, rude.words, rude.order_id, rude.enquiry) == (courier, "骑手骂人", None, True)
     assert hurt.conversation == rude.conversation != bob.conversation
 
-    await desk.settle_complaint(hurt.id)
-    await desk.settle_complaint(hurt.id)
+    await desk.settle_complaint(WANG, hurt.id)
+    await desk.settle_complaint(WANG, hurt.id)
     assert await desk.complaints() == [bob, rude]
     await desk.note_complaint("web:ann", harmed, "又起了", "m5")
     assert (await desk.complaints())[0].words == "又起了"
     with pytest.raises(NotFound):
-        await desk.settle_complaint(4711)
+        await desk.settle_complaint(WANG, 4711)
 
 
 async def test_of_a_complaint_without_end_the_latest_is_kept(desk: Desk) -> None:
@@ -279,21 +285,21 @@ async def a_busy_day(desk: Desk) -> None:
     await desk.live("web:ann")
     await desk.position(wish)
     await desk.open_handoffs()
-    await desk.claim(wish.id, "王小美")
-    await desk.say(wish.id, "给欧阳女士补发", "o1")
+    await desk.claim(await desk.operator("王小美", "dashboard"), wish.id)
+    await desk.say(WANG, wish.id, "给欧阳女士补发", "o1")
     await desk.delivered((await desk.dispatches("web:ann"))[0], [{"text": "王小美来了"}])
     await desk.dispatches()
     await desk.unsent("web:ann")
     await desk.history("web:ann")
     await desk.updates("web:ann")
     await desk.updates("web:ann", after=0)
-    await desk.hand_back(wish.id, True)
+    await desk.hand_back(WANG, wish.id, True)
     await desk.rate("web:ann", 5)
     await desk.note_misunderstood("web:ann", "我叫欧阳", [("request_return", 0.3)], "m1")
     await desk.note_complaint("web:ann", ComplaintKind.HARMED, "我叫欧阳，起疹子了", "m2", order_id="ORD10001")
-    await desk.settle_complaint((await desk.complaints())[0].id)
+    await desk.settle_complaint(WANG, (await desk.complaints())[0].id)
     await desk.misunderstood()
-    await desk.settle((await desk.misunderstood())[0].id, "request_return")
+    await desk.settle(WANG, (await desk.misunderstood())[0].id, "request_return")
 
 
 async def test_nothing_that_was_said_lies_open(desk: Desk, engine: AsyncEngine) -> None:
@@ -443,8 +449,8 @@ async def test_a_place_that_is_none_in_the_history(desk: Desk, engine: AsyncEngi
 async def test_a_person_makes_more_come(desk: Desk, engine: AsyncEngine) -> None:
     wish = await desk.request("web:gao", ASKED, "k")
     assert (await desk.history("web:gao"))[0]
-    await desk.claim(wish.id, "小王")
-    await desk.hand_back(wish.id, resolved=True)
+    await desk.claim(WANG, wish.id)
+    await desk.hand_back(WANG, wish.id, resolved=True)
     assert (await desk.history("web:gao"))[0]  # the bot has not recorded the end yet
     await told(desk)
     assert not (await desk.history("web:gao"))[0]

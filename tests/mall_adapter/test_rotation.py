@@ -33,6 +33,7 @@ SENDER = "api:8c1f"
 WRITER = """
 import asyncio, sys
 from mall_adapter import Desk
+from mall_adapter.actors import SHELL
 from storage import create_engine
 import settings
 async def main():
@@ -42,7 +43,7 @@ async def main():
     while not sys.stdin.closed:
         number += 1
         await desk.note_misunderstood("web:writer", f"words {number}", [], f"w{number}")
-        await desk.settle((await desk.misunderstood())[0].id, f"intent_{number}")
+        await desk.settle(SHELL, (await desk.misunderstood())[0].id, f"intent_{number}")
         print(number, flush=True)
 asyncio.run(main())
 """

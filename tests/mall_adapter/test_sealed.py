@@ -35,6 +35,7 @@ from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, migrate
+from tests.mall_adapter.offices import WANG
 
 from .cells import CUSTOMER, MALL, Cell, as_stored, cells, fill, read_all, sealed_columns
 from .conftest import NOW, Clock
@@ -195,7 +196,7 @@ async def test_the_lists_of_the_desk_go_on(desk: Desk, engine: AsyncEngine) -> N
     assert sorted(each.text for each in await desk.misunderstood(settled=True)) == ["那个啥", DAMAGED]
     assert sorted(each.words for each in await desk.complaints()) == ["太慢了", DAMAGED]
     # what cannot be opened cannot go out, and holds nobody back
-    await desk.say((await desk.open_handoffs())[1].id, "在吗", "m9")
+    await desk.say(WANG, (await desk.open_handoffs())[1].id, "在吗", "m9")
     assert [dispatch.text for dispatch in await desk.dispatches()] == ["在吗"]
 
 
@@ -230,10 +231,10 @@ async def test_a_conversation_is_shown_as_far_as_it_opens(desk: Desk, engine: As
         await connection.execute(update(table).where(table.c.position == 1).values(sealed=first))
     lines, after = await desk.transcript("web:zhou")
     assert ([line.text for line in lines], after) == ([transcripts.DAMAGED, "第2句", "第3句"], 4)
-    excerpt = await desk.look_into(conversation_of(ring, "web:zhou"), "小王")
+    excerpt = await desk.look_into(WANG, conversation_of(ring, "web:zhou"))
     assert (excerpt.first, [event["text"] for event in excerpt.events]) == (2, ["第2句", "第3句"])
     with pytest.raises(TamperedError):  # the page has a sentence for it
-        await desk.look_into(conversation_of(ring, "web:zhou"), "小王", before=2)
+        await desk.look_into(WANG, conversation_of(ring, "web:zhou"), before=2)
 
 
 # ---- the values of a house of today ----

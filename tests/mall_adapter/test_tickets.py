@@ -250,13 +250,13 @@ async def test_there_are_no_other_steps(
             await connection.execute(update(models.Ticket).values(status=start, freight_payer=freight_payer))
             await connection.execute(update(models.TicketLine).values(live=True))
         try:
-            moved = await advance_ticket(mall, ticket.id, end, "supplier", "已查收", f"{start} to {end}")
+            moved = await advance_ticket(mall, ticket.id, end, "operator", "已查收", f"{start} to {end}")
         except InvalidTransition:
             assert (await mall.ticket("web:zhou", ticket.id)).status is start
         else:
             possible.add((start.value, end.value))
             assert (moved.status, moved.history[-1].status) == (end, end)
-            assert (moved.history[-1].actor, moved.history[-1].note) == ("supplier", "已查收")
+            assert (moved.history[-1].actor, moved.history[-1].note) == ("operator", "已查收")
             line = (await mall.order("web:zhou", "ORD10001")).lines[0]
             assert line.open_ticket_id == (None if end in {"rejected", "cancelled"} else ticket.id)
     assert possible == allowed

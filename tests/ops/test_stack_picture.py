@@ -241,7 +241,7 @@ def test_a_customers_words_stay_in_the_house_and_the_look_is_on_record(
 
     async def viewings() -> list[str]:
         async with open_desk() as desk:
-            excerpt = await desk.look_into(conversation, "小王")
+            excerpt = await desk.look_into(await desk.operator("小王", "dashboard"), conversation)
         return [viewing.operator for viewing in excerpt.viewings]
 
     [looked] = asyncio.run(viewings())

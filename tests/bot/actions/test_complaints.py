@@ -12,6 +12,7 @@ from bot.actions.house import Acknowledge, Greet
 from bot.actions.misunderstandings import Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
 from mall_adapter import Complaint, ComplaintKind, HandoffReason, SqlMall
+from mall_adapter.actors import SHELL
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
 
 HUMAN = "转人工"
@@ -22,7 +23,7 @@ SHOES = "ORD10001"
 async def _nobody_has_complained_before(shop: SqlMall) -> None:
     desk = await malls.get_desk()
     for one in await desk.complaints(limit=500):
-        await desk.settle_complaint(one.id)
+        await desk.settle_complaint(SHELL, one.id)
 
 
 async def complain(text: str, kind: str | None = None, **more: Any) -> Said:
