@@ -39,7 +39,7 @@ test: development train ## lint, types, contracts, tests, conversations / 全部
 evaluate: train ## measure how lines are understood, write docs/nlu-report.md; ARGS=--record sets the baseline / 评测理解效果
 	@exec $(RASA) -m tests.nlu.evaluate $(ARGS)
 
-rules-check: environments ## prove a table of after-sales rules without a start; FILE= another one / 检查售后规则表
+rules-check: environments ## prove the files of rules without a start; FILE= another one / 检查规则文件
 	@exec $(APP) -m mall_adapter rules-check $(if $(FILE),"$(FILE)")
 
 lint: development ## only the quick checks of test / 只做快速检查

@@ -218,6 +218,11 @@ def promises_file() -> Path:
     return _path("PROMISES_FILE", ROOT / "mall_adapter" / "rules" / "promises.yml")
 
 
+def desk_file() -> Path:
+    """What the service desk keeps to (``DESK_FILE``, default the shipped numbers); taken as saved."""
+    return _path("DESK_FILE", ROOT / "mall_adapter" / "rules" / "desk.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

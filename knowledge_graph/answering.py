@@ -14,6 +14,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 from knowledge_graph import content, learning
 from knowledge_graph.client import Graph, GraphDown
 from knowledge_graph.content import Answer
+from knowledge_graph.entries import Fact
 from knowledge_graph.learning import LearningFailed
 from knowledge_graph.retrieval import Hit, Question, Retriever
 from settings import SHANGHAI
@@ -96,6 +97,10 @@ class Answering:
 
     def answer(self, key: str) -> Answer | None:
         return self._answers.get(key)
+
+    def fact(self, name: str) -> Fact | None:
+        """What answers say where they mention it (``bank_days``: 3); None where none does."""
+        return next((answer.facts[name] for answer in self._answers.values() if name in answer.facts), None)
 
     def sentence(self, question: str, answer: Answer) -> str | None:
         """The sentence of an answer that a question about it is answered with; None where none says it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import LiteralString
 
 from knowledge_graph.client import Graph, Row, Statement
-from knowledge_graph.entries import Content, Entry, told
+from knowledge_graph.entries import Content, Entry, Fact, told
 from knowledge_graph.files import TARGETS
 
 SECONDS = 60.0
@@ -44,6 +44,7 @@ class Answer:
     context: str | None = None  # "order", "ticket", "freight", "return", "paid" or "delivered": see entries.CONTEXT
     days: int | None = None  # of "paid" and "delivered"
     reason: str | None = None  # of "return"
+    facts: Mapping[str, Fact] = field(default_factory=dict, compare=False)  # that the text mentions
 
     def holds_on(self, day: date) -> bool:
         return (self.valid_from or day) <= day <= (self.valid_until or day)
@@ -129,6 +130,7 @@ def _answer(row: Row) -> Answer:
         context=context or None,
         days=facts[more] if context in ("paid", "delivered") else None,
         reason=more if context == "return" else None,
+        facts=facts,
     )
 
 

@@ -48,7 +48,7 @@ from mall_adapter.handoff import (
     Misunderstood,
     Update,
 )
-from mall_adapter.house_rules import HouseRules
+from mall_adapter.house_rules import AnyRules, HouseRules, RulesFile
 from mall_adapter.invoices import is_tax_number
 from mall_adapter.names import names_of, spelt, watch_names, write_names
 from mall_adapter.ports import BackOffice, CustomerMall
@@ -176,21 +176,27 @@ async def open_mall() -> AsyncIterator[CustomerMall]:
     :class:`BrokenRules` where a file of rules is broken and there never was a good one.
     """
     rules = HouseRules()
-    await asyncio.to_thread(rules.look)
-    policy, limits = rules.after_sales.good(), rules.proofs.good()
-    async with _checked_engine() as engine:
-        watching = asyncio.create_task(rules.watch())
-        try:
-            yield SqlMall(engine, policy, limits=limits)
-        finally:
-            watching.cancel()
+    async with _taken(rules.after_sales) as policy, _taken(rules.proofs) as limits, _checked_engine() as engine:
+        yield SqlMall(engine, policy, limits=limits)
 
 
 @asynccontextmanager
 async def open_desk() -> AsyncIterator[Desk]:
     """The service desk of this house, whatever the mall; raises what :func:`open_mall` raises."""
-    async with _checked_engine() as engine:
-        yield Desk(engine, settings.desk_hours())
+    async with _taken(HouseRules().desk) as rules, _checked_engine() as engine:
+        yield Desk(engine, settings.desk_hours(), rules=rules)
+
+
+@asynccontextmanager
+async def _taken(file: RulesFile[AnyRules]) -> AsyncIterator[AnyRules]:
+    """What stands in the file, which is what an operator saves meanwhile."""
+    await asyncio.to_thread(file.look)
+    rules = file.good()
+    watching = asyncio.create_task(file.watch())
+    try:
+        yield rules
+    finally:
+        watching.cancel()
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 orders move on, as `make run` does; ``--until`` a time does at once all that is due by then.
 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
-``… rules-check [FILE]`` tells what is wrong with a file of after-sales rules, or what a good one decides.
+``… rules-check [FILE]`` tells what is wrong with the files of rules, or what good ones decide.
 ``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
-from mall_adapter import NotFound, open_desk
+from mall_adapter import HouseRules, NotFound, open_desk
 from mall_adapter.actors import SHELL
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
@@ -120,13 +120,15 @@ def main() -> None:
         "--until", type=_moment, metavar="TIME", help="2026-12-24T20:00; alone: at once, and no further"
     )
     commands.add_parser("names", help="write down what customers call the goods")
-    rules = commands.add_parser("rules-check", help="prove a file of after-sales rules without a start")
-    rules.add_argument("file", nargs="?", type=Path, help="default: the file of the house")
+    rules = commands.add_parser("rules-check", help="prove the files of rules without a start")
+    rules.add_argument("file", nargs="?", type=Path, help="default: those of the house")
     review = commands.add_parser("review", help="what the bot did not understand, newest first")
     review.add_argument("--done", type=int, metavar="ID", help="settle this one instead")
     arguments = parser.parse_args()
     if arguments.command == "rules-check":
-        sys.exit(0 if check(arguments.file or settings.rules_file()) else 1)
+        files = [arguments.file] if arguments.file else [file.path for file in HouseRules().files]
+        faulty = [file for file in files if not check(file)]
+        sys.exit(1 if faulty else 0)
     try:
         if arguments.command == "review":
             asyncio.run(_review(arguments.done))

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mall_adapter import complaints, models, people, permissions, transcripts
 from mall_adapter.actors import HOUSE
+from mall_adapter.desk_rules import DeskRules
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.handoff import (
     Complaint,
@@ -44,12 +45,6 @@ from settings import SHANGHAI
 from storage import WRITES, Actor, Command, Role, insert, once, outbox
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
-RATED_WITHIN = timedelta(days=7)
-"""A later rating means something else."""
-
-REMEMBERED = timedelta(days=1)
-"""How long after its end a customer who comes back is still shown what an operator said."""
-
 DAMAGED = "（这条内容无法解密，可能被改动过）"
 """What operators see in place of words that do not open."""
 
@@ -70,15 +65,17 @@ DEAD = outbox.State.DEAD
 
 class Desk:
     """Safe to share between tasks. ``hours`` are the first and the last moment of service in Asia/Shanghai, every day
-    (``time.max`` for midnight); ``clock`` gives the aware present."""
+    (``time.max`` for midnight); ``clock`` gives the aware present; ``rules`` are by default those of the house."""
 
     def __init__(
         self,
         engine: AsyncEngine,
         hours: tuple[time, time],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rules: DeskRules | None = None,
     ) -> None:
         self._engine = engine
+        self._rules = rules or DeskRules.load()
         self._reading = async_sessionmaker(engine)
         self._writing = async_sessionmaker(engine.execution_options(**WRITES))
         self._hours = hours
@@ -135,14 +132,14 @@ class Desk:
             return _to_handoff(row)
 
     async def rate(self, sender: str, stars: int) -> Handoff | None:
-        """Rates (1 to 5, else ValueError) the sender's last ended hand-off of this week; None if there is none.
+        """Rates (1 to 5, else ValueError) the sender's last hand-off that ended lately; None if there is none.
 
         A later rating of the same one replaces it.
         """
         if not 1 <= stars <= 5:
             raise ValueError("a rating is 1 to 5 stars")
         ended = _newest(sender).where(
-            models.Handoff.status == HandoffStatus.ENDED, models.Handoff.ended_at >= self._clock() - RATED_WITHIN
+            models.Handoff.status == HandoffStatus.ENDED, models.Handoff.ended_at >= self._clock() - self._rules.rated
         )
         async with self._writing.begin() as session:
             row = await session.scalar(ended)
@@ -154,7 +151,7 @@ class Desk:
     async def updates(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Update]]:
         """Whether more may come, and what the desk has for the customer after position ``after``, in order.
 
-        Without ``after``: everything of the last hand-off, unless it ended more than a day ago.
+        Without ``after``: everything of the last hand-off, unless it ended too long ago to be shown again.
         """
         row, sent = models.DeskUpdate, outbox.Outbox
         query = select(row, sent.state).join(sent, sent.id == row.outbox_id).order_by(row.position)
@@ -166,7 +163,7 @@ class Desk:
             live = last.status in LIVE
             if after is not None:
                 query = query.where(row.position > after).limit(AHEAD)
-            elif live or (last.ended_at and last.ended_at > self._clock() - REMEMBERED):
+            elif live or (last.ended_at and last.ended_at > self._clock() - self._rules.shown_again):
                 query = query.where(row.handoff_id == last.id)
             else:
                 return live, []
@@ -179,7 +176,7 @@ class Desk:
     async def history(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Exchange], int]:
         """Whether more comes by itself, what was said from event ``after`` on, and where to go on.
 
-        Without ``after``: the present session as far as it is shown again, unless its last word is older than a day.
+        Without ``after``: the present session as far as it is shown again, unless its last word is too old for that.
         """
         who, row, coming, sent = models.sender_index(sender), models.Handoff, models.DeskUpdate, outbox.Outbox
         live = exists().where(row.sender_index == who, row.status.in_(LIVE))
@@ -189,7 +186,9 @@ class Desk:
         async with self._reading() as session:
             # asked first: what the bot records in between is then in the conversation
             more = bool(await session.scalar(select(or_(live, unrecorded))))
-            said, after, unread = await transcripts.exchanges(session, sender, after, self._clock(), REMEMBERED)
+            said, after, unread = await transcripts.exchanges(
+                session, sender, after, self._clock(), self._rules.shown_again
+            )
             return more or unread, said, after
 
     # ---- the operator's side; every one raises NotPermitted for whom it is not, and NotFound for an unknown id ----

@@ -16,6 +16,7 @@ from tempfile import NamedTemporaryFile
 from typing import Generic, Protocol, TypeVar
 
 import settings
+from mall_adapter.desk_rules import DeskRules
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.rules import BrokenRules, read
@@ -92,6 +93,12 @@ class RulesFile(Generic[AnyRules]):
         self.broken = None
         _keep(content, settings.kept_rules_file(self._kept))
 
+    async def watch(self, seconds: float = WATCH_SECONDS) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(seconds)
+
     def good(self) -> AnyRules:
         """After a look. Raises BrokenRules where there never was a good file."""
         if self.now is None:
@@ -112,6 +119,9 @@ class RulesFile(Generic[AnyRules]):
         )
 
 
+AnyFile = RulesFile[AfterSalesPolicy] | RulesFile[ProofLimits] | RulesFile[DeskRules]
+
+
 class HouseRules:
     """All of them."""
 
@@ -120,18 +130,17 @@ class HouseRules:
             AfterSalesPolicy, settings.rules_file, "after_sales.json", ("售后规则", "the after-sales rules")
         )
         self.proofs = RulesFile(ProofLimits, settings.proofs_file, "proofs.yml", ("验证次数", "the limits of proofs"))
-        self.files: tuple[RulesFile[AfterSalesPolicy] | RulesFile[ProofLimits], ...] = (self.after_sales, self.proofs)
+        self.desk = RulesFile(DeskRules, settings.desk_file, "desk.yml", ("客服设置", "the rules of the desk"))
+        self.files: tuple[AnyFile, ...] = (self.after_sales, self.proofs, self.desk)
 
     def look(self) -> None:
         """See :meth:`RulesFile.look`."""
         for file in self.files:
             file.look()
 
-    async def watch(self, seconds: float = WATCH_SECONDS) -> None:
+    async def watch(self) -> None:
         """Until it is cancelled."""
-        while True:
-            await asyncio.to_thread(self.look)
-            await asyncio.sleep(seconds)
+        await asyncio.gather(*(file.watch() for file in self.files))
 
     async def warnings(self) -> list[str]:
         """For the health: a sentence for each file that is broken."""

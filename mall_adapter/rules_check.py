@@ -1,11 +1,14 @@
-"""``python -m mall_adapter rules-check``: what is wrong with a file of after-sales rules, or what it decides."""
+"""``python -m mall_adapter rules-check``: what is wrong with a file of rules, or what it decides."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import settings
+from mall_adapter.desk_rules import DeskRules
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.rules import LIMITS, NAMES, BrokenRules, prove, read
 from mall_adapter.values import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 
@@ -37,9 +40,18 @@ _OPENED = {True: ("已拆封", "opened"), False: ("未拆封", "unopened")}
 
 
 def check(path: Path) -> bool:
-    """Prints what an operator has to know of the file; is it good?"""
+    """Prints what an operator has to know of the file; is it good?
+
+    What kind it is says its name, or that of the house's own (``PROOFS_FILE``); else it is after-sales rules.
+    """
+    kinds: dict[str, type[ProofLimits] | type[DeskRules]] = {"proofs.yml": ProofLimits, "desk.yml": DeskRules}
+    kinds |= {settings.proofs_file().name: ProofLimits, settings.desk_file().name: DeskRules}
     try:
         content = read(path)
+        if numbers := kinds.get(path.name):
+            numbers(content, path.name)
+            print(f"✔ {path.name}：没有错误 / no faults\n")
+            return True
         proof = prove(content, path.name)
     except BrokenRules as error:
         for fault in error.faults:

@@ -58,6 +58,11 @@ async def get_answering() -> Answering:
     return _answering
 
 
+def fact(name: str) -> str | int | None:
+    """A number or a name of the shop's, as its answers tell it now (``bank_days``); None while there are none."""
+    return _answering.fact(name) if _answering else None
+
+
 class _FollowFromTheStart:
     """Lets the action server follow the graph before the first customer asks something."""
 

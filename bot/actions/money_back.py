@@ -7,26 +7,27 @@ from datetime import date, datetime
 from rasa_sdk import Tracker
 
 from bot.actions.focus import Focus
+from bot.actions.graphs import fact
 from bot.actions.wording import Domain, day, word
 from mall_adapter import Order
 from mall_adapter.policy import working_day_after
 from settings import SHANGHAI
 
-BANK_DAYS = 3
-"""Working days until a bank shows what was paid back: ``bank_days`` of knowledge_graph/content/shop.yml."""
-
 
 def when_back(tracker: Tracker, domain: Domain, order: Order) -> str:
     """A sentence: the last day, where the order was cancelled in this conversation; that it cannot be over yet, where
-    it was placed too lately for that; else how to count."""
+    it was placed too lately for that; else how to count. How many working days a bank takes, the shop's answers say."""
+    days = fact("bank_days")
+    if not isinstance(days, int):
+        return word(tracker, domain, "back_unknown")
     today = datetime.now(SHANGHAI).date()
     if cancelled := _cancelled_here(tracker, order):
-        last = working_day_after(cancelled, BANK_DAYS)
+        last = working_day_after(cancelled, days)
         name = "back_by" if last >= today else "back_over"
     else:
-        last = working_day_after(order.placed_at.astimezone(SHANGHAI).date(), BANK_DAYS)
+        last = working_day_after(order.placed_at.astimezone(SHANGHAI).date(), days)
         name = "back_not_yet" if last >= today else "back_counted"
-    told = {"days": BANK_DAYS, "last": day(tracker, last), "placed": day(tracker, order.placed_at)}
+    told = {"days": days, "last": day(tracker, last), "placed": day(tracker, order.placed_at)}
     return word(tracker, domain, name).format_map(told)
 
 

@@ -16,7 +16,7 @@ import pytest
 import settings
 from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, open_mall
 from mall_adapter.facts import AfterSalesFacts, Trade
-from mall_adapter.house_rules import house_policy
+from mall_adapter.house_rules import RulesFile, house_policy
 from mall_adapter.rules.sheet import STEPS
 from mall_adapter.rules_check import check
 from storage import migrate
@@ -146,7 +146,7 @@ def test_nowhere_to_keep_a_copy_is_no_reason_to_stop(file: Path, tmp_path: Path)
 async def test_an_open_mall_takes_what_is_saved(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await asyncio.to_thread(settings.data_dir().mkdir)
     await migrate(settings.database_url())
-    monkeypatch.setattr(HouseRules.watch, "__defaults__", (0.02,))
+    monkeypatch.setattr(RulesFile.watch, "__defaults__", (0.02,))
 
     async def told(number: int) -> None:
         for _ in range(3000):
@@ -162,6 +162,68 @@ async def test_an_open_mall_takes_what_is_saved(file: Path, monkeypatch: pytest.
         save(file, BROKEN)
         save(file, GOOD)
         await told(7)
+
+
+@pytest.mark.parametrize(
+    ("setting", "old", "new", "name", "before", "after"),
+    [
+        ("PROOFS_FILE", "sender_at_order: { tries: 5", "sender_at_order: { tries: 3", "wrong_tries", 5, 3),
+        ("PROOFS_FILE", "  hours: 1\n", "  hours: 2\n", "locked_hours", 1, 2),
+        ("RULES_FILE", '"out_handling_days": "5"', '"out_handling_days": "6"', "review_handling_days", 5, 6),
+    ],
+)
+async def test_what_customers_are_told_follows_whatever_file_is_saved(
+    file: Path, monkeypatch: pytest.MonkeyPatch, setting: str, old: str, new: str, name: str, before: int, after: int
+) -> None:
+    await asyncio.to_thread(settings.data_dir().mkdir)
+    await migrate(settings.database_url())
+    monkeypatch.setattr(RulesFile.watch, "__defaults__", (0.02,))
+    good = (file if setting == "RULES_FILE" else settings.proofs_file()).read_text(encoding="utf-8")
+    own = file.with_name("own" + (".json" if setting == "RULES_FILE" else ".yml"))
+    save(own, good)
+    monkeypatch.setenv(setting, str(own))
+
+    async def told(number: int) -> None:
+        for _ in range(3000):
+            if (await mall.terms())[name] == number:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{number}: not within a minute")
+
+    async with open_mall() as mall:
+        await told(before)
+        save(own, good.replace(old, new, 1))
+        await told(after)
+        save(own, "tail: [")
+        await asyncio.sleep(0.1)
+        await told(after)
+    async with open_mall() as mall:  # a house that starts again
+        await told(after)
+
+
+async def test_each_broken_file_is_told_by_its_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = HouseRules()
+    rules.look()
+    save(own := file.with_name("desk.yml"), "rating_days: soon\n")
+    monkeypatch.setenv("DESK_FILE", str(own))
+    save(file, BROKEN)
+    rules.look()
+    assert [warning.partition("，")[0] for warning in await rules.warnings()] == [
+        "售后规则 rules.json 有 2 处错误",
+        "客服设置 desk.yml 有 2 处错误",
+    ]
+
+
+def test_every_file_is_checked_by_the_command(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("rules-check").returncode == 0
+    save(
+        own := file.with_name("proofs.yml"), settings.proofs_file().read_text("utf-8").replace("tries: 5", "tries: no")
+    )
+    monkeypatch.setenv("PROOFS_FILE", str(own))
+    done = run("rules-check")
+    assert done.returncode == 1
+    assert "✔ desk.yml" in done.stdout
+    assert "✘ tail.sender_at_order.tries：应该是整数" in done.stdout
 
 
 async def test_a_mall_with_a_broken_file_and_no_good_one_says_why(file: Path) -> None:
