@@ -22,6 +22,7 @@ from mall_adapter import (
     NotFound,
     models,
 )
+from mall_adapter.desk_rules import DeskRules
 from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
@@ -139,6 +140,19 @@ async def test_a_week_later_a_rating_means_something_else(desk: Desk, clock: Clo
     await desk.hand_back(WANG, wish.id, True)
     clock.advance(days=8)
     assert await desk.rate("web:ann", 1) is None
+
+
+async def test_for_how_long_it_may_be_rated_operators_say(engine: AsyncEngine, desk: Desk, clock: Clock) -> None:
+    rules = DeskRules("rating_days: 9\nshown_again_hours: 72\n")
+    patient = Desk(engine, HOURS, clock, rules)
+    wish = await desk.request("web:ann", ASKED, "k1")
+    await desk.claim(wish.id, "小王")
+    await desk.hand_back(wish.id, True)
+    clock.advance(days=8)
+    assert await desk.rate("web:ann", 1) is None
+    assert await patient.rate("web:ann", 1) is not None
+    rules.take("rating_days: 7\nshown_again_hours: 72\n")
+    assert await patient.rate("web:ann", 1) is None
 
 
 async def test_every_step_is_a_dispatch_and_a_repeated_one_is_none(desk: Desk) -> None:
