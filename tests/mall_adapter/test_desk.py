@@ -146,8 +146,8 @@ async def test_for_how_long_it_may_be_rated_operators_say(engine: AsyncEngine, d
     rules = DeskRules("rating_days: 9\nshown_again_hours: 72\n")
     patient = Desk(engine, HOURS, clock, rules)
     wish = await desk.request("web:ann", ASKED, "k1")
-    await desk.claim(wish.id, "小王")
-    await desk.hand_back(wish.id, True)
+    await desk.claim(WANG, wish.id)
+    await desk.hand_back(WANG, wish.id, True)
     clock.advance(days=8)
     assert await desk.rate("web:ann", 1) is None
     assert await patient.rate("web:ann", 1) is not None
