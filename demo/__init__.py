@@ -108,7 +108,7 @@ async def _build(
         | rows.of_cases([*cases, *story_cases])
         | rows.of_coupons([*coupons, *stories.coupons(owners, today)])
     )
-    await _insert(connection, everything)
+    await _insert(connection, rows.with_cases(everything))
     if await connection.scalar(select(models.Demo.id)) is None:
         await connection.execute(insert(models.Demo), [{"id": 1, "seeded_at": now}])
     say(f"  written in {time.monotonic() - start:.0f} s / 写入完成，用时 {time.monotonic() - start:.0f} 秒")
@@ -135,7 +135,7 @@ async def _move(connection: AsyncConnection, stale: list[stories.Story], today: 
     untouched = await _untouched(connection, *told)
     sales = [sale for sale in told[0] if sale.id in untouched]
     cases = [case for case in told[1] if case.sale.id in untouched]
-    new = rows.of_sales(sales) | rows.of_cases(cases)
+    new = rows.with_cases(rows.of_sales(sales) | rows.of_cases(cases))
 
     orders = new.pop(models.Order, [])
     shipments = select(models.Shipment.id).where(models.Shipment.order_id.in_(untouched))
@@ -152,8 +152,9 @@ async def _move(connection: AsyncConnection, stale: list[stories.Story], today: 
     ):
         await connection.execute(old)
     for order in orders:  # others may point at the order itself: whoever has proved that it is theirs
-        times = {name: order[name] for name in ("placed_at", "paid_at", "ships_by", "delivered_at")}
-        await connection.execute(update(models.Order).where(models.Order.id == order["id"]).values(times))
+        times = ("placed_at", "paid_at", "ships_by", "delivered_at")
+        values = {name: order[name] for name in (*times, "refunded_cents")}
+        await connection.execute(update(models.Order).where(models.Order.id == order["id"]).values(values))
     await _insert(connection, new)
     return len(sales)
 

@@ -14,10 +14,12 @@ import yaml
 
 from demo.history import Line, Sale
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
-from mall_adapter.tickets import since_delivery, state_machine
+from mall_adapter.ticket_steps import state_machine
+from mall_adapter.tickets import since_delivery
 from mall_adapter.values import Decision, OrderStatus, Reason, TicketKind, TicketStatus
 from settings import SHANGHAI
 
+_SETTLED = frozenset({TicketStatus.REFUNDED, TicketStatus.EXCHANGED})
 _PAID_BACK = {TicketKind.EXCHANGE: TicketStatus.EXCHANGED}
 _SHARE, _RECENT_SHARE = 0.03, 0.2
 """Of delivered orders, how many lead to a request; of the last days more, so that a case lies on every desk."""
@@ -51,6 +53,25 @@ class Case:
     @property
     def status(self) -> TicketStatus:
         return self.steps[-1].status
+
+    @property
+    def settled_at(self) -> datetime | None:
+        """The money went back, or the new goods went out."""
+        return next((step.time for step in self.steps if step.status in _SETTLED), None)
+
+    @property
+    def came_back(self) -> bool:
+        return any(step.status is TicketStatus.GOODS_RECEIVED for step in self.steps)
+
+    @property
+    def paid_back(self) -> bool:
+        return self.settled_at is not None and self.kind is not TicketKind.EXCHANGE
+
+    @property
+    def live(self) -> bool:
+        """Whether its pieces are in it still, or have gone with it."""
+        exchanged = self.settled_at is not None and self.kind is TicketKind.EXCHANGE
+        return not exchanged and self.status not in {TicketStatus.REJECTED, TicketStatus.CANCELLED}
 
 
 @cache

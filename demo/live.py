@@ -41,7 +41,7 @@ from mall_adapter.errors import MallError
 from mall_adapter.house_rules import house_policy
 from mall_adapter.sql_back_office import SqlBackOffice
 from mall_adapter.sql_mall import SqlMall
-from mall_adapter.tickets import state_machine
+from mall_adapter.ticket_steps import state_machine
 from mall_adapter.values import OrderStatus, ParcelStatus, ParcelStep, TicketKind, TicketRequest, TicketStatus
 from settings import SHANGHAI
 from storage import Actor, IdempotencyConflict, Role

@@ -19,7 +19,7 @@ from mall_adapter.people import principal_of
 from mall_adapter.policy import Trade
 from mall_adapter.promises import promises
 from mall_adapter.regions import of_address, tree
-from mall_adapter.values import OrderStatus, TicketStatus
+from mall_adapter.values import OrderStatus
 from storage import Role
 
 _WAITS = (OrderStatus.PENDING_PAYMENT,)
@@ -297,6 +297,8 @@ def of_cases(cases: Iterable[Case]) -> Rows:
                 "auto_approve": case.decision.auto_approve,
                 "handling_days": case.decision.handling_days,
                 "refund_cents": case.decision.refund_cents,
+                "refunded_cents": case.decision.refund_cents if case.paid_back else 0,
+                "settled_at": case.settled_at,
                 "due_on": case.due_on,
                 "created_at": case.created_at,
             }
@@ -305,7 +307,11 @@ def of_cases(cases: Iterable[Case]) -> Rows:
             {
                 "ticket_id": case.id,
                 "order_line_id": f"{case.sale.id}-{number}",
-                "live": case.status not in {TicketStatus.REJECTED, TicketStatus.CANCELLED},
+                "quantity": line.quantity,
+                "received": line.quantity if case.came_back else None,
+                "paid_cents": line.cents,
+                "refunded_cents": line.cents if case.paid_back else 0,
+                "live": case.live,
             }
             for number, line in enumerate(case.sale.lines, 1)
             if line in case.lines
@@ -321,6 +327,19 @@ def of_cases(cases: Iterable[Case]) -> Rows:
             for step in case.steps
         )
     return rows
+
+
+def with_cases(rows: Rows) -> Rows:
+    """Counts on orders and their lines what is in cases, and what was paid back of them."""
+    lines = {line["id"]: line | {"in_tickets": 0, "refunded_cents": 0} for line in rows.get(models.OrderLine, ())}
+    orders = {order["id"]: order | {"refunded_cents": 0} for order in rows.get(models.Order, ())}
+    of_ticket = {ticket["id"]: ticket["order_id"] for ticket in rows.get(models.Ticket, ())}
+    for case in rows.get(models.TicketLine, ()):
+        line, order = lines[case["order_line_id"]], orders[of_ticket[case["ticket_id"]]]
+        line["in_tickets"] += case["quantity"] if case["live"] else 0
+        line["refunded_cents"] += case["refunded_cents"]
+        order["refunded_cents"] += case["refunded_cents"]
+    return rows | {models.OrderLine: [*lines.values()], models.Order: [*orders.values()]}
 
 
 def of_coupons(coupons: Iterable[Coupon]) -> Rows:

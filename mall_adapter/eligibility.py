@@ -9,12 +9,12 @@ _UNPAID_OR_OFF = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.CANCELLED})
 
 
 def open_to(order: Order, wish: Wish) -> bool:
-    """Whether asking for ``wish`` makes sense: nothing shipped, something paid, a line without a live ticket."""
+    """Whether asking for ``wish`` makes sense: nothing shipped, something paid, a piece that no ticket is about."""
     waits = order.status in _UNSHIPPED and not order.shipments
-    tickets = [line.open_ticket_id is not None for line in order.lines]
+    tickets = [bool(line.ticket_ids) for line in order.lines]
     match wish:
         case Wish.RETURN:
-            return order.status not in _UNPAID_OR_OFF and not all(tickets)
+            return order.status not in _UNPAID_OR_OFF and any(line.free for line in order.lines)
         case Wish.CANCEL:
             return waits and not any(tickets)
         case Wish.CHANGE_DELIVERY:

@@ -42,11 +42,28 @@ class OrderLocked(MallError):
 
 
 class TicketExists(MallError):
-    """A line of the request already has a live ticket."""
+    """Every piece of a line of the request is in a ticket already; ``ticket`` is the newest."""
 
     def __init__(self, ticket: Ticket) -> None:
         super().__init__(f"ticket {ticket.id} is already open")
         self.ticket = ticket
+
+
+class InvalidQuantity(MallError):
+    """So many pieces of the line there are not: there are ``most``, and one at least is needed."""
+
+    def __init__(self, line_id: str, most: int) -> None:
+        super().__init__(f"between 1 and {most} pieces of line {line_id}")
+        self.line_id = line_id
+        self.most = most
+
+
+class InvalidRefund(MallError):
+    """More than ``most`` cents, or nothing, cannot be paid back for the ticket."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"between 1 and {most} cents can be paid back")
+        self.most = most
 
 
 class NotAllowed(MallError):

@@ -34,5 +34,9 @@ class AfterSalesFacts:
     fresh: bool  # perishable food
     custom_made: bool
     opened: bool | None  # opened, activated or used; None: not asked
-    amount_cents: NonNegativeInt  # what the customer paid for this line
+    amount_cents: NonNegativeInt  # what the customer paid for these pieces
     tickets_last_90_days: NonNegativeInt  # of this customer, this request not counted
+    rejected_before: bool = False  # somebody has looked at a request for this line, and said no
+    # what was paid for pieces that other tickets are about, without those that were rejected or taken back
+    order_cents_before: NonNegativeInt = 0  # of this order
+    customer_cents_before: NonNegativeInt = 0  # of this customer, in the last 90 days

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import CompoundSelect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from mall_adapter import coupons, models, stock
+from mall_adapter import coupons, models, refunds, stock
 from mall_adapter.errors import InvalidTransition, OrderNotFound
 from mall_adapter.stock import Cause
-from mall_adapter.values import Order, OrderLine, OrderStatus, Shipment, TicketStatus, TrackingEvent
-from storage import Actor
+from mall_adapter.values import Order, OrderLine, OrderStatus, Shipment, TrackingEvent
+from storage import Actor, Event, record
 
 UNSHIPPED = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
 """States in which an order's pieces are allocated and still in the warehouse."""
-PAID_BACK = frozenset({TicketStatus.REFUNDED, TicketStatus.CLOSED})
-"""States of a ticket whose money has gone back."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRefunded(Event):
+    """An order that was cancelled is paid back as a whole."""
+
+    kind: ClassVar[str] = "order_refunded"
+    cents: int
+
 
 _line = joinedload(models.Order.lines)
 WHOLE_ORDERS = (
@@ -33,7 +42,7 @@ WHOLE_ORDERS = (
             *(models.Product.custom_made, models.Product.presale_days, models.Product.made_days),
         ),
         _line.joinedload(models.OrderLine.fulfilment),
-        _line.joinedload(models.OrderLine.live_ticket).joinedload(models.TicketLine.ticket),
+        _line.joinedload(models.OrderLine.live_tickets).joinedload(models.TicketLine.ticket),
         selectinload(models.Order.shipments).options(
             joinedload(models.Shipment.events), selectinload(models.Shipment.lines)
         ),
@@ -107,11 +116,16 @@ def _to_line(row: models.OrderLine, waiting: int) -> OrderLine:
         category=row.sku.product.category,
         quantity=row.quantity,
         unit_price_cents=row.unit_price_cents,
-        open_ticket_id=row.live_ticket.ticket_id if row.live_ticket else None,
+        free=refunds.free_pieces(row),
+        ticket_ids=tuple(case.ticket_id for case in newest_last(row.live_tickets)),
         unsent=waiting,
         discount_cents=row.discount_cents,
         ships_by=row.ships_by,
     )
+
+
+def newest_last(cases: Iterable[models.TicketLine]) -> list[models.TicketLine]:
+    return sorted(cases, key=lambda case: (case.ticket.created_at, case.ticket_id))
 
 
 def _to_shipment(row: models.Shipment) -> Shipment:
@@ -133,10 +147,12 @@ def _to_shipment(row: models.Shipment) -> Shipment:
 
 
 async def cancel(session: AsyncSession, order: models.Order, by: Actor, now: datetime) -> None:
-    """Before any of it has left; a line that has a live ticket is settled by that ticket. A coupon may be used again.
-    The caller holds :func:`lock`."""
-    if order.status not in UNSHIPPED or order.shipments or any(line.live_ticket for line in order.lines):
+    """Before any of it has left; a line that has a live ticket is settled by that ticket. What was paid goes back, and
+    a coupon may be used again. The caller holds :func:`lock`."""
+    if order.status not in UNSHIPPED or order.shipments or any(line.live_tickets for line in order.lines):
         raise InvalidTransition(f"an order that is {order.status}, has a parcel or a ticket cannot be cancelled")
+    if order.status is not OrderStatus.PENDING_PAYMENT and (cents := refunds.pay_back_order(order)):
+        record(session, OrderRefunded(subject=f"order:{order.id}", region=order.region, cents=cents), by, now)
     order.status = OrderStatus.CANCELLED
     for line in order.lines:
         line.released = line.quantity

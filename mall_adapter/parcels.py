@@ -134,7 +134,7 @@ async def ship(
     if not packed or any(count > waiting.get(line_id, 0) for line_id, count in packed.items()):
         raise InvalidTransition("so many pieces do not wait to be shipped")
     lines = [theirs[line_id] for line_id in sorted(packed)]
-    if any(line.live_ticket and line.live_ticket.ticket.status not in orders.PAID_BACK for line in lines):
+    if any(case.ticket.settled_at is None for line in lines for case in line.live_tickets):
         raise InvalidTransition("a line that has an open ticket cannot be shipped")
     parcel_id = f"{order_id}-S{len(order.shipments) + 1}"
     cause = stock.Cause(parcel_id, actor, now, order_id)

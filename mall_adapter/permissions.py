@@ -24,6 +24,8 @@ MAY: dict[str, frozenset[Role]] = {
     "parcel_moved": _SUPPLY,
     "presale_moved": _SUPPLY,
     "advance_ticket": _SUPPLY,
+    "receive_goods": _SUPPLY,
+    "refund": _HOUSE,
     # the desk
     "claim": _DESK,
     "say": _DESK,

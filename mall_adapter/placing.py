@@ -14,6 +14,7 @@ from mall_adapter import coupons, freight, models, orders, prices, regions, stoc
 from mall_adapter.actors import RULES
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.promises import promises
+from mall_adapter.refunds import share
 from mall_adapter.stock import Cause
 from mall_adapter.values import DeliveryChange, OrderStatus
 from storage import Actor, Event, insert_numbered, record
@@ -218,16 +219,6 @@ async def _add_freight(session: AsyncSession, parcels: Sequence[_Parcel], region
                 sum(line.allotment.quantity for line in parcel.lines),
                 sum(line.goods.weight_g * line.allotment.quantity for line in parcel.lines),
             )
-
-
-def share(cents: int, among: Sequence[int]) -> list[int]:
-    """``cents`` in proportion to ``among``, to the cent: what is left over goes to the largest remainders."""
-    whole = sum(among) or 1
-    shares = [cents * part // whole for part in among]
-    by_remainder = sorted(range(len(among)), key=lambda i: (-(cents * among[i] % whole), i))
-    for i in by_remainder[: cents - sum(shares)]:
-        shares[i] += 1
-    return shares
 
 
 def _status(parcels: Sequence[_Parcel]) -> OrderStatus:

@@ -84,13 +84,15 @@ class CustomerMall(Protocol):
 
     # after-sales
     async def assess(self, sender: str, request: TicketRequest) -> Decision:
-        """What would be decided; writes nothing. Raises TicketExists where a line already has a live ticket."""
+        """What would be decided; writes nothing. Raises InvalidQuantity, and TicketExists where no piece of a line is
+        free."""
 
     async def terms(self) -> dict[str, int]:
         """What the mall keeps to, for telling it: days, hours, cents and tries by name (``no_reason_days``, …)."""
 
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
-        """Raises NotAllowed, TicketExists and what ``order`` raises."""
+        """For pieces that are free alone: not in another ticket, or exchanged. Raises NotAllowed, TicketExists,
+        InvalidQuantity and what ``order`` raises."""
 
     async def ticket(self, sender: str, ticket_id: str) -> Ticket: ...
     async def tickets_of(self, sender: str, limit: int = 5) -> Sequence[Ticket]: ...
@@ -178,4 +180,25 @@ class BackOffice(Protocol):
     async def advance_ticket(
         self, actor: Actor, ticket_id: str, to: TicketStatus, note: str, idempotency_key: str
     ) -> Ticket:
-        """One step of the state machine. Raises InvalidTransition."""
+        """One step of the state machine; to goods_received and refunded with everything that was announced and
+        promised. Raises InvalidTransition."""
+
+    async def receive_goods(
+        self,
+        actor: Actor,
+        ticket_id: str,
+        received: Mapping[str, int] | None,
+        note: str,
+        idempotency_key: str,
+        *,
+        sellable: Mapping[str, int] | None = None,
+    ) -> Ticket:
+        """So many pieces came back, by order line; None: all that were announced, and a line that is left out: none.
+
+        Where fewer came, less is paid back, and the others may have another ticket. ``sellable`` of them go into stock
+        once the ticket is settled. Raises InvalidQuantity, InvalidTransition.
+        """
+
+    async def refund(self, actor: Actor, ticket_id: str, cents: int | None, note: str, idempotency_key: str) -> Ticket:
+        """Pays back what is promised (None), or another sum up to what was paid for its pieces and for freight and has
+        not gone back yet. Again for more of a ticket that is refunded. Raises InvalidRefund, InvalidTransition."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import binding, orders, parcels, permissions, placing, presale, tickets
+from mall_adapter import binding, orders, parcels, permissions, placing, presale, ticket_steps, tickets
 from mall_adapter import delivery as delivery_of
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import DeliveryChange, Order, ParcelStep, Ticket, TicketStatus
@@ -132,13 +132,53 @@ class SqlBackOffice:
         permissions.check(actor, "advance_ticket")
         permissions.check_step(actor, to)
 
-        async def advance(session: AsyncSession, now: datetime) -> Ticket:
+        async def advance(session: AsyncSession, now: datetime) -> None:
+            await ticket_steps.advance(session, ticket_id, to, actor, note, now)
+
+        request = {"to": to, "note": note}
+        return await self._ticket_step(actor, "advance_ticket", ticket_id, request, idempotency_key, advance)
+
+    async def receive_goods(
+        self,
+        actor: Actor,
+        ticket_id: str,
+        received: Mapping[str, int] | None,
+        note: str,
+        idempotency_key: str,
+        *,
+        sellable: Mapping[str, int] | None = None,
+    ) -> Ticket:
+        async def receive(session: AsyncSession, now: datetime) -> None:
+            await ticket_steps.receive(session, ticket_id, received, sellable, actor, note, now)
+
+        request = {"received": received, "sellable": sellable, "note": note}
+        return await self._ticket_step(actor, "receive_goods", ticket_id, request, idempotency_key, receive)
+
+    async def refund(self, actor: Actor, ticket_id: str, cents: int | None, note: str, idempotency_key: str) -> Ticket:
+        async def refund(session: AsyncSession, now: datetime) -> None:
+            await ticket_steps.refund(session, ticket_id, cents, actor, note, now)
+
+        request = {"cents": cents, "note": note}
+        return await self._ticket_step(actor, "refund", ticket_id, request, idempotency_key, refund)
+
+    async def _ticket_step(
+        self,
+        actor: Actor,
+        command: str,
+        ticket_id: str,
+        request: Mapping[str, Any],
+        idempotency_key: str,
+        step: Callable[[AsyncSession, datetime], Awaitable[None]],
+    ) -> Ticket:
+        permissions.check(actor, command)
+
+        async def do(session: AsyncSession, now: datetime) -> Ticket:
             await permissions.check_own(session, actor, "ticket", ticket_id)
-            await tickets.advance(session, ticket_id, to, actor.role, note, now)
+            await step(session, now)
             return tickets.to_ticket(await tickets.read(session, ticket_id))
 
-        request = {"ticket_id": ticket_id, "to": to, "note": note}
-        return await self.database.once(_caller(actor), idempotency_key, "advance_ticket", request, Ticket, advance)
+        asked = {"ticket_id": ticket_id, **request}
+        return await self.database.once(_caller(actor), idempotency_key, command, asked, Ticket, do)
 
 
 def _caller(actor: Actor) -> str:

@@ -21,6 +21,7 @@ from mall_adapter import (
     prices,
     proofs,
     regions,
+    ticket_steps,
     tickets,
 )
 from mall_adapter.errors import OwnershipRequired, PhoneRequired
@@ -192,7 +193,8 @@ class SqlMall:
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         async def create(session: AsyncSession, now: datetime) -> Ticket:
             order = await self._locked(session, sender, request.order_id)
-            ticket_id = await tickets.create(session, self._policy, order, request, now)
+            actor = await people.actor_of(session, sender)
+            ticket_id = await tickets.create(session, self._policy, order, request, actor, now)
             return tickets.to_ticket(await tickets.read(session, ticket_id))
 
         asked = {"request": request}
@@ -211,7 +213,8 @@ class SqlMall:
 
         async def cancel(session: AsyncSession, now: datetime) -> Ticket:
             await tickets.read(session, ticket_id, tickets.owned_by(sender))
-            await tickets.advance(session, ticket_id, TicketStatus.CANCELLED, "customer", "", now)
+            actor = await people.actor_of(session, sender)
+            await ticket_steps.advance(session, ticket_id, TicketStatus.CANCELLED, actor, "", now)
             return tickets.to_ticket(await tickets.read(session, ticket_id))
 
         request = {"ticket_id": ticket_id}

@@ -87,10 +87,16 @@ class OrderLine:
     category: str
     quantity: int
     unit_price_cents: int
-    open_ticket_id: str | None  # a ticket on this line that is neither rejected nor cancelled
+    free: int  # pieces that no ticket is about; those that were exchanged are free again
+    ticket_ids: tuple[str, ...]  # that pieces of it are in, oldest first; none rejected, cancelled or exchanged
     unsent: int = 0  # pieces that have still to leave the shop
     discount_cents: int = 0  # of the order's, for all pieces
     ships_by: datetime | None = None  # of what is sold before it is there, or made to order
+
+    @property
+    def open_ticket_id(self) -> str | None:
+        """The newest of them."""
+        return self.ticket_ids[-1] if self.ticket_ids else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,7 @@ class Decision:
     handling_days: int  # working days
     refund_cents: int  # what would be paid back, 0 for an exchange
     missing_facts: tuple[str, ...] = ()  # facts the table must know before it can decide: ("opened",)
+    freight_cents: int = 0  # of what would be paid back, for the freight that was paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,17 @@ class TicketEvent:
     status: TicketStatus
     actor: str  # "customer" | "rule" | "operator" | "supplier"
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLine:
+    """Pieces of an order's line that a ticket is about."""
+
+    line_id: str
+    title: str  # product name and spec
+    quantity: int
+    received: int | None  # of them came back; None: nobody has counted
+    paid_cents: int  # what was paid for those that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +195,13 @@ class Ticket:
     due_on: date  # last working day of the promise, Asia/Shanghai
     created_at: datetime
     history: tuple[TicketEvent, ...]
+    lines: tuple[TicketLine, ...]
+    refunded_cents: int  # paid back so far
+
+    @property
+    def cents(self) -> int:
+        """The money of it: what was paid back where that is done, else what would be; 0 for an exchange."""
+        return self.refunded_cents or self.decision.refund_cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +212,7 @@ class TicketRequest:
     line_ids: tuple[str, ...] = ()  # empty: every line of the order
     opened: bool | None = None  # has the customer opened or used the goods? None: not asked
     note: str = ""  # the customer's own words, stored encrypted
+    quantities: Mapping[str, int] | None = None  # pieces of a line; of one that is left out all that are free
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mall_adapter.values import FreightPayer, Reason, TicketKind, TicketStatus
@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 
 class Ticket(Base):
-    """An after-sales case; the decision is kept as it was when the case was made."""
+    """An after-sales case; the decision is kept as it was when the case was made.
+
+    ``refund_cents`` is promised: what was paid for its pieces, and ``freight_cents`` of the freight. Fewer pieces that
+    come back lower it. ``refunded_cents`` has been paid back.
+    """
 
     __tablename__ = "ticket"
-    __table_args__ = (CheckConstraint("refund_cents >= 0", name="refund"),)
+    __table_args__ = (
+        CheckConstraint("refund_cents >= 0", name="refund"),
+        CheckConstraint("freight_cents >= 0 AND refunded_cents >= 0", name="amounts"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)  # "RT" + digits
     order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)
@@ -35,8 +42,11 @@ class Ticket(Base):
     auto_approve: Mapped[bool]
     handling_days: Mapped[int]
     refund_cents: Mapped[int]
+    freight_cents: Mapped[int] = mapped_column(default=0, server_default="0")
+    refunded_cents: Mapped[int] = mapped_column(default=0, server_default="0")
     due_on: Mapped[date]
     created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]  # the money went back, or the new goods went out
 
     order: Mapped[Order] = relationship()
     lines: Mapped[list[TicketLine]] = relationship(back_populates="ticket", order_by="TicketLine.order_line_id")
@@ -44,25 +54,36 @@ class Ticket(Base):
 
 
 class TicketLine(Base):
-    """``live`` until the ticket is rejected or cancelled; the database allows one live ticket for an order line."""
+    """So many pieces of an order's line are in the case.
+
+    ``live`` until it is rejected, cancelled or exchanged; then its pieces may have another one. What a line has in live
+    cases is counted in ``order_line.in_tickets``, which the database keeps within what was bought.
+    """
 
     __tablename__ = "ticket_line"
     __table_args__ = (
-        Index(
-            "uq_ticket_line_live",
-            "order_line_id",
-            unique=True,
-            sqlite_where=text("live = 1"),  # as SQLAlchemy asks for it there, or no query would use the index
-            postgresql_where=text("live"),
-        ),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("received BETWEEN 0 AND quantity", name="received"),
+        CheckConstraint("sellable BETWEEN 0 AND quantity", name="sellable"),
+        CheckConstraint("refunded_cents BETWEEN 0 AND paid_cents", name="refunded"),
     )
 
     ticket_id: Mapped[str] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
-    order_line_id: Mapped[str] = mapped_column(ForeignKey("order_line.id"), primary_key=True)
+    order_line_id: Mapped[str] = mapped_column(ForeignKey("order_line.id"), primary_key=True, index=True)
+    quantity: Mapped[int]
+    received: Mapped[int | None]  # of them came back; None: nobody has counted
+    sellable: Mapped[int] = mapped_column(default=0, server_default="0")  # of these, into stock once it is settled
+    paid_cents: Mapped[int]  # for the pieces that count: those that came back, else all
+    refunded_cents: Mapped[int] = mapped_column(default=0, server_default="0")
     live: Mapped[bool] = mapped_column(default=True)
 
     ticket: Mapped[Ticket] = relationship(back_populates="lines")
     order_line: Mapped[OrderLine] = relationship()
+
+    @property
+    def pieces(self) -> int:
+        """Those that count."""
+        return self.quantity if self.received is None else self.received
 
 
 class TicketEvent(Base):

@@ -32,6 +32,7 @@ class Order(Base):
     __table_args__ = (
         CheckConstraint("total_cents >= 0", name="total"),
         CheckConstraint("discount_cents >= 0 AND freight_cents >= 0", name="amounts"),
+        CheckConstraint("refunded_cents BETWEEN 0 AND total_cents", name="refunded"),
         Index(None, "customer_id", "placed_at"),
     )
 
@@ -46,6 +47,7 @@ class Order(Base):
     total_cents: Mapped[int]  # what was or is to be paid: its lines, less the discount, with the freight
     discount_cents: Mapped[int] = mapped_column(default=0)  # shared by the lines
     freight_cents: Mapped[int] = mapped_column(default=0)
+    refunded_cents: Mapped[int] = mapped_column(default=0, server_default="0")  # of the total
     coupon_id: Mapped[str | None] = mapped_column(ForeignKey("coupon.id"))
     card_token: Mapped[str | None]  # of the smart card that brought the customer
     region: Mapped[str] = mapped_column(ForeignKey("region.code"))  # where it goes
@@ -70,6 +72,8 @@ class OrderLine(Base):
         CheckConstraint("unit_price_cents >= 0", name="unit_price"),
         CheckConstraint("discount_cents BETWEEN 0 AND quantity * unit_price_cents", name="discount"),
         CheckConstraint("released BETWEEN 0 AND quantity", name="released"),
+        CheckConstraint("in_tickets BETWEEN 0 AND quantity", name="in_tickets"),
+        CheckConstraint("refunded_cents BETWEEN 0 AND quantity * unit_price_cents - discount_cents", name="refunded"),
         Index(None, "order_id", "id"),  # with the id, or SQLite walks through all lines to have them in order
     )
 
@@ -82,6 +86,8 @@ class OrderLine(Base):
     unit_price_cents: Mapped[int]
     discount_cents: Mapped[int] = mapped_column(default=0)  # its share of the order's; paid is what is left
     released: Mapped[int] = mapped_column(default=0)  # pieces that will never leave: cancelled, or paid back before
+    in_tickets: Mapped[int] = mapped_column(default=0, server_default="0")  # pieces in live after-sales cases
+    refunded_cents: Mapped[int] = mapped_column(default=0, server_default="0")
     fulfilment_id: Mapped[str] = mapped_column(ForeignKey("fulfilment.id"), index=True)
     ships_by: Mapped[datetime | None]  # of what is sold before it is there, or made to order
     activated_at: Mapped[datetime | None]  # digital goods: when first used (a course's first lesson)
@@ -89,9 +95,15 @@ class OrderLine(Base):
     order: Mapped[Order] = relationship(back_populates="lines")
     sku: Mapped[Sku] = relationship()
     fulfilment: Mapped[Fulfilment] = relationship()
-    live_ticket: Mapped[TicketLine | None] = relationship(
-        primaryjoin="and_(TicketLine.order_line_id == OrderLine.id, TicketLine.live)", uselist=False, viewonly=True
+    live_tickets: Mapped[list[TicketLine]] = relationship(
+        primaryjoin="and_(TicketLine.order_line_id == OrderLine.id, TicketLine.live)",
+        order_by="TicketLine.ticket_id",
+        viewonly=True,
     )
+
+    @property
+    def paid_cents(self) -> int:
+        return self.quantity * self.unit_price_cents - self.discount_cents
 
 
 class Fulfilment(Base):

@@ -59,6 +59,8 @@ RANGES = {
     "hours_since_delivery": (0, 87_600),
     "amount_cents": (0, 10**9),
     "request_cents": (0, 10**9),
+    "order_cents": (0, 10**9),
+    "customer_cents": (0, 10**9),
     "tickets_last_90_days": (0, 10_000),
     "handling_days": (0, 30),
 }
@@ -68,6 +70,8 @@ _UNITS = {
     "hours_since_delivery": "hours",
     "amount_cents": "cents",
     "request_cents": "cents",
+    "order_cents": "cents",
+    "customer_cents": "cents",
     "handling_days": "days",
 }
 """Of columns with numbers; the others count."""
@@ -85,9 +89,14 @@ def values_of(name: str, hint: Any) -> Values:
     return Values(least=least, most=most, whole=kind is int, empty=empty)
 
 
-FACTS = {name: values_of(name, hint) for name, hint in get_type_hints(AfterSalesFacts).items()} | {
-    "request_cents": values_of("request_cents", int)
-}
+SUMS = ("request_cents", "order_cents", "customer_cents")
+"""What the policy adds up: of the request, with the other tickets of the order, and of the customer."""
+
+FACTS = {
+    name: values_of(name, hint)
+    for name, hint in get_type_hints(AfterSalesFacts).items()
+    if not name.endswith("_cents_before")
+} | {name: values_of(name, int) for name in SUMS}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 MAY_BE_ASKED = ("opened",)
@@ -307,7 +316,7 @@ def read_outcome(field: str, cell: str) -> Any:
             f"「{text}」不是普通的值（文字加英文双引号，不能写公式）",
             f"{text!r} is not a plain value (words stand in quotes; formulas are not allowed)",
         ) from None
-    if field in ("allowed", "auto_approve"):
+    if field in ("allowed", "auto_approve", "freight_back"):
         if not isinstance(value, bool):
             raise Bad(f"{text} 不是“是/否”，应写 true 或 false", f"{text} is not yes or no; write true or false")
     elif field == "handling_days":

@@ -108,9 +108,16 @@ def parse(content: str) -> Any:
 
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "grounds": ("grounds",),
-    "entitlement": ("rule", "allowed", "freight_payer", "auto_approve", "handling_days", "missing_facts"),
+    "entitlement": (
+        *("rule", "allowed", "freight_payer", "freight_back"),
+        *("auto_approve", "handling_days", "missing_facts"),
+    ),
     "review": ("rule", "auto_approve", "handling_days"),
 }
+
+
+OPTIONAL: dict[str, dict[str, Any]] = {"entitlement": {"freight_back": False}}
+"""Outcomes that a file may leave out, and what they are then."""
 
 
 Outcome = dict[str, Any]
@@ -353,10 +360,11 @@ class Sheet:
             if field not in wanted:
                 chinese, english = meant(field, set(wanted) - set(there) or wanted)
                 self.fault(Bad(f"没有“{field}”这种结果{chinese}", f"there is no outcome {field!r}{english}"), table.id)
-            elif there[field] != 1:
+            elif there[field] != 1 and (there[field] or field not in OPTIONAL.get(table.id, ())):
                 many = ("不止一个", "several columns") if there[field] else ("缺少", "no column")
                 self.fault(Bad(f"{many[0]}结果列 {field}", f"there are {many[1]} {field}"), table.id)
         for row, raw in zip(table.rows, table.raw, strict=True):
+            row.outcome.update(OPTIONAL.get(table.id, {}))
             for column in table.outputs:
                 cell = raw.get(column.id, "") if isinstance(raw, dict) else None
                 if column.field in wanted and isinstance(cell, str):
@@ -453,5 +461,7 @@ def disagreements(step: str, outcome: Outcome) -> Iterator[tuple[str, Bad]]:
         yield "auto_approve", Bad("不能办理，却自动通过", "a refused request cannot be approved automatically")
     if days != 0:
         yield "handling_days", Bad("不能办理，天数应是 0", "a refused request takes 0 days")
+    if outcome["freight_back"]:
+        yield "freight_back", Bad("不能办理，却退运费", "a refused request gives no freight back")
     if outcome["freight_payer"] != FreightPayer.NOBODY:
         yield "freight_payer", Bad("不能办理，运费应是 nobody", "a refused request has no freight: nobody pays")

@@ -33,7 +33,7 @@ from mall_adapter import (
     models,
 )
 from mall_adapter.policy import Trade
-from mall_adapter.tickets import state_machine
+from mall_adapter.ticket_steps import state_machine
 from settings import SHANGHAI
 from storage import WRITES, create_engine, migrate
 from tests.demo.test_place import mark_what_was_seeded

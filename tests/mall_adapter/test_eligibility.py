@@ -13,7 +13,7 @@ S = OrderStatus
 
 def order(status: OrderStatus, *tickets: str | None) -> Order:
     lines = tuple(
-        OrderLine(f"L{n}", "S1", "P1", "鞋", "42码", "跑鞋", 1, 100, ticket)
+        OrderLine(f"L{n}", "S1", "P1", "鞋", "42码", "跑鞋", 1, 100, 0 if ticket else 1, (ticket,) if ticket else ())
         for n, ticket in enumerate(tickets or (None,))
     )
     return Order("ORD10001", status, datetime(2026, 3, 1, tzinfo=UTC), 100, None, None, lines, ())

@@ -259,7 +259,7 @@ def test_it_tells_what_a_good_file_decides(file: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr().out.splitlines()
     for line in (
         "✔ rules.json：没有错误 / no faults",
-        "行数 / rows: grounds 5 · entitlement 35 · review 2",
+        "行数 / rows: grounds 5 · entitlement 35 · review 4",
         "  no_reason_days = 7　七天无理由的天数",
         "  退货退款，不喜欢，已签收第 3 天，美妆，已拆封 → 不能办（opened_cosmetics）",
         "    return, quality, delivered day 10, digital, opened → refused (electronics_exchange_only)",

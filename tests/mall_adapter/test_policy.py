@@ -99,6 +99,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "needs_a_person": NOT_DELIVERED,
     "over_limit": {"trade": "digital", "opened": False, "amount_cents": 899900},
     "frequent_returns": {"tickets_last_90_days": 9},
+    "customer_over_limit": {"customer_cents_before": 499900},
+    "rejected_before": {"rejected_before": True},
 }
 
 
@@ -141,8 +143,10 @@ def test_every_refusal_has_words_for_the_customer() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_row_is_reached_and_gives_its_outcome(rule: str) -> None:
-    decision = POLICY.decide(facts(**ROWS[rule]))
-    outcome = {name: getattr(decision, name) for name in RULES[rule]}
+    decision = POLICY.decide(facts(**ROWS[rule]), freight_cents=800)
+    outcome = {name: getattr(decision, name) for name in RULES[rule].keys() - {"freight_back"}}
+    if "freight_back" in RULES[rule]:
+        outcome["freight_back"] = decision.freight_cents == 800
     assert outcome | {"missing_facts": list(decision.missing_facts)} == {"missing_facts": []} | RULES[rule]
 
 
@@ -267,6 +271,22 @@ def test_the_amount_limit_counts_the_whole_request() -> None:
     assert POLICY.decide(half).auto_approve
     decision = POLICY.decide(half, half)
     assert (decision.rule, decision.auto_approve, decision.refund_cents) == ("over_limit", False, 2 * half.amount_cents)
+
+
+def test_the_limits_count_what_was_asked_before() -> None:
+    most, of_customer = POLICY.limits["auto_approve_cents"], POLICY.limits["customer_cents"]
+    small = facts(amount_cents=most // 4)
+    for before, rule in ((most - most // 4, "seven_days_no_reason"), (most - most // 4 + 1, "over_limit")):
+        assert POLICY.decide(replace(small, order_cents_before=before)).rule == rule
+    assert POLICY.decide(replace(small, customer_cents_before=of_customer)).rule == "customer_over_limit"
+
+
+def test_the_freight_goes_back_where_every_line_says_so() -> None:
+    broken, disliked = facts(reason="quality"), facts()
+    decision = POLICY.decide(broken, broken, freight_cents=800)
+    assert (decision.refund_cents, decision.freight_cents) == (2 * 39900 + 800, 800)
+    assert POLICY.decide(broken, disliked, freight_cents=800).freight_cents == 0
+    assert POLICY.decide(facts(reason="quality", kind="exchange"), freight_cents=800).refund_cents == 0
 
 
 def test_merge_takes_the_strictest_of_each() -> None:

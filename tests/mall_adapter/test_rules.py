@@ -128,8 +128,8 @@ BROKEN: dict[str, tuple[Slip, str, str]] = {
     "misspelt reason": (cell("grounds", 1, "in_reason", '"qualty"'), "表“理由归类”第 1 行（quality）“顾客选的理由”列：没有“qualty”这个词，是不是 quality？", "grounds, row 1 (quality), reason"),
     "misspelt kind": (entitlement(7, "in_kind", '"exchang"'), "是不是 exchange？", "did you mean exchange?"),
     "unknown status": (entitlement(1, "in_order_status", '"???"'), "可以写：cancelled（已取消）、completed（已完成）", "known are cancelled, completed"),
-    "misspelt limit": (cell("review", 1, "in_request_cents", "> limits.auto_aprove_cents"), "是不是 limits.auto_approve_cents？", "did you mean limits.auto_approve_cents?"),
-    "limit without its first half": (cell("review", 1, "in_request_cents", "> auto_approve_cents"), "不认识 auto_approve_cents，是不是 limits.auto_approve_cents？", "did you mean"),
+    "misspelt limit": (cell("review", 1, "in_order_cents", "> limits.auto_aprove_cents"), "是不是 limits.auto_approve_cents？", "did you mean limits.auto_approve_cents?"),
+    "limit without its first half": (cell("review", 1, "in_order_cents", "> auto_approve_cents"), "不认识 auto_approve_cents，是不是 limits.auto_approve_cents？", "did you mean"),
     "limit of another unit": (entitlement(26, "in_days_since_delivery", "> limits.fresh_fault_hours"), "limits.fresh_fault_hours 和这一列的单位不同", "of another unit"),
     "renamed fact": (column("entitlement", "inputs", 0, field="order_state"), "没有“order_state”这项事实，是不是 order_status？", "did you mean order_status?"),
     "grounds that nobody gives": (entitlement(9, "in_grounds", '"lat"'), "没有“lat”这个词，是不是 late？", "did you mean late?"),
@@ -171,6 +171,7 @@ BROKEN: dict[str, tuple[Slip, str, str]] = {
     "money for what was never paid": (lambda g: (entitlement(1, "out_allowed", "true")(g), entitlement(1, "out_handling_days", "1")(g)), "待付款的订单也会通过，可是没有钱可退", "orders that are pending_payment: nothing was paid"),
     "freight of what was never sent": (entitlement(5, "out_freight_payer", '"customer"'), "待发货的订单没有东西要寄，运费应是 nobody", "nothing was sent"),
     "review of refusals": (cell("review", 2, "in_auto_approve", ""), "表“要不要人工审核”第 2 行（frequent_returns）：这一行会改写被拒绝的申请", "overrides refusals"),
+    "freight back for a refusal": (entitlement(1, "out_freight_back", "true"), "不能办理，却退运费", "a refused request gives no freight back"),
     "review without days": (cell("review", 1, "out_handling_days", "0"), "人工审核也要写几个工作日", "a review takes days"),
     # -- rows that are never reached, combinations without a row
     "a row without conditions above others": (entitlement(1, "in_order_status", ""), "第 1 行（order_unpaid）：没有条件，下面第 2–35 行永远用不上", "rows 2–35 can never be reached"),
@@ -196,7 +197,7 @@ BROKEN: dict[str, tuple[Slip, str, str]] = {
     "an editor's null": (entitlement(28, "in_trade", None), "第 28 行（opened_cosmetics）“行业”列：格子里是 null，不是文字，应写 \"\"", "the cell is null, no text"),
     "a bare number": (entitlement(28, "out_handling_days", 0), "格子里是 0，不是文字，应写 \"0\"", 'write "0"'),
     "a bare false": (entitlement(28, "out_allowed", False), "格子里是 false，不是文字，应写 \"false\"", 'write "false"'),
-    "a row that is null": (lambda g: node(g, "review")["rules"].append(None), "第 3 行：这一行不是规则", "review, row 3"),
+    "a row that is null": (lambda g: node(g, "review")["rules"].append(None), "第 5 行：这一行不是规则", "review, row 5"),
     "rows that are no list": (setting("review", rules={}), "表里没有一行规则", "not a row in the table"),
     # -- limits
     "limit in words": (limit(0, value='"seven"'), "表“期限与额度”第 1 行（no_reason_days）“value”列：「\"seven\"」不是整数", "is no whole number"),
@@ -239,7 +240,7 @@ def test_a_slip_of_the_pen_is_found_and_told_in_both_languages(what: str) -> Non
 def test_the_file_of_the_house_is_without_a_fault() -> None:
     proof = prove(read(settings.rules_file()))
     assert (proof.rows, proof.limits) == (
-        {"grounds": 5, "entitlement": 35, "review": 2},
+        {"grounds": 5, "entitlement": 35, "review": 4},
         AfterSalesPolicy.load().limits,
     )
     assert proof.combinations > 100_000
@@ -278,6 +279,12 @@ HARMLESS: dict[str, Slip] = {
     "spaces": entitlement(28, "in_kind", "  "),
     "a cell that was never written": lambda g: node(g, "entitlement")["rules"][27].pop("in_kind"),
     "an empty cell of a column that is gone": lambda g: node(g, "entitlement")["rules"][5].update(in_gone=""),
+    "no column for the freight, as in files of before": lambda g: (
+        node(g, "entitlement")["outputs"].remove(
+            next(one for one in node(g, "entitlement")["outputs"] if one["field"] == "freight_back")
+        )
+        or [row.pop("out_freight_back") for row in node(g, "entitlement")["rules"]]
+    ),
     "another title": column("entitlement", "inputs", 0, name="单子状态"),
     "a moved row": lambda g: node(g, "entitlement")["rules"].insert(0, node(g, "entitlement")["rules"].pop(1)),
     "a rule of one's own": lambda g: node(g, "entitlement")["rules"].insert(
@@ -302,7 +309,7 @@ HARMLESS: dict[str, Slip] = {
                 "_id": "small",
                 "in_auto_approve": "",
                 "in_order_status": '"delivered"',
-                "in_request_cents": "< 2000",
+                "in_order_cents": "< 2000",
                 "in_tickets_last_90_days": "",
                 "out_rule": '"small_sum"',
                 "out_auto_approve": "false",
@@ -335,7 +342,8 @@ def trials() -> list[dict[str, Any]]:
         facts: dict[str, Any] = {name: dice.choice(words) for name, words in WORDS.items()}
         facts |= {name: dice.random() < 0.4 for name in ("parcel_lost", "parcel_late", "fresh", "custom_made")}
         facts |= {"days_since_delivery": day, "hours_since_delivery": hours, "opened": dice.choice([None, True, False])}
-        facts |= {"request_cents": dice.choice([1, 200_000, 200_001]), "tickets_last_90_days": dice.choice([0, 5, 6])}
+        facts |= {"order_cents": dice.choice([1, 200_000, 200_001]), "tickets_last_90_days": dice.choice([0, 5, 6])}
+        facts |= {"customer_cents": dice.choice([1, 500_001]), "rejected_before": dice.random() < 0.2}
         found.append(facts | {"amount_cents": 1})
     return found
 

@@ -26,7 +26,7 @@ from mall_adapter import (
     models,
 )
 from mall_adapter.policy import Trade
-from mall_adapter.tickets import since_delivery
+from mall_adapter.tickets import hold, since_delivery
 from storage import WRITES, IdempotencyConflict
 from tests.mall_adapter.offices import advance_ticket
 
@@ -196,14 +196,12 @@ async def test_a_cancelled_ticket_frees_its_line(mall: SqlMall, clock: Clock) ->
     assert await mall.create_ticket("web:zhou", RETURN_SHOES, "k1") == ticket  # the old key gives the first answer
 
 
-async def test_the_database_itself_refuses_a_second_live_ticket(mall: SqlMall, engine: AsyncEngine) -> None:
-    shoes = await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
-    refund = TicketRequest("ORD10003", TicketKind.REFUND, Reason.CHANGED_MIND)
-    other = await mall.create_ticket("web:zhou", refund, "k2")
-    async with AsyncSession(engine) as session:
-        session.add(models.TicketLine(ticket_id=other.id, order_line_id=shoes.line_ids[0]))
-        with pytest.raises(IntegrityError):
-            await session.commit()
+async def test_the_database_itself_refuses_more_pieces_than_were_bought(mall: SqlMall, engine: AsyncEngine) -> None:
+    await mall.create_ticket("web:zhou", RETURN_SHOES, "k1")
+    for line_id, pieces in (("ORD10001-1", 1), ("ORD10002-1", 3), ("ORD10002-1", -1)):
+        async with AsyncSession(engine) as session:
+            with pytest.raises(IntegrityError):
+                await hold(session, {line_id: pieces})
 
 
 STEPS = {
@@ -247,8 +245,15 @@ async def test_there_are_no_other_steps(
     possible = set()
     for start, end in product(TicketStatus, TicketStatus):
         async with engine.execution_options(**WRITES).begin() as connection:
-            await connection.execute(update(models.Ticket).values(status=start, freight_payer=freight_payer))
-            await connection.execute(update(models.TicketLine).values(live=True))
+            await connection.execute(
+                update(models.Ticket).values(
+                    status=start, freight_payer=freight_payer, refunded_cents=0, settled_at=None
+                )
+            )
+            await connection.execute(update(models.TicketLine).values(live=True, refunded_cents=0))
+            shoes = models.OrderLine.id == "ORD10001-1"
+            await connection.execute(update(models.OrderLine).where(shoes).values(in_tickets=1, refunded_cents=0))
+            await connection.execute(update(models.Order).values(refunded_cents=0))
         try:
             moved = await advance_ticket(mall, ticket.id, end, "operator", "已查收", f"{start} to {end}")
         except InvalidTransition:
@@ -258,7 +263,7 @@ async def test_there_are_no_other_steps(
             assert (moved.status, moved.history[-1].status) == (end, end)
             assert (moved.history[-1].actor, moved.history[-1].note) == ("operator", "已查收")
             line = (await mall.order("web:zhou", "ORD10001")).lines[0]
-            assert line.open_ticket_id == (None if end in {"rejected", "cancelled"} else ticket.id)
+            assert line.open_ticket_id == (None if end in {"rejected", "cancelled", "exchanged"} else ticket.id)
     assert possible == allowed
 
 

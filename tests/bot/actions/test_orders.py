@@ -265,7 +265,7 @@ async def test_a_delivered_parcel_says_when_and_where_it_was_left(mall: None) ->
 
 
 ONE, TWO, THREE = (
-    OrderLine(f"ORD1-{at}", name, name, name, "标准", name, count, 9900, None, unsent)
+    OrderLine(f"ORD1-{at}", name, name, name, "标准", name, count, 9900, count, (), unsent)
     for at, (name, count, unsent) in enumerate(((MUG, 2, 0), (FRYER, 1, 0), (SHOES, 2, 2)), 1)
 )
 
@@ -653,7 +653,7 @@ def bought(*names: str) -> list[Order]:
             9900,
             None,
             None,
-            (OrderLine(str(at), name, name, name, "黑色 12 号 X10", name, 1, 9900, None),),
+            (OrderLine(str(at), name, name, name, "黑色 12 号 X10", name, 1, 9900, 1, ()),),
             (),
         )
         for at, name in enumerate(names)
