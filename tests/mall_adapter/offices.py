@@ -35,3 +35,14 @@ async def advance_ticket(
     """``role`` is that of whoever takes the step."""
     actor = Actor(Role(role), f"P-{role}", supplier_id="S1" if role == Role.SUPPLIER else None)
     return await office(mall).advance_ticket(actor, ticket_id, to, note, idempotency_key)
+    return await office(mall).advance_ticket(Actor(Role(role), f"P-{role}"), ticket_id, to, note, idempotency_key)
+
+
+async def receive_goods(
+    mall: SqlMall, ticket_id: str, received: Mapping[str, int] | None = None, sellable: Mapping[str, int] | None = None
+) -> Ticket:
+    return await office(mall).receive_goods(OPERATOR, ticket_id, received, "", uuid4().hex, sellable=sellable)
+
+
+async def refund(mall: SqlMall, ticket_id: str, cents: int | None = None) -> Ticket:
+    return await office(mall).refund(OPERATOR, ticket_id, cents, "", uuid4().hex)

@@ -101,6 +101,19 @@ async def test_the_house_of_today_works_with_it(shop: str) -> None:
     await engine.dispose()
 
 
+async def test_its_tickets_are_about_pieces_now(shop: str) -> None:
+    await migrate(shop)
+    engine = create_engine(shop)
+    mall = SqlMall(engine, clock=lambda: last_release.NOW)
+    tickets = {ticket.id: ticket for ticket in await mall.tickets_of("telegram:4711", limit=50)}
+    assert [(line.quantity, line.paid_cents) for line in tickets["RT2"].lines] == [(2, 39800)]
+    assert (tickets["RT4"].refunded_cents, tickets["RT2"].refunded_cents) == (239900, 0)
+    free = {line.id: line.free for line in (await mall.order("telegram:4711", "ORD50008")).lines}
+    # approved, received, exchanged and rejected: the last two are the customer's again
+    assert [free[f"ORD50008-{place}"] > 0 for place in (1, 2, 3, 4)] == [False, False, True, True]
+    await engine.dispose()
+
+
 async def test_what_was_on_its_way_to_customers_still_is(shop: str) -> None:
     """Recorded by the bot or not, it keeps its place; and what follows is numbered on."""
     await migrate(shop)
