@@ -23,6 +23,7 @@ from knowledge_graph.text import cut
 from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 from privacy.cipher import seal, unseal, version_of
 from privacy.columns import place_of
+from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 
 log = logging.getLogger(__name__)
@@ -40,37 +41,68 @@ CLUSTERED = 1000
 """The most asked; those that were asked once long ago do not matter."""
 
 
+KEPT = 50
+"""Conversations that are kept of one question."""
+
+_WITH_THESE = "(coalesce(n.conversations, []) + [each IN $conversations WHERE NOT each IN coalesce(n.conversations, [])])[..$most]"
+_TOLD = (
+    "RETURN n.id AS id, n.text AS text, n.topic AS topic, n.count AS count, n.last_asked AS last_asked, "
+    "coalesce(n.conversations, []) AS conversations ORDER BY count DESC, last_asked DESC"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     text: str  # as it was asked the first time
     topic: str | None
     count: int
     last_asked: datetime
+    conversations: tuple[str, ...] = ()  # keyed hashes of those in which it was asked, the first of them first
 
 
-async def record(graph: Graph, text: str, topic: str | None, now: datetime | None = None) -> None:
-    """Counts the question; with other punctuation, spaces or case it is the same one."""
+async def record(
+    graph: Graph, text: str, topic: str | None, now: datetime | None = None, *, sender: str | None = None
+) -> None:
+    """Counts the question; with other punctuation, spaces or case it is the same one. The words are those of the
+    ``sender`` who asked it first."""
     ring = current_ring()
     key = _key(text)
     await graph.write(
         "MERGE (n:Gap {id: $id}) ON CREATE SET n.text = $text, n.count = 0, n.layers = $layers "
-        "SET n.count = n.count + 1, n.topic = $topic, n.last_asked = $now",
+        "SET n.count = n.count + 1, n.topic = $topic, n.last_asked = $now, "
+        f"n.conversations = {_WITH_THESE}",
         id=key,
         text=_seal(ring, text, key),
         layers=len(ring.index_keys),
         topic=topic,
         now=now or datetime.now(UTC),
+        conversations=[] if sender is None else [conversation_of(ring, sender)],
+        most=KEPT,
     )
 
 
 async def most_asked(graph: Graph, limit: int = 50) -> list[Gap]:
-    rows = await graph.read(
-        "MATCH (n:Gap) RETURN n.id AS id, n.text AS text, n.topic AS topic, n.count AS count, "
-        "n.last_asked AS last_asked ORDER BY count DESC, last_asked DESC LIMIT $limit",
-        limit=limit,
-    )
+    return _read(await graph.read(f"MATCH (n:Gap) {_TOLD} LIMIT $limit", limit=limit))
+
+
+async def asked_in(graph: Graph, conversations: Sequence[str]) -> list[Gap]:
+    """Those that were asked in any of these conversations (``privacy.conversations.conversation_of``)."""
+    theirs = "MATCH (n:Gap) WHERE any(each IN coalesce(n.conversations, []) WHERE each IN $conversations)"
+    return _read(await graph.read(f"{theirs} {_TOLD}", conversations=list(conversations)))
+
+
+def _read(rows: Sequence[Row]) -> list[Gap]:
     ring = current_ring()
-    return [Gap(**row | {"text": _shown(ring, row["text"], row.pop("id"))}) for row in rows]
+    return [
+        Gap(
+            _shown(ring, row["text"], row["id"]),
+            row["topic"],
+            row["count"],
+            row["last_asked"],
+            tuple(row["conversations"]),
+        )
+        for row in rows
+    ]
 
 
 # ---- when keys change ----
@@ -109,7 +141,8 @@ async def follow_index(graph: Graph, ring: KeyRing) -> int:
     layers = len(ring.index_keys)
     behind = (
         "MATCH (n:Gap) WHERE coalesce(n.layers, 1) < $layers "
-        "RETURN n.id AS id, n.text AS text, coalesce(n.layers, 1) AS layers"
+        "RETURN n.id AS id, n.text AS text, coalesce(n.layers, 1) AS layers, "
+        "coalesce(n.conversations, []) AS conversations"
     )
     rows = await graph.read(behind, layers=layers) if layers > 1 else []
     for row in rows:
@@ -121,11 +154,13 @@ async def follow_index(graph: Graph, ring: KeyRing) -> int:
         await graph.write(
             "MATCH (old:Gap {id: $id}) MERGE (n:Gap {id: $new}) "
             "ON CREATE SET n.text = $text, n.count = 0, n.topic = old.topic, n.last_asked = old.last_asked "
-            "SET n.count = n.count + old.count, n.layers = $layers DELETE old",
+            f"SET n.count = n.count + old.count, n.layers = $layers, n.conversations = {_WITH_THESE} DELETE old",
             id=row["id"],
             new=new,
             text=text,
             layers=layers,
+            conversations=[ring.lift(each, row["layers"]) for each in row["conversations"]],
+            most=KEPT,
         )
     return len(rows)
 
@@ -163,6 +198,7 @@ class Cluster:
     topic: str | None
     count: int
     last_asked: datetime
+    conversations: tuple[str, ...] = ()
 
 
 async def clusters(graph: Graph, limit: int = 50) -> list[Cluster]:
@@ -186,6 +222,7 @@ def _cluster(found: Sequence[Gap]) -> list[Cluster]:
             found[group[0]].topic,
             sum(found[place].count for place in group),
             max(found[place].last_asked for place in group),
+            tuple(dict.fromkeys(each for place in group for each in found[place].conversations))[:KEPT],
         )
         for group in groups
     ]

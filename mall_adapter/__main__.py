@@ -5,6 +5,8 @@ orders move on, as `make run` does; ``--until`` a time does at once all that is 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
 ``… rules-check [FILE]`` tells what is wrong with the files of rules, or what good ones decide.
 ``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
+``… grant NAME ROLE`` lets somebody sell, train, operate or act for a supplier, ``… revoke`` takes it back,
+``… principals`` lists them; ``… customer ID`` tells everything that the house has about one customer.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
-from mall_adapter import HouseRules, NotFound, open_desk
+from mall_adapter import HouseRules, NotFound, open_desk, people_commands
 from mall_adapter.actors import SHELL
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
@@ -124,13 +126,16 @@ def main() -> None:
     rules.add_argument("file", nargs="?", type=Path, help="default: those of the house")
     review = commands.add_parser("review", help="what the bot did not understand, newest first")
     review.add_argument("--done", type=int, metavar="ID", help="settle this one instead")
+    people_commands.add(commands)
     arguments = parser.parse_args()
     if arguments.command == "rules-check":
         files = [arguments.file] if arguments.file else [file.path for file in HouseRules().files]
         faulty = [file for file in files if not check(file)]
         sys.exit(1 if faulty else 0)
     try:
-        if arguments.command == "review":
+        if arguments.command in people_commands.NAMES:
+            asyncio.run(people_commands.run(arguments))
+        elif arguments.command == "review":
             asyncio.run(_review(arguments.done))
         elif arguments.command == "migrate":
             asyncio.run(_migrate(arguments.down or arguments.revision, arguments.down is not None))

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import selectinload
 
-from mall_adapter import models
+from mall_adapter import models, permissions
 from mall_adapter.errors import NotFound, NotPermitted
 from mall_adapter.handoff import Speaker
 from privacy import KeyRingError
@@ -236,7 +236,7 @@ async def _of_customer(session: AsyncSession, customer_id: str) -> str:
     """The id of the customer's principal, made if there is none. Raises NotFound."""
     customer = await session.get(models.Customer, customer_id)
     if customer is None:
-        raise NotFound(f"no customer {customer_id}")
+        raise NotFound(f"There is no customer {customer_id} / 没有 {customer_id} 这位顾客")
     principal_id, since = principal_of(customer_id), customer.registered_at
     person = {"id": principal_id, "customer_id": customer_id, "created_at": since, "demo": customer.demo}
     await session.execute(insert(session, models.Principal).values(person).on_conflict_do_nothing())
@@ -268,10 +268,16 @@ async def grant(
 ) -> bool:
     """Gives the role; whether they did not have it. Raises NotFound for a supplier that there is not, ValueError for a
     role that is not given, or not so."""
-    if role not in GRANTED or (role is Role.SUPPLIER) != (supplier_id is not None):
-        raise ValueError(f"{role} cannot be granted with supplier {supplier_id}")
+    permissions.check(by, "grant")
+    if role not in GRANTED:
+        raise ValueError(f"{role} is not a role that is granted / {role} 不是可以授予的角色")
+    if (role is Role.SUPPLIER) != (supplier_id is not None):
+        raise ValueError(
+            "A supplier's person, and nobody else, acts for a supplier: --supplier ID"
+            " / 供应商人员要用 --supplier 指定供应商，其他角色不用"
+        )
     if supplier_id is not None and await session.get(models.Supplier, supplier_id) is None:
-        raise NotFound(f"no supplier {supplier_id}")
+        raise NotFound(f"There is no supplier {supplier_id} / 没有 {supplier_id} 这个供应商")
     held = {"principal_id": principal_id, "role": role, "supplier_id": supplier_id}
     new = {**held, "granted_at": now, "granted_by": by.principal_id}
     added = insert(session, models.Membership).values(new).on_conflict_do_nothing().returning(models.Membership.id)
@@ -285,6 +291,7 @@ async def revoke(
     session: AsyncSession, principal_id: str, role: Role, supplier_id: str | None, by: Actor, now: datetime
 ) -> bool:
     """Takes the role away; whether they had it."""
+    permissions.check(by, "revoke")
     held = models.Membership
     gone = (
         delete(held)

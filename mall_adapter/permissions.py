@@ -34,8 +34,9 @@ MAY: dict[str, frozenset[Role]] = {
     "settle": _TEACHING,
     "look_into": _TEACHING,
     # the house
-    "grant": _DESK,
+    "grant": _HOUSE,
     "revoke": _DESK,
+    "look_up": _DESK,
 }
 
 SUPPLIERS_STEPS = frozenset({TicketStatus.GOODS_RECEIVED, TicketStatus.EXCHANGED})

@@ -138,10 +138,10 @@ def subject_of(turn: Turn) -> str:
     return asked[0] if quotable and not turn.acts & {"objection", "restates", "condition"} else ""
 
 
-async def note_gap(turn: Turn) -> None:
+async def note_gap(tracker: Tracker, turn: Turn) -> None:
     """Counts a question that has no answer yet, for the trainers: without the customer's own numbers."""
-    if turn.words.strip():
-        await ask(lambda graph: gaps.record(graph, turn.words.strip(), turn.topic), None)
+    if words := turn.words.strip():
+        await ask(lambda graph: gaps.record(graph, words, turn.topic, sender=tracker.sender_id), None)
 
 
 def button(answer: Answer) -> dict[str, str]:

@@ -452,7 +452,7 @@ async def _which_goods(speaker: Speaker, leaning: Leaning) -> None:
 async def _say_use(speaker: Speaker, reading: Reading | None) -> None:
     """How a thing is used stands in no page that is known: a person can tell."""
     dispatcher, tracker, focus = speaker.dispatcher, speaker.tracker, speaker.focus
-    await note_gap(speaker.turn)
+    await note_gap(speaker.tracker, speaker.turn)
     if await say_waiting(dispatcher, tracker, speaker.domain, focus):
         return
     if await call_at_last(dispatcher, tracker, speaker.domain, focus, speaker.turn):
@@ -483,7 +483,7 @@ async def say_unknown(
     """Nothing fits what was asked: it is counted. Once it is said what is not known, and what can be had instead; after
     that a person is offered."""
     if asked:
-        await note_gap(asked)
+        await note_gap(tracker, asked)
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
     subject = subject_of(asked) if asked and asked.asks and not _blames(asked) else ""

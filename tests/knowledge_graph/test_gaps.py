@@ -19,6 +19,7 @@ from knowledge_graph.gaps import Gap
 from knowledge_graph.migrations import migrate
 from privacy import KeyRing
 from privacy.cipher import seal
+from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 
 NOON = datetime(2026, 3, 11, 4, 0, tzinfo=UTC)
@@ -175,3 +176,41 @@ async def test_questions_and_votes_follow_new_keys(graph: Graph) -> None:
     assert [gap.count for gap in await gaps.most_asked(graph)] == [2, 2]
     await feedback.record(graph, "cod", False, ring.hash("feedback.voter", "visitor cod"))
     assert await feedback.of(graph, "cod") == Feedback("cod", 0, 1)
+
+
+# ---- whose a question was ----
+
+
+async def test_a_question_knows_the_conversations_in_which_it_was_asked(graph: Graph) -> None:
+    ann, ben = (conversation_of(current_ring(), sender) for sender in ("web:ann", "web:ben"))
+    for sender in ("web:ann", "web:ben", "web:ann", None):
+        await gaps.record(graph, "能送火星吗", None, NOON, sender=sender)
+    await gaps.record(graph, "有没有样品", None, NOON, sender="web:ben")
+    assert [gap.conversations for gap in await gaps.most_asked(graph)] == [(ann, ben), (ben,)]
+    assert [(gap.text, gap.count) for gap in await gaps.asked_in(graph, [ann])] == [("能送火星吗", 4)]
+    assert len(await gaps.asked_in(graph, [ann, ben])) == 2
+    assert await gaps.asked_in(graph, ["0" * 64]) == await gaps.asked_in(graph, []) == []
+    rows = await graph.read("MATCH (n:Gap) RETURN properties(n) AS all")
+    assert "web:" not in str(rows)
+
+
+async def test_whose_words_they_are_is_kept_however_many_ask(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "KEPT", 3)
+    for number in range(5):
+        await gaps.record(graph, "能送火星吗", None, NOON, sender=f"web:{number}")
+    (gap,) = await gaps.most_asked(graph)
+    assert (gap.count, gap.conversations) == (
+        5,
+        tuple(conversation_of(current_ring(), f"web:{number}") for number in range(3)),
+    )
+
+
+async def test_askers_follow_the_index_key(graph: Graph) -> None:
+    for sender in ("web:ann", "web:ben"):
+        await gaps.record(graph, "能送火星吗", None, NOON, sender=sender)
+    ring = current_ring().rotate_index()
+    await gaps.record(graph, "能送火星吗", None, NOON, sender="web:ben")  # before the graph has followed
+    await gaps.follow_index(graph, ring)
+    (gap,) = await gaps.most_asked(graph)
+    assert gap.count == 3
+    assert set(gap.conversations) == {conversation_of(ring, sender) for sender in ("web:ann", "web:ben")}

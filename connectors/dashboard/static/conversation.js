@@ -3,7 +3,7 @@
 
 import { linked } from "/static/links.js";
 import { $, Away, OFFLINE, Refusal, call, element, showBanner } from "./common.js";
-import { TOPICS } from "./names.js";
+import { CHANNELS, ROLES, TOPICS } from "./names.js";
 
 const SPEAKERS = { bot: "掌柜", operator: "人工", desk: "掌柜" };
 const EVENTS = {
@@ -170,6 +170,16 @@ function showViewings([last, ...earlier]) {
   $("seen").append("每次查看都会记录。");
 }
 
+/** Who speaks, as far as the house knows. */
+function showSpeaker(speaker) {
+  if (!speaker) return;
+  const { name, customer_id: id, channel, roles } = speaker;
+  const works = roles.map((role) => ROLES[role]).filter(Boolean);
+  const who = id || name ? `${[name, id].filter(Boolean).join(" ")}` : "未绑定的访客";
+  $("speaker").hidden = false;
+  $("speaker").textContent = `顾客：${[who, ...works, `来自 ${CHANNELS[channel] ?? channel}`].join(" · ")}`;
+}
+
 async function load(path, show) {
   $("older").disabled = true;
   try {
@@ -200,6 +210,7 @@ $("older").addEventListener("click", () =>
 );
 
 await load(address, (answer) => {
+  showSpeaker(answer.speaker);
   showViewings(answer.viewings);
   add(answer);
   const box = $("conversation");

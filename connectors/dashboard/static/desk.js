@@ -4,6 +4,7 @@
 import { linked } from "/static/links.js";
 import { openStorage } from "/static/storage.js";
 import { $, OFFLINE, Refusal, act, call, drawList, element, showBanner, write } from "./common.js";
+import { CHANNELS } from "./names.js";
 
 const POLL = 1_500;
 const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉" };
@@ -11,7 +12,6 @@ const COMPLAINTS = {
   harmed: "伤到人", fake: "疑似假货", courier: "快递员", not_received: "签收未收到", unanswered: "没人理",
   promise: "说了没做到", compensation: "要求赔偿", threat: "要举报曝光", other: "生气",
 };
-const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram" };
 const SPEAKERS = { customer: "顾客", bot: "掌柜", operator: "人工" };
 
 const clock = (at) => new Date(at).toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });

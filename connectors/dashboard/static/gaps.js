@@ -5,6 +5,8 @@ import { LABELS, TOPICS, address } from "./names.js";
 
 const POLL = 10_000;
 
+const LINKED = 3;
+
 const clock = new Intl.DateTimeFormat("zh-CN", {
   ...{ month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false, timeZone: "Asia/Shanghai" },
 });
@@ -24,11 +26,19 @@ function others(first, texts) {
   return element("details", { open: unfolded.has(first), ontoggle }, summary, element("ul", {}, ...lines));
 }
 
+/** Ways to the first conversations in which it was asked. */
+function asking(conversations) {
+  return conversations.slice(0, LINKED).flatMap((conversation, at) => {
+    const href = `/dashboard/conversations/${conversation}`;
+    return ["　", element("a", { href }, at ? `对话 ${at + 1}` : "看对话")];
+  });
+}
+
 function draw({ gaps, worst }) {
   $("asked").replaceChildren(
-    ...gaps.map(({ texts: [first, ...more], topic, count, last_asked }) => {
+    ...gaps.map(({ texts: [first, ...more], topic, count, last_asked, conversations }) => {
       const small = `${topic ? (TOPICS[topic] ?? topic) : "话题不明"}　最近 ${clock.format(new Date(last_asked))}`;
-      const drawn = line(`${count} 次`, first, small);
+      const drawn = line(`${count} 次`, first, small, ...asking(conversations));
       if (more.length) drawn.lastChild.append(others(first, more));
       return drawn;
     }),

@@ -1,4 +1,8 @@
-// What the graph's labels, relations and topics are called in Chinese.
+// What the graph's labels, relations and topics, channels and roles are called in Chinese.
+
+export const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram" };
+
+export const ROLES = { sales: "销售", supplier: "供应商", operator: "客服", trainer: "训练师" };
 
 export const LABELS = {
   ...{ Product: "商品", Category: "品类", Brand: "品牌", Supplier: "供应商", Attribute: "参数" },
