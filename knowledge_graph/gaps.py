@@ -44,7 +44,8 @@ CLUSTERED = 1000
 KEPT = 50
 """Conversations that are kept of one question."""
 
-_WITH_THESE = "(coalesce(n.conversations, []) + [each IN $conversations WHERE NOT each IN coalesce(n.conversations, [])])[..$most]"
+_KNOWN = "coalesce(n.conversations, [])"
+_WITH_THESE = f"({_KNOWN} + [each IN $conversations WHERE NOT each IN {_KNOWN}])[..$most]"
 _TOLD = (
     "RETURN n.id AS id, n.text AS text, n.topic AS topic, n.count AS count, n.last_asked AS last_asked, "
     "coalesce(n.conversations, []) AS conversations ORDER BY count DESC, last_asked DESC"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -354,7 +355,7 @@ async def test_the_desk_is_for_operators(engine: AsyncEngine, clock: Clock, role
     desk = Desk(engine, (time(9), time(21)), clock)
     wish = await desk.request("web:ann", HandoffReason.ASKED, "k1")
     actor = Actor(role, "P-wang", "S1" if role is Role.SUPPLIER else None)
-    tried = [
+    tried: list[Awaitable[object]] = [
         desk.claim(actor, wish.id),
         desk.say(actor, wish.id, "您好", "o1"),
         desk.hand_back(actor, wish.id, True),
