@@ -137,6 +137,14 @@ class StaleVersion(MallError):
         self.current = current
 
 
+class StillAllocated(MallError):
+    """Fewer pieces than orders wait for cannot be there: settle some of them first. ``current`` is what is known."""
+
+    def __init__(self, current: StockLevel) -> None:
+        super().__init__("orders wait for more pieces")
+        self.current = current
+
+
 class CouponRefused(MallError):
     """``why`` it takes nothing off this order: "used", "expired" or "minimum"."""
 

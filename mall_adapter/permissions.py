@@ -20,6 +20,13 @@ MAY: dict[str, frozenset[Role]] = {
     "bind": _HOUSE,
     "place_order": _HOUSE,
     "pay_order": _HOUSE,
+    "stock": _SUPPLY,
+    "receive_stock": _SUPPLY,
+    "count_stock": _SUPPLY,
+    "adjust_stock": _SUPPLY,
+    "sync_stock": _SUPPLY,
+    "prices": _SUPPLY,
+    "set_price": _SUPPLY,
     "ship": _SUPPLY,
     "parcel_moved": _SUPPLY,
     "presale_moved": _SUPPLY,
@@ -78,6 +85,12 @@ def check_step(actor: Actor, to: TicketStatus) -> None:
 def owns(actor: Actor, supplier_id: str) -> bool:
     """Whether they may touch what is this supplier's."""
     return actor.role is not Role.SUPPLIER or actor.supplier_id == supplier_id
+
+
+def check_owner(actor: Actor, supplier_id: str) -> None:
+    """Raises NotPermitted."""
+    if not owns(actor, supplier_id):
+        raise NotPermitted(f"not of supplier {actor.supplier_id}")
 
 
 async def check_own(session: AsyncSession, actor: Actor, kind: str, *ids: str) -> None:

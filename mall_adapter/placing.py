@@ -241,9 +241,9 @@ async def _write(session: AsyncSession, order_id: str, parcels: Sequence[_Parcel
                 "ships_by": paid_at and paid_at + parcel.within,
             }
         )
-        lines += (
+        lines += [
             {
-                "id": f"{order_id}-{len(lines) + position}",
+                "id": f"{order_id}-{number}",
                 "order_id": order_id,
                 "fulfilment_id": fulfilment_id,
                 "sku_id": line.allotment.sku_id,
@@ -254,8 +254,8 @@ async def _write(session: AsyncSession, order_id: str, parcels: Sequence[_Parcel
                 "discount_cents": line.discount_cents,
                 "ships_by": paid_at + parcel.within if paid_at and line.goods.later else None,
             }
-            for position, line in enumerate(parcel.lines, 1)
-        )
+            for number, line in enumerate(parcel.lines, len(lines) + 1)
+        ]
     await session.execute(insert(models.Fulfilment), fulfilments)
     await session.execute(insert(models.OrderLine), lines)
 

@@ -21,10 +21,14 @@ from mall_adapter.values import (
     Invoice,
     InvoiceRequest,
     Listing,
+    NewPrice,
     Order,
     ParcelStep,
     PriceDrop,
+    PriceEntry,
     Product,
+    StockLevel,
+    StockSync,
     Ticket,
     TicketRequest,
     TicketStatus,
@@ -142,6 +146,58 @@ class BackOffice(Protocol):
 
     async def pay_order(self, actor: Actor, order_id: str, idempotency_key: str) -> Order:
         """Raises InvalidTransition for an order that waits for no payment."""
+
+    # stock and prices; a supplier sees and changes what is theirs, and nothing else
+    async def stock(self, actor: Actor, sku_id: str) -> Sequence[StockLevel]:
+        """By warehouse. Raises NotFound."""
+
+    async def receive_stock(
+        self, actor: Actor, warehouse_id: str, sku_id: str, quantity: int, idempotency_key: str
+    ) -> StockLevel:
+        """More pieces from the supplier. Raises NotFound, ValueError."""
+
+    async def count_stock(
+        self,
+        actor: Actor,
+        warehouse_id: str,
+        sku_id: str,
+        quantity: int,
+        idempotency_key: str,
+        if_version: int | None = None,
+    ) -> StockLevel:
+        """So many pieces lie there, those of orders among them. ``if_version``: as it was when they were counted, 0
+        where there was none; None: as it is now.
+
+        Raises NotFound, StaleVersion, and StillAllocated where orders wait for more.
+        """
+
+    async def adjust_stock(
+        self,
+        actor: Actor,
+        warehouse_id: str,
+        sku_id: str,
+        by: int,
+        reason: str,
+        idempotency_key: str,
+        if_version: int | None = None,
+    ) -> StockLevel:
+        """So many pieces more, or fewer, for a reason; else like :meth:`count_stock`."""
+
+    async def sync_stock(
+        self, actor: Actor, warehouse_id: str, quantities: Mapping[str, int], idempotency_key: str
+    ) -> StockSync:
+        """What lies in the warehouse by SKU, as another system has it; what is not named stays. Raises NotFound."""
+
+    async def prices(self, actor: Actor, sku_id: str) -> Sequence[PriceEntry]:
+        """All that there ever were or will be. Raises NotFound."""
+
+    async def set_price(
+        self, actor: Actor, price: NewPrice, idempotency_key: str, if_version: int | None = None
+    ) -> PriceEntry:
+        """A list price closes the one before, whose version ``if_version`` is (0: there was none; None: whichever).
+
+        Raises NotFound, StaleVersion, ValueError.
+        """
 
     # parcels; a supplier sends and follows what is theirs, and nothing else
     async def ship(

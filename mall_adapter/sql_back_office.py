@@ -8,10 +8,32 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import binding, orders, parcels, permissions, placing, presale, ticket_steps, tickets
+from mall_adapter import (
+    binding,
+    orders,
+    parcels,
+    permissions,
+    placing,
+    presale,
+    prices,
+    stocktaking,
+    ticket_steps,
+    tickets,
+)
 from mall_adapter import delivery as delivery_of
+from mall_adapter.stock import Cause
 from mall_adapter.transactions import Clock, Transactions, utc_now
-from mall_adapter.values import DeliveryChange, Order, ParcelStep, Ticket, TicketStatus
+from mall_adapter.values import (
+    DeliveryChange,
+    NewPrice,
+    Order,
+    ParcelStep,
+    PriceEntry,
+    StockLevel,
+    StockSync,
+    Ticket,
+    TicketStatus,
+)
 from storage import Actor
 
 _AT_ONCE = 100
@@ -78,6 +100,91 @@ class SqlBackOffice:
             async with self.database.writing() as session:
                 expired += await placing.expire(session, order_id, self.database.clock())
         return expired
+
+    # ---- stock and prices ----
+
+    async def stock(self, actor: Actor, sku_id: str) -> Sequence[StockLevel]:
+        permissions.check(actor, "stock")
+        async with self.database.reading() as session:
+            return await stocktaking.levels(session, actor, sku_id)
+
+    async def receive_stock(
+        self, actor: Actor, warehouse_id: str, sku_id: str, quantity: int, idempotency_key: str
+    ) -> StockLevel:
+        permissions.check(actor, "receive_stock")
+
+        async def receive(session: AsyncSession, now: datetime) -> StockLevel:
+            cause = Cause(f"{_caller(actor)}:{idempotency_key}", actor, now)
+            return await stocktaking.receive(session, cause, warehouse_id, sku_id, quantity)
+
+        request = {"warehouse_id": warehouse_id, "sku_id": sku_id, "quantity": quantity}
+        return await self.database.once(_caller(actor), idempotency_key, "receive_stock", request, StockLevel, receive)
+
+    async def count_stock(
+        self,
+        actor: Actor,
+        warehouse_id: str,
+        sku_id: str,
+        quantity: int,
+        idempotency_key: str,
+        if_version: int | None = None,
+    ) -> StockLevel:
+        permissions.check(actor, "count_stock")
+
+        async def count(session: AsyncSession, now: datetime) -> StockLevel:
+            cause = Cause(f"{_caller(actor)}:{idempotency_key}", actor, now)
+            return await stocktaking.count(session, cause, warehouse_id, sku_id, quantity, if_version)
+
+        request = {"warehouse_id": warehouse_id, "sku_id": sku_id, "quantity": quantity, "if_version": if_version}
+        return await self.database.once(_caller(actor), idempotency_key, "count_stock", request, StockLevel, count)
+
+    async def adjust_stock(
+        self,
+        actor: Actor,
+        warehouse_id: str,
+        sku_id: str,
+        by: int,
+        reason: str,
+        idempotency_key: str,
+        if_version: int | None = None,
+    ) -> StockLevel:
+        permissions.check(actor, "adjust_stock")
+
+        async def adjust(session: AsyncSession, now: datetime) -> StockLevel:
+            cause = Cause(f"{_caller(actor)}:{idempotency_key}", actor, now)
+            return await stocktaking.adjust(session, cause, warehouse_id, sku_id, by, reason, if_version)
+
+        where = {"warehouse_id": warehouse_id, "sku_id": sku_id}
+        request = where | {"by": by, "reason": reason, "if_version": if_version}
+        return await self.database.once(_caller(actor), idempotency_key, "adjust_stock", request, StockLevel, adjust)
+
+    async def sync_stock(
+        self, actor: Actor, warehouse_id: str, quantities: Mapping[str, int], idempotency_key: str
+    ) -> StockSync:
+        permissions.check(actor, "sync_stock")
+
+        async def sync(session: AsyncSession, now: datetime) -> StockSync:
+            cause = Cause(f"{_caller(actor)}:{idempotency_key}", actor, now)
+            return await stocktaking.sync(session, cause, warehouse_id, quantities)
+
+        request = {"warehouse_id": warehouse_id, "quantities": quantities}
+        return await self.database.once(_caller(actor), idempotency_key, "sync_stock", request, StockSync, sync)
+
+    async def prices(self, actor: Actor, sku_id: str) -> Sequence[PriceEntry]:
+        permissions.check(actor, "prices")
+        async with self.database.reading() as session:
+            return await prices.entries(session, actor, sku_id)
+
+    async def set_price(
+        self, actor: Actor, price: NewPrice, idempotency_key: str, if_version: int | None = None
+    ) -> PriceEntry:
+        permissions.check(actor, "set_price")
+
+        async def change(session: AsyncSession, now: datetime) -> PriceEntry:
+            return await prices.change(session, price, if_version, actor, now)
+
+        request = {"price": price, "if_version": if_version}
+        return await self.database.once(_caller(actor), idempotency_key, "set_price", request, PriceEntry, change)
 
     # ---- parcels ----
 

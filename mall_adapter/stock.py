@@ -116,9 +116,9 @@ _HERE = (Stock.warehouse_id == bindparam("at_warehouse"), Stock.sku_id == bindpa
 
 async def _change(session: AsyncSession, moved: list[Allotment], *, on_hand: int = 0, allocated: int = 0) -> None:
     """``on_hand`` and ``allocated`` are signs."""
-    values: dict[str, Any] = {"version": Stock.version + 1}
+    values: dict[str, Any] = {}
     if on_hand:
-        values["on_hand"] = Stock.on_hand + bindparam("pieces") * on_hand
+        values |= {"on_hand": Stock.on_hand + bindparam("pieces") * on_hand, "version": Stock.version + 1}
     if allocated:
         values["allocated"] = Stock.allocated + bindparam("pieces") * allocated
     rows = [{"at_warehouse": one.warehouse_id, "of_sku": one.sku_id, "pieces": one.quantity} for one in moved]

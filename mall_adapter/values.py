@@ -339,7 +339,7 @@ class PriceDrop:
 
 @dataclass(frozen=True, slots=True)
 class StockLevel:
-    """Pieces of a SKU in a warehouse; ``version`` goes with the next count or change."""
+    """Pieces of a SKU in a warehouse; ``version`` grows with every change of what lies there or is held back."""
 
     warehouse_id: str
     sku_id: str
@@ -350,13 +350,40 @@ class StockLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class StockSync:
+    """What a whole warehouse's stock, told at once, has changed."""
+
+    changed: int  # SKUs
+    short: tuple[str, ...]  # SKUs of which orders wait for more than were told: so many are kept
+    unknown: tuple[str, ...]  # SKUs that the warehouse's supplier has not
+
+
+class PriceKind(StrEnum):
+    LIST = "list"  # always one at a time
+    CAMPAIGN = "campaign"  # counts where it is lower; several may overlap
+    MEMBER = "member"  # for members only
+
+
+@dataclass(frozen=True, slots=True)
+class NewPrice:
+    """A list price lasts until the next one; a campaign's and a member's until its end."""
+
+    sku_id: str
+    cents: int
+    kind: PriceKind = PriceKind.LIST
+    region: str | None = None  # None: everywhere
+    valid_from: datetime | None = None  # None: now
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PriceEntry:
     """A row of the price list; ``region`` None: everywhere, ``valid_until`` None: until it is followed by another."""
 
     id: int
     sku_id: str
     region: str | None
-    kind: str  # list | campaign | member
+    kind: PriceKind
     cents: int
     valid_from: datetime
     valid_until: datetime | None

@@ -16,7 +16,8 @@ from mall_adapter.models.people import (
     sender_index,
 )
 from mall_adapter.models.goods import Supplier, Product, Sku
-from mall_adapter.models.prices import Price, PriceKind
+from mall_adapter.models.prices import Price
+from mall_adapter.values import PriceKind
 from mall_adapter.models.stock import MovementKind, Stock, StockMovement, Warehouse
 from mall_adapter.models.freight import FreightTemplate, FreightUnit
 from mall_adapter.models.orders import phone_tail_index, Fulfilment, Order, OrderLine, Shipment, ShipmentLine, TrackingEvent

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mall_adapter.models.goods import Sku
+from mall_adapter.values import PriceKind
 from storage import Base
-
-
-class PriceKind(StrEnum):
-    LIST = "list"  # always one at a time
-    CAMPAIGN = "campaign"  # counts where it is lower; several may overlap
-    MEMBER = "member"  # for members only
 
 
 class Price(Base):

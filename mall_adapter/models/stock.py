@@ -27,7 +27,8 @@ class Stock(Base):
     """Pieces of one SKU in one warehouse.
 
     ``on_hand`` lie there; ``allocated`` of them belong to orders that are not shipped yet; ``held`` of them the
-    supplier holds back. Free to sell is ``on_hand - allocated - held``. ``version`` grows with every change.
+    supplier holds back. Free to sell is ``on_hand - allocated - held``. ``version`` grows with every change of what
+    lies there or is held back: whoever has counted is not disturbed by orders.
     """
 
     __tablename__ = "stock"

@@ -34,6 +34,7 @@ from mall_adapter import (
 from mall_adapter.values import DeliveryChange
 from storage import WRITES, Actor, IdempotencyConflict, Role
 from storage.events import EventRow
+from tests.mall_adapter.goods import stock_of
 from tests.mall_adapter.offices import OPERATOR, advance_ticket, office, place_order
 
 from .conftest import NOW, Clock
@@ -68,12 +69,6 @@ async def events(engine: AsyncEngine) -> list[tuple[str, str]]:
         return [(row.kind, row.data.get("status") or row.subject) for row in of_parcels]
 
 
-async def stock(engine: AsyncEngine, sku_id: str) -> tuple[int, int]:
-    async with AsyncSession(engine) as session:
-        sku = await session.get_one(models.Sku, sku_id)
-        return sku.quantity, sku.allocated
-
-
 # ---- sending
 
 
@@ -82,15 +77,15 @@ async def test_an_order_goes_in_two_parcels(mall: SqlMall, engine: AsyncEngine, 
     assert order.status is OrderStatus.PAID
     assert [(line.id, line.unsent) for line in order.lines] == [(SHOES, 0), (LIPSTICK, 1)]
     assert [dict(parcel.lines) for parcel in order.shipments] == [{SHOES: 1}]
-    assert await stock(engine, "P1-1") == (10, 0)
-    assert await stock(engine, "P2-1") == (5, 1)
+    assert await stock_of(engine, "P1-1") == (10, 0)
+    assert await stock_of(engine, "P2-1") == (5, 1)
 
     clock.advance(hours=3)
     await tell(mall, "delivered", "d1", 3)
     order = await ship(mall, "k2")
     assert (order.status, order.delivered_at) == (OrderStatus.SHIPPED, None)
     assert [dict(parcel.lines) for parcel in order.shipments] == [{SHOES: 1}, {LIPSTICK: 1}]
-    assert await stock(engine, "P2-1") == (4, 0)
+    assert await stock_of(engine, "P2-1") == (4, 0)
 
     clock.advance(hours=2)
     order = await tell(mall, "delivered", "d2", 5, "ORD10003-S2")
@@ -111,7 +106,7 @@ async def test_pieces_of_one_line_go_in_three_parcels(mall: SqlMall, engine: Asy
     line = order.lines[0].id
     assert (await ship(mall, "k1", {line: 2}, order_id=order.id)).lines[0].unsent == 3
     assert (await ship(mall, "k2", {line: 2}, order_id=order.id)).lines[0].unsent == 1
-    assert await stock(engine, "P1-1") == (7, 2)
+    assert await stock_of(engine, "P1-1") == (7, 2)
     with pytest.raises(InvalidTransition):
         await ship(mall, "k3", {line: 2}, order_id=order.id)
     order = await ship(mall, "k3", {line: 1}, order_id=order.id)  # what was refused has used no key
@@ -119,7 +114,7 @@ async def test_pieces_of_one_line_go_in_three_parcels(mall: SqlMall, engine: Asy
         OrderStatus.SHIPPED,
         ["-S1", "-S2", "-S3"],
     )
-    assert await stock(engine, "P1-1") == (6, 1)
+    assert await stock_of(engine, "P1-1") == (6, 1)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +139,7 @@ async def test_what_cannot_be_sent_changes_nothing(
 ) -> None:
     with pytest.raises(error):
         await ship(mall, "k1", **asked)
-    assert await stock(engine, "P1-1") == (11, 1)
+    assert await stock_of(engine, "P1-1") == (11, 1)
     assert await events(engine) == []
     assert (await ship(mall, "k1", actor=OWN)).status is OrderStatus.SHIPPED
 
@@ -210,7 +205,7 @@ async def test_what_has_not_left_is_paid_back_as_ever(mall: SqlMall, engine: Asy
     if ticket.status is TicketStatus.OPEN:
         await advance_ticket(mall, ticket.id, TicketStatus.APPROVED, "operator", "", "k4")
     await advance_ticket(mall, ticket.id, TicketStatus.REFUNDED, "operator", "", "k5")
-    assert await stock(engine, "P2-1") == (5, 0)
+    assert await stock_of(engine, "P2-1") == (5, 0)
     order = await mall.order("web:zhou", "ORD10003")
     assert (order.status, [line.unsent for line in order.lines]) == (OrderStatus.SHIPPED, [0, 0])
     order = await tell(mall, "delivered", "d1")
@@ -422,7 +417,7 @@ async def test_parts_are_sent_once(malls: list[SqlMall], engine: AsyncEngine) ->
         sent.update(parcel.lines)
     assert (order.status, sent) == (OrderStatus.SHIPPED, {SHOES: 1, LIPSTICK: 1})
     assert {type(result) for result in results} == {Order, InvalidTransition}
-    assert await stock(engine, "P1-1") == (10, 0)
+    assert await stock_of(engine, "P1-1") == (10, 0)
 
 
 async def test_sending_a_part_and_cancelling_at_once(malls: list[SqlMall], engine: AsyncEngine) -> None:
@@ -437,8 +432,8 @@ async def test_sending_a_part_and_cancelling_at_once(malls: list[SqlMall], engin
     )
     assert Counter(type(result).__name__ for result in results) == {"Order": 1, "InvalidTransition": 11}
     cancelled = (await malls[0].order("web:zhou", "ORD10003")).status is OrderStatus.CANCELLED
-    assert await stock(engine, "P1-1") == ((11, 0) if cancelled else (10, 0))
-    assert await stock(engine, "P2-1") == ((5, 0) if cancelled else (5, 1))
+    assert await stock_of(engine, "P1-1") == ((11, 0) if cancelled else (10, 0))
+    assert await stock_of(engine, "P2-1") == ((5, 0) if cancelled else (5, 1))
 
 
 async def test_steps_at_once_are_all_kept(malls: list[SqlMall], clock: Clock) -> None:
