@@ -1,11 +1,13 @@
-"""Makes `.venvs/rasa` (Python 3.10) and `.venvs/app` (Python 3.11 or newer) from the locks in `requirements/`.
+"""Makes `.venvs/rasa` (Python 3.10) and `.venvs/app` (Python 3.11 or newer) from the locks in `requirements/`, with uv.
 
 `python3 ops/environments.py` sets up what is missing or out of date and returns within milliseconds when nothing is;
 `python3 ops/environments.py development` adds what tests and checks need; what is there stays, whatever is run next;
 `python3 ops/environments.py lock` makes the locks anew from the `.in` files;
 `python3 ops/environments.py encoder` makes `.venvs/encoder`, with torch, which only `make encoder` needs.
 
-It runs before anything is installed, so it needs the standard library and any Python from 3.8 on, and nothing else.
+It runs before anything is installed, so it needs the standard library and any Python from 3.8 on, and nothing else. The
+locks are lists of versions, not uv's own: `uv.lock` holds the addresses of an index, and who is behind a mirror needs
+another one.
 """
 
 from __future__ import annotations
@@ -27,10 +29,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = "uv==0.13.9"  # what is installed into .venvs/tools when the machine has no uv
-
-
-CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
-"""Where PyTorch keeps its builds without CUDA; the package registry has them for macOS only."""
 
 
 class SetupError(Exception):
@@ -108,102 +106,76 @@ ENVIRONMENTS = (
 ENCODER = Environment("encoder", NEWER, size=1.2, torch=True)
 
 
-# --- finding a Python ------------------------------------------------------------------------------------------------
+class Uv:
+    """The installer, which also finds and fetches Pythons."""
 
+    def __init__(self, program: str, environ: Mapping[str, str]) -> None:
+        self._program = program
+        index, links = pip_setting("index-url", environ), pip_setting("find-links", environ)
+        self._environ = {
+            # in the environment, not on the command line: the address of a mirror may hold a password
+            **({"UV_DEFAULT_INDEX": index} if index else {}),
+            **({"UV_FIND_LINKS": ",".join(links.split())} if links else {}),
+            "UV_CUSTOM_COMPILE_COMMAND": "make lock",
+            **{name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "PATH": path_without_shims(environ),
+        }
 
-def interpreter(candidate: str | Path, versions: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """Absolute path of the CPython behind `candidate`, if its version is one of `versions`.
-
-    The candidate is run, not looked up: a shim of pyenv exists for versions that it then refuses to start. Its base
-    is asked for, because the candidate itself may be a virtual environment that goes away.
-    """
-    code = (
-        "import os, ssl, sys; version = '%d.%d' % sys.version_info[:2];"
-        "print(sys.implementation.name, version, os.path.join(sys.base_prefix, 'bin', 'python' + version))"
-    )
-    try:
-        answer = subprocess.run(
-            [str(candidate), "-I", "-c", code], env=dict(environ), capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    words = answer.stdout.strip().split(" ", 2)
-    if answer.returncode != 0 or len(words) != 3 or words[0] != "cpython" or words[1] not in versions:
-        return None
-    return words[2]
-
-
-def on_path(name: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Every executable of that name on PATH, not only the first: the first may be a shim that lies."""
-    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
-        if folder and os.access(Path(folder, name), os.X_OK):
-            yield Path(folder, name)
-
-
-def candidates(version: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Executables that may be Python `version`: those on PATH, then those that pyenv keeps, the newest first."""
-    for name in (f"python{version}", "python3", "python"):
-        yield from on_path(name, environ)
-    pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/"), ".pyenv"))
-    patch = re.compile(re.escape(version) + r"\.(\d+)$")
-    kept = [(int(match[1]), folder) for folder in pyenv.glob("versions/*") if (match := patch.match(folder.name))]
-    for _, folder in sorted(kept, reverse=True):
-        yield folder / "bin" / f"python{version}"
-
-
-def find_python(versions: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """The first candidate that runs, by preferred version."""
-    for version in versions:
-        for candidate in candidates(version, environ):
-            path = interpreter(candidate, (version,), environ)
-            if path:
-                return path
-    return None
-
-
-def fetch_python(version: str, uv: str | None, environ: Mapping[str, str]) -> str:
-    """Downloads Python `version` with uv; it goes to uv's own folder and changes nothing else on the machine."""
-    if uv is not None:
-        with contextlib.suppress(SetupError), step(f"Fetching Python {version} with uv / 用 uv 下载 Python {version}"):
-            run([uv, "python", "install", version], environ)
-            answer = subprocess.run(
-                [uv, "python", "find", "--managed-python", version], env=dict(environ), capture_output=True, text=True
-            )
-            path = interpreter(answer.stdout.strip(), (version,), environ)
-            if path:
-                return path
-            raise SetupError("uv's Python does not start", "uv 的 Python 无法启动")
-    raise SetupError(
-        f"Python {version} was not found and could not be downloaded: install it (pyenv install {version}, or your"
-        f" system's python{version} package) and start again.",
-        f"没有找到 Python {version}，也无法下载："
-        f"请用 pyenv install {version} 或系统的软件包 python{version} 安装后重试。",
-    )
-
-
-# --- installing ------------------------------------------------------------------------------------------------------
-
-
-def find_uv(environ: Mapping[str, str], venvs: Path) -> str | None:
-    """uv from PATH, or installed by pip into `.venvs/tools`; None when it cannot be had."""
-
-    tools = venvs / "tools"
-    own = tools / "bin" / "uv"
-    for path in (*on_path("uv", environ), own):
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run([str(path), "--version"], env=dict(environ), capture_output=True, timeout=20, check=True)
-            return str(path)
-    try:
+    @classmethod
+    def find(cls, environ: Mapping[str, str], venvs: Path) -> Uv:
+        """That of PATH, or one that pip installs into `.venvs/tools`."""
+        tools = venvs / "tools"
+        own = tools / "bin" / "uv"
+        for program in (shutil.which("uv", path=path_without_shims(environ)) or "uv", str(own)):
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                subprocess.run([program, "--version"], env=dict(environ), capture_output=True, timeout=20, check=True)
+                return cls(program, environ)
         with step("Installing uv, the installer / 安装 uv"):
             run([sys.executable, "-m", "venv", "--clear", str(tools)], environ)
-            run(
-                [str(tools / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", UV],
-                environ,
-            )
-    except SetupError:
-        print("uv cannot be had; going on with pip, which is slower / 无法取得 uv，改用较慢的 pip", flush=True)
-        return None
-    return str(own)
+            pip = [str(tools / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            run([*pip, UV], environ)
+        return cls(str(own), environ)
+
+    def __call__(self, *arguments: str) -> None:
+        run([self._program, *arguments], self._environ)
+
+    def python(self, versions: Sequence[str]) -> str:
+        """Absolute path of a Python of the best version that there is, else of the best one, fetched into uv's own
+        folder; nothing else on the machine changes."""
+        for version in versions:
+            if path := self._find(version):
+                return path
+        version = versions[0]
+        with contextlib.suppress(SetupError), step(f"Fetching Python {version} with uv / 用 uv 下载 Python {version}"):
+            self("python", "install", version)
+            if path := self._find(version, "--managed-python"):
+                return path
+            raise SetupError("uv's Python does not start", "uv 的 Python 无法启动")
+        raise SetupError(
+            f"Python {version} was not found and could not be downloaded: install it (pyenv install {version}, or your"
+            f" system's python{version} package) and start again.",
+            f"没有找到 Python {version}，也无法下载："
+            f"请用 pyenv install {version} 或系统的软件包 python{version} 安装后重试。",
+        )
+
+    def _find(self, version: str, *more: str) -> str | None:
+        """One that can open a database and a secure connection, which one that was built by hand may not."""
+        search = ("python", "find", "--no-project", "--system", "--no-python-downloads", *more, f"cpython@{version}")
+        found = subprocess.run([self._program, *search], env=self._environ, capture_output=True, text=True)
+        path = found.stdout.strip()
+        if found.returncode != 0 or not path:
+            return None
+        works = subprocess.run([path, "-I", "-c", "import sqlite3, ssl"], env=self._environ, capture_output=True)
+        return path if works.returncode == 0 else None
+
+
+def path_without_shims(environ: Mapping[str, str]) -> str:
+    """PATH with the Pythons that pyenv keeps, the newest first, in place of its shims: there is a shim for versions
+    that it then refuses to start, and uv stops at it."""
+    pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/"), ".pyenv"))
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    kept = sorted(pyenv.glob("versions/*/bin"), key=lambda path: [int(n) for n in re.findall(r"\d+", path.parent.name)])
+    return os.pathsep.join([one for one in folders if one != str(pyenv / "shims")] + [str(one) for one in kept[::-1]])
 
 
 def pip_setting(name: str, environ: Mapping[str, str]) -> str:
@@ -223,68 +195,40 @@ def pip_setting(name: str, environ: Mapping[str, str]) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
-def install(
-    environment: Environment, python: str, uv: str | None, environ: Mapping[str, str], development: bool
-) -> None:
+def install(environment: Environment, uv: Uv, development: bool) -> None:
     """Makes or updates one environment; the stamp is removed first and written last. Tools that are there stay."""
     update = environment.can_be_updated()
     development = development or (update and "development" in environment.stamped())
-    environment.stamp.unlink() if update else shutil.rmtree(environment.folder, ignore_errors=True)
     lock = str(environment.development if development else environment.lock)
+    target = ("--quiet", "--compile-bytecode", "--python", str(environment.python))
+    if not update:
+        python = uv.python(environment.pythons)
     with step(f"Installing the {environment.name} environment / 安装 {environment.name} 环境"):
-        if not update:
-            made = [uv, "venv", "--quiet", "--python", python] if uv is not None else [python, "-m", "venv"]
-            run([*made, str(environment.folder)], environ)
-        if environment.torch:
-            install_with_torch(environment, uv, environ)
-        elif uv is not None:
-            run_uv([uv, "pip", "sync", "--quiet", "--python", str(environment.python), lock], environ)
+        if update:
+            environment.stamp.unlink()
         else:
-            # the lock is complete: resolving it again would only take time
-            run([*pip_install(environment), "--no-deps", "-r", lock], environ)
-    with step("Compiling its bytecode / 编译字节码"):
-        # uv writes none, and every start would compile TensorFlow again. A file for another Python fails: no harm.
-        subprocess.run(
-            [str(environment.python), "-m", "compileall", "-qq", "-j2", str(environment.folder / "lib")],
-            env={key: value for key, value in environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+            shutil.rmtree(environment.folder, ignore_errors=True)
+            uv("venv", "--quiet", "--python", python, str(environment.folder))
+        # bytecode, because every start would compile TensorFlow again
+        if environment.torch:
+            install_with_torch(environment, uv, target)
+        else:
+            uv("pip", "sync", *target, lock)
     environment.stamp.write_text(json.dumps(environment.facts(development)))
 
 
-def run_uv(command: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Runs uv with pip's settings."""
-    links = [arg for place in pip_setting("find-links", environ).split() for arg in ("--find-links", place)]
-    index = pip_setting("index-url", environ)
-    # in the environment, not on the command line: the address of a mirror may hold a password
-    run([*command, *links], {**({"UV_DEFAULT_INDEX": index} if index else {}), **environ})
-
-
-def pip_install(environment: Environment) -> list[str]:
-    return [str(environment.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
-
-
-def install_with_torch(environment: Environment, uv: str | None, environ: Mapping[str, str]) -> None:
+def install_with_torch(environment: Environment, uv: Uv, target: Sequence[str]) -> None:
     """Installs a lock that names torch, in the smallest build that can be had."""
-
-    def add(*arguments: str) -> None:
-        if uv is not None:
-            run_uv([uv, "pip", "install", "--quiet", "--python", str(environment.python), *arguments], environ)
-        else:
-            run([*pip_install(environment), "--retries", "1", *arguments], environ)
-
     (torch,) = (line for line in environment.lock.read_text().splitlines() if line.startswith("torch=="))
     size = 5.7 if sys.platform == "linux" else 1.2
-    for place in (("--no-index",), ("--index-url", CPU_BUILDS)):  # the first: from find-links
+    for place in ("--no-index", "--torch-backend=cpu"):  # the first: from find-links
         with contextlib.suppress(SetupError):
-            add("--no-deps", *place, torch)
+            uv("pip", "install", *target, "--no-deps", place, torch)
             size = 1.2
             break
-    if shutil.disk_usage(environment.folder).free < size * 1e9:
-        raise disk_full(size)
+    check_disk(environment.folder, size)
     # the lock names no CUDA package: a torch that needs them brings them, and one that is there is kept
-    add("-r", str(environment.lock))
+    uv("pip", "install", *target, "-r", str(environment.lock))
 
 
 @contextlib.contextmanager
@@ -309,38 +253,24 @@ def set_up(environments: Sequence[Environment], environ: Mapping[str, str], deve
         missing = [environment for environment in environments if not environment.is_ready(development)]
         if not missing:
             return
-        need = sum(environment.size for environment in missing if not environment.folder.exists())
-        if shutil.disk_usage(venvs).free < need * 1e9:
-            raise disk_full(need)
-        uv = find_uv(environ, venvs)
+        check_disk(venvs, sum(environment.size for environment in missing if not environment.folder.exists()))
+        uv = Uv.find(environ, venvs)
         for environment in missing:
-            python = find_python(environment.pythons, environ) or fetch_python(environment.pythons[0], uv, environ)
-            install(environment, python, uv, environ, development)
+            install(environment, uv, development)
 
 
 def make_locks(environments: Sequence[Environment], options: Sequence[str], environ: Mapping[str, str]) -> None:
     """Resolves the `.in` files into locks for every platform, without the address of any index."""
-    uv = find_uv(environ, environments[0].venvs)
-    if uv is None:
-        raise SetupError("Making the locks needs uv: pip install uv.", "更新锁文件需要 uv：pip install uv。")
+    uv = Uv.find(environ, environments[0].venvs)
     for environment in environments:
         # torch asks for CUDA on Linux, which the builds for CPU do without
         arguments = ("--excludes", "requirements/cuda.txt") if environment.torch else ()
         for lock in (environment.lock, environment.development):  # the second takes its versions from the first
             if lock.with_suffix(".in").exists():
-                lock_one(lock, environment.pythons[0], arguments, uv, options, environ)
-
-
-def lock_one(
-    lock: Path, version: str, arguments: Sequence[str], uv: str, options: Sequence[str], environ: Mapping[str, str]
-) -> None:
-    with step(f"Locking {lock.stem} / 锁定 {lock.stem}"):
-        source, output = (str(path.relative_to(ROOT)) for path in (lock.with_suffix(".in"), lock))
-        universal = ("--quiet", "--universal", "--python-version", version)
-        run(
-            [uv, "pip", "compile", *universal, *arguments, *options, source, "-o", output],
-            {**environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock"},
-        )
+                with step(f"Locking {lock.stem} / 锁定 {lock.stem}"):
+                    source, output = (str(path.relative_to(ROOT)) for path in (lock.with_suffix(".in"), lock))
+                    universal = ("--quiet", "--universal", "--python-version", environment.pythons[0])
+                    uv("pip", "compile", *universal, *arguments, *options, source, "-o", output)
 
 
 # --- telling ---------------------------------------------------------------------------------------------------------
@@ -377,6 +307,11 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> None:
         raise explained(answer.stdout)
 
 
+def check_disk(folder: Path, gigabytes: float) -> None:
+    if shutil.disk_usage(folder).free < gigabytes * 1e9:
+        raise disk_full(gigabytes)
+
+
 def disk_full(gigabytes: float) -> SetupError:
     return SetupError(
         f"The disk is full: the environments need about {gigabytes:.0f} GB; free some space and start again.",
@@ -386,7 +321,8 @@ def disk_full(gigabytes: float) -> SetupError:
 
 NETWORK = re.compile(
     r"error sending request|could not connect|connection (refused|reset|error)|name resolution|dns error|timed out|"
-    r"network is unreachable|max retries|no matching distribution found|failed to (fetch|download)",
+    r"network is unreachable|max retries|no matching distribution found|failed to (fetch|download)|resolving dns|"
+    r"not found in the (package registry|provided package locations)",
     re.IGNORECASE,
 )
 
