@@ -214,7 +214,7 @@ def proofs_file() -> Path:
 
 
 def promises_file() -> Path:
-    """How soon the shop ships, how long it waits for payment (``PROMISES_FILE``, default the shipped ones)."""
+    """How soon the shop ships, waits for payment … (``PROMISES_FILE``, default the shipped ones); taken as saved."""
     return _path("PROMISES_FILE", ROOT / "mall_adapter" / "rules" / "promises.yml")
 
 

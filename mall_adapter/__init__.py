@@ -50,12 +50,12 @@ from mall_adapter.handoff import (
     Misunderstood,
     Update,
 )
-from mall_adapter.house_rules import AnyRules, HouseRules, RulesFile
+from mall_adapter.house_rules import HouseRules
 from mall_adapter.invoices import is_tax_number
 from mall_adapter.names import names_of, spelt, watch_names, write_names
 from mall_adapter.ports import BackOffice, CustomerMall
 from mall_adapter.proof_limits import Proof
-from mall_adapter.rules import BrokenRules
+from mall_adapter.rules import AnyRules, BrokenRules, RulesFile
 from mall_adapter.sql_back_office import SqlBackOffice
 from mall_adapter.sql_mall import SqlMall
 from mall_adapter.terms import house_terms, in_answers

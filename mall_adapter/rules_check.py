@@ -8,6 +8,7 @@ import settings
 from mall_adapter.desk_rules import DeskRules
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.rules import LIMITS, NAMES, BrokenRules, prove, read
 from mall_adapter.values import Decision, FreightPayer, OrderStatus, Reason, TicketKind
@@ -44,8 +45,14 @@ def check(path: Path) -> bool:
 
     What kind it is says its name, or that of the house's own (``PROOFS_FILE``); else it is after-sales rules.
     """
-    kinds: dict[str, type[ProofLimits] | type[DeskRules]] = {"proofs.yml": ProofLimits, "desk.yml": DeskRules}
-    kinds |= {settings.proofs_file().name: ProofLimits, settings.desk_file().name: DeskRules}
+    kinds: dict[str, type[ProofLimits] | type[Promises] | type[DeskRules]] = {
+        "proofs.yml": ProofLimits,
+        "promises.yml": Promises,
+        "desk.yml": DeskRules,
+        settings.proofs_file().name: ProofLimits,
+        settings.promises_file().name: Promises,
+        settings.desk_file().name: DeskRules,
+    }
     try:
         content = read(path)
         if numbers := kinds.get(path.name):

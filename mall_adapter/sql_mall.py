@@ -26,6 +26,7 @@ from mall_adapter import (
 )
 from mall_adapter.errors import OwnershipRequired, PhoneRequired
 from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.promises import promises
 from mall_adapter.proof_limits import Proof, ProofLimits
 from mall_adapter.terms import terms
 from mall_adapter.transactions import Clock, Transactions, utc_now
@@ -188,7 +189,7 @@ class SqlMall:
             return decision
 
     async def terms(self) -> dict[str, int]:
-        return terms(self._policy, self._limits)
+        return terms(self._policy, self._limits, promises())
 
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         async def create(session: AsyncSession, now: datetime) -> Ticket:

@@ -10,18 +10,19 @@ from datetime import time
 
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
 
 
-def terms(policy: AfterSalesPolicy, proofs: ProofLimits) -> dict[str, int]:
+def terms(policy: AfterSalesPolicy, proofs: ProofLimits, promises: Promises) -> dict[str, int]:
     """``{"no_reason_days": 7, "auto_approve_cents": 200000, "wrong_tries": 5, …}``"""
-    return policy.limits | policy.longest | proofs.told
+    return policy.limits | policy.longest | proofs.told | promises.told
 
 
 def house_terms() -> dict[str, int]:
     """Those of this house's files, where no mall is open. Raises BrokenRules."""
     rules = HouseRules()
-    return terms(rules.after_sales.load(), rules.proofs.load())
+    return terms(rules.after_sales.load(), rules.proofs.load(), rules.promises.load())
 
 
 def in_answers(known: Mapping[str, int], hours: tuple[time, time]) -> dict[str, str | int]:

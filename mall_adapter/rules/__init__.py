@@ -5,6 +5,19 @@ from __future__ import annotations
 from mall_adapter.rules.faults import NAMES, BrokenRules, Fault
 from mall_adapter.rules.numbers import Numbers, numbers
 from mall_adapter.rules.proof import Proof, prove
+from mall_adapter.rules.saved import AnyRules, RulesFile
 from mall_adapter.rules.sheet import LIMITS, read
 
-__all__ = ["LIMITS", "NAMES", "BrokenRules", "Fault", "Numbers", "Proof", "numbers", "prove", "read"]
+__all__ = [
+    "LIMITS",
+    "NAMES",
+    "AnyRules",
+    "BrokenRules",
+    "Fault",
+    "Numbers",
+    "Proof",
+    "RulesFile",
+    "numbers",
+    "prove",
+    "read",
+]

@@ -20,7 +20,6 @@ from demo.coupons import _OFFERS
 from demo.parcels import _CARRIERS
 from demo.seasons import on_sale
 from knowledge_graph.sources import house_facts
-from mall_adapter.promises import promises
 
 ROOT = settings.ROOT
 CONTENT = ROOT / "knowledge_graph" / "content"
@@ -160,10 +159,6 @@ def test_every_fact_of_the_shop_is_used_and_none_hides_a_limit() -> None:
 
 
 FACTS_OF_THE_CODE: list[tuple[str, int]] = [
-    ("ship_hours", promises().ship_hours),
-    ("custom_ship_days", promises().custom_ship_days),
-    ("pay_hours", promises().pay_hours),
-    ("price_days", promises().price_days),
     ("confirm_days", history._RECEIPT_CONFIRMED_AFTER.days),
     ("compare_at_most", product_compared.COMPARED_AT_MOST),
 ]
