@@ -125,6 +125,10 @@ class InvalidTransition(MallError):
     """The state machine has no such step."""
 
 
+class InvalidCursor(MallError):
+    """No page of a list ends there."""
+
+
 class OutOfStock(MallError):
     pass
 

@@ -33,6 +33,13 @@ MAY: dict[str, frozenset[Role]] = {
     "advance_ticket": _SUPPLY,
     "receive_goods": _SUPPLY,
     "refund": _HOUSE,
+    # reading in the back office
+    "waiting": _SUPPLY,
+    "tickets": _SUPPLY,
+    "ticket": _SUPPLY,
+    "orders": _SUPPLY,
+    "order": _SUPPLY,
+    "suppliers": _HOUSE,
     # the desk
     "claim": _DESK,
     "say": _DESK,

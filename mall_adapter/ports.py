@@ -23,15 +23,22 @@ from mall_adapter.values import (
     Listing,
     NewPrice,
     Order,
+    OrderCase,
+    OrderFilter,
+    Page,
     ParcelStep,
     PriceDrop,
     PriceEntry,
     Product,
     StockLevel,
     StockSync,
+    Supplier,
     Ticket,
+    TicketCase,
+    TicketFilter,
     TicketRequest,
     TicketStatus,
+    Waiting,
 )
 from storage import Actor
 
@@ -258,3 +265,24 @@ class BackOffice(Protocol):
     async def refund(self, actor: Actor, ticket_id: str, cents: int | None, note: str, idempotency_key: str) -> Ticket:
         """Pays back what is promised (None), or another sum up to what was paid for its pieces and for freight and has
         not gone back yet. Again for more of a ticket that is refunded. Raises InvalidRefund, InvalidTransition."""
+
+    # what there is to do; a supplier is shown what their own goods are in
+    async def waiting(self, actor: Actor) -> Waiting: ...
+    async def tickets(
+        self, actor: Actor, wanted: TicketFilter, cursor: str | None = None, limit: int = 50
+    ) -> Page[Ticket]:
+        """The oldest first, unless ``wanted`` says otherwise. Raises InvalidCursor."""
+
+    async def ticket(self, actor: Actor, ticket_id: str) -> TicketCase:
+        """Raises NotFound."""
+
+    async def orders(
+        self, actor: Actor, wanted: OrderFilter, cursor: str | None = None, limit: int = 50
+    ) -> Page[Order]:
+        """The oldest first, unless ``wanted`` says otherwise. Raises InvalidCursor."""
+
+    async def order(self, actor: Actor, order_id: str) -> OrderCase:
+        """Raises NotFound."""
+
+    async def suppliers(self, actor: Actor) -> Sequence[Supplier]:
+        """By name."""

@@ -19,6 +19,7 @@ from mall_adapter import (
     stocktaking,
     ticket_steps,
     tickets,
+    worklists,
 )
 from mall_adapter import delivery as delivery_of
 from mall_adapter.stock import Cause
@@ -27,12 +28,19 @@ from mall_adapter.values import (
     DeliveryChange,
     NewPrice,
     Order,
+    OrderCase,
+    OrderFilter,
+    Page,
     ParcelStep,
     PriceEntry,
     StockLevel,
     StockSync,
+    Supplier,
     Ticket,
+    TicketCase,
+    TicketFilter,
     TicketStatus,
+    Waiting,
 )
 from storage import Actor
 
@@ -286,6 +294,42 @@ class SqlBackOffice:
 
         asked = {"ticket_id": ticket_id, **request}
         return await self.database.once(_caller(actor), idempotency_key, command, asked, Ticket, do)
+
+    # ---- what there is to do ----
+
+    async def waiting(self, actor: Actor) -> Waiting:
+        permissions.check(actor, "waiting")
+        async with self.database.reading() as session:
+            return await worklists.waiting(session, actor, self.database.clock())
+
+    async def tickets(
+        self, actor: Actor, wanted: TicketFilter, cursor: str | None = None, limit: int = 50
+    ) -> Page[Ticket]:
+        permissions.check(actor, "tickets")
+        async with self.database.reading() as session:
+            return await worklists.find_tickets(session, actor, wanted, cursor, limit, self.database.clock())
+
+    async def ticket(self, actor: Actor, ticket_id: str) -> TicketCase:
+        permissions.check(actor, "ticket")
+        async with self.database.reading() as session:
+            return await worklists.ticket_case(session, actor, ticket_id)
+
+    async def orders(
+        self, actor: Actor, wanted: OrderFilter, cursor: str | None = None, limit: int = 50
+    ) -> Page[Order]:
+        permissions.check(actor, "orders")
+        async with self.database.reading() as session:
+            return await worklists.find_orders(session, actor, wanted, cursor, limit, self.database.clock())
+
+    async def order(self, actor: Actor, order_id: str) -> OrderCase:
+        permissions.check(actor, "order")
+        async with self.database.reading() as session:
+            return await worklists.order_case(session, actor, order_id)
+
+    async def suppliers(self, actor: Actor) -> Sequence[Supplier]:
+        permissions.check(actor, "suppliers")
+        async with self.database.reading() as session:
+            return await worklists.suppliers(session)
 
 
 def _caller(actor: Actor) -> str:

@@ -293,6 +293,11 @@ async def _read(session: AsyncSession, ticket_id: str, *conditions: ColumnElemen
     return ticket
 
 
+async def read_all(session: AsyncSession, ids: Sequence[str]) -> Sequence[models.Ticket]:
+    """In no particular order; one that there is not is left out."""
+    return (await session.scalars(_WHOLE_TICKETS.where(models.Ticket.id.in_(ids)))).unique().all()
+
+
 def owned_by(sender: str) -> ColumnElement[bool]:
     """Tickets of the sender's orders, as a condition."""
     return models.Ticket.order_id.in_(ownership.owned_ids(sender))

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
 
 
 class OrderStatus(StrEnum):
@@ -388,3 +391,90 @@ class PriceEntry:
     valid_from: datetime
     valid_until: datetime | None
     version: int
+
+
+# ---- the back office ----
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A part of a list; ``next`` is the cursor of what follows it, None at the end."""
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+class TicketQueue(StrEnum):
+    """What a ticket waits for."""
+
+    APPROVAL = "approval"  # whether the request is granted
+    GOODS = "goods"  # the goods to come back
+    SETTLEMENT = "settlement"  # money to be paid back, or the exchanged goods to be sent
+
+
+class OrderQueue(StrEnum):
+    """Why somebody has to look at an order."""
+
+    TO_SHIP = "to_ship"
+    LATE = "late"  # not shipped, or a parcel not arrived, by the time that was promised
+    LOST = "lost"  # a parcel that is lost, and has not been made good yet
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFilter:
+    """Tickets that fit all that is named. ``text`` is the beginning of a ticket's or an order's number, with or without
+    its letters, or a customer's whole phone number."""
+
+    queue: TicketQueue | None = None
+    kind: TicketKind | None = None
+    reason: Reason | None = None
+    supplier_id: str | None = None
+    overdue: bool = False  # not settled, though the promised day is over
+    waiting_days: int = 0  # asked for at least so many days ago
+    text: str = ""
+    newest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Orders that fit all that is named. ``text`` is the beginning of an order's number, with or without its letters, a
+    parcel's whole number, or a customer's whole phone number."""
+
+    queue: OrderQueue | None = None
+    supplier_id: str | None = None
+    waiting_days: int = 0
+    text: str = ""
+    newest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many are in each queue."""
+
+    tickets: Mapping[TicketQueue, int]
+    orders: Mapping[OrderQueue, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketCase:
+    """A ticket with what is needed to decide on it. ``order`` holds of other suppliers' lines none for a supplier."""
+
+    ticket: Ticket
+    note: str  # the customer's own words
+    order: Order
+    customer: Customer
+    steps: tuple[TicketStatus, ...]  # where it may go from here
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCase:
+    order: Order
+    customer: Customer
+    delivery: Delivery
+    tickets: tuple[Ticket, ...]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Supplier:
+    id: str
+    name: str

@@ -28,6 +28,8 @@ class Ticket(Base):
     __table_args__ = (
         CheckConstraint("refund_cents >= 0", name="refund"),
         CheckConstraint("freight_cents >= 0 AND refunded_cents >= 0", name="amounts"),
+        Index(None, "created_at", "id"),
+        Index(None, "status", "created_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)  # "RT" + digits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mall_adapter.values import OrderStatus, ParcelStatus
@@ -34,6 +34,8 @@ class Order(Base):
         CheckConstraint("discount_cents >= 0 AND freight_cents >= 0", name="amounts"),
         CheckConstraint("refunded_cents BETWEEN 0 AND total_cents", name="refunded"),
         Index(None, "customer_id", "placed_at"),
+        Index(None, "placed_at", "id"),
+        Index(None, "status", "placed_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)  # "ORD" + 5 to 12 digits
@@ -125,6 +127,14 @@ class Fulfilment(Base):
 
 class Shipment(Base):
     __tablename__ = "shipment"
+    __table_args__ = (
+        Index(
+            "ix_shipment_on_its_way",
+            "promised_by",
+            sqlite_where=text("delivered_at IS NULL"),
+            postgresql_where=text("delivered_at IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)  # "<order id>-S1"
     order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"), index=True)

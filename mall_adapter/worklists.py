@@ -1,0 +1,324 @@
+"""The back office's lists: tickets and orders by what they wait for, found by what is known of them, a page at a time.
+
+Every list is in the order of one time and the id, and a cursor names the last row of a page: what comes or goes
+meanwhile neither doubles a row nor hides one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from mall_adapter import delivery, models, orders, tickets
+from mall_adapter.errors import InvalidCursor, NotFound
+from mall_adapter.values import (
+    Customer,
+    FreightPayer,
+    Order,
+    OrderCase,
+    OrderFilter,
+    OrderQueue,
+    OrderStatus,
+    Page,
+    Supplier,
+    Ticket,
+    TicketCase,
+    TicketFilter,
+    TicketKind,
+    TicketQueue,
+    TicketStatus,
+    Waiting,
+)
+from settings import SHANGHAI
+from storage import Actor, Role
+
+LARGEST_PAGE = 200
+
+_TO_SHIP = (OrderStatus.PAID, OrderStatus.PRESALE)
+_UNSETTLED = (TicketStatus.OPEN, TicketStatus.APPROVED, TicketStatus.GOODS_RECEIVED)
+_MADE_GOOD = (TicketStatus.REFUNDED, TicketStatus.EXCHANGED, TicketStatus.CLOSED)
+
+Condition = ColumnElement[bool]
+Queue = TypeVar("Queue", bound=StrEnum)
+
+
+# ---- what waits ----
+
+
+def ticket_queues() -> Mapping[TicketQueue, Condition]:
+    """In which states of :func:`mall_adapter.tickets.state_machine` a ticket waits for what."""
+    ticket = models.Ticket
+    goods_come_back = and_(ticket.kind != TicketKind.REFUND, ticket.freight_payer != FreightPayer.NOBODY)
+    return {
+        TicketQueue.APPROVAL: ticket.status == TicketStatus.OPEN,
+        TicketQueue.GOODS: and_(ticket.status == TicketStatus.APPROVED, goods_come_back),
+        TicketQueue.SETTLEMENT: and_(
+            ticket.status.in_((TicketStatus.APPROVED, TicketStatus.GOODS_RECEIVED)),
+            or_(ticket.status == TicketStatus.GOODS_RECEIVED, ~goods_come_back),
+        ),
+    }
+
+
+def order_queues(now: datetime) -> Mapping[OrderQueue, Condition]:
+    order = models.Order
+    to_ship = order.status.in_(_TO_SHIP)
+    late_parcel = _parcel(models.Shipment.promised_by < now, models.Shipment.status != "lost")
+    return {
+        OrderQueue.TO_SHIP: to_ship,
+        OrderQueue.LATE: or_(and_(to_ship, order.ships_by < now), order.id.in_(late_parcel)),
+        OrderQueue.LOST: order.id.in_(_parcel(models.Shipment.status == "lost")),
+    }
+
+
+def _parcel(*conditions: Condition) -> Select[str]:
+    """Orders with such a parcel on its way, in which there is something that has not been made good by a ticket."""
+    parcel, inside = models.Shipment, models.ShipmentLine
+    settled = select(models.TicketLine.order_line_id).join(models.Ticket).where(models.Ticket.status.in_(_MADE_GOOD))
+    return (
+        select(parcel.order_id)
+        .join(inside, inside.shipment_id == parcel.id)
+        .where(parcel.delivered_at.is_(None), inside.order_line_id.not_in(settled), *conditions)
+    )
+
+
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
+    of_tickets, of_orders = ticket_queues(), order_queues(now)
+    counts = [
+        *(_count(models.Ticket, condition, ticket_of(actor)) for condition in of_tickets.values()),
+        *(_count(models.Order, condition, order_of(actor)) for condition in of_orders.values()),
+    ]
+    found = tuple((await session.execute(select(*counts))).one())
+    return Waiting(
+        dict(zip(of_tickets, found, strict=False)), dict(zip(of_orders, found[len(of_tickets) :], strict=True))
+    )
+
+
+def _count(table: type[models.Ticket] | type[models.Order], *conditions: Condition | None) -> ColumnElement[int]:
+    told = [condition for condition in conditions if condition is not None]
+    return select(func.count()).select_from(table).where(*told).scalar_subquery()
+
+
+# ---- for whom ----
+
+
+def ticket_of(actor: Actor) -> Condition | None:
+    """Tickets that the actor may see; None: all."""
+    return _ticket_with_goods_of(actor.supplier_id) if actor.role is Role.SUPPLIER else None
+
+
+def order_of(actor: Actor) -> Condition | None:
+    """Orders that the actor may see; None: all."""
+    return _order_with_goods_of(actor.supplier_id) if actor.role is Role.SUPPLIER else None
+
+
+def _lines_of(supplier_id: str | None) -> Select[str]:
+    """Of no supplier, where somebody acts for none."""
+    line = models.OrderLine
+    return select(line.id).join(models.Sku).join(models.Product).where(models.Product.supplier_id == supplier_id)
+
+
+def _ticket_with_goods_of(supplier_id: str | None) -> Condition:
+    line = models.TicketLine
+    theirs = select(line.ticket_id).join(models.OrderLine).join(models.Sku).join(models.Product)
+    return models.Ticket.id.in_(theirs.where(models.Product.supplier_id == supplier_id))
+
+
+def _order_with_goods_of(supplier_id: str | None) -> Condition:
+    sent = models.Fulfilment
+    return models.Order.id.in_(select(sent.order_id).where(sent.supplier_id == supplier_id))
+
+
+async def _own_lines(session: AsyncSession, actor: Actor, found: Sequence[Order]) -> Sequence[Order]:
+    """The orders as the actor may see them: a supplier without what others send."""
+    if actor.role is not Role.SUPPLIER:
+        return found
+    theirs = {line.id for order in found for line in order.lines}
+    own = set(await session.scalars(_lines_of(actor.supplier_id).where(models.OrderLine.id.in_(theirs))))
+    return [replace(order, lines=tuple(line for line in order.lines if line.id in own)) for order in found]
+
+
+# ---- tickets ----
+
+
+async def find_tickets(
+    session: AsyncSession, actor: Actor, wanted: TicketFilter, cursor: str | None, limit: int, now: datetime
+) -> Page[Ticket]:
+    ticket = models.Ticket
+    conditions = [
+        ticket_of(actor),
+        None if wanted.queue is None else ticket_queues()[wanted.queue],
+        None if wanted.kind is None else ticket.kind == wanted.kind,
+        None if wanted.reason is None else ticket.reason == wanted.reason,
+        None if wanted.supplier_id is None else _ticket_with_goods_of(wanted.supplier_id),
+        and_(ticket.status.in_(_UNSETTLED), ticket.due_on < now.astimezone(SHANGHAI).date())
+        if wanted.overdue
+        else None,
+        ticket.created_at <= now - timedelta(days=wanted.waiting_days) if wanted.waiting_days else None,
+        _ticket_named(wanted.text),
+    ]
+    ids, following = await _page(session, ticket.created_at, ticket.id, conditions, wanted.newest_first, cursor, limit)
+    by_id = {row.id: tickets.to_ticket(row) for row in await tickets.read_all(session, ids)}
+    return Page(tuple(by_id[each] for each in ids), following)
+
+
+async def ticket_case(session: AsyncSession, actor: Actor, ticket_id: str) -> TicketCase:
+    """Raises NotFound."""
+    allowed = [condition for condition in (ticket_of(actor),) if condition is not None]
+    row = await tickets.read(session, ticket_id, *allowed)
+    ticket = tickets.to_ticket(row)  # before its order is read, which takes the ticket's row anew
+    (order,) = await _own_lines(session, actor, [orders.to_order(await orders.read(session, ticket.order_id))])
+    note = await session.scalar(select(models.Ticket.note).where(models.Ticket.id == ticket_id))
+    possible = tickets.state_machine(ticket.kind, ticket.decision.freight_payer).get(ticket.status, set())
+    return TicketCase(
+        ticket=ticket,
+        note=note or "",
+        order=order,
+        customer=await _customer(session, ticket.order_id),
+        steps=tuple(status for status in TicketStatus if status in possible),
+    )
+
+
+# ---- orders ----
+
+
+async def find_orders(
+    session: AsyncSession, actor: Actor, wanted: OrderFilter, cursor: str | None, limit: int, now: datetime
+) -> Page[Order]:
+    order = models.Order
+    conditions = [
+        order_of(actor),
+        None if wanted.queue is None else order_queues(now)[wanted.queue],
+        None if wanted.supplier_id is None else _order_with_goods_of(wanted.supplier_id),
+        order.placed_at <= now - timedelta(days=wanted.waiting_days) if wanted.waiting_days else None,
+        _order_named(wanted.text),
+    ]
+    ids, following = await _page(session, order.placed_at, order.id, conditions, wanted.newest_first, cursor, limit)
+    rows = (await session.scalars(orders.WHOLE_ORDERS.where(order.id.in_(ids)))).unique().all()
+    by_id = {each.id: each for each in await _own_lines(session, actor, [orders.to_order(row) for row in rows])}
+    return Page(tuple(by_id[each] for each in ids), following)
+
+
+async def order_case(session: AsyncSession, actor: Actor, order_id: str) -> OrderCase:
+    """Raises NotFound."""
+    found = select(models.Order.id).where(models.Order.id == order_id)
+    if (own := order_of(actor)) is not None:
+        found = found.where(own)
+    if await session.scalar(found) is None:
+        raise NotFound(order_id)
+    row = await orders.read(session, order_id)
+    (order,) = await _own_lines(session, actor, [orders.to_order(row)])
+    of_order = select(models.Ticket.id).where(models.Ticket.order_id == order_id)
+    if (own := ticket_of(actor)) is not None:
+        of_order = of_order.where(own)
+    newest = of_order.order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
+    ids = (await session.scalars(newest)).all()
+    by_id = {each.id: tickets.to_ticket(each) for each in await tickets.read_all(session, ids)}
+    return OrderCase(
+        order=order,
+        customer=await _customer(session, order_id),
+        delivery=await delivery.read(session, row),
+        tickets=tuple(by_id[each] for each in ids),
+    )
+
+
+async def suppliers(session: AsyncSession) -> Sequence[Supplier]:
+    rows = await session.execute(select(models.Supplier.id, models.Supplier.name).order_by(models.Supplier.name))
+    return [Supplier(*row) for row in rows]
+
+
+async def _customer(session: AsyncSession, order_id: str) -> Customer:
+    query = select(models.Customer).join(models.Order).where(models.Order.id == order_id)
+    row = (await session.scalars(query)).one()
+    return Customer(row.id, row.name, row.region)
+
+
+# ---- what people type to find something ----
+
+_PHONE = re.compile(r"1[3-9][0-9]{9}")
+
+
+def _typed(text: str) -> str:
+    """Numbers as they are stored: full width, small letters and spaces are forgiven."""
+    return "".join(unicodedata.normalize("NFKC", text).upper().split())
+
+
+def _ticket_named(text: str) -> Condition | None:
+    if not (typed := _typed(text)):
+        return None
+    ticket = models.Ticket
+    return or_(
+        _begins(ticket.id, "RT", typed), _begins(ticket.order_id, "ORD", typed), ticket.order_id.in_(_orders_of(typed))
+    )
+
+
+def _order_named(text: str) -> Condition | None:
+    if not (typed := _typed(text)):
+        return None
+    parcel = select(models.Shipment.order_id).where(models.Shipment.tracking_number == typed)
+    order_id = models.Order.id
+    return or_(_begins(order_id, "ORD", typed), order_id.in_(parcel), order_id.in_(_orders_of(typed)))
+
+
+def _begins(number: InstrumentedAttribute[str], letters: str, typed: str) -> Condition:
+    return number.startswith(letters + typed if typed.isdigit() else typed, autoescape=True)
+
+
+def _orders_of(phone: str) -> Select[str]:
+    """Orders of the customer with this phone."""
+    query = select(models.Order.id).join(models.Customer)
+    if not _PHONE.fullmatch(phone):
+        return query.where(false())
+    return query.where(models.Customer.phone_index == models.phone_index(phone))
+
+
+# ---- a page at a time ----
+
+
+async def _page(
+    session: AsyncSession,
+    time: InstrumentedAttribute[datetime],
+    number: InstrumentedAttribute[str],
+    conditions: Sequence[Condition | None],
+    newest_first: bool,
+    cursor: str | None,
+    limit: int,
+) -> tuple[Sequence[str], str | None]:
+    """The ids of a page, and the cursor of the next."""
+    limit = max(1, min(limit, LARGEST_PAGE))
+    query = select(number, time).where(*(condition for condition in conditions if condition is not None))
+    if cursor is not None:
+        at, last = _opened(cursor)
+        after = or_(time < at, number < last) if newest_first else or_(time > at, number > last)
+        query = query.where(time <= at if newest_first else time >= at, after)
+    order = (time.desc(), number.desc()) if newest_first else (time, number)
+    rows = (await session.execute(query.order_by(*order).limit(limit + 1))).all()
+    page: Sequence[Any] = rows[:limit]
+    following = _cursor(page[-1][1], page[-1][0]) if len(rows) > limit else None
+    return [row[0] for row in page], following
+
+
+def _cursor(at: datetime, number: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), number]).encode()).decode()
+
+
+def _opened(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, number = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not isinstance(number, str):
+            raise ValueError(cursor)
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise InvalidCursor("no such page") from error
+    return moment, number
