@@ -44,7 +44,7 @@ from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
-from mall_adapter import Desk, HouseRules, NotPermitted, watch_names
+from mall_adapter import Desk, HouseRules, NotPermitted, SqlBackOffice, watch_names
 from mall_adapter.people import Accounts
 from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 
@@ -213,7 +213,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
                 log.warning("a thumb is lost: %s", error)
                 raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
 
-    app.include_router(dashboard.router(ring, desk, outbox, graph, health, rates, pages))
+    app.include_router(dashboard.router(ring, desk, SqlBackOffice(engine), rules, outbox, graph, health, rates, pages))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     @app.get("/healthz")

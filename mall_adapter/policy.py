@@ -22,7 +22,7 @@ import zen
 
 import settings
 from mall_adapter.facts import AfterSalesFacts, Trade
-from mall_adapter.rules import BrokenRules, prove, read
+from mall_adapter.rules import BrokenRules, describe, prove, read
 from mall_adapter.values import Decision, FreightPayer, TicketKind
 
 __all__ = ["AfterSalesFacts", "AfterSalesPolicy", "BrokenRules", "Trade", "merge", "working_day_after"]
@@ -32,7 +32,8 @@ _CHINA = holidays.country_holidays("CN")
 
 class AfterSalesPolicy:
     """The loaded rules. ``limits`` maps the names in the file to whole numbers: ``{"no_reason_days": 7, …}``; of
-    ``longest`` are the working days that a request takes at most: ``usual_handling_days``, ``review_handling_days``."""
+    ``longest`` are the working days that a request takes at most: ``usual_handling_days``, ``review_handling_days``;
+    ``descriptions`` maps the names of rules to what the file says of them, for people."""
 
     def __init__(self, content: str, file: str = "") -> None:
         self.take(content, file)
@@ -52,6 +53,7 @@ class AfterSalesPolicy:
             "usual_handling_days": proof.longest["entitlement"],
             "review_handling_days": proof.longest["review"],
         }
+        self.descriptions = describe(content)
 
     def decide(self, *lines: AfterSalesFacts, freight_cents: int = 0) -> Decision:
         """Decide one request: each line on its own, amounts limited by their sums, then :func:`merge`.

@@ -86,10 +86,11 @@ def _parcel(*conditions: Condition) -> Select[str]:
     """Orders with such a parcel on its way, in which there is something that has not been made good by a ticket."""
     parcel, inside = models.Shipment, models.ShipmentLine
     settled = select(models.TicketLine.order_line_id).join(models.Ticket).where(models.Ticket.status.in_(_MADE_GOOD))
+    unsettled = or_(inside.order_line_id.is_(None), inside.order_line_id.not_in(settled))  # None: nobody wrote it down
     return (
         select(parcel.order_id)
-        .join(inside, inside.shipment_id == parcel.id)
-        .where(parcel.delivered_at.is_(None), inside.order_line_id.not_in(settled), *conditions)
+        .outerjoin(inside, inside.shipment_id == parcel.id)
+        .where(parcel.delivered_at.is_(None), unsettled, *conditions)
     )
 
 
@@ -132,7 +133,7 @@ def _lines_of(supplier_id: str | None) -> Select[str]:
 def _ticket_with_goods_of(supplier_id: str | None) -> Condition:
     line = models.TicketLine
     theirs = select(line.ticket_id).join(models.OrderLine).join(models.Sku).join(models.Product)
-    return models.Ticket.id.in_(theirs.where(models.Product.supplier_id == supplier_id))
+    return theirs.where(line.ticket_id == models.Ticket.id, models.Product.supplier_id == supplier_id).exists()
 
 
 def _order_with_goods_of(supplier_id: str | None) -> Condition:

@@ -12,7 +12,7 @@ from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
 import settings
-from connectors.dashboard import conversations, knowledge
+from connectors.dashboard import conversations, knowledge, office
 from connectors.dashboard.operators import Operators, Refused
 from connectors.health import Health
 from connectors.messages import MessageId, Words
@@ -20,7 +20,7 @@ from connectors.outbox import Outbox
 from connectors.pages import Pages
 from connectors.rates import Rates
 from knowledge_graph import Graph
-from mall_adapter import Desk, Handoff, InvalidTransition, NotFound
+from mall_adapter import BackOffice, Desk, Handoff, HouseRules, InvalidTransition, NotFound
 from privacy import KeyRing
 from privacy.conversations import conversation_of
 
@@ -54,7 +54,15 @@ class Settle(BaseModel):
 
 
 def router(
-    ring: KeyRing, desk: Desk, outbox: Outbox, graph: Graph, health: Health, rates: Rates, pages: Pages
+    ring: KeyRing,
+    desk: Desk,
+    back_office: BackOffice,
+    rules: HouseRules,
+    outbox: Outbox,
+    graph: Graph,
+    health: Health,
+    rates: Rates,
+    pages: Pages,
 ) -> APIRouter:
     operators = Operators(
         ring.derive("operator_cookie"),
@@ -78,6 +86,10 @@ def router(
     @router.get("")
     async def desk_page(request: Request) -> Response:
         return await page(request, "desk.html")
+
+    @router.get("/office")
+    async def office_page(request: Request) -> Response:
+        return await page(request, "office.html")
 
     @router.get("/graph")
     async def graph_page(request: Request) -> Response:
@@ -195,5 +207,6 @@ def router(
             raise Refused(404, "not_found", "没有这条投诉。") from None
 
     router.include_router(conversations.router(operators, desk), prefix="/api")
+    router.include_router(office.router(operators, back_office, rules), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router

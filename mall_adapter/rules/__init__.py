@@ -6,7 +6,7 @@ from mall_adapter.rules.faults import NAMES, BrokenRules, Fault
 from mall_adapter.rules.numbers import Numbers, numbers
 from mall_adapter.rules.proof import Proof, prove
 from mall_adapter.rules.saved import AnyRules, RulesFile
-from mall_adapter.rules.sheet import LIMITS, read
+from mall_adapter.rules.sheet import LIMITS, describe, read
 
 __all__ = [
     "LIMITS",
@@ -17,6 +17,7 @@ __all__ = [
     "Numbers",
     "Proof",
     "RulesFile",
+    "describe",
     "numbers",
     "prove",
     "read",

@@ -106,6 +106,20 @@ def parse(content: str) -> Any:
         raise Bad("有不成字的编码（半个表情符号？）", "it holds half a character") from None
 
 
+def describe(content: str) -> dict[str, str]:
+    """What each rule is about, by its name, as the table's rows of a proved file say; of two rows the first."""
+    told: dict[str, str] = {}
+    for node in json.loads(content)["nodes"]:
+        table = node.get("content") or {}
+        for column in table.get("outputs", []):
+            if column["field"] == "rule":
+                for row in table["rules"]:
+                    cell, said = row.get(column["id"]), row.get("_description")
+                    if cell and said:
+                        told.setdefault(json.loads(cell), said)
+    return told
+
+
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "grounds": ("grounds",),
     "entitlement": (

@@ -49,8 +49,13 @@ export function showBanner(text) {
   $("banner").hidden = !text;
 }
 
-/** The server will not do it, whenever it is asked. */
-export class Refusal extends Error {}
+/** The server will not do it, whenever it is asked; `code` says why. */
+export class Refusal extends Error {
+  constructor(message, code) {
+    super(message);
+    this.code = code;
+  }
+}
 
 /** The server cannot do it now. */
 export class Away extends Error {}
@@ -66,7 +71,7 @@ export async function call(path, method = "GET", body = undefined) {
   if (response.status === 401) location.reload();
   const answer = response.status === 204 ? null : await response.json().catch(() => null);
   if (response.status >= 500) throw new Away(answer?.error?.message ?? OFFLINE);
-  if (!response.ok) throw new Refusal(answer.error.message);
+  if (!response.ok) throw new Refusal(answer.error.message, answer.error.code);
   return answer;
 }
 
