@@ -464,6 +464,7 @@ class TicketCase:
     order: Order
     customer: Customer
     steps: tuple[TicketStatus, ...]  # where it may go from here
+    conversations: tuple[str, ...]  # keyed hashes: the customer's, and of who proved the order; newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,6 +473,7 @@ class OrderCase:
     customer: Customer
     delivery: Delivery
     tickets: tuple[Ticket, ...]  # newest first
+    conversations: tuple[str, ...]  # as those of a ticket
 
 
 @dataclass(frozen=True, slots=True)

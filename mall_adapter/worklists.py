@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -41,10 +41,12 @@ from mall_adapter.values import (
     TicketStatus,
     Waiting,
 )
+from privacy.tables import conversation_event
 from settings import SHANGHAI
 from storage import Actor, Role
 
 LARGEST_PAGE = 200
+MOST_CONVERSATIONS = 5
 
 _TO_SHIP = (OrderStatus.PAID, OrderStatus.PRESALE)
 _UNSETTLED = (TicketStatus.OPEN, TicketStatus.APPROVED, TicketStatus.GOODS_RECEIVED)
@@ -188,6 +190,7 @@ async def ticket_case(session: AsyncSession, actor: Actor, ticket_id: str) -> Ti
         order=order,
         customer=await _customer(session, ticket.order_id),
         steps=tuple(status for status in TicketStatus if status in possible),
+        conversations=await _conversations(session, actor, ticket.order_id),
     )
 
 
@@ -231,6 +234,7 @@ async def order_case(session: AsyncSession, actor: Actor, order_id: str) -> Orde
         customer=await _customer(session, order_id),
         delivery=await delivery.read(session, row),
         tickets=tuple(by_id[each] for each in ids),
+        conversations=await _conversations(session, actor, order_id),
     )
 
 
@@ -243,6 +247,27 @@ async def _customer(session: AsyncSession, order_id: str) -> Customer:
     query = select(models.Customer).join(models.Order).where(models.Order.id == order_id)
     row = (await session.scalars(query)).one()
     return Customer(row.id, row.name, row.region)
+
+
+async def _conversations(session: AsyncSession, actor: Actor, order_id: str) -> tuple[str, ...]:
+    """For those who may look into them: what the customer, or somebody who has proved the order, has said."""
+    if actor.role is not Role.OPERATOR:
+        return ()
+    account, proof, said = models.ChannelAccount, models.OwnershipProof, conversation_event
+    customers = select(models.Principal.id).join(models.Order, models.Order.customer_id == models.Principal.customer_id)
+    query = (
+        select(account.conversation)
+        .where(
+            or_(
+                account.principal_id.in_(customers.where(models.Order.id == order_id)),
+                account.sender_index.in_(select(proof.sender_index).where(proof.order_id == order_id)),
+            ),
+            exists().where(said.c.conversation == account.conversation),
+        )
+        .order_by(account.first_seen_at.desc(), account.conversation)
+        .limit(MOST_CONVERSATIONS)
+    )
+    return tuple(each for each in await session.scalars(query) if each)
 
 
 # ---- what people type to find something ----

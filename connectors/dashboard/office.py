@@ -142,7 +142,8 @@ def router(operators: Operators, back_office: BackOffice, rules: HouseRules) -> 
     async def ticket(ticket_id: Number, request: Request, response: Response) -> dict[str, Any]:
         case = await done(back_office.ticket(reading(request, response), ticket_id))
         rule = case.ticket.decision.rule
-        return asdict(case) | {"rule": rules.policy.descriptions.get(rule, rule) if rules.policy else rule}
+        told = rules.after_sales.now.descriptions.get(rule) if rules.after_sales.now else None
+        return asdict(case) | {"rule": told or rule}
 
     @router.post("/tickets/{ticket_id}/steps")
     async def step(ticket_id: Number, body: Step, request: Request) -> dict[str, Any]:

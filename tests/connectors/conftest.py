@@ -11,13 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import pytest
@@ -28,9 +26,9 @@ from knowledge_graph import migrate as migrate_graph
 from settings import ROOT
 from storage import migrate
 from tests.connectors.fake_rasa import FakeRasa, serve
+from tests.connectors.shop import Shop
+from tests.connectors.shop import aside as aside
 from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
-
-T = TypeVar("T")
 
 expect.set_options(timeout=60_000)  # a page on a busy machine is slow, and not wrong
 
@@ -39,12 +37,6 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def aside(work: Callable[[], T]) -> T:
-    """In a thread of its own: playwright leaves a running loop in ours."""
-    with ThreadPoolExecutor() as pool:
-        return pool.submit(work).result()
 
 
 @contextmanager
@@ -148,6 +140,14 @@ def shared_gateway(rasa_server: FakeRasa, tmp_path_factory: pytest.TempPathFacto
 def gateway(shared_gateway: Gateway, rasa: FakeRasa) -> Gateway:
     """One gateway for all tests: use senders of your own."""
     return shared_gateway
+
+
+@pytest.fixture(scope="session")
+def shop(shared_gateway: Gateway) -> Shop:
+    """The small mall behind that gateway, for all tests: use customers, orders and tickets of your own."""
+    shop = Shop(shared_gateway.database, shared_gateway.environment["KEYRING_FILE"])
+    aside(shop.open)
+    return shop
 
 
 @pytest.fixture
