@@ -176,6 +176,24 @@ def api_key() -> str:
     return key
 
 
+def mall_url() -> str | None:
+    """Address of a mall that runs elsewhere, with the path of its API (``MALL_URL``, default none: the house's own)."""
+    url = (os.environ.get("MALL_URL") or "").rstrip("/")
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError("MALL_URL must begin with https:// or http:// / MALL_URL 要以 https:// 开头")
+    return url or None
+
+
+def mall_key() -> str:
+    """What that mall knows the house by (``MALL_KEY``)."""
+    key = os.environ.get("MALL_KEY") or ""
+    if not re.fullmatch("[!-~]+", key):
+        raise ValueError(
+            "MALL_URL is set, so MALL_KEY has to be, too: the key that the mall has given / MALL_KEY 要填商城给的密钥"
+        )
+    return key
+
+
 def house_token() -> str:
     """What the parts of the house know one another by (``HOUSE_TOKEN``); made on first use and kept in ``DATA_DIR``."""
     token = os.environ.get("HOUSE_TOKEN") or _kept_secret("house_token")

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any
@@ -33,7 +34,7 @@ import settings
 from connectors import dashboard
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
-from connectors.callers import Callers, address_hash
+from connectors.callers import Callers, Scope, address, address_hash
 from connectors.dashboard.operators import Refused
 from connectors.hardening import Hardening
 from connectors.health import Health
@@ -44,8 +45,23 @@ from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
-from mall_adapter import Desk, HouseRules, NotPermitted, SqlBackOffice, watch_names
+from mall_adapter import (
+    Desk,
+    HouseRules,
+    MallUnavailable,
+    NotPermitted,
+    SqlBackOffice,
+    SqlMall,
+    read_catalogue,
+    watch_names,
+)
+from mall_adapter.clients import Clients
+from mall_adapter.http.client import HttpMall, connection
+from mall_adapter.http.server import mall_api
 from mall_adapter.people import Accounts
+from mall_adapter.policy import AfterSalesPolicy
+from mall_adapter.proof_limits import ProofLimits
+from mall_adapter.transactions import Transactions, utc_now
 from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 
 log = logging.getLogger(__name__)
@@ -105,6 +121,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     senders = ring.derive_each("api_sender")[0]  # gives names, which stay the same
     callers = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
     pages = Pages(engine)
+    elsewhere = connection(url, settings.mall_key()) if (url := settings.mall_url()) else None
+    catalogue = HttpMall(elsewhere).catalogue if elsewhere else partial(read_catalogue, engine)
 
     async def limits() -> list[str]:
         return [*await rates.check(), *callers.check()]
@@ -113,12 +131,14 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        background.start("商品名称更新 (names)", lambda: watch_names(engine, settings.catalogue_file()))
+        background.start("商品名称更新 (names)", lambda: watch_names(catalogue, settings.catalogue_file()))
         background.start("人工消息发送 (outbox)", outbox.keep_sending)
         background.start("售后规则检查 (rules)", rules.watch)
         yield
         await background.close()
         await http.aclose()
+        if elsewhere:
+            await elsewhere.aclose()
         await graph.close()
         await engine.dispose()
 
@@ -216,6 +236,9 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.include_router(dashboard.router(ring, desk, SqlBackOffice(engine), rules, outbox, graph, health, rates, pages))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
+    if elsewhere is None:  # else others ask that mall itself
+        app.mount("/mall", own_mall_api(engine, rules, rates))
+
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, Any]:
         """Parts that are down make it 503; warnings do not: what is warned of goes on."""
@@ -224,6 +247,24 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         return {"status": report.status, **asdict(report)}
 
     return app
+
+
+def own_mall_api(engine: AsyncEngine, rules: HouseRules, rates: Rates) -> FastAPI:
+    """The mall of this house for other programs. Customers' requests wait for rules by which to decide them."""
+
+    @cache
+    def mall(policy: AfterSalesPolicy, limits: ProofLimits) -> SqlMall:
+        return SqlMall(engine, policy, limits=limits)
+
+    def decided() -> SqlMall:
+        if rules.after_sales.now is None or rules.proofs.now is None:
+            raise MallUnavailable("there are no rules yet")
+        return mall(rules.after_sales.now, rules.proofs.now)
+
+    async def spend(client: str | None, scope: Scope) -> int | None:
+        return await (rates.spend("wrong_keys", address(scope)) if client is None else rates.spend("mall", client))
+
+    return mall_api(decided, SqlBackOffice(engine), Clients(Transactions(engine, utc_now)), spend)
 
 
 async def _knowledge() -> list[str]:

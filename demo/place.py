@@ -19,6 +19,8 @@ class DemoRefused(Exception):
 
 async def unwanted(engine: AsyncEngine) -> str | None:
     """Why the demo mall is not put into this database when the house starts; None where it is."""
+    if settings.mall_url():
+        return "No demo mall, because MALL_URL names a mall that runs elsewhere / 已设 MALL_URL，不放演示商城"
     match settings.demo():
         case True:
             return None

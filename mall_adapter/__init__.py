@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,6 +27,7 @@ from mall_adapter.errors import (
     InvalidTransition,
     InvoiceExists,
     MallError,
+    MallUnavailable,
     NotAllowed,
     NotFound,
     NotPermitted,
@@ -125,6 +127,7 @@ __all__ = [
     "Line",
     "Listing",
     "MallError",
+    "MallUnavailable",
     "Misunderstood",
     "NotAllowed",
     "NotFound",
@@ -163,6 +166,7 @@ __all__ = [
     "is_demo",
     "is_tax_number",
     "names_of",
+    "open_back_office",
     "open_desk",
     "open_mall",
     "open_to",
@@ -176,14 +180,34 @@ __all__ = [
 
 @asynccontextmanager
 async def open_mall() -> AsyncIterator[CustomerMall]:
-    """The mall of ``settings.database_url()``. Raises :class:`privacy.KeyRingError` where the key ring is not its own.
+    """The mall at ``settings.mall_url()``, or where there is none that of ``settings.database_url()``.
 
-    A database that never had a key ring gets one. While it is open, rules that an operator saves are taken. Raises
-    :class:`BrokenRules` where a file of rules is broken and there never was a good one.
+    Of the latter: raises :class:`privacy.KeyRingError` where the key ring is not its own; a database that never had a
+    key ring gets one. While it is open, rules that an operator saves are taken. Raises :class:`BrokenRules` where a
+    file of rules is broken and there never was a good one.
     """
+    if elsewhere := settings.mall_url():
+        from mall_adapter.http.client import HttpMall, connection  # only where it is asked
+
+        async with connection(elsewhere, settings.mall_key()) as http:
+            yield cast(CustomerMall, HttpMall(http))
+        return
     rules = HouseRules()
     async with _taken(rules.after_sales) as policy, _taken(rules.proofs) as limits, _checked_engine() as engine:
         yield SqlMall(engine, policy, limits=limits)
+
+
+@asynccontextmanager
+async def open_back_office() -> AsyncIterator[BackOffice]:
+    """The back office of the mall that :func:`open_mall` gives; raises :class:`privacy.KeyRingError` as that does."""
+    if elsewhere := settings.mall_url():
+        from mall_adapter.http.client import HttpBackOffice, connection
+
+        async with connection(elsewhere, settings.mall_key()) as http:
+            yield cast(BackOffice, HttpBackOffice(http))
+        return
+    async with _checked_engine() as engine:
+        yield SqlBackOffice(engine)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ orders move on, as `make run` does; ``--until`` a time does at once all that is 
 
 ``… names`` writes the list of names by which the bot knows the goods, as ``seed`` and the running gateway do.
 ``… rules-check [FILE]`` tells what is wrong with the files of rules, or what good ones decide.
+``… client add NAME --scope …`` gives a program a key to the mall's API; ``… client list`` and ``… client revoke NAME``.
 ``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
 ``… grant NAME ROLE`` lets somebody sell, train, operate or act for a supplier, ``… revoke`` takes it back,
 ``… principals`` lists them; ``… customer ID`` tells everything that the house has about one customer.
@@ -15,19 +16,30 @@ import argparse
 import asyncio
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
-from mall_adapter import HouseRules, NotFound, open_desk, people_commands
+from mall_adapter import (
+    HouseRules,
+    MallUnavailable,
+    NotFound,
+    open_desk,
+    open_mall,
+    people_commands,
+    read_catalogue,
+)
 from mall_adapter.actors import SHELL
+from mall_adapter.clients import Clients
 from mall_adapter.names import write_names
 from mall_adapter.rules_check import check
+from mall_adapter.transactions import Transactions, utc_now
 from privacy import KeyRingError
 from settings import SHANGHAI
-from storage import create_engine, migrate
+from storage import Role, create_engine, migrate
 
 
 async def _migrate(revision: str, down: bool) -> None:
@@ -50,7 +62,7 @@ async def _seed(at_start: bool) -> None:
             if not at_start or settings.demo():  # somebody has asked for it
                 raise
             reason = str(error)
-        await write_names(engine, settings.catalogue_file())
+        await write_names(partial(read_catalogue, engine), settings.catalogue_file())
         if reason is not None:
             print(reason)
     finally:
@@ -61,7 +73,7 @@ async def _unseed() -> None:
     engine = create_engine(settings.database_url())
     try:
         rows = await unseed(engine)
-        await write_names(engine, settings.catalogue_file())
+        await write_names(partial(read_catalogue, engine), settings.catalogue_file())
         removed = f"The demo mall is removed, {rows} rows / 演示商城已移除，共 {rows} 行"
         print(removed if rows else "There is no demo mall here / 这里没有演示商城")
     finally:
@@ -89,9 +101,27 @@ def _speed(written: str) -> float:
 
 
 async def _names() -> None:
+    async with open_mall() as mall:
+        await write_names(mall.catalogue, settings.catalogue_file())
+
+
+async def _client(arguments: argparse.Namespace) -> None:
     engine = create_engine(settings.database_url())
     try:
-        await write_names(engine, settings.catalogue_file())
+        clients = Clients(Transactions(engine, utc_now))
+        match arguments.does:
+            case "add":
+                role = Role.SUPPLIER if arguments.supplier else Role.OPERATOR if arguments.operator else Role.SERVICE
+                print(await clients.add(arguments.name, arguments.scope, role, arguments.supplier))
+                print("Keep this key now, it is not shown again / 请现在保存密钥，之后不再显示", file=sys.stderr)
+            case "list":
+                for one in await clients.all():
+                    used = one.last_used_at and f"used {one.last_used_at.astimezone(SHANGHAI):%m-%d %H:%M}"
+                    state = "revoked" if one.revoked_at else used or "never used"
+                    who = f"{one.actor.role} {one.actor.supplier_id or ''}".strip()
+                    print(f"{one.name:<20} {who:<16} {state:<18} {' '.join(sorted(one.scopes))}")
+            case "revoke":
+                await clients.revoke(arguments.name)
     finally:
         await engine.dispose()
 
@@ -127,6 +157,16 @@ def main() -> None:
     review = commands.add_parser("review", help="what the bot did not understand, newest first")
     review.add_argument("--done", type=int, metavar="ID", help="settle this one instead")
     people_commands.add(commands)
+    client = commands.add_parser("client", help="programs that may call the mall's API, and their keys")
+    doing = client.add_subparsers(dest="does", required=True)
+    adding = doing.add_parser("add", help="make a key, which is shown once")
+    adding.add_argument("name", help="what operators read, and what stands in the log of events")
+    adding.add_argument("--scope", action="append", default=[], help="what it opens; may be said several times")
+    of_whom = adding.add_mutually_exclusive_group()
+    of_whom.add_argument("--supplier", metavar="ID", help="it acts for this supplier, whose own things it may touch")
+    of_whom.add_argument("--operator", action="store_true", help="it acts as an operator does, not as a service")
+    doing.add_parser("list", help="who may call, and when they last did")
+    doing.add_parser("revoke", help="from now on this key opens nothing").add_argument("name")
     arguments = parser.parse_args()
     if arguments.command == "rules-check":
         files = [arguments.file] if arguments.file else [file.path for file in HouseRules().files]
@@ -137,6 +177,8 @@ def main() -> None:
             asyncio.run(people_commands.run(arguments))
         elif arguments.command == "review":
             asyncio.run(_review(arguments.done))
+        elif arguments.command == "client":
+            asyncio.run(_client(arguments))
         elif arguments.command == "migrate":
             asyncio.run(_migrate(arguments.down or arguments.revision, arguments.down is not None))
         elif arguments.command == "seed":
@@ -145,7 +187,7 @@ def main() -> None:
             asyncio.run(_live(arguments.speed, arguments.until))
         else:
             asyncio.run({"unseed": _unseed, "names": _names}[arguments.command]())
-    except (DemoRefused, KeyRingError, NotFound, OSError, ValueError) as error:
+    except (DemoRefused, KeyRingError, MallUnavailable, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

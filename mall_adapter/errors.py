@@ -11,6 +11,11 @@ class MallError(Exception):
     """A request that the mall refuses; the subclasses say why. Messages hold no personal data."""
 
 
+class MallUnavailable(Exception):
+    """A mall that runs elsewhere does not answer, or not in a way that makes sense: nobody knows whether it has done
+    what it was asked. It has refused nothing, so this is no MallError."""
+
+
 class OrderNotFound(MallError):
     pass
 

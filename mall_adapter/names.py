@@ -14,15 +14,14 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter.models import Product
+from mall_adapter.errors import MallUnavailable
+from mall_adapter.values import Listing
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +33,9 @@ PRODUCTS_A_SECOND = 1000
 
 Goods = tuple[str, str, str]
 """Name, brand, category of a product."""
+
+Catalogue = Callable[[], Awaitable[Sequence[Listing]]]
+"""Asks for every product of a mall."""
 
 _HAN = re.compile("[\u4e00-\u9fff]+")
 
@@ -114,11 +116,8 @@ def calls(catalogue: Iterable[Goods]) -> dict[str, list[dict[str, object]]]:
     }
 
 
-async def _read(engine: AsyncEngine) -> list[Goods]:
-    columns = Product.name, Product.brand, Product.category
-    async with engine.connect() as connection:
-        rows = await connection.execute(select(*columns).order_by(Product.id))
-        return [(row[0], row[1], row[2]) for row in rows]
+async def _read(catalogue: Catalogue) -> list[Goods]:
+    return [(one.name, one.brand, one.category) for one in await catalogue()]
 
 
 def _write(catalogue: list[Goods], path: Path) -> bool:
@@ -132,22 +131,22 @@ def _write(catalogue: list[Goods], path: Path) -> bool:
     return True
 
 
-async def write_names(engine: AsyncEngine, path: Path) -> bool:
+async def write_names(catalogue: Catalogue, path: Path) -> bool:
     """Brings the file up to date; was there anything to do?"""
-    return await asyncio.to_thread(_write, await _read(engine), path)
+    return await asyncio.to_thread(_write, await _read(catalogue), path)
 
 
-async def watch_names(engine: AsyncEngine, path: Path, seconds: float = WATCH_SECONDS) -> None:
-    """Keeps the file up to date until it is cancelled; a database that does not answer is asked again later."""
+async def watch_names(catalogue: Catalogue, path: Path, seconds: float = WATCH_SECONDS) -> None:
+    """Keeps the file up to date until it is cancelled; a mall that does not answer is asked again later."""
     known: int | None = None
-    catalogue: list[Goods] = []
+    goods: list[Goods] = []
     while True:
         try:
-            catalogue = await _read(engine)
-            if hash(tuple(catalogue)) != known:
-                if await asyncio.to_thread(_write, catalogue, path):
-                    logger.info("the names of %d products were written to %s", len(catalogue), path.name)
-                known = hash(tuple(catalogue))
-        except (SQLAlchemyError, OSError) as error:
+            goods = await _read(catalogue)
+            if hash(tuple(goods)) != known:
+                if await asyncio.to_thread(_write, goods, path):
+                    logger.info("the names of %d products were written to %s", len(goods), path.name)
+                known = hash(tuple(goods))
+        except (SQLAlchemyError, MallUnavailable, OSError) as error:
             logger.warning("the catalogue's names were not written: %s", type(error).__name__)
-        await asyncio.sleep(max(seconds, len(catalogue) / PRODUCTS_A_SECOND))
+        await asyncio.sleep(max(seconds, len(goods) / PRODUCTS_A_SECOND))

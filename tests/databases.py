@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,14 @@ class Postgres:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqlite | Postgres]:
-    if request.param == "sqlite":
-        yield Sqlite(tmp_path_factory.mktemp("sqlite"))
+    with served_by(request.param, tmp_path_factory) as databases:
+        yield databases
+
+
+@contextmanager
+def served_by(kind: str, folders: pytest.TempPathFactory) -> Iterator[Sqlite | Postgres]:
+    if kind == "sqlite":
+        yield Sqlite(folders.mktemp("sqlite"))
         return
     # PostgreSQL may run as another user, whom pytest's private folder keeps out
     with tempfile.TemporaryDirectory() as folder:

@@ -9,13 +9,13 @@ import sys
 import settings
 from bot.actions.executor import Executor
 from bot.actions.server import serve
-from mall_adapter import BrokenRules, open_mall
+from mall_adapter import BrokenRules, open_desk, open_mall
 from privacy import KeyRingError
 
 
 async def check_mall() -> None:
-    """Raises KeyRingError or BrokenRules before the first customer would meet it."""
-    async with open_mall():
+    """Raises KeyRingError, BrokenRules, or ValueError for a setting, before the first customer would meet it."""
+    async with open_mall(), open_desk():
         pass
 
 
@@ -29,6 +29,6 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(check_mall())
-    except (KeyRingError, BrokenRules) as error:
+    except (KeyRingError, BrokenRules, ValueError) as error:
         sys.exit(f"actions: {error}")
     main()

@@ -22,6 +22,7 @@ from mall_adapter.models.stock import MovementKind, Stock, StockMovement, Wareho
 from mall_adapter.models.freight import FreightTemplate, FreightUnit
 from mall_adapter.models.orders import phone_tail_index, Fulfilment, Order, OrderLine, Shipment, ShipmentLine, TrackingEvent
 from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
+from mall_adapter.models.clients import ApiClient
 from mall_adapter.models.coupons import Coupon
 from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, OwnershipProof, WrongProofs
@@ -40,6 +41,7 @@ __all__ = [
     "Level",
     "FreightUnit",
     "FreightTemplate",
+    "ApiClient",
     "Base",
     "ChannelAccount",
     "Complaint",

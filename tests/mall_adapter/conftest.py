@@ -15,24 +15,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import OrderStatus, SqlMall, models
+from mall_adapter.http.client import HttpMall, connection
 from mall_adapter.policy import Trade
 from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from storage import WRITES, Role, create_engine, migrate
-from tests.databases import Postgres, Sqlite, databases, house
+from tests.databases import Postgres, Sqlite, house, served_by
 from tests.mall_adapter.goods import add_sku, add_supplier
+from tests.mall_adapter.served import Place, Served, serving
 
-__all__ = ["Postgres", "Sqlite", "databases", "house"]  # fixtures, and what they give
+__all__ = ["Postgres", "Sqlite", "house"]  # fixtures, and what they give
 
 NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)  # a Wednesday, ten in the morning in Shanghai
 
@@ -46,6 +50,20 @@ class Clock:
 
     def advance(self, **time: float) -> None:
         self.now += timedelta(**time)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What asks for a mall has one of three: our own on either database, and that on SQLite over HTTP."""
+    chosen = [one.args[0] for one in metafunc.definition.iter_markers("parametrize")]
+    if "databases" in metafunc.fixturenames and "databases" not in chosen:
+        over_http = ["http"] if {"mall", "malls"} & {*metafunc.fixturenames} else []
+        metafunc.parametrize("databases", ["sqlite", "postgresql", *over_http], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqlite | Postgres]:
+    with served_by("postgresql" if request.param == "postgresql" else "sqlite", tmp_path_factory) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")
@@ -80,14 +98,39 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def mall(engine: AsyncEngine, clock: Clock) -> SqlMall:
-    return SqlMall(engine, clock=clock)
+@pytest.fixture(scope="session")
+def neighbours() -> Iterator[Served]:
+    """A mall that runs elsewhere, for those tests that ask one over HTTP."""
+    with serving() as served:
+        yield served
 
 
 @pytest.fixture
-async def malls(url: str, clock: Clock) -> AsyncIterator[list[SqlMall]]:
+async def elsewhere(request: pytest.FixtureRequest, url: str, clock: Clock) -> Place | None:
+    """Where the mall is asked over HTTP; None where it is asked directly."""
+    if request.node.callspec.params["databases"] != "http":
+        return None
+    served: Served = request.getfixturevalue("neighbours")
+    return await served.show(url, clock)
+
+
+@pytest.fixture
+async def mall(engine: AsyncEngine, clock: Clock, elsewhere: Place | None) -> AsyncIterator[SqlMall]:
+    """An HttpMall has no more than a :class:`SqlMall` that may be used here: the methods of the port."""
+    if elsewhere is None:
+        yield SqlMall(engine, clock=clock)
+        return
+    async with connection(*elsewhere) as http:
+        yield cast(SqlMall, HttpMall(http))
+
+
+@pytest.fixture
+async def malls(url: str, clock: Clock, elsewhere: Place | None) -> AsyncIterator[list[SqlMall]]:
     """The same mall seen by three processes' worth of connections."""
+    if elsewhere is not None:
+        async with AsyncExitStack() as opened:
+            yield [cast(SqlMall, HttpMall(await opened.enter_async_context(connection(*elsewhere)))) for _ in range(3)]
+        return
     engines = [create_engine(url) for _ in range(3)]
     yield [SqlMall(engine, clock=clock) for engine in engines]
     for engine in engines:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 from uuid import uuid4
 
-from mall_adapter import Order, SqlBackOffice, SqlMall, Ticket, TicketStatus
+from mall_adapter import BackOffice, Order, SqlBackOffice, SqlMall, Ticket, TicketStatus
+from mall_adapter.http.client import HttpBackOffice, HttpMall
 from storage import Actor, Role
 
 OPERATOR = Actor(Role.OPERATOR, "P-operator")
@@ -13,7 +15,9 @@ WANG = Actor(Role.OPERATOR, "P-wang", channel="dashboard")
 LI = Actor(Role.OPERATOR, "P-li", channel="dashboard")
 
 
-def office(mall: SqlMall) -> SqlBackOffice:
+def office(mall: SqlMall | HttpMall) -> BackOffice:
+    if isinstance(mall, HttpMall):
+        return cast(BackOffice, HttpBackOffice(mall.http))
     return SqlBackOffice(mall.database.engine, mall.database.clock)
 
 

@@ -158,6 +158,7 @@ async def test_a_mall_opens_only_with_its_own_key_ring(
             pass
 
 
+@pytest.mark.parametrize("databases", ["sqlite", "postgresql"], indirect=True)  # it listens to the engine
 async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngine) -> None:
     asked: dict[str, Any] = {}
 

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.goods import load_articles
-from mall_adapter import models, watch_names, write_names
+from mall_adapter import SqlMall, models, watch_names, write_names
 from mall_adapter.names import calls, slipped
 from storage import WRITES
 
@@ -86,17 +86,17 @@ def test_a_slip(text: str, expected: bool) -> None:
     assert slipped("云步跑鞋", text) is expected
 
 
-async def test_the_file_is_written_when_something_changed(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_the_file_is_written_when_something_changed(mall: SqlMall, tmp_path: Path) -> None:
     path = tmp_path / "lookups" / "catalogue.json"
-    assert await write_names(engine, path)
-    assert not await write_names(engine, path)
+    assert await write_names(mall.catalogue, path)
+    assert not await write_names(mall.catalogue, path)
     assert "云跑缓震跑步鞋" in forms(json.loads(path.read_text("utf-8"))["product"])
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-async def test_a_renamed_product_reaches_the_file(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_a_renamed_product_reaches_the_file(mall: SqlMall, engine: AsyncEngine, tmp_path: Path) -> None:
     path = tmp_path / "catalogue.json"
-    watching = asyncio.create_task(watch_names(engine, path, seconds=0.01))
+    watching = asyncio.create_task(watch_names(mall.catalogue, path, seconds=0.01))
     try:
         await _until(path, "云跑缓震跑步鞋")
         async with engine.execution_options(**WRITES).begin() as connection:
