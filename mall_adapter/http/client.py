@@ -48,12 +48,12 @@ AGAIN = frozenset({429, 500, 502, 503, 504})
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0)
 
 
-def connection(url: str, key: str) -> httpx.AsyncClient:
+def connection(url: str, key: str, timeout: httpx.Timeout = ATTEMPT) -> httpx.AsyncClient:
     """To the mall at ``url`` (with the path under which it stands); to be closed by whoever opened it."""
     return httpx.AsyncClient(
         base_url=url,
         headers={"Authorization": f"Bearer {key}", "Accept": f"application/json, {MEDIA_TYPE}"},
-        timeout=ATTEMPT,
+        timeout=timeout,
         limits=CONNECTIONS,
         follow_redirects=False,  # a key goes to nobody else
     )

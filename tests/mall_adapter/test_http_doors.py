@@ -221,8 +221,8 @@ async def test_what_is_not_there_is_told_as_a_problem_too(door: Door) -> None:
 async def test_a_list_comes_a_page_at_a_time(door: Door) -> None:
     key, cursor, seen = await door.key(Scope.CATALOGUE_READ), None, []
     while True:
-        more = {} if cursor is None else {"cursor": cursor}
-        page = (await door.http.get("/catalogue", headers=key, params={"limit": 3, **more})).json()
+        more: dict[str, str] = {} if cursor is None else {"cursor": cursor}
+        page = (await door.http.get("/catalogue", headers=key, params={"limit": "3"} | more)).json()
         seen += [one["id"] for one in page["items"]]
         if (cursor := page["next"]) is None:
             break
