@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, se
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mall_adapter import delivery, models, orders, tickets
+from mall_adapter import delivery, models, orders, ticket_steps, tickets
 from mall_adapter.errors import InvalidCursor, NotFound
 from mall_adapter.values import (
     Customer,
@@ -60,7 +60,7 @@ Queue = TypeVar("Queue", bound=StrEnum)
 
 
 def ticket_queues() -> Mapping[TicketQueue, Condition]:
-    """In which states of :func:`mall_adapter.tickets.state_machine` a ticket waits for what."""
+    """In which states of :func:`mall_adapter.ticket_steps.state_machine` a ticket waits for what."""
     ticket = models.Ticket
     goods_come_back = and_(ticket.kind != TicketKind.REFUND, ticket.freight_payer != FreightPayer.NOBODY)
     return {
@@ -183,7 +183,7 @@ async def ticket_case(session: AsyncSession, actor: Actor, ticket_id: str) -> Ti
     ticket = tickets.to_ticket(row)  # before its order is read, which takes the ticket's row anew
     (order,) = await _own_lines(session, actor, [orders.to_order(await orders.read(session, ticket.order_id))])
     note = await session.scalar(select(models.Ticket.note).where(models.Ticket.id == ticket_id))
-    possible = tickets.state_machine(ticket.kind, ticket.decision.freight_payer).get(ticket.status, set())
+    possible = ticket_steps.state_machine(ticket.kind, ticket.decision.freight_payer).get(ticket.status, set())
     return TicketCase(
         ticket=ticket,
         note=note or "",

@@ -16,7 +16,8 @@ import pytest
 import settings
 from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, open_mall
 from mall_adapter.facts import AfterSalesFacts, Trade
-from mall_adapter.house_rules import RulesFile, house_policy
+from mall_adapter.house_rules import house_policy
+from mall_adapter.rules import RulesFile
 from mall_adapter.rules.sheet import STEPS
 from mall_adapter.rules_check import check
 from storage import migrate

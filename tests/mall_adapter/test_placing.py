@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import InvalidTransition, NotFound, OrderStatus, SqlMall, models
 from mall_adapter.errors import CouponRefused, InvalidDelivery
-from mall_adapter.placing import share
+from mall_adapter.refunds import share
 from mall_adapter.values import DeliveryChange
 from storage import WRITES
 from storage.events import EventRow
 from tests.mall_adapter.goods import stock_of
-from tests.mall_adapter.offices import OPERATOR, office, place_order
+from tests.mall_adapter.offices import OPERATOR, office, own_office, place_order
 
 from .conftest import NOW, Clock
 
@@ -224,10 +224,10 @@ async def test_goods_wait_for_the_payment_for_a_while_only(mall: SqlMall, engine
     assert await stock_of(engine, "P1-1") == (11, 11)
     clock.advance(hours=23)
     soon = await order(mall, {"P2-1": 1}, "k2", paid=False)
-    assert await office(mall).expire_reservations() == 0
+    assert await own_office(mall).expire_reservations() == 0
     clock.advance(hours=1)
-    assert await office(mall).expire_reservations() == 1
-    assert await office(mall).expire_reservations() == 0
+    assert await own_office(mall).expire_reservations() == 1
+    assert await own_office(mall).expire_reservations() == 0
     assert (await mall.order("web:zhou", late.id)).status is OrderStatus.CANCELLED
     assert (await mall.order("web:zhou", soon.id)).status is OrderStatus.PENDING_PAYMENT
     assert await stock_of(engine, "P1-1") == (11, 1)

@@ -16,7 +16,7 @@ from mall_adapter.values import StockLevel
 from storage import WRITES, Actor, Role
 from storage.events import EventRow
 from tests.mall_adapter.goods import add_stock, add_supplier, stock_of
-from tests.mall_adapter.offices import OPERATOR, office, place_order, ship_order
+from tests.mall_adapter.offices import OPERATOR, office, own_office, place_order, ship_order
 
 from .conftest import Clock
 
@@ -204,7 +204,7 @@ async def test_after_whatever_happens_every_balance_is_the_sum_of_its_movements(
                 await back.receive_stock(OPERATOR, warehouse, sku, rng.randint(1, 5), key)
             case 7:
                 clock.advance(hours=3)
-                await back.expire_reservations()
+                await own_office(mall).expire_reservations()
 
     done = 0
     for number in range(80):

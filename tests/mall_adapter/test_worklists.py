@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from mall_adapter import FreightPayer, NotFound, NotPermitted, Reason, SqlMall, TicketKind, TicketStatus, models
 from mall_adapter.errors import InvalidCursor
 from mall_adapter.facts import Trade
-from mall_adapter.tickets import state_machine
+from mall_adapter.ticket_steps import state_machine
 from mall_adapter.values import OrderFilter, OrderQueue, Page, Ticket, TicketFilter, TicketQueue, TicketRequest
 from mall_adapter.worklists import LARGEST_PAGE, ticket_queues
 from storage import WRITES, Actor, Role
