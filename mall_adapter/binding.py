@@ -8,7 +8,6 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, people, proofs
-from mall_adapter.errors import BindingLocked, WrongProof
 from mall_adapter.proof_limits import ProofLimits
 from storage import Actor
 
@@ -26,20 +25,20 @@ async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor |
 
 async def prove(
     session: AsyncSession, limits: ProofLimits, attempt: proofs.Attempt, phone: str, now: datetime
-) -> str | WrongProof | BindingLocked:
-    """The id of the customer to whom both belong.
+) -> proofs.Verdict:
+    """Proves the customer to whom both belong.
 
     A refusal is returned and not raised, so that the transaction commits the counted try.
     """
     counts = await proofs.hold(session, limits, attempt, now)
     if until := counts.locked_until(now):
-        return BindingLocked(until)
+        return proofs.Verdict(locked_until=until)
     owner = (
         select(models.Customer.id)
         .join(models.Order, models.Order.customer_id == models.Customer.id)
         .where(models.Customer.phone_index == models.phone_index(phone), models.Order.id == attempt.order_id)
     )
     if customer_id := await session.scalar(owner):
-        return customer_id  # wrong tries stay counted, or one's own proof would buy five more at somebody else's
-    left = counts.wrong(now)
-    return BindingLocked(left) if isinstance(left, datetime) else WrongProof(left)
+        # wrong tries stay counted, or one's own proof would buy five more at somebody else's
+        return proofs.Verdict(proved=customer_id)
+    return counts.wrong(now)

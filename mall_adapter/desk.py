@@ -121,15 +121,22 @@ class Desk:
         async with self._reading() as session:
             return await session.scalar(before) or 0
 
-    async def withdraw(self, sender: str) -> Handoff | None:
+    async def withdraw(self, sender: str, idempotency_key: str) -> Handoff | None:
         """The customer no longer waits; None if nobody did. Raises InvalidTransition when it is claimed."""
         async with self._writing.begin() as session:
-            row = await _live(session, sender, lock=True)
-            if row is None:
-                return None
-            _require(row, HandoffStatus.WAITING)
-            row.status, row.ended_at = HandoffStatus.WITHDRAWN, self._clock()
-            return _to_handoff(row)
+            now = self._clock()
+
+            async def leave() -> int:
+                row = await _live(session, sender, lock=True)
+                if row is None:
+                    return 0
+                _require(row, HandoffStatus.WAITING)
+                row.status, row.ended_at = HandoffStatus.WITHDRAWN, now
+                return row.id
+
+            command = Command(sender, idempotency_key, "withdraw", {})
+            left = await once(session, command, int, now, leave)
+            return _to_handoff(await _read(session, left)) if left else None
 
     async def rate(self, sender: str, stars: int) -> Handoff | None:
         """Rates (1 to 5, else ValueError) the sender's last hand-off that ended lately; None if there is none.

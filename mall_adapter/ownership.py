@@ -13,7 +13,7 @@ from sqlalchemy import CompoundSelect, Select, delete, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, orders, people, proofs
-from mall_adapter.errors import BindingLocked, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
+from mall_adapter.errors import OrderLocked, OwnershipRequired
 from mall_adapter.proof_limits import Proof, ProofLimits
 from storage import insert
 
@@ -53,8 +53,8 @@ async def proved(session: AsyncSession, sender: str, order_id: str) -> Proof | N
 
 async def prove(
     session: AsyncSession, limits: ProofLimits, attempt: proofs.Attempt, told: str, now: datetime
-) -> WrongPhoneTail | OrderLocked | WrongProof | BindingLocked | None:
-    """Compares what was ``told``, a phone or its tail, with the order's; None when that is (or already was) proved.
+) -> proofs.Verdict:
+    """Compares what was ``told``, a phone or its tail, with the order's; what already was proved is proved.
 
     A refusal is returned and not raised, so that the transaction commits the counted try.
     """
@@ -67,18 +67,15 @@ async def prove(
     found = (await session.execute(query)).one_or_none()
     kept, already = found or ("", False)
     if already:
-        return None
+        return proofs.Verdict(proved=attempt.order_id)
     if until := counts.locked_until(now):
-        return BindingLocked(until) if whole else OrderLocked(until)
+        return proofs.Verdict(locked_until=until)
     expected = models.phone_index(kept) if whole else kept
     named = models.phone_index(told) if whole else models.phone_tail_index(attempt.order_id, told)
     if hmac.compare_digest(named, expected) and found:
         await _record(session, attempt.sender, attempt.order_id, whole, now)
-        return None
-    left = counts.wrong(now)
-    if isinstance(left, datetime):
-        return BindingLocked(left) if whole else OrderLocked(left)
-    return WrongProof(left) if whole else WrongPhoneTail(left)
+        return proofs.Verdict(proved=attempt.order_id)
+    return counts.wrong(now)
 
 
 async def _record(session: AsyncSession, sender: str, order_id: str, whole_phone: bool, now: datetime) -> None:

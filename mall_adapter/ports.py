@@ -48,20 +48,26 @@ class CustomerMall(Protocol):
 
     # who is speaking
     async def customer_of(self, sender: str) -> Customer | None: ...
-    async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
+    async def bind_with_proof(
+        self, sender: str, phone: str, order_id: str, idempotency_key: str, address: str | None = None
+    ) -> Customer:
         """Binds to the customer with this whole phone number (digits) who placed this order.
 
         Wrong tries are counted for the sender, the order and the caller's ``address`` (where the channel knows one;
-        any name for it). Raises WrongProof, or BindingLocked.
+        any name for it); a try that comes again under its key is one. Raises WrongProof, or BindingLocked.
         """
 
     # orders; each raises OwnershipRequired or OrderLocked, also for a number that no order has
     async def order(self, sender: str, order_id: str) -> Order: ...
-    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str, address: str | None = None) -> Order:
+    async def prove_ownership(
+        self, sender: str, order_id: str, phone_tail: str, idempotency_key: str, address: str | None = None
+    ) -> Order:
         """The proof holds until the order has another phone. Tries are counted as those of binding, and apart from
         them. Raises WrongPhoneTail, or OrderLocked."""
 
-    async def prove_phone(self, sender: str, order_id: str, phone: str, address: str | None = None) -> Order:
+    async def prove_phone(
+        self, sender: str, order_id: str, phone: str, idempotency_key: str, address: str | None = None
+    ) -> Order:
         """By the whole phone (digits) on the order, which proves more than its tail, and opens what is locked for
         tails. Counted together with binding. Raises WrongProof, or BindingLocked."""
 

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
+from mall_adapter.errors import BindingLocked, OrderLocked, WrongPhoneTail, WrongProof
 from mall_adapter.proof_limits import Limit, Proof, ProofLimits
 from storage import insert
 
@@ -46,6 +47,23 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of an attempt: kept as the answer of its key, so that one that is repeated counts once."""
+
+    proved: str | None = None  # the id of the order, or of the customer to whom both belong
+    tries_left: int | None = None  # it was wrong
+    locked_until: datetime | None = None
+
+    def refusal(self, way: Proof) -> WrongProof | WrongPhoneTail | BindingLocked | OrderLocked | None:
+        if self.proved is not None:
+            return None
+        if self.locked_until is not None:
+            return BindingLocked(self.locked_until) if way is Proof.PHONE else OrderLocked(self.locked_until)
+        left = self.tries_left or 0
+        return WrongProof(left) if way is Proof.PHONE else WrongPhoneTail(left)
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """The counts of one attempt, held until the transaction ends: two tries at once are two tries."""
 
@@ -58,7 +76,7 @@ class Counts:
             (row.locked_until for row, _ in self.rows if row.locked_until and row.locked_until > now), default=None
         )
 
-    def wrong(self, now: datetime) -> int | datetime:
+    def wrong(self, now: datetime) -> Verdict:
         """Counts a wrong try: how many are left, whosever run out first, or until when the way is locked now."""
         lock = self.limits.lock
         for row, limit in self.rows:
@@ -70,7 +88,9 @@ class Counts:
                 row.locked_until = now + lock.lasts(row.times_locked)
                 row.times_locked += 1
                 row.forgotten_at = max(row.forgotten_at, row.locked_until + lock.remembered)
-        return self.locked_until(now) or min(limit.tries - row.tries for row, limit in self.rows)
+        if until := self.locked_until(now):
+            return Verdict(locked_until=until)
+        return Verdict(tries_left=min(limit.tries - row.tries for row, limit in self.rows))
 
 
 async def locked_until(session: AsyncSession, limits: ProofLimits, attempt: Attempt, now: datetime) -> datetime | None:

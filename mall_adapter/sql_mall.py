@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -24,7 +25,7 @@ from mall_adapter import (
     ticket_steps,
     tickets,
 )
-from mall_adapter.errors import OwnershipRequired, PhoneRequired
+from mall_adapter.errors import BindingLocked, OwnershipRequired, PhoneRequired
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import promises
 from mall_adapter.proof_limits import Proof, ProofLimits
@@ -46,6 +47,7 @@ from mall_adapter.values import (
     TicketRequest,
     TicketStatus,
 )
+from storage import Command, once, recall
 
 
 class SqlMall:
@@ -74,16 +76,28 @@ class SqlMall:
             customer = await session.scalar(query)
             return Customer(customer.id, customer.name, regions.name_of(customer.region)) if customer else None
 
-    async def bind_with_proof(self, sender: str, phone: str, order_id: str, address: str | None = None) -> Customer:
+    async def bind_with_proof(
+        self, sender: str, phone: str, order_id: str, idempotency_key: str, address: str | None = None
+    ) -> Customer:
         attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
+
+        async def prove(session: AsyncSession, now: datetime) -> proofs.Verdict:
+            verdict = await binding.prove(session, self._limits, attempt, phone, now)
+            if verdict.proved is not None:
+                await binding.bind(session, sender, verdict.proved, None, now)
+            return verdict
+
+        # not the address: the same try may come again from another
+        command = Command(sender, idempotency_key, "bind_with_proof", {"order_id": order_id, "phone": phone})
+        await self._refuse_locked(command, attempt)
         async with self.database.writing() as session:
             now = self.database.clock()
-            proved = await binding.prove(session, self._limits, attempt, phone, now)
-            if isinstance(proved, str):
-                await binding.bind(session, sender, proved, None, now)
-                customer = await session.get_one(models.Customer, proved)
-                return Customer(customer.id, customer.name, regions.name_of(customer.region))
-        raise proved
+            verdict = await once(session, command, proofs.Verdict, now, partial(prove, session, now))
+        if refusal := verdict.refusal(Proof.PHONE):
+            raise refusal
+        async with self.database.reading() as session:
+            customer = await session.get_one(models.Customer, verdict.proved)
+            return Customer(customer.id, customer.name, regions.name_of(customer.region))
 
     # ---- orders ----
 
@@ -99,23 +113,45 @@ class SqlMall:
         await orders.lock(session, order_id)
         return await self._owned(session, sender, order_id)
 
-    async def prove_ownership(self, sender: str, order_id: str, phone_tail: str, address: str | None = None) -> Order:
+    async def prove_ownership(
+        self, sender: str, order_id: str, phone_tail: str, idempotency_key: str, address: str | None = None
+    ) -> Order:
         """Proving twice is one proof. What is locked is refused without a write: guessers hold up nobody."""
         attempt = proofs.Attempt(Proof.TAIL, sender, order_id, address)
+        command = Command(sender, idempotency_key, "prove_ownership", {"order_id": order_id, "told": phone_tail})
         try:
             async with self.database.reading() as session:
                 now = self.database.clock()
-                return orders.to_order(await ownership.owned(session, self._limits, sender, order_id, now, address))
+                if await recall(session, command, proofs.Verdict, now) is None:
+                    return orders.to_order(await ownership.owned(session, self._limits, sender, order_id, now, address))
         except OwnershipRequired:
-            return await self._prove(attempt, phone_tail)
+            pass
+        return await self._prove(attempt, phone_tail, command)
 
-    async def prove_phone(self, sender: str, order_id: str, phone: str, address: str | None = None) -> Order:
-        return await self._prove(proofs.Attempt(Proof.PHONE, sender, order_id, address), phone)
+    async def prove_phone(
+        self, sender: str, order_id: str, phone: str, idempotency_key: str, address: str | None = None
+    ) -> Order:
+        attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
+        command = Command(sender, idempotency_key, "prove_phone", {"order_id": order_id, "told": phone})
+        if await self.proved(sender, order_id) is not Proof.PHONE:
+            await self._refuse_locked(command, attempt)
+        return await self._prove(attempt, phone, command)
 
-    async def _prove(self, attempt: proofs.Attempt, told: str) -> Order:
+    async def _refuse_locked(self, command: Command, attempt: proofs.Attempt) -> None:
+        """Without a write, unless the command is known: guessers hold up nobody, and fill no table."""
+        async with self.database.reading() as session:
+            now = self.database.clock()
+            if await recall(session, command, proofs.Verdict, now) is not None:
+                return
+            if until := await proofs.locked_until(session, self._limits, attempt, now):
+                raise BindingLocked(until)
+
+    async def _prove(self, attempt: proofs.Attempt, told: str, command: Command) -> Order:
         async with self.database.writing() as session:
-            refusal = await ownership.prove(session, self._limits, attempt, told, self.database.clock())
-        if refusal:
+            now = self.database.clock()
+            prove = partial(ownership.prove, session, self._limits, attempt, told, now)
+            verdict = await once(session, command, proofs.Verdict, now, prove)
+        if refusal := verdict.refusal(attempt.way):
             raise refusal
         return await self.order(attempt.sender, attempt.order_id)
 

@@ -8,7 +8,7 @@ from storage import outbox
 from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
 from storage.events import Event, record
-from storage.idempotency import Command, IdempotencyConflict, once
+from storage.idempotency import Command, IdempotencyConflict, Known, forget_expired, once, recall
 from storage.migration import MigrationRefused, migrate
 from storage.tables import Base, UtcDateTime
 
@@ -20,14 +20,17 @@ __all__ = [
     "Command",
     "Event",
     "IdempotencyConflict",
+    "Known",
     "MigrationRefused",
     "Role",
     "UtcDateTime",
     "create_engine",
+    "forget_expired",
     "insert",
     "insert_numbered",
     "migrate",
     "once",
     "outbox",
+    "recall",
     "record",
 ]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from pydantic import TypeAdapter
-from sqlalchemy import delete
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -52,14 +52,34 @@ class IdempotencyRecord(Base):
 class Command:
     """``name`` is asked for by ``caller``, to whom the key belongs: two callers may use the same one.
 
-    ``request`` are the arguments: JSON, dataclasses, enums and times. One that is None or at its default does not
-    count, so a command that gets a new argument still knows the keys of before.
+    ``request`` are the arguments: JSON, dataclasses, enums and times. One that is None, or a field that is at its
+    default, does not count, so a command that gets a new one still knows the keys of before.
     """
 
     caller: str
     key: str
     name: str
     request: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise ValueError("an idempotency key is needed")
+
+    @property
+    def key_index(self) -> str:
+        return _hash(json.dumps([self.caller, self.key]), "idempotency_record.key")
+
+    @property
+    def request_hash(self) -> str:
+        told = json.dumps(_told(self.request), sort_keys=True, ensure_ascii=False)
+        return _hash(told, "idempotency_record.request")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[Answer]):
+    """What a command was answered when it came before."""
+
+    answer: Answer
 
 
 async def once(
@@ -72,41 +92,53 @@ async def once(
     """What ``do`` gives, or what it gave when the command was sent before; ``answer`` is its type.
 
     In the transaction of ``session``, which must write. Raises IdempotencyConflict if the caller used the key for
-    another command or other arguments, ValueError for an empty key, and what ``do`` raises.
+    another command or other arguments, and what ``do`` raises.
     """
-    if not command.key:
-        raise ValueError("an idempotency key is needed")
-    key_index = _hash(json.dumps([command.caller, command.key]), "idempotency_record.key")
-    request_hash = _hash(_canonical(command.request), "idempotency_record.request")
+    record, key_index = IdempotencyRecord, command.key_index
     new = {
-        "key_index": key_index,
         "command": command.name,
-        "request_hash": request_hash,
+        "request_hash": command.request_hash,
+        "answer": None,
         "created_at": now,
         "expires_at": now + KEPT,
     }
-    record = IdempotencyRecord
-    made = insert(session, record).values(new).on_conflict_do_nothing().returning(record.key_index)
-    if await session.scalar(made) is None:
-        known = await session.get_one(record, key_index, populate_existing=True)
-        if known.expires_at > now:
-            if (known.command, known.request_hash) != (command.name, request_hash):
-                raise IdempotencyConflict("this key belongs to another request")
-            if known.answer is None:
-                raise IdempotencyConflict("this key's request was answered by an earlier release")
-            first: Answer = _adapter(cast(Hashable, answer)).validate_json(known.answer)
-            return first
-        await session.execute(delete(record).where(record.key_index == key_index))
-        await session.execute(insert(session, record).values(new))
+    # one that has expired is as good as none
+    made = insert(session, record).values(new | {"key_index": key_index})
+    made = made.on_conflict_do_update(index_elements=["key_index"], set_=new, where=record.expires_at <= now)
+    if await session.scalar(made.returning(record.key_index)) is None:
+        known = await recall(session, command, answer, now)
+        if known is None:  # its transaction was rolled back, or it was forgotten in between
+            raise IdempotencyConflict("this key is in use")
+        return known.answer
     given = await do()
-    row = await session.get_one(record, key_index)
-    row.answer = _adapter(cast(Hashable, answer)).dump_json(given).decode()
+    told = _adapter(cast(Hashable, answer)).dump_json(given).decode()
+    await session.execute(update(record).where(record.key_index == key_index).values(answer=told))
     return given
 
 
-async def forget_expired(session: AsyncSession, now: datetime) -> None:
-    """Keys that are so old that nobody repeats them."""
-    await session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.expires_at <= now))
+async def recall(session: AsyncSession, command: Command, answer: type[Answer], now: datetime) -> Known[Answer] | None:
+    """What the command was answered before; None if it is new. Writes nothing. Raises IdempotencyConflict as ``once``
+    does."""
+    record = IdempotencyRecord
+    query = select(record.command, record.request_hash, record.answer)
+    query = query.where(record.key_index == command.key_index, record.expires_at > now)
+    known = (await session.execute(query)).one_or_none()
+    if known is None:
+        return None
+    if (known.command, known.request_hash) != (command.name, command.request_hash):
+        raise IdempotencyConflict("this key belongs to another request")
+    try:
+        return Known(_adapter(cast(Hashable, answer)).validate_json(known.answer or ""))
+    except ValidationError:
+        raise IdempotencyConflict("this key's request was answered by another release") from None
+
+
+async def forget_expired(session: AsyncSession, now: datetime, limit: int = 1000) -> bool:
+    """Forgets some of the keys that are so old that nobody repeats them; whether there may be more."""
+    record = IdempotencyRecord
+    old = select(record.key_index).where(record.expires_at <= now).limit(limit)
+    gone = await session.scalars(delete(record).where(record.key_index.in_(old)).returning(record.key_index))
+    return len(gone.all()) == limit
 
 
 @lru_cache(maxsize=128)
@@ -114,9 +146,14 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _canonical(request: Mapping[str, Any]) -> str:
-    told = _adapter(dict[str, Any]).dump_python(dict(request), mode="json", exclude_defaults=True, exclude_none=True)
-    return json.dumps(told, sort_keys=True, ensure_ascii=False)
+def _told(value: Any) -> Any:
+    """As JSON, without what says nothing; pydantic knows the defaults of a dataclass only by its own type."""
+    if isinstance(value, Mapping):
+        return {str(key): _told(each) for key, each in value.items() if each is not None}
+    if isinstance(value, (list, tuple)):
+        return [_told(each) for each in value]
+    kind = type(value) if is_dataclass(value) else object
+    return _adapter(kind).dump_python(value, mode="json", exclude_defaults=True, exclude_none=True)
 
 
 def _hash(value: str, purpose: str) -> str:

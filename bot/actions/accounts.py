@@ -11,7 +11,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import find_answers
-from bot.actions.conversation import Conversation, ask, confirmed, problem
+from bot.actions.conversation import Conversation, ask, confirmed, problem, proof_key
 from bot.actions.focus import Focus
 from bot.actions.knowledge import say_answer
 from bot.actions.malls import get_mall
@@ -143,9 +143,9 @@ class BindAccount(Action):
         if not confirmed(tracker, values):
             return []
         try:
-            await (await get_mall()).bind_with_proof(
-                tracker.sender_id, values["account_phone"], values["account_order"], address_of(tracker)
-            )
+            phone, order_id = values["account_phone"], values["account_order"]
+            proof = proof_key(tracker, order_id, phone)
+            await (await get_mall()).bind_with_proof(tracker.sender_id, phone, order_id, proof, address_of(tracker))
         except WrongProof as error:
             dispatcher.utter_message(response="utter_account_wrong_proof", tries=error.tries_left)
             return []

@@ -57,6 +57,12 @@ def key(tracker: Tracker, values: Mapping[str, Any]) -> str:
     return f"{tracker.sender_id} {Conversation.of(tracker).top.get('key')} {digest(values)}"
 
 
+def proof_key(tracker: Tracker, *told: str) -> str:
+    """Idempotency key of a proof: of this message with what it tells. One that comes again is one try."""
+    message: dict[str, Any] = next((event for event in reversed(tracker.events) if event["event"] == "user"), {})
+    return digest({"message": message.get("message_id"), "told": told})
+
+
 def ask(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,

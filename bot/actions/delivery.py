@@ -12,7 +12,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
-from bot.actions.conversation import Conversation, ask, confirmed, key, problem
+from bot.actions.conversation import Conversation, ask, confirmed, key, problem, proof_key
 from bot.actions.focus import Focus
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import OrderValidation, asked_of_member, no_order, other_orders
@@ -237,7 +237,8 @@ class ChangeAddressValidation(OrderValidation):
             return
         request.clear("phone_tail")
         try:
-            order = await mall.prove_phone(request.sender, order_id, phone, address_of(request.tracker))
+            proof = proof_key(request.tracker, order_id, phone)
+            order = await mall.prove_phone(request.sender, order_id, phone, proof, address_of(request.tracker))
         except WrongProof as error:
             request.clear("order_phone")
             request.set(**problem("order_phone", "wrong_order_phone", error.tries_left))

@@ -131,7 +131,7 @@ async def stop_waiting(dispatcher: CollectingDispatcher, tracker: Tracker, focus
     """Takes the customer out of the queue and says so; false when they were not in it. The slot ``queued`` is the
     caller's to clear. Who protests against it is put back: it is kept in the focus when that was."""
     try:
-        left = await (await get_desk()).withdraw(tracker.sender_id)
+        left = await (await get_desk()).withdraw(tracker.sender_id, f"withdraw {Turn.whole(tracker).message_id}")
     except InvalidTransition:
         dispatcher.utter_message(response="utter_handoff_talking", json_message=WAITING)
         return True

@@ -14,7 +14,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
-from bot.actions.conversation import Conversation, ask, problem
+from bot.actions.conversation import Conversation, ask, problem, proof_key
 from bot.actions.flow_files import slots_of
 from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
 from bot.actions.malls import get_mall
@@ -544,12 +544,14 @@ async def shown_order(tracker: Tracker, turn: Turn, order_id: str, tail: object 
             raise
     if told_whole:
         try:
-            return await mall.prove_phone(sender, order_id, phone, address_of(tracker))
+            key = proof_key(tracker, order_id, phone)
+            return await mall.prove_phone(sender, order_id, phone, key, address_of(tracker))
         except WrongProof as error:
             raise WrongPhoneTail(error.tries_left) from error
         except BindingLocked:  # its tail may still do
             pass
-    return await mall.prove_ownership(sender, order_id, str(tail), address_of(tracker))
+    key = proof_key(tracker, order_id, str(tail))
+    return await mall.prove_ownership(sender, order_id, str(tail), key, address_of(tracker))
 
 
 def not_shown(dispatcher: CollectingDispatcher, tracker: Tracker, error: Exception, order_id: str) -> list[EventType]:

@@ -37,6 +37,7 @@ from mall_adapter.ticket_steps import state_machine
 from settings import SHANGHAI
 from storage import WRITES, create_engine, migrate
 from tests.demo.test_place import mark_what_was_seeded
+from tests.mall_adapter.offices import new_key
 
 MALL = models.Base.metadata
 TODAY = date(2026, 11, 23)
@@ -341,7 +342,7 @@ async def assess(file: Path, order_id: str, phone_tail: str, line: int = 1, **re
     engine = create_engine(f"sqlite+aiosqlite:///{file}")
     shop = SqlMall(engine, clock=lambda: MIDNIGHT + timedelta(hours=10))
     try:
-        await shop.prove_ownership("web:visitor", order_id, phone_tail)
+        await shop.prove_ownership("web:visitor", order_id, phone_tail, new_key())
         wish = {"kind": TicketKind.RETURN, "reason": Reason.DISLIKE, **request}
         decision = await shop.assess(
             "web:visitor", TicketRequest(order_id=order_id, line_ids=(f"{order_id}-{line}",), **wish)
@@ -441,7 +442,7 @@ def test_on_a_later_day_untouched_stories_move_and_the_rest_stays(copy: Path) ->
         engine = create_engine(f"sqlite+aiosqlite:///{copy}")
         shop = SqlMall(engine, clock=lambda: MIDNIGHT + timedelta(hours=10))
         for order_id in ("ORD12345", "ORD12346", "ORD12350", "ORD12352"):
-            await shop.prove_ownership("web:visitor", order_id, "5678")
+            await shop.prove_ownership("web:visitor", order_id, "5678", new_key())
         wish = TicketRequest("ORD12345", TicketKind.RETURN, Reason.DISLIKE)
         await shop.create_ticket("web:visitor", wish, "key-1")
         await shop.cancel_order("web:visitor", "ORD12350", "key-2")

@@ -15,6 +15,11 @@ WANG = Actor(Role.OPERATOR, "P-wang", channel="dashboard")
 LI = Actor(Role.OPERATOR, "P-li", channel="dashboard")
 
 
+def new_key() -> str:
+    """Of a request that nobody has made before."""
+    return uuid4().hex
+
+
 def office(mall: SqlMall | HttpMall) -> BackOffice:
     if isinstance(mall, HttpMall):
         return cast(BackOffice, HttpBackOffice(mall.http))
@@ -27,7 +32,7 @@ def own_office(mall: SqlMall) -> SqlBackOffice:
 
 
 async def bind(mall: SqlMall, sender: str, customer_id: str) -> None:
-    await office(mall).bind(OPERATOR, sender, customer_id, uuid4().hex)
+    await office(mall).bind(OPERATOR, sender, customer_id, new_key())
 
 
 async def place_order(mall: SqlMall, customer_id: str, items: Mapping[str, int], idempotency_key: str) -> Order:

@@ -7,12 +7,15 @@ import asyncio
 import pytest
 
 from mall_adapter import BindingLocked, Customer, SqlMall, WrongProof
+from tests.mall_adapter.offices import new_key
 
 from .conftest import Clock
 
 
 async def test_the_right_phone_and_order_bind(mall: SqlMall) -> None:
-    assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10004") == Customer("C1", "周琳", "华东")
+    assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10004", new_key()) == Customer(
+        "C1", "周琳", "华东"
+    )
     assert {order.id for order in await mall.orders_of("web:guest")} >= {"ORD10001", "ORD10002"}
 
 
@@ -22,7 +25,7 @@ async def test_the_right_phone_and_order_bind(mall: SqlMall) -> None:
 )
 async def test_a_wrong_half_binds_nobody(mall: SqlMall, phone: str, order_id: str) -> None:
     with pytest.raises(WrongProof) as wrong:
-        await mall.bind_with_proof("web:guest", phone, order_id)
+        await mall.bind_with_proof("web:guest", phone, order_id, new_key())
     assert wrong.value.tries_left == 4
     assert await mall.customer_of("web:guest") is None
 
@@ -30,22 +33,22 @@ async def test_a_wrong_half_binds_nobody(mall: SqlMall, phone: str, order_id: st
 async def test_five_wrong_tries_lock_for_an_hour(mall: SqlMall, clock: Clock) -> None:
     for left in (4, 3, 2, 1):
         with pytest.raises(WrongProof) as wrong:
-            await mall.bind_with_proof("web:guest", "13800000000", "ORD10001")
+            await mall.bind_with_proof("web:guest", "13800000000", "ORD10001", new_key())
         assert wrong.value.tries_left == left
     for phone in ("13800000000", "13800005678"):  # even the right one
         with pytest.raises(BindingLocked):
-            await mall.bind_with_proof("web:guest", phone, "ORD10001")
-    assert await mall.bind_with_proof("web:other", "13800005678", "ORD10001")
+            await mall.bind_with_proof("web:guest", phone, "ORD10001", new_key())
+    assert await mall.bind_with_proof("web:other", "13800005678", "ORD10001", new_key())
     clock.advance(minutes=61)
-    assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10001")
+    assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10001", new_key())
 
 
 async def test_ones_own_proof_gives_no_new_tries_at_another(mall: SqlMall) -> None:
     with pytest.raises(WrongProof):
-        await mall.bind_with_proof("web:guest", "13900000000", "ORD20001")
-    await mall.bind_with_proof("web:guest", "13800005678", "ORD10001")
+        await mall.bind_with_proof("web:guest", "13900000000", "ORD20001", new_key())
+    await mall.bind_with_proof("web:guest", "13800005678", "ORD10001", new_key())
     with pytest.raises(WrongProof) as wrong:
-        await mall.bind_with_proof("web:guest", "13900000001", "ORD20001")
+        await mall.bind_with_proof("web:guest", "13900000001", "ORD20001", new_key())
     assert wrong.value.tries_left == 3
 
 
@@ -53,16 +56,16 @@ async def test_wrong_tries_are_forgotten_after_an_hour(mall: SqlMall, clock: Clo
     for minutes in (0, 59):
         clock.advance(minutes=minutes)
         with pytest.raises(WrongProof) as wrong:
-            await mall.bind_with_proof("web:guest", "13800000000", "ORD10001")
+            await mall.bind_with_proof("web:guest", "13800000000", "ORD10001", new_key())
     assert wrong.value.tries_left == 3
     clock.advance(minutes=2)
     with pytest.raises(WrongProof) as wrong:
-        await mall.bind_with_proof("web:guest", "13800000000", "ORD10001")
+        await mall.bind_with_proof("web:guest", "13800000000", "ORD10001", new_key())
     assert wrong.value.tries_left == 4
 
 
 async def test_tries_at_once_are_all_counted(malls: list[SqlMall]) -> None:
-    tries = [malls[n % 3].bind_with_proof("web:guest", f"1380000000{n}", "ORD10001") for n in range(9)]
+    tries = [malls[n % 3].bind_with_proof("web:guest", f"1380000000{n}", "ORD10001", new_key()) for n in range(9)]
     refused = await asyncio.gather(*tries, return_exceptions=True)
     assert sorted(error.tries_left for error in refused if isinstance(error, WrongProof)) == [1, 2, 3, 4]
     assert sum(isinstance(error, BindingLocked) for error in refused) == 5

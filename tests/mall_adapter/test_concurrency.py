@@ -30,7 +30,7 @@ from mall_adapter import (
 from storage import IdempotencyConflict
 from storage.idempotency import IdempotencyRecord
 from tests.mall_adapter.goods import stock_of
-from tests.mall_adapter.offices import advance_ticket, bind, place_order, ship_order
+from tests.mall_adapter.offices import advance_ticket, bind, new_key, place_order, ship_order
 
 from .conftest import NOW
 
@@ -101,11 +101,13 @@ async def test_twenty_keys_at_once_make_one_ticket(malls: list[SqlMall], engine:
 
 
 async def test_wrong_tails_at_once_are_all_counted(malls: list[SqlMall]) -> None:
-    results = await at_once(malls[n % 3].prove_ownership("web:guest", "ORD10001", f"000{n}") for n in range(10))
+    results = await at_once(
+        malls[n % 3].prove_ownership("web:guest", "ORD10001", f"000{n}", new_key()) for n in range(10)
+    )
     assert outcomes(results) == {"WrongPhoneTail": 4, "OrderLocked": 6}
     assert {result.tries_left for result in results if isinstance(result, WrongPhoneTail)} == {1, 2, 3, 4}
     with pytest.raises(OrderLocked):
-        await malls[0].prove_ownership("web:guest", "ORD10001", "5678")
+        await malls[0].prove_ownership("web:guest", "ORD10001", "5678", new_key())
 
 
 async def test_shipping_and_cancelling_at_once(malls: list[SqlMall], engine: AsyncEngine) -> None:

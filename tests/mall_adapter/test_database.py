@@ -21,7 +21,7 @@ from mall_adapter import Reason, SqlMall, TicketKind, TicketRequest, TicketStatu
 from privacy import KeyRingError
 from storage import MigrationRefused, create_engine, migrate, migration
 from storage import engine as engine_module
-from tests.mall_adapter.offices import advance_ticket, bind, place_order, ship_order
+from tests.mall_adapter.offices import advance_ticket, bind, new_key, place_order, ship_order
 
 from .conftest import NOW, Postgres, Sqlite
 
@@ -169,7 +169,7 @@ async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngin
 
     request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY)
     await mall.customer_of("web:zhou")
-    await mall.prove_ownership("web:guest", "ORD10001", "5678")
+    await mall.prove_ownership("web:guest", "ORD10001", "5678", new_key())
     await mall.order("web:guest", "ORD10001")
     await mall.orders_of("web:guest")
     await mall.assess("web:guest", request)
@@ -195,7 +195,7 @@ async def test_no_question_reads_a_whole_table(mall: SqlMall, engine: AsyncEngin
 
 async def test_nothing_that_names_a_person_lies_open(mall: SqlMall, engine: AsyncEngine) -> None:
     await bind(mall, "wechat:oGuest", "C1")
-    await mall.prove_ownership("telegram:4711", "ORD20001", "4321")
+    await mall.prove_ownership("telegram:4711", "ORD20001", "4321", new_key())
     await mall.grant_coupon("telegram:4711", "见面礼", 500, 0, 7, "key of telegram:4711")
     order = await place_order(mall, "C1", {"P1-1": 1}, "k1")
     request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY, note="鞋底开胶了")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mall_adapter import DeliveryChange, InvalidDelivery, InvalidTransition, OwnershipRequired, SqlMall, WrongPhoneTail
+from tests.mall_adapter.offices import new_key
 
 NEW = DeliveryChange(recipient_name="王小明", phone="13911112222", address="上海市浦东新区张江路 12 号")
 
@@ -12,15 +13,15 @@ NEW = DeliveryChange(recipient_name="王小明", phone="13911112222", address="�
 async def test_a_new_phone_proves_ownership_from_then_on(mall: SqlMall) -> None:
     await mall.change_delivery("web:zhou", "ORD10003", NEW, "k1")
     with pytest.raises(WrongPhoneTail):
-        await mall.prove_ownership("web:guest", "ORD10003", "5678")
-    assert (await mall.prove_ownership("web:guest", "ORD10003", "2222")).id == "ORD10003"
+        await mall.prove_ownership("web:guest", "ORD10003", "5678", new_key())
+    assert (await mall.prove_ownership("web:guest", "ORD10003", "2222", new_key())).id == "ORD10003"
 
 
 async def test_changing_twice_under_one_key_is_one_change(mall: SqlMall) -> None:
     await mall.change_delivery("web:zhou", "ORD10003", NEW, "k1")
     await mall.change_delivery("web:zhou", "ORD10003", DeliveryChange(phone="13800005678"), "k2")
     await mall.change_delivery("web:zhou", "ORD10003", NEW, "k1")
-    assert (await mall.prove_ownership("web:guest", "ORD10003", "5678")).id == "ORD10003"
+    assert (await mall.prove_ownership("web:guest", "ORD10003", "5678", new_key())).id == "ORD10003"
 
 
 async def test_what_was_shipped_goes_where_it_goes(mall: SqlMall) -> None:

@@ -91,7 +91,7 @@ async def test_one_hand_off_from_the_wish_to_the_stars(desk: Desk, clock: Clock)
 async def test_asking_again_finds_the_live_one(desk: Desk) -> None:
     first = await desk.request("web:ann", ASKED, "k1")
     assert (await desk.request("web:ann", ASKED, "k2")).id == first.id
-    await desk.withdraw("web:ann")
+    await desk.withdraw("web:ann", "w1")
     assert (await desk.request("web:ann", ASKED, "k3")).id != first.id
     # a turn that is played again after a crash does not ask anew
     assert (await desk.request("web:ann", ASKED, "k2")).status is HandoffStatus.WITHDRAWN
@@ -102,7 +102,7 @@ async def test_the_queue(desk: Desk) -> None:
     assert [await desk.position(one) for one in (ann, bob, eve)] == [0, 1, 2]
     await desk.claim(WANG, bob.id)
     assert await desk.position(eve) == 1
-    await desk.withdraw("web:ann")
+    await desk.withdraw("web:ann", "w2")
     assert await desk.position(eve) == 0
     assert [one.id for one in await desk.open_handoffs()] == [bob.id, eve.id]
 
@@ -110,7 +110,7 @@ async def test_the_queue(desk: Desk) -> None:
 async def test_what_is_not_possible_is_refused(desk: Desk) -> None:
     with pytest.raises(NotFound):
         await desk.claim(WANG, 4711)
-    assert await desk.withdraw("web:ann") is None
+    assert await desk.withdraw("web:ann", "w3") is None
     assert await desk.rate("web:ann", 5) is None
     wish = await desk.request("web:ann", ASKED, "k1")
     for refused in (desk.say(WANG, wish.id, "你好", "o1"), desk.hand_back(WANG, wish.id, True)):
@@ -118,7 +118,7 @@ async def test_what_is_not_possible_is_refused(desk: Desk) -> None:
             await refused
     await desk.claim(WANG, wish.id)
     with pytest.raises(InvalidTransition):
-        await desk.withdraw("web:ann")
+        await desk.withdraw("web:ann", "w4")
     with pytest.raises(InvalidTransition):
         await desk.claim(LI, wish.id)
     await desk.hand_back(WANG, wish.id, False)

@@ -20,7 +20,7 @@ from mall_adapter import (
 )
 from storage import IdempotencyConflict
 from tests.mall_adapter.goods import stock_of
-from tests.mall_adapter.offices import advance_ticket, place_order, ship_order
+from tests.mall_adapter.offices import advance_ticket, new_key, place_order, ship_order
 
 
 async def test_an_order_comes_with_lines_and_parcels(mall: SqlMall) -> None:
@@ -48,7 +48,7 @@ async def test_a_placed_order_is_paid_and_takes_its_pieces(mall: SqlMall, engine
     assert (order.status, order.total_cents) == (OrderStatus.PAID, 2 * 39900 + 8900)
     assert await stock_of(engine, "P1-1") == (11, 3)
     assert await mall.order("web:zhou", order.id) == order
-    assert await mall.prove_ownership("web:guest", order.id, "5678") == order
+    assert await mall.prove_ownership("web:guest", order.id, "5678", new_key()) == order
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mall_adapter import (
     TicketRequest,
     WrongPhoneTail,
 )
-from tests.mall_adapter.offices import bind
+from tests.mall_adapter.offices import bind, new_key
 
 from .conftest import Clock
 
@@ -53,7 +53,7 @@ async def test_somebody_elses_order_stays_shut(mall: SqlMall, sender: str) -> No
 
 @pytest.mark.parametrize("tail", ["5678", " 5678 ", "５６７８", "13800005678"])
 async def test_the_right_tail_opens_this_order_for_good(mall: SqlMall, clock: Clock, tail: str) -> None:
-    assert (await mall.prove_ownership("web:guest", "ORD10001", tail)).id == "ORD10001"
+    assert (await mall.prove_ownership("web:guest", "ORD10001", tail, new_key())).id == "ORD10001"
     clock.advance(days=30)
     assert (await mall.order("web:guest", "ORD10001")).id == "ORD10001"
     assert [order.id for order in await mall.orders_of("web:guest")] == ["ORD10001"]
@@ -66,28 +66,28 @@ async def test_the_right_tail_opens_this_order_for_good(mall: SqlMall, clock: Cl
 async def test_five_wrong_tails_lock_the_order_for_an_hour(mall: SqlMall, clock: Clock) -> None:
     for tail, left in (("0000", 4), ("", 3), ("56789", 2), ("四三二一", 1)):
         with pytest.raises(WrongPhoneTail) as wrong:
-            await mall.prove_ownership("web:guest", "ORD10001", tail)
+            await mall.prove_ownership("web:guest", "ORD10001", tail, new_key())
         assert wrong.value.tries_left == left
     with pytest.raises(OrderLocked) as locked:
-        await mall.prove_ownership("web:guest", "ORD10001", "1111")
+        await mall.prove_ownership("web:guest", "ORD10001", "1111", new_key())
     assert (locked.value.until - clock.now).total_seconds() == 3600
 
     clock.advance(minutes=59)
     with pytest.raises(OrderLocked):  # also with the right one, or the lock would tell which is right
-        await mall.prove_ownership("web:guest", "ORD10001", "5678")
+        await mall.prove_ownership("web:guest", "ORD10001", "5678", new_key())
     with pytest.raises(OrderLocked):
         await mall.order("web:guest", "ORD10001")
-    await mall.prove_ownership("web:guest", "ORD10002", "5678")  # another order is not locked
-    await mall.prove_ownership("web:other", "ORD10001", "5678")  # nor another sender
+    await mall.prove_ownership("web:guest", "ORD10002", "5678", new_key())  # another order is not locked
+    await mall.prove_ownership("web:other", "ORD10001", "5678", new_key())  # nor another sender
     assert (await mall.order("web:zhou", "ORD10001")).id == "ORD10001"  # nor its owner
 
     clock.advance(minutes=2)
     with pytest.raises(WrongPhoneTail) as wrong:
-        await mall.prove_ownership("web:guest", "ORD10001", "0000")
+        await mall.prove_ownership("web:guest", "ORD10001", "0000", new_key())
     assert wrong.value.tries_left == 4
-    await mall.prove_ownership("web:guest", "ORD10001", "5678")
+    await mall.prove_ownership("web:guest", "ORD10001", "5678", new_key())
 
 
 async def test_an_owner_needs_no_proof(mall: SqlMall) -> None:
     for _ in range(6):
-        assert (await mall.prove_ownership("web:zhou", "ORD10001", "0000")).id == "ORD10001"
+        assert (await mall.prove_ownership("web:zhou", "ORD10001", "0000", new_key())).id == "ORD10001"

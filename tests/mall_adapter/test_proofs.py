@@ -36,7 +36,7 @@ from mall_adapter import (
 from mall_adapter.proof_limits import Proof, ProofLimits
 from mall_adapter.rules import BrokenRules
 from storage import WRITES, create_engine, migrate
-from tests.mall_adapter.offices import bind
+from tests.mall_adapter.offices import bind, new_key
 
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
 
@@ -62,7 +62,7 @@ def as_said(error: MallError | None) -> tuple[str, object]:
 async def guess(mall: SqlMall, order_id: str = MINE, count: int = ORDER, **address: str) -> list[MallError | None]:
     """``count`` wrong tails, each of another sender."""
     tails = (f"{number:04}" for number in range(count))
-    return [await refused(mall.prove_ownership(f"web:g{tail}", order_id, tail, **address)) for tail in tails]
+    return [await refused(mall.prove_ownership(f"web:g{tail}", order_id, tail, new_key(), **address)) for tail in tails]
 
 
 async def lock_tails(mall: SqlMall, order_id: str = MINE) -> OrderLocked:
@@ -73,7 +73,7 @@ async def lock_tails(mall: SqlMall, order_id: str = MINE) -> OrderLocked:
 
 async def lock_phones(mall: SqlMall, order_id: str = MINE) -> BindingLocked:
     for number in range(LIMITS.of(Proof.PHONE)["order"].tries):
-        error = await refused(mall.prove_phone(f"web:p{number}", order_id, f"1380000{number:04}"))
+        error = await refused(mall.prove_phone(f"web:p{number}", order_id, f"1380000{number:04}", new_key()))
     assert isinstance(error, BindingLocked)
     return error
 
@@ -90,14 +90,16 @@ async def test_thousands_of_senders_open_nothing_and_the_owner_gets_in(mall: Sql
     said: Counter[str] = Counter()
     for first in range(0, len(tails), 100):
         tries = (
-            mall.prove_ownership(f"web:{number}", MINE, tails[number], address=f"a{max(0, number - len(tails) // 2)}")
+            mall.prove_ownership(
+                f"web:{number}", MINE, tails[number], new_key(), address=f"a{max(0, number - len(tails) // 2)}"
+            )
             for number in range(first, first + 100)
         )
         said.update(type(error).__name__ for error in await asyncio.gather(*tries, return_exceptions=True))
     assert said == {"WrongPhoneTail": ORDER - 1, "OrderLocked": len(tails) + 1 - ORDER}
 
-    assert isinstance(await refused(mall.prove_ownership("web:owner", MINE, RIGHT)), OrderLocked)
-    await mall.bind_with_proof("web:owner", PHONE, MINE)
+    assert isinstance(await refused(mall.prove_ownership("web:owner", MINE, RIGHT, new_key())), OrderLocked)
+    await mall.bind_with_proof("web:owner", PHONE, MINE, new_key())
     assert (await mall.order("web:owner", MINE)).id == MINE
 
 
@@ -105,13 +107,17 @@ async def test_senders_who_know_all_but_four_digits_of_a_phone_open_nothing(mall
     opened = 0
     for number in range(200):
         sender, phone = f"web:{number}", f"1380000{5600 + number:04}"
-        proof = mall.prove_phone(sender, MINE, phone) if number % 2 else mall.bind_with_proof(sender, phone, MINE)
+        proof = (
+            mall.prove_phone(sender, MINE, phone, new_key())
+            if number % 2
+            else mall.bind_with_proof(sender, phone, MINE, new_key())
+        )
         opened += await refused(proof) is None
     assert opened == 0
 
 
 async def test_guesses_at_once_are_all_counted(malls: list[SqlMall]) -> None:
-    tries = (malls[n % 3].prove_ownership(f"web:{n}", MINE, f"{n:04}", address="a") for n in range(30))
+    tries = (malls[n % 3].prove_ownership(f"web:{n}", MINE, f"{n:04}", new_key(), address="a") for n in range(30))
     said = Counter(type(error).__name__ for error in await asyncio.gather(*tries, return_exceptions=True))
     assert said == {"WrongPhoneTail": ORDER - 1, "OrderLocked": 31 - ORDER}
 
@@ -119,18 +125,18 @@ async def test_guesses_at_once_are_all_counted(malls: list[SqlMall]) -> None:
 async def test_one_tail_at_many_orders_is_guessing_too(mall: SqlMall) -> None:
     """It finds the order whose tail it is, sooner or later: counted for the sender, and for the address."""
     one = [
-        type(await refused(mall.prove_ownership("web:one", f"ORD77{number:03}", "8888")))
+        type(await refused(mall.prove_ownership("web:one", f"ORD77{number:03}", "8888", new_key())))
         for number in range(LIMITS.of(Proof.TAIL)["sender"].tries + 3)
     ]
     assert one.index(OrderLocked) == LIMITS.of(Proof.TAIL)["sender"].tries - 1
     assert set(one[LIMITS.of(Proof.TAIL)["sender"].tries :]) == {OrderLocked}
     many = [
-        type(await refused(mall.prove_ownership(f"web:{number}", f"ORD88{number:03}", "8888", address="a")))
+        type(await refused(mall.prove_ownership(f"web:{number}", f"ORD88{number:03}", "8888", new_key(), address="a")))
         for number in range(LIMITS.of(Proof.TAIL)["address"].tries + 3)
     ]
     assert many.index(OrderLocked) == LIMITS.of(Proof.TAIL)["address"].tries - 1
-    assert isinstance(await refused(mall.prove_ownership("web:new", MINE, RIGHT, address="a")), OrderLocked)
-    assert (await mall.prove_ownership("web:new", MINE, RIGHT, address="b")).id == MINE
+    assert isinstance(await refused(mall.prove_ownership("web:new", MINE, RIGHT, new_key(), address="a")), OrderLocked)
+    assert (await mall.prove_ownership("web:new", MINE, RIGHT, new_key(), address="b")).id == MINE
 
 
 async def test_what_was_typed_for_an_order_is_kept_as_a_keyed_hash(mall: SqlMall, engine: AsyncEngine) -> None:
@@ -158,25 +164,25 @@ async def test_an_address_is_kept_as_a_keyed_hash_and_not_for_good(
 
 
 async def test_a_lock_touches_nobody_who_is_bound_or_has_proved(mall: SqlMall) -> None:
-    await mall.prove_ownership("web:proved", MINE, RIGHT)
+    await mall.prove_ownership("web:proved", MINE, RIGHT, new_key())
     await lock_tails(mall)
     await lock_phones(mall)
     for sender in ("web:proved", "web:zhou"):
         assert (await mall.order(sender, MINE)).id == MINE
-        assert (await mall.prove_ownership(sender, MINE, "0000")).id == MINE
+        assert (await mall.prove_ownership(sender, MINE, "0000", new_key())).id == MINE
     await mall.change_delivery("web:zhou", MINE, DeliveryChange(address="上海市静安区 9 号"), "k")
 
 
 async def test_what_is_locked_for_tails_opens_by_the_whole_phone(mall: SqlMall) -> None:
     await lock_tails(mall)
     assert isinstance(await refused(mall.order("web:owner", MINE)), OrderLocked)
-    assert (await mall.prove_phone("web:owner", MINE, PHONE)).id == MINE
+    assert (await mall.prove_phone("web:owner", MINE, PHONE, new_key())).id == MINE
 
 
 async def test_an_order_that_is_locked_for_phones_too_leaves_the_others(mall: SqlMall) -> None:
     await lock_phones(mall)
-    assert isinstance(await refused(mall.bind_with_proof("web:owner", PHONE, MINE)), BindingLocked)
-    assert await mall.bind_with_proof("web:owner", PHONE, "ORD10004")
+    assert isinstance(await refused(mall.bind_with_proof("web:owner", PHONE, MINE, new_key())), BindingLocked)
+    assert await mall.bind_with_proof("web:owner", PHONE, "ORD10004", new_key())
     assert (await mall.order("web:owner", MINE)).id == MINE
 
 
@@ -191,20 +197,20 @@ async def test_every_lock_ends_and_the_next_lasts_longer(mall: SqlMall, clock: C
     clock.advance(days=LIMITS.lock.remembered_days)
     assert (await lock_tails(mall)).until - clock.now == timedelta(hours=1)  # forgotten
     clock.advance(hours=2)
-    assert (await mall.prove_ownership("web:owner", MINE, RIGHT)).id == MINE
+    assert (await mall.prove_ownership("web:owner", MINE, RIGHT, new_key())).id == MINE
 
 
 async def test_slips_of_a_day_do_not_add_up(mall: SqlMall, clock: Clock) -> None:
     for _ in range(3 * ORDER):
-        assert isinstance(await refused(mall.prove_ownership("web:forgetful", MINE, "0000")), WrongPhoneTail)
+        assert isinstance(await refused(mall.prove_ownership("web:forgetful", MINE, "0000", new_key())), WrongPhoneTail)
         clock.advance(hours=25)
 
 
 async def test_an_office_of_honest_people_is_not_locked(mall: SqlMall) -> None:
     """Sixty of one address, each of whom is wrong once; then each is right."""
     for number in range(60):
-        await refused(mall.prove_ownership(f"web:{number}", f"ORD66{number:03}", "0000", address="office"))
-    assert (await mall.prove_ownership("web:late", MINE, RIGHT, address="office")).id == MINE
+        await refused(mall.prove_ownership(f"web:{number}", f"ORD66{number:03}", "0000", new_key(), address="office"))
+    assert (await mall.prove_ownership("web:late", MINE, RIGHT, new_key(), address="office")).id == MINE
 
 
 # ---- which orders there are -----------------------------------------------------------------------------------------
@@ -232,10 +238,10 @@ async def everything_that_takes_a_number(
     change = DeliveryChange(phone="13911112222")
     doors: list[Callable[[], Coroutine[Any, Any, Any]]] = [
         lambda: mall.order(sender, order_id),
-        *[lambda tail=f"000{n}": mall.prove_ownership(sender, order_id, tail, address=run) for n in range(6)],
+        *[lambda tail=f"000{n}": mall.prove_ownership(sender, order_id, tail, run + tail, run) for n in range(6)],
         lambda: mall.order(sender, order_id),
-        *[lambda n=n: mall.prove_phone(sender, order_id, f"1390000000{n}", address=run) for n in range(3)],
-        *[lambda n=n: mall.bind_with_proof(sender, f"1390000000{n}", order_id, address=run) for n in range(3)],
+        *[lambda n=n: mall.prove_phone(sender, order_id, f"1390000000{n}", f"p{run}{n}", run) for n in range(3)],
+        *[lambda n=n: mall.bind_with_proof(sender, f"1390000000{n}", order_id, f"b{run}{n}", run) for n in range(3)],
         lambda: mall.assess(sender, ticket),
         lambda: mall.create_ticket(sender, ticket, f"ticket {run}"),
         lambda: mall.cancel_order(sender, order_id, f"cancel {run}"),
@@ -292,8 +298,8 @@ async def test_a_ticket_of_nobodys_is_refused_like_somebody_elses(mall: SqlMall,
 @pytest.mark.parametrize("typed", ["", "ORD" + "9" * 100_000, "'; DROP TABLE orders; --", "订单一"])
 async def test_what_can_be_no_number_is_refused_as_well(mall: SqlMall, typed: str) -> None:
     assert isinstance(await refused(mall.order("web:guest", typed)), OwnershipRequired)
-    assert isinstance(await refused(mall.prove_ownership("web:guest", typed, RIGHT)), WrongPhoneTail)
-    assert isinstance(await refused(mall.prove_phone("web:guest", typed, PHONE)), WrongProof)
+    assert isinstance(await refused(mall.prove_ownership("web:guest", typed, RIGHT, new_key())), WrongPhoneTail)
+    assert isinstance(await refused(mall.prove_phone("web:guest", typed, PHONE, new_key())), WrongProof)
 
 
 # ---- changing where an order goes -----------------------------------------------------------------------------------
@@ -302,26 +308,26 @@ ELSEWHERE = DeliveryChange(address="上海市浦东新区张江路 12 号")
 
 
 async def test_four_digits_are_not_enough_to_send_an_order_elsewhere(mall: SqlMall) -> None:
-    await mall.prove_ownership("web:guest", MINE, RIGHT)
+    await mall.prove_ownership("web:guest", MINE, RIGHT, new_key())
     assert await mall.proved("web:guest", MINE) is Proof.TAIL
     for change in (ELSEWHERE, DeliveryChange(phone="13911112222"), DeliveryChange(recipient_name="王小明")):
         assert isinstance(await refused(mall.change_delivery("web:guest", MINE, change, f"k {change}")), PhoneRequired)
-    wrong = await refused(mall.prove_phone("web:guest", MINE, "13900005678"))
+    wrong = await refused(mall.prove_phone("web:guest", MINE, "13900005678", new_key()))
     assert as_said(wrong) == ("WrongProof", 4)
-    await mall.prove_phone("web:guest", MINE, PHONE)
+    await mall.prove_phone("web:guest", MINE, PHONE, new_key())
     assert await mall.proved("web:guest", MINE) is Proof.PHONE
     assert (await mall.change_delivery("web:guest", MINE, ELSEWHERE, "k")).id == MINE
 
 
 async def test_the_phone_of_another_order_of_theirs_proves_nothing(mall: SqlMall) -> None:
-    await mall.prove_phone("web:guest", "ORD10001", PHONE)
+    await mall.prove_phone("web:guest", "ORD10001", PHONE, new_key())
     assert isinstance(await refused(mall.change_delivery("web:guest", MINE, ELSEWHERE, "k")), OwnershipRequired)
 
 
 async def test_a_new_phone_ends_what_the_old_one_proved(mall: SqlMall) -> None:
-    await mall.prove_ownership("web:ex", MINE, RIGHT)
-    await mall.prove_phone("web:phone", MINE, PHONE)
-    await mall.prove_phone("web:owner", MINE, PHONE)
+    await mall.prove_ownership("web:ex", MINE, RIGHT, new_key())
+    await mall.prove_phone("web:phone", MINE, PHONE, new_key())
+    await mall.prove_phone("web:owner", MINE, PHONE, new_key())
     await mall.change_delivery("web:owner", MINE, ELSEWHERE, "k1")
     assert (await mall.order("web:ex", MINE)).id == MINE  # another address alone ends nothing
     await mall.change_delivery("web:owner", MINE, DeliveryChange(phone=PHONE), "k2")
@@ -333,8 +339,8 @@ async def test_a_new_phone_ends_what_the_old_one_proved(mall: SqlMall) -> None:
         assert MINE not in {order.id for order in await mall.orders_of(sender)}
     for sender in ("web:owner", "web:zhou"):  # who told the new one, and who is bound
         assert await mall.proved(sender, MINE) is Proof.PHONE
-    assert isinstance(await refused(mall.prove_phone("web:phone", MINE, PHONE)), WrongProof)
-    assert (await mall.prove_ownership("web:ex", MINE, RIGHT)).id == MINE
+    assert isinstance(await refused(mall.prove_phone("web:phone", MINE, PHONE, new_key())), WrongProof)
+    assert (await mall.prove_ownership("web:ex", MINE, RIGHT, new_key())).id == MINE
 
 
 # ---- what an operator may write -------------------------------------------------------------------------------------
@@ -376,19 +382,19 @@ async def test_proofs_tries_and_locks_of_before_are_kept(databases: Sqlite | Pos
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         add_small_mall(session)
     mall = SqlMall(engine)
-    await mall.prove_ownership("web:proved", MINE, RIGHT)
+    await mall.prove_ownership("web:proved", MINE, RIGHT, new_key())
     for _ in range(2):
-        await refused(mall.prove_ownership("web:wrong", MINE, "0000"))
-        await refused(mall.bind_with_proof("web:wrong", PHONE, "ORD20001"))
+        await refused(mall.prove_ownership("web:wrong", MINE, "0000", new_key()))
+        await refused(mall.bind_with_proof("web:wrong", PHONE, "ORD20001", new_key()))
     for _ in range(5):
-        locked = await refused(mall.prove_ownership("web:locked", "ORD10001", "0000"))
+        locked = await refused(mall.prove_ownership("web:locked", "ORD10001", "0000", new_key()))
     assert isinstance(locked, OrderLocked)
 
     await migrate(url, "0006", down=True)
     await migrate(url)
     assert (await mall.order("web:proved", MINE)).id == MINE
-    assert as_said(await refused(mall.prove_ownership("web:wrong", MINE, "0000"))) == ("WrongPhoneTail", 2)
-    assert as_said(await refused(mall.bind_with_proof("web:wrong", PHONE, "ORD20001"))) == ("WrongProof", 2)
+    assert as_said(await refused(mall.prove_ownership("web:wrong", MINE, "0000", new_key()))) == ("WrongPhoneTail", 2)
+    assert as_said(await refused(mall.bind_with_proof("web:wrong", PHONE, "ORD20001", new_key()))) == ("WrongProof", 2)
     assert as_said(await refused(mall.order("web:locked", "ORD10001"))) == as_said(locked)
     async with AsyncSession(engine) as session:
         ways = await session.scalars(select(models.WrongProofs.way).distinct())

@@ -25,6 +25,7 @@ from privacy.conversations import Row, conversation_of, open_events, seal_events
 from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, create_engine, migrate
+from tests.mall_adapter.offices import new_key
 
 from .cells import CUSTOMER, MALL, Cell, fill, read_all
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
@@ -237,7 +238,7 @@ async def test_check_tells_what_is_sealed_with_which_key(house: AsyncEngine) -> 
 
 async def test_with_a_new_index_key_everybody_is_found_again(house: AsyncEngine, clock: Clock) -> None:
     mall, desk = SqlMall(house, clock=clock), Desk(house, settings.desk_hours(), clock)
-    await mall.prove_ownership("web:guest", "ORD20001", "4321")
+    await mall.prove_ownership("web:guest", "ORD20001", "4321", new_key())
     coupon = await mall.grant_coupon("web:guest", "见面礼", 500, 0, 7, "grant")
     before, ring = await read_all(house), current_ring()
     stored = await hashes(house)
@@ -255,8 +256,8 @@ async def test_with_a_new_index_key_everybody_is_found_again(house: AsyncEngine,
     assert await spoken(house) == ["words 0", "words 1", "words 2"]
     assert (await mall.customer_of("web:zhou")) is not None
     assert (await mall.order("web:guest", "ORD20001")).id == "ORD20001"
-    assert (await mall.prove_ownership("web:other", "ORD20001", "4321")).id == "ORD20001"
-    assert (await mall.bind_with_proof("web:he2", "13900004321", "ORD20001")).name == "何军"
+    assert (await mall.prove_ownership("web:other", "ORD20001", "4321", new_key())).id == "ORD20001"
+    assert (await mall.bind_with_proof("web:he2", "13900004321", "ORD20001", new_key())).name == "何军"
     assert [held.id for held in await mall.coupons_of("web:guest")] == [coupon.id]
     # the same request again has its effect once
     assert (await mall.grant_coupon("web:guest", "见面礼", 500, 0, 7, "grant")).id == coupon.id

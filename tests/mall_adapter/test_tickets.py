@@ -28,7 +28,7 @@ from mall_adapter import (
 from mall_adapter.policy import Trade
 from mall_adapter.tickets import hold, since_delivery
 from storage import WRITES, IdempotencyConflict
-from tests.mall_adapter.offices import advance_ticket
+from tests.mall_adapter.offices import advance_ticket, new_key
 
 from .conftest import NOW, Clock
 
@@ -178,7 +178,7 @@ async def test_somebody_elses_ticket_does_not_exist(mall: SqlMall) -> None:
     ):
         with pytest.raises(NotFound):
             await attempt
-    await mall.prove_ownership("web:he", "ORD10001", "5678")
+    await mall.prove_ownership("web:he", "ORD10001", "5678", new_key())
     assert await mall.ticket("web:he", ticket.id) == ticket
 
 

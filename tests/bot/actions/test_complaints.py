@@ -263,10 +263,10 @@ async def test_who_waits_is_told_the_truth_once_and_then_that_it_is_noted(shop: 
     assert told.responses == ["utter_complain", "utter_waiting_noted"]
     told = await complain("垃圾", sender="api:line2", turn=9, focus=told.slots["focus"])
     assert told.responses == ["utter_handoff_still_queue"], "long untold"
-    await desk.withdraw("api:line1")
+    await desk.withdraw("api:line1", "w1")
     told = await answer(Acknowledge(), "嗯", sender="api:line2", turn=10, focus=told.slots["focus"])
     assert told.responses[0].startswith("utter_handoff_still_"), "it has changed"
-    await desk.withdraw("api:line2")
+    await desk.withdraw("api:line2", "w2")
 
 
 @pytest.mark.parametrize("name", ["next", "queue", "still_next", "still_queue", "closed"])

@@ -27,7 +27,7 @@ from bot.actions.turn import Turn
 from mall_adapter import DeliveryChange, OrderStatus, OwnershipRequired, SqlMall, models
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, ORDERS, PHONE, Customer, add_orders, entities
-from tests.mall_adapter.offices import ship_order
+from tests.mall_adapter.offices import new_key, ship_order
 
 DELIVERED, _, _, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
 ADDRESS = "浙江省杭州市西湖区湖滨路18号"
@@ -267,7 +267,7 @@ async def test_the_new_phone_is_not_counted_as_a_wrong_old_one(session: AsyncSes
 
 
 async def test_who_loses_the_proof_in_the_middle_is_asked_anew(session: AsyncSession) -> None:
-    await (mall := await malls.get_mall()).prove_phone("web:guest", PAID, PHONE)
+    await (mall := await malls.get_mall()).prove_phone("web:guest", PAID, PHONE, new_key())
     customer = changing("web:guest", proved=PAID, delivery={"address": ADDRESS}).says("对了")
     await mall.change_delivery("web:ann", PAID, DeliveryChange(phone="13911112222"), "k")
     slots = await customer.hears(ChangeAddressValidation())
