@@ -71,6 +71,7 @@ _SUPPLIED: dict[str, Select[str, str]] = {
         _LINES, _LINES.c.line_id == models.ShipmentLine.order_line_id
     ),
     "fulfilment": select(models.Fulfilment.id, models.Fulfilment.supplier_id),
+    "warehouse": select(models.Warehouse.id, models.Warehouse.supplier_id),
     "product": select(models.Product.id, models.Product.supplier_id),
     "sku": select(models.Sku.id, models.Product.supplier_id).join(models.Product),
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,15 +20,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from connectors.dashboard.operators import COOKIE
 from connectors.dashboard.turns import read_turns
 from connectors.messages import caller
-from mall_adapter import Desk, HandoffReason
+from mall_adapter import Desk, HandoffReason, models, people
 from privacy.conversations import conversation_of, seal_events
 from privacy.keyring import KeyRing
 from settings import desk_hours
-from storage import create_engine
+from storage import WRITES, create_engine
 from tests.connectors.conftest import Gateway, aside
 
 Event = dict[str, Any]
@@ -427,6 +433,74 @@ def test_the_desk_knows_the_way(gateway: Gateway, operator: httpx.Client, monkey
     assert next(each for each in messages if each["id"] == unclear["id"])["conversation"] is None
 
 
+def customer(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sender: str, name: str) -> str:
+    """Somebody to whom the sender is bound; gives their id."""
+    monkeypatch.setenv("KEYRING_FILE", gateway.environment["KEYRING_FILE"])
+    customer_id, now = f"C{uuid4().hex[:8]}", datetime.now(UTC)
+
+    async def do() -> None:
+        engine = create_engine(f"sqlite+aiosqlite:///{gateway.database}")
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            phone = models.phone_index(customer_id)
+            session.add(
+                models.Customer(
+                    id=customer_id,
+                    name=name,
+                    phone="1",
+                    phone_index=phone,
+                    address="1",
+                    region="330000",
+                    registered_at=now,
+                )
+            )
+            await session.flush()
+            await people.bind(session, sender, customer_id, None, now)
+        await engine.dispose()
+
+    aside(lambda: asyncio.run(do()))
+    return customer_id
+
+
+def test_a_conversation_says_whose_it_is(
+    gateway: Gateway, operator: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"caller-{uuid4()}"
+    sender = caller(key_ring(gateway).derive("api_sender"), name)
+    conversation = store(gateway, [ASKED], sender)
+    assert operator.get(api(conversation)).json()["speaker"] is None  # from before accounts were kept
+
+    assert gateway.say("在吗", name).status_code == 200
+    visitor: dict[str, Any] = {"channel": "api", "customer_id": None, "name": None, "roles": []}
+    assert operator.get(api(conversation)).json()["speaker"] == visitor
+
+    customer_id = customer(gateway, monkeypatch, sender, "周琳")
+    known = {"channel": "api", "customer_id": customer_id, "name": "周琳", "roles": ["customer"]}
+    assert operator.get(api(conversation)).json()["speaker"] == known
+    stored = str(execute(gateway, "SELECT * FROM channel_account"))
+    assert sender not in stored
+    assert "周琳" not in stored
+
+
+def test_who_is_no_operator_any_more_signs_in_again(gateway: Gateway) -> None:
+    conversation, name = store(gateway, [ASKED]), f"小{uuid4().hex[:6]}"
+    with sign_in(gateway, name) as leaving:
+        assert leaving.get(api(conversation)).status_code == 200
+        ((newest_id,),) = execute(gateway, "SELECT max(id) FROM membership")
+        execute(gateway, "DELETE FROM membership WHERE id = ?", newest_id)
+        refused = leaving.get(api(conversation))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "signed_out")
+    assert len(views(gateway, conversation)) == 1
+
+
+def test_a_cookie_of_an_earlier_release_is_none(gateway: Gateway) -> None:
+    token = Path(gateway.environment["DATA_DIR"], "admin_token").read_text().strip()
+    signing = hmac.new(key_ring(gateway).derive("operator_cookie"), token.encode(), hashlib.sha256).digest()
+    old = URLSafeTimedSerializer(signing, signer_kwargs={"digest_method": hashlib.sha256})
+    cookie = f"{COOKIE}={old.dumps({'name': '小王', 'csrf': 'x'})}"
+    response = httpx.get(gateway.url + SIGN_IN, headers={"Cookie": cookie}, trust_env=False)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "signed_out")
+
+
 def newest(gateway: Gateway) -> int:
     ((handoff_id,),) = execute(gateway, "SELECT max(id) FROM handoff")
     return int(handoff_id)
@@ -552,6 +626,7 @@ def test_a_conversation_in_a_browser(
         await desk.note_misunderstood(sender, "没听懂的话", [], "m1")
 
     at_the_desk(gateway, monkeypatch, work)
+    customer_id = customer(gateway, monkeypatch, sender, "周琳")
     context = browser.new_context(viewport=WIDTHS[width], locale="zh-CN", reduced_motion="reduce")
     faults: list[str] = []
     context.on("weberror", lambda error: faults.append(str(error.error)))
@@ -571,6 +646,7 @@ def test_a_conversation_in_a_browser(
     turns = page.locator(".turn")
     expect(turns).to_have_count(100)
     expect(page.get_by_text("此前没有人看过")).to_be_visible()
+    expect(page.get_by_text(f"顾客：周琳 {customer_id} · 来自 程序")).to_be_in_viewport()
     expect(turns.last).to_contain_text("退货申请已提交")  # where one begins to look
     expect(turns.last.get_by_text("［对］")).to_be_in_viewport()
     page.screenshot(path=tmp_path / "1-end.png")

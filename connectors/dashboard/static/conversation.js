@@ -175,7 +175,7 @@ function showSpeaker(speaker) {
   if (!speaker) return;
   const { name, customer_id: id, channel, roles } = speaker;
   const works = roles.map((role) => ROLES[role]).filter(Boolean);
-  const who = id || name ? `${[name, id].filter(Boolean).join(" ")}` : "未绑定的访客";
+  const who = [name, id].filter(Boolean).join(" ") || "未绑定的访客";
   $("speaker").hidden = false;
   $("speaker").textContent = `顾客：${[who, ...works, `来自 ${CHANNELS[channel] ?? channel}`].join(" · ")}`;
 }
