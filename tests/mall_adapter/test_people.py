@@ -40,7 +40,7 @@ from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, Actor, Role, create_engine, migrate
 from storage.events import EventRow
-from tests.mall_adapter.offices import OPERATOR, WANG, bind, office
+from tests.mall_adapter.offices import OPERATOR, WANG, bind, new_key, office
 
 from .conftest import NOW, Clock, Postgres, Sqlite
 
@@ -179,7 +179,7 @@ async def test_the_house_can_write_to_a_customer(mall: SqlMall, engine: AsyncEng
 
 async def test_binding_is_an_event_of_whoever_did_it(mall: SqlMall, engine: AsyncEngine) -> None:
     await bind(mall, "web:guest", "C1")
-    await mall.bind_with_proof("telegram:4711", "13900004321", "ORD20001")
+    await mall.bind_with_proof("telegram:4711", "13900004321", "ORD20001", new_key())
     async with AsyncSession(engine) as session:
         query = select(EventRow).where(EventRow.kind == "account_bound").order_by(EventRow.id)
         told = [
@@ -302,7 +302,7 @@ async def test_everything_about_one_customer_is_found(mall: SqlMall, engine: Asy
         await desk.note_misunderstood(sender, "那个啥", [], "m1")
         await desk.note_complaint(sender, ComplaintKind.COURIER, "太慢了", "m2")
         await desk.request(sender, HandoffReason.ASKED, "k1")
-    await mall.prove_ownership("web:guest", "ORD10001", "5678")
+    await mall.prove_ownership("web:guest", "ORD10001", "5678", new_key())
     request = TicketRequest("ORD10001", TicketKind.RETURN, Reason.QUALITY)
     ticket = await mall.create_ticket("web:guest", request, "k2")
     coupon = await mall.grant_coupon("web:guest", "见面礼", 500, 0, 7, "k3")

@@ -19,7 +19,7 @@ from tests.mall_adapter.offices import OPERATOR, office, place_order
 from .conftest import NOW, Clock
 
 DAY = timedelta(days=1)
-CAMPAIGN = {"kind": PriceKind.CAMPAIGN, "valid_until": NOW + 3 * DAY}
+CAMPAIGN: dict[str, Any] = {"kind": PriceKind.CAMPAIGN, "valid_until": NOW + 3 * DAY}
 
 
 async def set_price(mall: SqlMall, cents: int, key: str, if_version: int | None = None, **more: Any) -> Any:
