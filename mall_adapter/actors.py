@@ -12,8 +12,3 @@ HOUSE = Actor(Role.SERVICE, "house")
 
 SHELL = Actor(Role.OPERATOR, "shell", channel="shell")
 """Whoever works at the house's own machine: the key ring and the database lie open to them anyway."""
-
-
-def visitor(sender: str) -> Actor:
-    """Whoever writes from a channel account (``"<channel>:<external id>"``)."""
-    return Actor(Role.CUSTOMER, channel=sender.partition(":")[0])

@@ -9,8 +9,14 @@ from sqlalchemy import Connection, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from mall_adapter import Desk, SqlMall
-from storage import WRITES, Base, create_engine, migrate
+from mall_adapter import Desk, SqlMall, people
+from mall_adapter.actors import SHELL
+from mall_adapter.customer_record import look_up
+from mall_adapter.handoff import Speaker
+from mall_adapter.transactions import Transactions
+from privacy.conversations import conversation_of
+from privacy.keyring import current_ring
+from storage import WRITES, Base, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite
 
 from . import last_release
@@ -127,4 +133,26 @@ async def test_what_was_on_its_way_to_customers_still_is(shop: str) -> None:
         (3, ["掌柜回来了", "请您评价"]),
         (4, ["客服小李来了"]),
     ]
+    await engine.dispose()
+
+
+async def test_its_customers_are_people_now(shop: str) -> None:
+    """Who wrote in a conversation is known; of whom there is none, only that there is an account."""
+    await migrate(shop)
+    engine = create_engine(shop)
+    database = Transactions(engine, lambda: last_release.NOW)
+    lin = conversation_of(current_ring(), "web:lin")
+    async with database.writing() as session:
+        found = await look_up(session, SHELL, "C1", last_release.NOW)
+        assert await people.speaker(session, lin) == Speaker("web", "C1", "林晓", (Role.CUSTOMER,))
+        assert await people.senders_of(session, "C1") == ["web:lin"]
+    accounts = {(each.channel, each.conversation, each.bound) for each in found.accounts}
+    assert accounts == {("web", lin, True), (None, None, True)}
+    assert found.ids["orders"] == [f"ORD5000{number}" for number in (5, 4, 3, 2, 1)]
+    assert (found.ids["handoffs"], found.ids["complaints"], found.ids["misunderstood"]) == (
+        ["1", "2"],
+        ["1"],
+        ["1", "2"],
+    )
+    assert (found.counts["turns"], found.counts["views"]) == (2, 2)
     await engine.dispose()
