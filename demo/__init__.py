@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from random import Random
 
 from sqlalchemy import delete, insert, select, update
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from demo import rows, seasons, stories
 from demo.after_sales import Case, invent_cases
-from demo.coupons import invent_coupons
+from demo.coupons import invent_coupons, redeem
 from demo.goods import Article, load_articles
 from demo.history import DAYS, Sale, invent_sales
 from demo.live import live_on
@@ -42,9 +42,11 @@ _IN_ORDER_OF_KEYS: tuple[type[models.Base], ...] = (
     models.Sku,
     models.Price,
     models.Stock,
+    models.FreightTemplate,
     models.Customer,
     models.Principal,
     models.Membership,
+    models.Coupon,
     models.Order,
     models.Fulfilment,
     models.OrderLine,
@@ -55,7 +57,6 @@ _IN_ORDER_OF_KEYS: tuple[type[models.Base], ...] = (
     models.Ticket,
     models.TicketLine,
     models.TicketEvent,
-    models.Coupon,
 )
 
 
@@ -95,14 +96,16 @@ async def _build(
     owners = stories.people(regions, today)
     people = invent_people(rng, regions, today, DAYS, CUSTOMERS - len(owners))
     sales = invent_sales(rng, articles, people, regions, today, ORDERS - len(told))
+    coupons = invent_coupons(Random(SEED), people, sales, now)  # noqa: S311
+    sales = redeem(sales, coupons)
     cases = invent_cases(rng, policy, sales, now)
-    coupons = invent_coupons(rng, people, sales, now)
     story_sales, story_cases = _tell(told, articles, owners, regions, policy, today)
     wanted = frozenset(line.sku.id for sale in story_sales for line in sale.lines)
     say(f"  {CUSTOMERS} customers, {ORDERS} orders, {len(cases)} tickets / 顾客、订单、售后单已生成")
 
     everything = (
-        rows.of_articles(rng, articles, [*sales, *story_sales], wanted, now - timedelta(days=2 * DAYS), now)
+        rows.of_articles(rng, articles, [*sales, *story_sales], wanted, now)
+        | rows.of_terms(articles, today)
         | rows.of_people([*people, *owners])
         | rows.of_sales([*sales, *story_sales])
         | rows.of_cases([*cases, *story_cases])
@@ -181,7 +184,8 @@ def _tell(
     today: date,
 ) -> tuple[list[Sale], list[Case]]:
     pairs = [stories.tell(story, articles, owners, regions, policy, today) for story in told]
-    return [sale for sale, _ in pairs], [case for _, case in pairs if case]
+    sales = redeem([sale for sale, _ in pairs], stories.coupons(owners, today))
+    return sales, [case for _, case in pairs if case]
 
 
 async def _insert(connection: AsyncConnection, new: rows.Rows) -> None:

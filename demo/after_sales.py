@@ -140,7 +140,7 @@ def open_case(
                 fresh=line.article.fresh,
                 custom_made=line.article.custom_made,
                 opened=line.activated_at is not None,
-                amount_cents=line.cents,
+                amount_cents=line.paid_cents,
                 tickets_last_90_days=recent,
             )
             for line in lines

@@ -48,6 +48,8 @@ class Article:
     attributes: dict[str, str]
     season: Season | None
     presale_days: int  # 0: ships at once
+    was_cents: int  # what every kind cost until ``fell_days`` before today; 0: as now
+    fell_days: int
     skus: tuple[Sku, ...]
 
 
@@ -78,6 +80,8 @@ def load_articles() -> list[Article]:
                         attributes=entry.attributes,
                         season=entry.season or category.season,
                         presale_days=entry.presale_days,
+                        was_cents=int(entry.was.price * 100) if entry.was else 0,
+                        fell_days=entry.was.days if entry.was else 0,
                         skus=tuple(_skus(article_id, entry)),
                     )
                 )
@@ -113,10 +117,16 @@ class _Supplier(_Entry):
     brands: list[str]
 
 
+class _Was(_Entry):
+    price: _Price
+    days: Annotated[int, Field(ge=1)]  # since then it is cheaper
+
+
 class _Product(_Entry):
     name: str
     brand: str
     price: _Price | dict[str, _Price]
+    was: _Was | None = None
     axes: dict[str, list[str]]
     attributes: Annotated[dict[str, str], Field(min_length=8)]
     season: Season | None = None

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import accumulate
 from random import Random
 
-from demo import parcels, seasons
+from demo import parcels, prices, seasons
 from demo.goods import Article, Sku
 from demo.parcels import Fate, Parcel
 from demo.people import Person, Region
@@ -30,10 +30,15 @@ class Line:
     quantity: int
     unit_price_cents: int
     activated_at: datetime | None = None
+    discount_cents: int = 0
 
     @property
     def cents(self) -> int:
         return self.quantity * self.unit_price_cents
+
+    @property
+    def paid_cents(self) -> int:
+        return self.cents - self.discount_cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,11 @@ class Sale:
     delivered_at: datetime | None
     lines: list[Line]
     parcel: Parcel | None
+    coupon_id: str | None = None
 
     @property
     def cents(self) -> int:
+        """Of the goods, before a coupon takes something off."""
         return sum(line.cents for line in self.lines)
 
 
@@ -58,7 +65,7 @@ def invent_sales(
     rng: Random, articles: list[Article], people: list[Person], regions: dict[str, Region], today: date, count: int
 ) -> list[Sale]:
     """``count`` orders of the days before ``today``, oldest first. ``people``: the longest registered first."""
-    market = Market(rng, articles, people)
+    market = Market(rng, articles, people, today)
     now = seasons.midnight(today)
     days = seasons.days_before(today, DAYS)
     busy = [
@@ -78,8 +85,9 @@ def invent_sales(
 class Market:
     """Draws buyers and baskets. Few people and few goods make most of the trade."""
 
-    def __init__(self, rng: Random, articles: list[Article], people: list[Person]) -> None:
+    def __init__(self, rng: Random, articles: list[Article], people: list[Person], today: date) -> None:
         self._rng = rng
+        self._today = today
         self._articles = articles
         self._people = people
         self._registered = [person.registered_at for person in people]
@@ -145,9 +153,7 @@ class Market:
             quantity = self._rng.choices((1, 2, 3, 6), (55, 27, 12, 6))[0]
         else:
             quantity = self._rng.choices((1, 2, 3, 5), (84, 12, 3, 1))[0]
-        # cut to whole jiao
-        price = sku.price_cents * 88 // 1000 * 10 if seasons.on_sale(day) else sku.price_cents
-        return Line(article, sku, quantity, price)
+        return Line(article, sku, quantity, prices.on(article, sku, day, self._today))
 
 
 def _settle(

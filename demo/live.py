@@ -426,7 +426,7 @@ class _Market:
         regions = load_regions()
         owners = stories.people(regions, today)
         invented = invent_people(self._rng, regions, today, history.DAYS, demo.CUSTOMERS - len(owners))
-        self._shoppers = history.Market(self._rng, load_articles(), invented)
+        self._shoppers = history.Market(self._rng, load_articles(), invented, today)
         self.people: dict[str, Person] = {person.id: person for person in invented}
         self._days: dict[date, list[datetime]] = {}
 

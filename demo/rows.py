@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from random import Random
 from typing import Any
 
+from demo import freight, prices
 from demo.after_sales import Case
 from demo.coupons import Coupon
 from demo.goods import Article, Supplier
-from demo.history import Sale
+from demo.history import DAYS, Sale
 from demo.people import Colleague, Person
 from mall_adapter import models
 from mall_adapter.orders import UNSHIPPED
@@ -29,9 +30,7 @@ Rows = dict[type[models.Base], list[dict[str, Any]]]
 """Rows by model, each with a value for every column but a numbered key."""
 
 
-def of_articles(
-    rng: Random, articles: list[Article], sales: list[Sale], wanted: frozenset[str], start: datetime, now: datetime
-) -> Rows:
+def of_articles(rng: Random, articles: list[Article], sales: list[Sale], wanted: frozenset[str], now: datetime) -> Rows:
     """Goods and their stock: what unshipped orders hold is allocated; one SKU in twelve has nothing left to sell.
 
     ``wanted``: SKUs that always have some.
@@ -83,16 +82,6 @@ def of_articles(
                 reserved = rng.choice((0, 0, 0, 2, 5))
             held = allocated[sku.id]
             rows[models.Sku].append({"id": sku.id, "product_id": article.id, "spec": sku.spec, "weight_g": 0})
-            rows[models.Price].append(
-                {
-                    "sku_id": sku.id,
-                    "region": None,
-                    "kind": models.PriceKind.LIST,
-                    "cents": sku.price_cents,
-                    "valid_from": start,
-                    "valid_until": None,
-                }
-            )
             on_hand = free + held + reserved
             place = {"warehouse_id": warehouse_of(article.supplier), "sku_id": sku.id}
             rows[models.Stock].append({**place, "on_hand": on_hand, "allocated": held, "held": reserved})
@@ -116,6 +105,15 @@ def of_articles(
     return rows
 
 
+def of_terms(articles: list[Article], today: date) -> Rows:
+    """What goods cost, and what their sending."""
+    suppliers = dict.fromkeys(article.supplier.id for article in articles)
+    return {
+        models.Price: list(prices.rows(articles, today, DAYS)),
+        models.FreightTemplate: list(freight.rows(suppliers)),
+    }
+
+
 def _movement(
     place: dict[str, str], kind: models.MovementKind, quantity: int, order_id: str | None, why: str, at: datetime
 ) -> dict[str, Any]:
@@ -129,6 +127,10 @@ def _movement(
         "role": Role.SERVICE,
         "principal_id": "demo",
     }
+
+
+def _digital(sale: Sale) -> bool:
+    return sale.lines[0].article.supplier.trade is Trade.COURSE
 
 
 def warehouse_of(supplier: Supplier) -> str:
@@ -200,6 +202,11 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
     """Orders, their lines, shipments and tracking events."""
     rows: Rows = defaultdict(list)
     for sale in sales:
+        region = of_address(sale.person.address) or code(sale.person.region.name)
+        senders = list(dict.fromkeys(line.article.supplier for line in sale.lines))
+        fulfilments = {supplier.id: f"{sale.id}-F{number}" for number, supplier in enumerate(senders, 1)}
+        freight_cents = 0 if _digital(sale) else freight.cents(region, sale.cents)
+        discount_cents = sum(line.discount_cents for line in sale.lines)
         rows[models.Order].append(
             {
                 "id": sale.id,
@@ -210,26 +217,24 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
                 "delivered_at": sale.delivered_at,
                 "pay_by": sale.placed_at + promises().payment_within if sale.status in _WAITS else None,
                 "paid_at": None if sale.status in _UNPAID else sale.placed_at,
-                "total_cents": sale.cents,
-                "discount_cents": 0,
-                "freight_cents": 0,
-                "coupon_id": None,
-                "region": of_address(sale.person.address),
+                "total_cents": sale.cents - discount_cents + freight_cents * len(senders),
+                "discount_cents": discount_cents,
+                "freight_cents": freight_cents * len(senders),
+                "coupon_id": sale.coupon_id,
+                "region": region,
                 "recipient_name": sale.person.name,
                 "recipient_phone": sale.person.phone,
                 "recipient_address": sale.person.address,
                 "phone_tail_index": models.phone_tail_index(sale.id, sale.person.phone),
             }
         )
-        senders = list(dict.fromkeys(line.article.supplier for line in sale.lines))
-        fulfilments = {supplier.id: f"{sale.id}-F{number}" for number, supplier in enumerate(senders, 1)}
         rows[models.Fulfilment] += (
             {
                 "id": fulfilments[supplier.id],
                 "order_id": sale.id,
                 "supplier_id": supplier.id,
                 "warehouse_id": warehouse_of(supplier),
-                "freight_cents": 0,
+                "freight_cents": freight_cents,
                 "ships_by": sale.ships_by,
             }
             for supplier in senders
@@ -245,7 +250,7 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
                     "spec": line.sku.spec,
                     "quantity": line.quantity,
                     "unit_price_cents": line.unit_price_cents,
-                    "discount_cents": 0,
+                    "discount_cents": line.discount_cents,
                     "ships_by": sale.ships_by if line.article.presale_days or line.article.custom_made else None,
                     "activated_at": line.activated_at,
                 }

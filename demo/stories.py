@@ -76,7 +76,7 @@ class _Coupon(_Entry):
     minimum: int
     granted: int
     days: int
-    used: int | None = None
+    used: str | None = None  # with this order
 
 
 class _Book(_Entry):
@@ -112,6 +112,8 @@ def people(regions: dict[str, Region], today: date) -> list[Person]:
 
 def coupons(owners: list[Person], today: date) -> list[Coupon]:
     by_id = {person.id: person for person in owners}
+    book = _read()
+    placed = {story.id: story.placed_at(today) for story in book.orders}
     return [
         Coupon(
             id=f"CP9{number:05}",
@@ -121,9 +123,10 @@ def coupons(owners: list[Person], today: date) -> list[Coupon]:
             min_spend_cents=entry.minimum * 100,
             granted_at=_at(today, entry.granted, 10, 0),
             valid_until=_at(today, entry.granted - entry.days, 10, 0),
-            used_at=None if entry.used is None else _at(today, entry.used, 20, 0),
+            used_at=placed[entry.used] if entry.used else None,
+            order_id=entry.used,
         )
-        for number, entry in enumerate(_read().coupons, 1)
+        for number, entry in enumerate(book.coupons, 1)
     ]
 
 

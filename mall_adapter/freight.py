@@ -23,7 +23,8 @@ async def templates(session: AsyncSession, suppliers: Collection[str], region: s
 
 
 def cents(template: FreightTemplate, goods_cents: int, pieces: int, weight_g: int) -> int:
-    """For one fulfilment. Goods whose weight nobody knows weigh no more than the first units."""
+    """For what one supplier sends of an order with so many cents of goods. Goods
+    whose weight nobody knows weigh no more than the first units."""
     if template.free_from_cents is not None and goods_cents >= template.free_from_cents:
         return 0
     units = pieces if template.unit is FreightUnit.PIECE else weight_g

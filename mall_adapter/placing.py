@@ -210,15 +210,20 @@ def _parcels(lines: Sequence[_Line]) -> Iterator[_Parcel]:
 
 
 async def _add_freight(session: AsyncSession, parcels: Sequence[_Parcel], region: str) -> None:
-    templates = await freight.templates(session, {parcel.supplier_id for parcel in parcels}, region)
+    """Each supplier's for all that it sends, however many parcels it makes of it; it goes with the first of them."""
+    by_supplier: dict[str, list[_Parcel]] = {}
     for parcel in parcels:
-        if template := templates.get(parcel.supplier_id):
-            parcel.freight_cents = freight.cents(
-                template,
-                sum(line.cents for line in parcel.lines),
-                sum(line.allotment.quantity for line in parcel.lines),
-                sum(line.goods.weight_g * line.allotment.quantity for line in parcel.lines),
-            )
+        by_supplier.setdefault(parcel.supplier_id, []).append(parcel)
+    templates = await freight.templates(session, by_supplier.keys(), region)
+    goods_cents = sum(line.cents for parcel in parcels for line in parcel.lines)
+    for supplier_id, template in templates.items():
+        sent = [line for parcel in by_supplier[supplier_id] for line in parcel.lines]
+        by_supplier[supplier_id][0].freight_cents = freight.cents(
+            template,
+            goods_cents,
+            sum(line.allotment.quantity for line in sent),
+            sum(line.goods.weight_g * line.allotment.quantity for line in sent),
+        )
 
 
 def _status(parcels: Sequence[_Parcel]) -> OrderStatus:

@@ -19,7 +19,7 @@ class FreightTemplate(Base):
     """Of a supplier, for a region or everywhere; the smallest region that holds the address counts.
 
     ``first_cents`` for up to ``first_units``, and ``further_cents`` for every ``further_units`` begun beyond. Nothing
-    from ``free_from_cents`` of goods on. Without a template sending costs nothing.
+    from ``free_from_cents`` of goods in the whole order on. Without a template sending costs nothing.
     """
 
     __tablename__ = "freight_template"

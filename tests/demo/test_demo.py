@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
@@ -21,6 +21,7 @@ from demo import ORDERS, DemoRefused, seed, unseed, unwanted
 from demo.goods import Article, load_articles
 from demo.people import load_regions
 from demo.seasons import Season, days_after, festival
+from demo.stories import load_stories
 from mall_adapter import (
     OrderStatus,
     Reason,
@@ -31,6 +32,7 @@ from mall_adapter import (
     TicketStatus,
     is_demo,
     models,
+    regions,
 )
 from mall_adapter.policy import Trade
 from mall_adapter.ticket_steps import state_machine
@@ -42,6 +44,7 @@ from tests.mall_adapter.offices import new_key
 MALL = models.Base.metadata
 TODAY = date(2026, 11, 23)
 MIDNIGHT = datetime.combine(TODAY, time(), SHANGHAI)
+STORIES = {story.id for story in load_stories()}
 
 
 def run_seed(file: Path, today: date) -> None:
@@ -162,9 +165,9 @@ def test_stock_holds_what_unshipped_orders_wait_for(mall: Session) -> None:
         .group_by(models.OrderLine.sku_id)
     )
     pieces = dict(mall.execute(waiting).all())
-    skus = mall.scalars(select(models.Sku)).all()
-    assert {sku.id: sku.allocated for sku in skus if sku.allocated} == pieces
-    free = [sku.quantity - sku.allocated - sku.reserved for sku in skus]
+    stock = mall.scalars(select(models.Stock)).all()
+    assert {row.sku_id: row.allocated for row in stock if row.allocated} == pieces
+    free = [row.on_hand - row.allocated - row.held for row in stock]
     assert min(free) == 0
     assert 0.02 < free.count(0) / len(free) < 0.2
 
@@ -173,10 +176,12 @@ def test_stock_holds_what_unshipped_orders_wait_for(mall: Session) -> None:
 
 
 def test_customers_live_everywhere_and_most_where_most_people_live(mall: Session) -> None:
-    homes = states(mall, select(models.Customer.region))
-    assert set(homes) == set(load_regions())
+    homes: Counter[str] = Counter()
+    for code, people in states(mall, select(models.Customer.region)).items():
+        homes[regions.around(code)[-2]] += people  # the province
+    assert {regions.name_of(code) for code in homes} == set(load_regions())
     assert len(homes) == 34
-    assert homes["广东"] > 10 * homes["青海"]
+    assert homes["440000"] > 10 * homes["630000"]  # 广东, 青海
 
 
 def test_phones_are_well_formed_ring_nowhere_and_are_sealed(mall: Session) -> None:
@@ -303,12 +308,53 @@ def test_the_state_of_an_order_fits_its_age_and_its_parcel(mall: Session) -> Non
 
 
 def test_money_adds_up(mall: Session) -> None:
+    line = models.OrderLine
     lines = select(
-        models.OrderLine.order_id, func.sum(models.OrderLine.quantity * models.OrderLine.unit_price_cents), func.count()
-    ).group_by(models.OrderLine.order_id)
-    sums = {order_id: cents for order_id, cents, _ in mall.execute(lines)}
-    assert sums == {order.id: order.total_cents for order in mall.scalars(select(models.Order))}
-    assert {number for _, _, number in mall.execute(lines)} == {1, 2, 3, 4}
+        *(line.order_id, func.sum(line.quantity * line.unit_price_cents), func.sum(line.discount_cents), func.count())
+    ).group_by(line.order_id)
+    found = mall.execute(lines).all()
+    orders = {order.id: order for order in mall.scalars(select(models.Order))}
+    for order_id, cents, discount_cents, _ in found:
+        order = orders[order_id]
+        assert order.total_cents == cents - discount_cents + order.freight_cents, order_id
+        assert order.discount_cents == discount_cents, order_id
+    assert {number for *_, number in found} == {1, 2, 3, 4}
+    freight = select(models.Fulfilment.order_id, func.sum(models.Fulfilment.freight_cents))
+    for order_id, cents in mall.execute(freight.group_by(models.Fulfilment.order_id)):
+        assert orders[order_id].freight_cents == cents
+    assert 0.02 < sum(order.freight_cents > 0 for order in orders.values()) / len(orders) < 0.3
+
+
+def test_a_used_coupon_belongs_to_the_order_that_it_made_cheaper(mall: Session) -> None:
+    orders = {order.coupon_id: order for order in mall.scalars(select(models.Order)) if order.coupon_id}
+    coupons = {coupon.id: coupon for coupon in mall.scalars(select(models.Coupon)) if coupon.used_at}
+    assert orders.keys() == coupons.keys()
+    for coupon_id, order in orders.items():
+        coupon = coupons[coupon_id]
+        assert (coupon.customer_id, coupon.used_at) == (order.customer_id, order.placed_at)
+        goods = order.total_cents - order.freight_cents + order.discount_cents
+        assert order.discount_cents == min(coupon.off_cents, goods)
+        assert goods >= coupon.min_spend_cents
+
+
+def test_what_was_paid_for_goods_is_what_they_cost_then(mall: Session) -> None:
+    listed: dict[str, list[models.Price]] = defaultdict(list)
+    for price in mall.scalars(select(models.Price)):
+        listed[price.sku_id].append(price)
+    bought = select(models.OrderLine, models.Order.placed_at).join(models.Order)
+    dearer = 0
+    for line, placed_at in mall.execute(bought):
+        if placed_at.astimezone(SHANGHAI).date() == TODAY or line.order_id in STORIES:
+            continue
+        then = [
+            price
+            for price in listed[line.sku_id]
+            if price.valid_from <= placed_at and (price.valid_until is None or placed_at < price.valid_until)
+        ]
+        assert line.unit_price_cents == min(price.cents for price in then), line.id
+        now = [price.cents for price in listed[line.sku_id] if price.valid_until is None]
+        dearer += now[0] < line.unit_price_cents and MIDNIGHT - placed_at < timedelta(days=7)
+    assert dearer > 3  # price protection has something to do
 
 
 def test_tickets_went_the_ways_that_the_state_machine_knows(mall: Session) -> None:
@@ -502,7 +548,9 @@ def order_of_own_with(sku: str) -> list[models.Base]:
         **recipient,
     )
     line = {"product_name": "鞋", "spec": "红", "quantity": 1, "unit_price_cents": 100}
-    return [customer(), order, models.OrderLine(id="ORD99900001-1", order_id=order.id, sku_id=sku, **line)]
+    sent = models.Fulfilment(id=f"{order.id}-F1", order_id=order.id, supplier_id="S01", warehouse_id="W-S01")
+    sold = models.OrderLine(id=f"{order.id}-1", order_id=order.id, fulfilment_id=sent.id, sku_id=sku, **line)
+    return [customer(), order, sent, sold]
 
 
 def add(file: Path, *rows: models.Base) -> None:
@@ -534,7 +582,7 @@ def test_removing_it_leaves_nothing_of_it_and_all_of_the_shops(copy: Path) -> No
     with read(copy) as session:
         left = {table.name: session.scalar(select(func.count()).select_from(table)) for table in MALL.sorted_tables}
         assert session.scalars(select(models.Customer.id)).all() == ["OWN1"]
-    assert {name for name, count in left.items() if count} == {"customer", "supplier", "demo"}
+    assert {name for name, count in left.items() if count} == {"customer", "supplier", "demo", "region"}
     assert removed(copy) == 0
 
 

@@ -174,6 +174,14 @@ def test_couriers_are_those_of_the_demo_mall() -> None:
     assert set(couriers.split("、")) == set(_CARRIERS)
 
 
+def test_freight_is_that_of_the_demo_mall() -> None:
+    terms = read(ROOT / "demo" / "freight.yml")
+    told = [(entry["yuan"], entry.get("free_from")) for entry in terms]
+    everywhere = (SHOP["freight_yuan"], SHOP["free_shipping_yuan"])
+    assert told == [everywhere, (SHOP["far_freight_yuan"], None), (SHOP["abroad_freight_yuan"], None)]
+    assert terms[1]["regions"] == str(SHOP["far_regions"]).split("、")
+
+
 def test_coupons_are_those_of_the_demo_mall() -> None:
     terms = {(title, f"满 {minimum} 减 {off} 元", days) for title, off, minimum, days in _OFFERS}
     campaign = f"满 {SHOP['campaign_coupon_from']} 减 {SHOP['campaign_coupon_off']} 元"
