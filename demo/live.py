@@ -42,7 +42,7 @@ from mall_adapter.house_rules import house_policy
 from mall_adapter.sql_back_office import SqlBackOffice
 from mall_adapter.sql_mall import SqlMall
 from mall_adapter.ticket_steps import state_machine
-from mall_adapter.values import OrderStatus, ParcelStatus, ParcelStep, TicketKind, TicketRequest, TicketStatus
+from mall_adapter.values import Order, OrderStatus, ParcelStatus, ParcelStep, TicketKind, TicketRequest, TicketStatus
 from settings import SHANGHAI
 from storage import Actor, IdempotencyConflict, Role
 
@@ -55,8 +55,6 @@ _LOOKS_AGAIN = timedelta(hours=6)
 _PAUSES = (5.0, 15.0, 60.0)
 """Seconds until a database that is away is asked again; the last one repeats."""
 _LONGEST_SLEEP = 60.0
-_NEW_ORDER = ""
-"""In the agenda, where an order's number would stand."""
 
 
 # ---- how much, how often, how soon ----
@@ -91,6 +89,8 @@ class Tickets(_Entry):
 
 class Pace(_Entry):
     orders_a_day: Annotated[float, Field(ge=0)]
+    unpaid: _Share
+    paid: _Share
     catch_up_days: Annotated[float, Field(ge=0)]
     ships_after: dict[Annotated[int, Field(ge=0)], Annotated[float, Field(ge=0)]]
     parcels: Fates
@@ -106,11 +106,12 @@ class Pace(_Entry):
 # ---- one step of one order ----
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Step:
     at: datetime
     key: str
-    do: Callable[[], Awaitable[object]]
+    order_id: str | None = field(compare=False)  # None: an order that is yet to be placed
+    do: Callable[[], Awaitable[object]] = field(compare=False)
 
 
 @dataclass(slots=True)
@@ -147,8 +148,7 @@ class Live:
         self._clock = _Clock(start)
         self._office, self._mall = SqlBackOffice(engine, self._clock), SqlMall(engine, house_policy(), self._clock)
         self._now = self._looks_again_at = start
-        self._agenda: list[tuple[datetime, str]] = []
-        self._done: set[str] = set()
+        self._agenda: list[Step] = []
         self._market = _Market(start.astimezone(SHANGHAI).date(), self._pace.orders_a_day)
         self._regions = load_regions()
         self._articles = {article.id: article for article in load_articles()}
@@ -161,53 +161,37 @@ class Live:
             if self._looks_again_at <= self._now and not await self._look():
                 return None
             target = min(until, self._looks_again_at)
-            while self._agenda and self._agenda[0][0] <= target:
-                await self._go_on(*heappop(self._agenda))
+            while self._agenda and self._agenda[0].at <= target:
+                await self._go_on(heappop(self._agenda))
             self._now = max(self._now, target)
             if target == until:
-                return min(self._looks_again_at, *(at for at, _ in self._agenda[:1]))
+                return min(self._looks_again_at, self._agenda[0].at)
 
     async def _look(self) -> bool:
         if not await is_demo(self._engine):
             return False
-        self._done.clear()
-        steps = [(life.order.id, self._next(life)) for life in await self._read(self._alive())]
-        self._agenda = [(step.at, order_id) for order_id, step in steps if step]
-        self._agenda.append((self._market.next_after(await self._newest()), _NEW_ORDER))
+        steps = [self._next(life) for life in await self._read(self._alive())]
+        self._agenda = [*(step for step in steps if step), self._order_after(await self._newest())]
         heapify(self._agenda)
         self._looks_again_at = self._now + _LOOKS_AGAIN
         return True
 
-    async def _go_on(self, at: datetime, order_id: str) -> None:
-        if order_id == _NEW_ORDER:
-            placed = await self._place(at)
-            heappush(self._agenda, (self._market.next_after(at), _NEW_ORDER))
-            if placed is None:
-                return
-            order_id = placed
-        elif not await self._take_step(at, order_id):
-            return
-        for life in await self._read(select(models.Order.id).where(models.Order.id == order_id)):
-            if step := self._next(life):
-                heappush(self._agenda, (step.at, order_id))
-
-    async def _take_step(self, at: datetime, order_id: str) -> bool:
-        """Whether to ask the order for its next step now. One that a command refuses, because others were quicker,
-        is left until the next look."""
-        found = await self._read(select(models.Order.id).where(models.Order.id == order_id))
-        step = self._next(found[0]) if found else None
-        if step is None or step.key in self._done:
-            return False
-        if step.at > at:  # somebody has changed it
-            return True
-        self._done.add(step.key)
+    async def _go_on(self, step: Step) -> None:
+        """One step and what follows from it. What a command refuses, because others were quicker, is left until the
+        next look."""
+        if step.order_id is None:
+            heappush(self._agenda, self._order_after(step.at))
         self._clock.now = step.at
         try:
-            await step.do()
+            answer = await step.do()
         except (MallError, IdempotencyConflict, ValueError) as error:
             log.info("%s: %s", step.key, type(error).__name__)
-            return False
-        return True
+            return
+        order_id = answer.id if isinstance(answer, Order) else step.order_id
+        for life in await self._read(select(models.Order.id).where(models.Order.id == order_id)):
+            following = self._next(life)
+            if following and following.key != step.key:
+                heappush(self._agenda, following)
 
     # ---- what there is ----
 
@@ -230,7 +214,7 @@ class Live:
 
     def _alive(self) -> Select[str]:
         """Those to which something may still happen."""
-        under_way = (OrderStatus.PAID, OrderStatus.PRESALE, OrderStatus.SHIPPED)
+        under_way = (OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE, OrderStatus.SHIPPED)
         settled = (TicketStatus.CLOSED, TicketStatus.REJECTED, TicketStatus.CANCELLED)
         with_ticket = select(models.Ticket.order_id).where(models.Ticket.status.not_in(settled))
         lately = self._now - timedelta(days=self._pace.requests.within_days)
@@ -265,8 +249,19 @@ class Live:
     # ---- what comes next ----
 
     def _next(self, life: _Life) -> Step | None:
-        steps = [*self._sent(life), *self._moved(life), *self._settled(life), *self._asked(life)]
-        return min(steps, key=lambda step: step.at, default=None)
+        steps = [*self._paid(life), *self._sent(life), *self._moved(life), *self._settled(life), *self._asked(life)]
+        return min(steps, default=None)
+
+    def _paid(self, life: _Life) -> Sequence[Step]:
+        """Later on the day of the order, or never: then the house itself gives its goods free again."""
+        order, rng = life.order, life.draw("pay")
+        if order.status is not OrderStatus.PENDING_PAYMENT or rng.random() >= self._pace.paid:
+            return []
+        at = (order.placed_at + timedelta(hours=rng.uniform(0.05, 12))).replace(microsecond=0)
+        if order.pay_by is None or not self._now - _LOOKS_AGAIN < at < order.pay_by:
+            return []
+        key = f"pay:{order.id}"
+        return [Step(at, key, order.id, partial(self._office.pay_order, ACTOR, order.id, key))]
 
     def _sent(self, life: _Life) -> Sequence[Step]:
         """What waits, a parcel for each supplier; what is in a ticket waits for it."""
@@ -289,7 +284,7 @@ class Live:
             key = f"send:{order.id}:{supplier}:{len(order.shipments)}"
 
             send = partial(self._office.ship, ACTOR, order.id, carrier, number, key, waiting)
-            steps.append(Step(self._leaves(rng, order, lines), key, send))
+            steps.append(Step(self._leaves(rng, order, lines), key, order.id, send))
         return steps
 
     def _leaves(self, rng: Random, order: models.Order, lines: Sequence[models.OrderLine]) -> datetime:
@@ -316,7 +311,8 @@ class Live:
             step = ParcelStep(scan.status, scan.time, scan.place, scan.text, by)
             key = f"move:{parcel.id}:{scan.time.isoformat()}"
 
-            steps.append(Step(scan.time, key, partial(self._office.parcel_moved, ACTOR, parcel.id, step, key)))
+            move = partial(self._office.parcel_moved, ACTOR, parcel.id, step, key)
+            steps.append(Step(scan.time, key, parcel.order_id, move))
         return steps
 
     def _scan(self, life: _Life, parcel: models.Shipment, told: datetime) -> tuple[parcels.Scan, datetime]:
@@ -360,7 +356,8 @@ class Live:
             at = (last + timedelta(hours=hours)).replace(microsecond=0)
             note, key = words_of_step(rng, to), f"ticket:{ticket.id}:{to}"
 
-            steps.append(Step(at, key, partial(self._office.advance_ticket, ACTOR, ticket.id, to, note, key)))
+            settle = partial(self._office.advance_ticket, ACTOR, ticket.id, to, note, key)
+            steps.append(Step(at, key, ticket.order_id, settle))
         return steps
 
     def _goes_to(self, rng: Random, ticket: models.Ticket) -> TicketStatus | None:
@@ -399,23 +396,19 @@ class Live:
             await self._office.bind(ACTOR, sender, order.customer_id, f"bind:{order.customer_id}")
             await self._mall.create_ticket(sender, request, key)
 
-        return [Step(at.replace(microsecond=0), key, ask)]
+        return [Step(at.replace(microsecond=0), key, order.id, ask)]
 
     def _article(self, line: models.OrderLine) -> Article:
         return self._articles[line.sku.product_id]
 
     # ---- who buys ----
 
-    async def _place(self, at: datetime) -> str | None:
-        """The new order's id; None where what is wanted is sold out."""
+    def _order_after(self, moment: datetime) -> Step:
+        at = self._market.next_after(moment)
         buyer, basket = self._market.order(at)
-        self._clock.now = at
-        try:
-            placed = await self._office.place_order(ACTOR, buyer.id, basket, f"place:{at.isoformat()}")
-        except (MallError, IdempotencyConflict) as error:
-            log.info("an order of %s: %s", at.isoformat(), type(error).__name__)
-            return None
-        return placed.id
+        key = f"place:{at.isoformat()}"
+        paid = _draw(key).random() >= self._pace.unpaid
+        return Step(at, key, None, partial(self._office.place_order, ACTOR, buyer.id, basket, key, paid=paid))
 
 
 class _Market:

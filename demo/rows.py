@@ -276,7 +276,14 @@ def of_sales(sales: Iterable[Sale]) -> Rows:
             for number, line in enumerate(sale.lines, 1)
         )
         rows[models.TrackingEvent] += (
-            {"shipment_id": shipment_id, "time": scan.time, "place": scan.place, "text": scan.text}
+            {
+                "shipment_id": shipment_id,
+                "time": scan.time,
+                "place": scan.place,
+                "text": scan.text,
+                "status": scan.status,
+                "recorded_at": scan.time,
+            }
             for scan in sale.parcel.scans
         )
     return rows

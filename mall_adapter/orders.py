@@ -88,6 +88,13 @@ def unsent(order: models.Order) -> dict[str, int]:
     return {line_id: pieces for line_id, pieces in rest.items() if pieces > 0}
 
 
+def promise(order: models.Order) -> datetime | None:
+    """By when the next of its parcels is promised to leave; None where nothing waits."""
+    waiting = unsent(order)
+    own = (line.fulfilment.ships_by for line in order.lines if line.id in waiting and line.fulfilment)
+    return min((ships_by for ships_by in own if ships_by), default=None)
+
+
 def to_order(row: models.Order) -> Order:
     waiting = unsent(row)
     return Order(

@@ -177,6 +177,7 @@ def follow(session: AsyncSession, order: models.Order, actor: Actor, now: dateti
     """Lets the order go as far as its parcels have come. Where nothing has left, nothing happens."""
     if not order.shipments:
         return
+    order.ships_by = orders.promise(order) or order.ships_by
     if order.status in {OrderStatus.PAID, OrderStatus.PRESALE} and not orders.unsent(order):
         order.status = OrderStatus.SHIPPED
         record(session, OrderShipped(subject=f"order:{order.id}", region=order.region), actor, now)

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import selectinload
 
 from mall_adapter import models, orders
 from mall_adapter.errors import NotFound
@@ -49,7 +48,7 @@ async def move(
     # a statement of its own, see orders.lock
     lock = select(order.id).where(order.id.in_(waiting)).order_by(order.id).with_for_update()
     locked = (await session.scalars(lock)).all()
-    rows = orders.WHOLE_ORDERS.options(selectinload(order.fulfilments)).where(order.id.in_(waiting)).order_by(order.id)
+    rows = orders.WHOLE_ORDERS.where(order.id.in_(waiting)).order_by(order.id)
     moved: list[str] = []
     for row in (await session.scalars(rows)).unique():
         left = [each for each in row.lines if each.id in orders.unsent(row)]
@@ -65,18 +64,13 @@ async def move(
         before = row.ships_by
         for each in meant:
             each.ships_by = ships_by
-        row.ships_by = _latest(left)
-        for part in row.fulfilments:
-            if together := [each for each in left if each.fulfilment_id == part.id and each.ships_by]:
-                part.ships_by = _latest(together)
+        for part in {each.fulfilment for each in meant}:
+            own = [each.ships_by for each in left if each.fulfilment is part and each.ships_by]
+            part.ships_by = max(own)  # what has no promise of its own is there, and waits for what has one
+        row.ships_by = orders.promise(row)
         event = PresaleMoved(
             subject=f"order:{row.id}", region=row.region, product_id=product_id, promised=before, ships_by=ships_by
         )
         record(session, event, actor, now)
         moved.append(row.id)
     return moved
-
-
-def _latest(lines: list[models.OrderLine]) -> datetime:
-    """What has no promise of its own is there, and goes before what has one."""
-    return max(line.ships_by for line in lines if line.ships_by)

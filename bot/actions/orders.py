@@ -28,8 +28,8 @@ NEEDS_A_WORD = frozenset({"lost", "late", "overdue"})
 
 
 def parts_of(order: Order) -> Sequence[Order]:
-    """The order as one for each of its parcels, and one of what has still to leave; itself where nobody wrote down what
-    its parcels hold."""
+    """The order as one for each of its parcels, and one for what has still to leave by some day; itself where nobody
+    wrote down what its parcels hold."""
     if not order.shipments or not all(parcel.lines for parcel in order.shipments):
         return [order]
     lines, under_way = {line.id: line for line in order.lines}, order.status in {*TO_BE_SHIPPED, OrderStatus.SHIPPED}
@@ -41,8 +41,10 @@ def parts_of(order: Order) -> Sequence[Order]:
             status = arrived if under_way else order.status
             part = replace(order, lines=held, shipments=(parcel,), status=status, delivered_at=parcel.delivered_at)
             parts.append(part)
-    if rest := tuple(replace(line, quantity=line.unsent) for line in order.lines if line.unsent):
-        parts.append(replace(order, lines=rest, shipments=()))
+    rest = [replace(line, quantity=line.unsent) for line in order.lines if line.unsent]
+    for ships_by in dict.fromkeys(line.ships_by or order.ships_by for line in rest):  # presales have their own
+        waits = tuple(line for line in rest if (line.ships_by or order.ships_by) == ships_by)
+        parts.append(replace(order, lines=waits, shipments=(), ships_by=ships_by))
     return parts or [order]
 
 

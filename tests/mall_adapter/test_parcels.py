@@ -34,7 +34,7 @@ from mall_adapter import (
 from mall_adapter.values import DeliveryChange
 from storage import WRITES, Actor, IdempotencyConflict, Role
 from storage.events import EventRow
-from tests.mall_adapter.goods import stock_of
+from tests.mall_adapter.goods import add_stock, add_supplier, stock_of
 from tests.mall_adapter.offices import OPERATOR, advance_ticket, office, place_order
 
 from .conftest import NOW, Clock
@@ -167,14 +167,13 @@ async def test_a_supplier_sends_its_own_part(mall: SqlMall, engine: AsyncEngine)
 async def beside(engine: AsyncEngine) -> None:
     """The lipstick comes from a second supplier, and each of the two has a fulfilment."""
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        first = await session.get_one(models.Supplier, "S1")
-        session.add(models.Supplier(id="S2", name="花间", trade=first.trade, region=first.region))
+        add_supplier(session, "S2", "花间")
+        await session.flush()
+        add_stock(session, "P2-1", "W-S2", 3, allocated=1)
+        session.add(models.Fulfilment(id="ORD10003-F2", order_id="ORD10003", supplier_id="S2", warehouse_id="W-S2"))
         await session.flush()
         (await session.get_one(models.Product, "P2")).supplier_id = "S2"
-        for number, line_id in enumerate((SHOES, LIPSTICK), 1):
-            session.add(models.Fulfilment(id=f"ORD10003-F{number}", order_id="ORD10003", supplier_id=f"S{number}"))
-            await session.flush()
-            (await session.get_one(models.OrderLine, line_id)).fulfilment_id = f"ORD10003-F{number}"
+        (await session.get_one(models.OrderLine, LIPSTICK)).fulfilment_id = "ORD10003-F2"
 
 
 # ---- an order of which a part has left
