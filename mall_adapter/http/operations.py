@@ -150,7 +150,7 @@ class Operation:
         value = next(iter(told.values())) if self.bare else self.body.validate_python(told)
         return self.body.dump_json(value, exclude_defaults=True)
 
-    def read_body(self, content: bytes) -> dict[str, Any]:
+    def read_body(self, content: str | bytes) -> dict[str, Any]:
         """The arguments. Raises pydantic's ValidationError: what is unknown is refused, for it was meant to count."""
         if self.body is None:
             return {}
@@ -226,7 +226,7 @@ OPERATIONS = (
     _customer("request_invoice", "POST", "/customer/invoices", status=201),
     _customer("price_drops", "GET", "/customer/orders/{order_id}/price-drops"),
     _customer("invoice_of", "GET", "/customer/orders/{order_id}/invoice"),
-    _customer("assess", "POST", "/customer/tickets/assessment", Scope.CUSTOMER_READ),
+    _customer("assess", "POST", "/customer/ticket-assessments", Scope.CUSTOMER_READ),
     _customer("create_ticket", "POST", "/customer/tickets", status=201),
     _customer("tickets_of", "GET", "/customer/tickets"),
     _customer("ticket", "GET", "/customer/tickets/{ticket_id}"),

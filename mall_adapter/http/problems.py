@@ -20,31 +20,34 @@ from storage import IdempotencyConflict
 MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[Exception], int] = {
-    errors.BindingLocked: 423,
-    errors.InvalidDelivery: 422,
-    errors.InvalidInvoice: 422,
+    errors.BindingLocked: 403,
+    errors.CouponRefused: 409,
+    errors.InvalidDelivery: 400,
+    errors.InvalidInvoice: 400,
     errors.InvalidTransition: 409,
     errors.InvoiceExists: 409,
     errors.NotAllowed: 409,
     errors.NotFound: 404,
     errors.NotPermitted: 403,
-    errors.OrderLocked: 423,
+    errors.OrderLocked: 403,
     errors.OrderNotFound: 404,
     errors.OutOfStock: 409,
     errors.OwnershipRequired: 403,
     errors.PhoneRequired: 403,
+    errors.StaleVersion: 412,
     errors.TicketExists: 409,
     errors.WrongPhoneTail: 403,
     errors.WrongProof: 403,
     IdempotencyConflict: 409,
 }
-"""What a mall refuses."""
+"""What a mall refuses. None is 422, which is for what the document does not allow."""
 
-INVALID = "invalid_request"
-"""The request itself cannot be right: a ValueError where it was asked from Python."""
+INVALID, MALFORMED = "invalid_request", "malformed_request"
+"""The values of a request cannot be right, or its form is not: a ValueError where it was asked from Python."""
 
 HOUSE = {
-    INVALID: 422,
+    INVALID: 400,
+    MALFORMED: 422,
     "unauthorized": 401,
     "insufficient_scope": 403,
     "no_such_address": 404,
@@ -100,7 +103,7 @@ def problem_of(error: Exception) -> Problem:
 def error_of(content: Mapping[str, Any]) -> Exception | None:
     """What a mall has refused, None where it is no mall's refusal. Raises ValueError for what makes no sense."""
     code, detail = content.get("code"), str(content.get("detail", ""))
-    if code == INVALID:
+    if code in (INVALID, MALFORMED):
         return ValueError(detail)
     if not isinstance(code, str) or code in HOUSE:
         return None

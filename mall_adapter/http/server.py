@@ -42,7 +42,7 @@ from mall_adapter.http.operations import (
     Place,
     from_header,
 )
-from mall_adapter.http.problems import HOUSE, INVALID, KINDS, MEDIA_TYPE, STATUS, Problem, problem_of
+from mall_adapter.http.problems import HOUSE, INVALID, KINDS, MALFORMED, MEDIA_TYPE, STATUS, Problem, problem_of
 from mall_adapter.ports import BackOffice, CustomerMall
 from privacy import KeyRingError
 from storage import Actor, Role
@@ -143,7 +143,7 @@ def _actor(client: Client, told: str | None) -> Actor:
         given = dict(parse_qsl(told, strict_parsing=True))
         return TypeAdapter(Actor).validate_python(given)
     except ValueError:
-        raise _invalid(("header", ACTOR), "must look like role=operator&principal_id=P-1") from None
+        raise Refused(Problem(400, INVALID, f"{ACTOR} must look like role=operator&principal_id=P-1")) from None
 
 
 # ---- operations
@@ -169,9 +169,7 @@ def _serve(app: FastAPI, operation: Operation, target: Callable[[], object]) -> 
         for each in operation.at(Place.ACTOR):
             given[each.name] = _actor(client, told[each.name])
         if operation.body is not None:
-            content = await request.body()
-            given |= operation.read_body(content)
-            _bounded(json.loads(content), ("body",))
+            given |= operation.read_body(_content(await request.body()))
         found = await getattr(target(), operation.name)(**given)
         if operation.pages:
             found = _page(found, told["cursor"], told["limit"])
@@ -255,7 +253,7 @@ def _id_of(cursor: str) -> str:
     except (ValueError, KeyError, TypeError, binascii.Error):
         after = None
     if not isinstance(after, str) or not after:
-        raise _invalid(("query", "cursor"), "is none that was given out")
+        raise Refused(Problem(400, INVALID, "this cursor was not given out"))
     return after
 
 
@@ -264,6 +262,13 @@ def _id_of(cursor: str) -> str:
 
 def _invalid(where: Sequence[str | int], words: str) -> RequestValidationError:
     return RequestValidationError([{"loc": tuple(where), "msg": words, "type": "value_error"}])
+
+
+def _content(body: bytes) -> str:
+    """JSON whose numbers are whole where they can be: for a schema 1.0 is an integer, too."""
+    content = json.loads(body, parse_float=lambda told: int(float(told)) if float(told).is_integer() else float(told))
+    _bounded(content, ("body",))
+    return json.dumps(content)
 
 
 def _bounded(value: Any, where: tuple[str | int, ...]) -> None:
@@ -319,7 +324,7 @@ def _explain(app: FastAPI) -> None:
 
     def invalid_request(errors: Sequence[Any]) -> Response:
         told = [{"where": ".".join(map(str, one["loc"])), "problem": one["msg"]} for one in errors[:20]]
-        return _response(Problem(422, INVALID, "the request cannot be right", {"errors": told}))
+        return _response(Problem(422, MALFORMED, "the request is not as the document wants it", {"errors": told}))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -333,7 +338,7 @@ def _explain(app: FastAPI) -> None:
     async def senseless(request: Request, error: ValueError) -> Response:
         if type(error) is not ValueError:  # a mall says with a plain one what is wrong, anything else is our fault
             return await broken(request, error)
-        return _response(Problem(422, INVALID, str(error)))
+        return _response(Problem(400, INVALID, str(error)))
 
     @app.exception_handler(Refused)
     async def not_admitted(_: Request, error: Refused) -> Response:

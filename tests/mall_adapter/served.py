@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, cast
 
 import uvicorn
-from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
@@ -46,8 +45,7 @@ class Served:
         self.url = url
         self._engines: dict[str, AsyncEngine] = {}
         office, clients = cast(BackOffice, _Shown(self, "office")), cast(Clients, _Shown(self, "clients"))
-        self.app = FastAPI()
-        self.app.mount("/mall", mall_api(lambda: self.mall, office, clients, unlimited))
+        self.app = mall_api(lambda: self.mall, office, clients, unlimited)
 
     async def show(self, database: str, clock: Callable[[], datetime]) -> Place:
         if database not in self._engines:  # used in the server's thread only
@@ -59,7 +57,7 @@ class Served:
         own = create_engine(database, poolclass=NullPool)
         key = await Clients(Transactions(own, clock)).add("a test", Scope)
         await own.dispose()
-        return f"{self.url}/mall", key
+        return self.url, key
 
 
 @contextmanager

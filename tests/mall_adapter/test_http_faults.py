@@ -111,7 +111,7 @@ async def line(elsewhere: Place) -> AsyncIterator[Line]:
 @pytest.fixture
 async def far(line: Line, elsewhere: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     monkeypatch.setattr(client, "PAUSE_SECONDS", 0.01)
-    async with connection(f"http://127.0.0.1:{line.port}/mall", elsewhere[1], httpx.Timeout(2.0)) as http:
+    async with connection(f"http://127.0.0.1:{line.port}", elsewhere[1], httpx.Timeout(2.0)) as http:
         yield HttpMall(http)
 
 
@@ -193,7 +193,7 @@ async def test_what_is_no_answer_of_a_mall_refuses_nothing(
 
 
 async def test_nobody_listens(elsewhere: Place, unused_tcp_port: int) -> None:
-    async with connection(f"http://127.0.0.1:{unused_tcp_port}/mall", elsewhere[1]) as http:
+    async with connection(f"http://127.0.0.1:{unused_tcp_port}", elsewhere[1]) as http:
         mall: Any = HttpMall(http)
         with pytest.raises(MallUnavailable):
             await mall.order("web:zhou", "ORD10001")
