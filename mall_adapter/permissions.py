@@ -84,9 +84,14 @@ def check(actor: Actor, command: str) -> None:
         raise NotPermitted(f"{actor.role} may not {command}")
 
 
+def may_say(actor: Actor, to: TicketStatus) -> bool:
+    """Whether this role takes this step of a ticket."""
+    return actor.role is not Role.SUPPLIER or to in SUPPLIERS_STEPS
+
+
 def check_step(actor: Actor, to: TicketStatus) -> None:
     """Raises NotPermitted for a step of a ticket that this role does not take."""
-    if actor.role is Role.SUPPLIER and to not in SUPPLIERS_STEPS:
+    if not may_say(actor, to):
         raise NotPermitted(f"{actor.role} may not say that a ticket is {to}")
 
 
@@ -114,9 +119,18 @@ async def check_own(session: AsyncSession, actor: Actor, kind: str, *ids: str) -
         raise NotPermitted(f"not all of it is of supplier {actor.supplier_id}")
 
 
+_SENT: dict[str, Select[str]] = {
+    "order": select(models.Fulfilment.order_id),
+    "ticket": select(models.TicketLine.ticket_id).join(models.OrderLine).join(models.Fulfilment),
+}
+"""By kind: ids of what holds something that a supplier sends; lists of thousands are read by it."""
+
+
+def sent_by(kind: str, supplier_id: str) -> Select[str]:
+    """Ids of the orders or tickets that hold something of this supplier's."""
+    return _SENT[kind].where(models.Fulfilment.supplier_id == supplier_id)
+
+
 def own(actor: Actor, kind: str) -> Select[str] | None:
     """Ids of what is, at least in part, the supplier's own, for lists; None for whoever sees everything."""
-    if actor.role is not Role.SUPPLIER:
-        return None
-    supplied = _SUPPLIED[kind].subquery()
-    return select(supplied.c.id).where(supplied.c.supplier_id == actor.supplier_id)
+    return sent_by(kind, actor.supplier_id or "") if actor.role is Role.SUPPLIER else None

@@ -17,11 +17,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mall_adapter import delivery, models, orders, ticket_steps, tickets
+from mall_adapter import delivery, models, orders, permissions, regions, ticket_steps, tickets
 from mall_adapter.errors import InvalidCursor, NotFound
 from mall_adapter.values import (
     Customer,
@@ -86,9 +86,12 @@ def order_queues(now: datetime) -> Mapping[OrderQueue, Condition]:
 
 def _parcel(*conditions: Condition) -> Select[str]:
     """Orders with such a parcel on its way, in which there is something that has not been made good by a ticket."""
-    parcel, inside = models.Shipment, models.ShipmentLine
-    settled = select(models.TicketLine.order_line_id).join(models.Ticket).where(models.Ticket.status.in_(_MADE_GOOD))
-    unsettled = or_(inside.order_line_id.is_(None), inside.order_line_id.not_in(settled))  # None: nobody wrote it down
+    parcel, inside, made_good = models.Shipment, models.ShipmentLine, models.Ticket.status.in_(_MADE_GOOD)
+    lines = select(models.TicketLine.order_line_id).join(models.Ticket).where(made_good)
+    whole = select(models.Ticket.order_id).where(made_good)  # where nobody wrote down what is in a parcel
+    unsettled = or_(
+        inside.order_line_id.not_in(lines), and_(inside.order_line_id.is_(None), parcel.order_id.not_in(whole))
+    )
     return (
         select(parcel.order_id)
         .outerjoin(inside, inside.shipment_id == parcel.id)
@@ -99,8 +102,14 @@ def _parcel(*conditions: Condition) -> Select[str]:
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
     of_tickets, of_orders = ticket_queues(), order_queues(now)
     counts = [
-        *(_count(models.Ticket, condition, ticket_of(actor)) for condition in of_tickets.values()),
-        *(_count(models.Order, condition, order_of(actor)) for condition in of_orders.values()),
+        *(
+            _count(models.Ticket.id, condition, _seen(actor, "ticket", models.Ticket.id))
+            for condition in of_tickets.values()
+        ),
+        *(
+            _count(models.Order.id, condition, _seen(actor, "order", models.Order.id))
+            for condition in of_orders.values()
+        ),
     ]
     found = tuple((await session.execute(select(*counts))).one())
     return Waiting(
@@ -108,39 +117,18 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting
     )
 
 
-def _count(table: type[models.Ticket] | type[models.Order], *conditions: Condition | None) -> ColumnElement[int]:
-    told = [condition for condition in conditions if condition is not None]
-    return select(func.count()).select_from(table).where(*told).scalar_subquery()
+def _count(number: InstrumentedAttribute[str], *conditions: Condition) -> ColumnElement[int]:
+    return select(func.count(number)).where(*conditions).scalar_subquery()
 
 
 # ---- for whom ----
 
 
-def ticket_of(actor: Actor) -> Condition | None:
-    """Tickets that the actor may see; None: all."""
-    return _ticket_with_goods_of(actor.supplier_id) if actor.role is Role.SUPPLIER else None
-
-
-def order_of(actor: Actor) -> Condition | None:
-    """Orders that the actor may see; None: all."""
-    return _order_with_goods_of(actor.supplier_id) if actor.role is Role.SUPPLIER else None
-
-
-def _lines_of(supplier_id: str | None) -> Select[str]:
-    """Of no supplier, where somebody acts for none."""
-    line = models.OrderLine
-    return select(line.id).join(models.Sku).join(models.Product).where(models.Product.supplier_id == supplier_id)
-
-
-def _ticket_with_goods_of(supplier_id: str | None) -> Condition:
-    line = models.TicketLine
-    theirs = select(line.ticket_id).join(models.OrderLine).join(models.Sku).join(models.Product)
-    return theirs.where(line.ticket_id == models.Ticket.id, models.Product.supplier_id == supplier_id).exists()
-
-
-def _order_with_goods_of(supplier_id: str | None) -> Condition:
-    sent = models.Fulfilment
-    return models.Order.id.in_(select(sent.order_id).where(sent.supplier_id == supplier_id))
+def _seen(actor: Actor, kind: str, number: InstrumentedAttribute[str], supplier_id: str | None = None) -> Condition:
+    """Tickets or orders that the actor may see, and that hold something of the supplier's, where one is named."""
+    own = permissions.own(actor, kind)
+    named = None if supplier_id is None else permissions.sent_by(kind, supplier_id)
+    return and_(true(), *(number.in_(ids) for ids in (own, named) if ids is not None))
 
 
 async def _own_lines(session: AsyncSession, actor: Actor, found: Sequence[Order]) -> Sequence[Order]:
@@ -148,7 +136,8 @@ async def _own_lines(session: AsyncSession, actor: Actor, found: Sequence[Order]
     if actor.role is not Role.SUPPLIER:
         return found
     theirs = {line.id for order in found for line in order.lines}
-    own = set(await session.scalars(_lines_of(actor.supplier_id).where(models.OrderLine.id.in_(theirs))))
+    sent = select(models.OrderLine.id).join(models.Fulfilment).where(models.Fulfilment.supplier_id == actor.supplier_id)
+    own = set(await session.scalars(sent.where(models.OrderLine.id.in_(theirs))))
     return [replace(order, lines=tuple(line for line in order.lines if line.id in own)) for order in found]
 
 
@@ -160,11 +149,10 @@ async def find_tickets(
 ) -> Page[Ticket]:
     ticket = models.Ticket
     conditions = [
-        ticket_of(actor),
+        _seen(actor, "ticket", ticket.id, wanted.supplier_id),
         None if wanted.queue is None else ticket_queues()[wanted.queue],
         None if wanted.kind is None else ticket.kind == wanted.kind,
         None if wanted.reason is None else ticket.reason == wanted.reason,
-        None if wanted.supplier_id is None else _ticket_with_goods_of(wanted.supplier_id),
         and_(ticket.status.in_(_UNSETTLED), ticket.due_on < now.astimezone(SHANGHAI).date())
         if wanted.overdue
         else None,
@@ -178,18 +166,18 @@ async def find_tickets(
 
 async def ticket_case(session: AsyncSession, actor: Actor, ticket_id: str) -> TicketCase:
     """Raises NotFound."""
-    allowed = [condition for condition in (ticket_of(actor),) if condition is not None]
-    row = await tickets.read(session, ticket_id, *allowed)
+    row = await tickets.read(session, ticket_id, _seen(actor, "ticket", models.Ticket.id))
     ticket = tickets.to_ticket(row)  # before its order is read, which takes the ticket's row anew
     (order,) = await _own_lines(session, actor, [orders.to_order(await orders.read(session, ticket.order_id))])
     note = await session.scalar(select(models.Ticket.note).where(models.Ticket.id == ticket_id))
     possible = ticket_steps.state_machine(ticket.kind, ticket.decision.freight_payer).get(ticket.status, set())
+    steps = tuple(status for status in TicketStatus if status in possible and permissions.may_say(actor, status))
     return TicketCase(
         ticket=ticket,
         note=note or "",
         order=order,
         customer=await _customer(session, ticket.order_id),
-        steps=tuple(status for status in TicketStatus if status in possible),
+        steps=steps,
         conversations=await _conversations(session, actor, ticket.order_id),
     )
 
@@ -202,9 +190,8 @@ async def find_orders(
 ) -> Page[Order]:
     order = models.Order
     conditions = [
-        order_of(actor),
+        _seen(actor, "order", order.id, wanted.supplier_id),
         None if wanted.queue is None else order_queues(now)[wanted.queue],
-        None if wanted.supplier_id is None else _order_with_goods_of(wanted.supplier_id),
         order.placed_at <= now - timedelta(days=wanted.waiting_days) if wanted.waiting_days else None,
         _order_named(wanted.text),
     ]
@@ -216,16 +203,14 @@ async def find_orders(
 
 async def order_case(session: AsyncSession, actor: Actor, order_id: str) -> OrderCase:
     """Raises NotFound."""
-    found = select(models.Order.id).where(models.Order.id == order_id)
-    if (own := order_of(actor)) is not None:
-        found = found.where(own)
+    found = select(models.Order.id).where(models.Order.id == order_id, _seen(actor, "order", models.Order.id))
     if await session.scalar(found) is None:
         raise NotFound(order_id)
     row = await orders.read(session, order_id)
     (order,) = await _own_lines(session, actor, [orders.to_order(row)])
-    of_order = select(models.Ticket.id).where(models.Ticket.order_id == order_id)
-    if (own := ticket_of(actor)) is not None:
-        of_order = of_order.where(own)
+    of_order = select(models.Ticket.id).where(
+        models.Ticket.order_id == order_id, _seen(actor, "ticket", models.Ticket.id)
+    )
     newest = of_order.order_by(models.Ticket.created_at.desc(), models.Ticket.id.desc())
     ids = (await session.scalars(newest)).all()
     by_id = {each.id: tickets.to_ticket(each) for each in await tickets.read_all(session, ids)}
@@ -246,7 +231,7 @@ async def suppliers(session: AsyncSession) -> Sequence[Supplier]:
 async def _customer(session: AsyncSession, order_id: str) -> Customer:
     query = select(models.Customer).join(models.Order).where(models.Order.id == order_id)
     row = (await session.scalars(query)).one()
-    return Customer(row.id, row.name, row.region)
+    return Customer(row.id, row.name, regions.name_of(row.region))
 
 
 async def _conversations(session: AsyncSession, actor: Actor, order_id: str) -> tuple[str, ...]:

@@ -19,14 +19,13 @@ from fastapi import Path as PathParameter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from connectors.dashboard.operators import Operator, Operators, Refused
+from connectors.dashboard.operators import Operators, Refused
 from connectors.messages import MessageId
 from mall_adapter import (
     BackOffice,
     HouseRules,
     InvalidTransition,
     NotFound,
-    NotPermitted,
     OrderNotFound,
     Reason,
     TicketKind,
@@ -34,7 +33,7 @@ from mall_adapter import (
 )
 from mall_adapter.errors import InvalidCursor
 from mall_adapter.values import OrderFilter, OrderQueue, TicketFilter, TicketQueue
-from storage import Actor, IdempotencyConflict, Role
+from storage import Actor, IdempotencyConflict
 
 CHOICES_FILE = Path(__file__).with_name("office.yml")
 
@@ -99,12 +98,12 @@ def router(operators: Operators, back_office: BackOffice, rules: HouseRules) -> 
     router = APIRouter(prefix="/office")
 
     def reading(request: Request, response: Response) -> Actor:
-        actor = actor_of_operator(operators.reader(request))
+        actor = operators.reader(request).actor
         response.headers["Cache-Control"] = "no-store"
         return actor
 
     def writing(request: Request) -> Actor:
-        return actor_of_operator(operators.writer(request))
+        return operators.writer(request).actor
 
     @router.get("")
     async def choices(request: Request, response: Response) -> dict[str, Any]:
@@ -179,10 +178,6 @@ def router(operators: Operators, back_office: BackOffice, rules: HouseRules) -> 
     return router
 
 
-def actor_of_operator(operator: Operator) -> Actor:
-    return Actor(Role.OPERATOR, channel="dashboard")
-
-
 async def done(doing: Awaitable[Answer]) -> Answer:
     """What the back office answers; where it refuses, the reason in words. Raises Refused."""
     try:
@@ -193,7 +188,5 @@ async def done(doing: Awaitable[Answer]) -> Answer:
         raise Refused(409, "meanwhile", "这一步现在不能做：单子刚才已经变了，最新情况见下面的经过。") from None
     except IdempotencyConflict:
         raise Refused(409, "key_used", "这一步和刚才点的不一样，请重新打开再点。") from None
-    except NotPermitted:
-        raise Refused(403, "not_permitted", "您没有做这一步的权限。") from None
     except InvalidCursor:
         raise Refused(422, "no_such_page", "这一页已经没有了，请回到第一页。") from None

@@ -73,7 +73,7 @@ class Shop:
                     phone=phone,
                     phone_index=models.phone_index(phone),
                     address="上海市静安区延平路 1 号",
-                    region="华东",
+                    region="310000",
                     registered_at=datetime.now(UTC) - timedelta(days=400),
                 )
             )
@@ -124,7 +124,7 @@ class Shop:
             "status": OrderStatus.DELIVERED,
             "placed_at": placed_at,
             "total_cents": 39900,
-            "region": "华东",
+            "region": "310000",
             "recipient_name": "周琳",
             "recipient_phone": "13700000000",
             "recipient_address": "上海市静安区延平路 1 号",
