@@ -9,7 +9,7 @@ from random import Random
 
 from demo.history import Sale
 from demo.people import Person
-from mall_adapter.placing import share
+from mall_adapter.refunds import share
 from mall_adapter.values import OrderStatus
 
 _OFFERS = (  # title, yuan off, from yuan, days

@@ -73,7 +73,7 @@ async def mall(house: Path) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings.database_url())
     rng = Random(1)  # noqa: S311 (what is in stock)
     async with engine.execution_options(**WRITES).begin() as connection:
-        for model, values in rows.of_articles(rng, ARTICLES, [], frozenset()).items():
+        for model, values in rows.of_articles(rng, ARTICLES, [], frozenset(), datetime.now(UTC)).items():
             await connection.execute(insert(model), values)
     yield engine
     await engine.dispose()
