@@ -98,7 +98,7 @@ async def asked_for(tracker: Tracker, domain: Domain) -> Asked | None:
             decided, written = ticket.decision, Focus(tracker).written
             told = (ticket.kind, ticket.reason, decided.freight_payer, ticket.summary)
             wanted = str(written.get("wanted") or "") if written.get("id") == ticket.id else ""
-            numbers = (decided.refund_cents, decided.handling_days, wanted)
+            numbers = (ticket.cents, decided.handling_days, wanted)
             return Asked(order, ticket.line_ids, *told, *numbers, ticket)
     except MallError:
         return None
@@ -161,7 +161,7 @@ async def _say_settled(
             dispatcher.utter_message(response="utter_about_year_of_order", goods=goods(order.lines), placed=placed)
         return "of_year" in wanted
     shown = {
-        "money": yuan(ticket.decision.refund_cents),
+        "money": yuan(ticket.cents),
         "goods": ticket.summary,
         "ticket_id": ticket.id,
         "paid_back": paid_back_on(tracker, ticket),

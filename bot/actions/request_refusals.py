@@ -1,4 +1,4 @@
-"""Why there is no ticket: what the rules say, a request that is there, or pieces that a colleague takes back."""
+"""Why there is no ticket: what the rules say, or a request that is there."""
 
 from __future__ import annotations
 
@@ -38,34 +38,10 @@ class RefuseAfterSales(Action):
         if ticket_id := refusal.get("ticket"):
             ticket = await (await get_mall()).ticket(tracker.sender_id, ticket_id)
             return say_has_ticket(dispatcher, tracker, domain, ticket)
-        if refusal.get("name") == "part":
-            return say_part(dispatcher, tracker, domain, refusal)
         if cancelled := await cancelled_order(tracker, refusal.get("order")):
             say_order(dispatcher, tracker, domain, cancelled)
             return Focus(tracker).on("order", cancelled.id).events()
         return await say_refused(dispatcher, tracker, domain, str(refusal.get("rule")))
-
-
-def say_part(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, refusal: Mapping[str, Any]
-) -> list[EventType]:
-    """A colleague takes back fewer pieces than a line has; all of them can go back here."""
-    slots = tracker.slots
-    kind, bought = slots.get("ticket_kind") or TicketKind.RETURN, str(refusal["bought"])
-    told = {"order_id": str(refusal["order"]), "order_line": str(slots["order_line"]), "quantity": bought}
-    told |= {name: slots[name] for name in ("reason", "opened") if slots.get(name)}
-    dispatcher.utter_message(
-        response="utter_ticket_part",
-        goods=goods_in_request(slots),
-        kind=word(tracker, domain, kind),
-        wanted=refusal["wanted"],
-        bought=bought,
-        buttons=[
-            wish_button(tracker, domain, "human_handoff"),
-            button(word(tracker, domain, "all_pieces").format(bought=bought), INTENTS[TicketKind(kind)], **told),
-        ],
-    )
-    return Focus(tracker).on("order", str(refusal["order"])).events()
 
 
 def say_has_ticket(

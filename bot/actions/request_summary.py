@@ -42,7 +42,7 @@ class AskConfirmTicket(Action):
             button(word(tracker, domain, "change"), "deny"),
             button(word(tracker, domain, "give_up"), "stop"),
         ]
-        if part or counted_within(slots):
+        if counted_within(slots):
             buttons.append(wish_button(tracker, domain, "human_handoff"))
         return ask_to_confirm(
             dispatcher,
@@ -73,17 +73,17 @@ def _reason_words(tracker: Tracker, domain: Domain, note: str, reason: str, name
 def _hints(
     tracker: Tracker, domain: Domain, values: dict[str, Any], part: tuple[int, int] | None, order: Order
 ) -> Iterator[str]:
-    """What must be said before a yes: that more goes back than may be wanted; that the size wanted is not known."""
+    """What must be said before a yes: how many go back, and how many stay; that the size wanted is not known."""
     slots = tracker.slots
     chosen = chosen_lines(slots)
     if part:
-        wanted, bought = part
-        yield word(tracker, domain, f"whole_line_{values['kind']}").format(wanted=wanted, bought=bought)
+        kind = word(tracker, domain, values["kind"])
+        yield word(tracker, domain, "part_of_line").format(wanted=part[0], pieces=part[1], kind=kind)
     elif counted_within(slots):
         yield word(tracker, domain, "whole_pack")
     elif slots.get("quantity") is None and len(chosen) == 1 and int(chosen[0]["pieces"]) > 1:
         kind = word(tracker, domain, values["kind"])
-        yield word(tracker, domain, "all_of_line").format(bought=chosen[0]["pieces"], kind=kind)
+        yield word(tracker, domain, "all_of_line").format(pieces=chosen[0]["pieces"], kind=kind)
     on_its_way = bool(order.shipments) and order.delivered_at is None
     if on_its_way and slots["decision"]["freight_payer"] != FreightPayer.NOBODY and len(chosen) < len(order.lines):
         yield word(tracker, domain, "parcel_whole")

@@ -42,21 +42,32 @@ def lines_of(slots: Mapping[str, Any]) -> list[str]:
 
 
 def lines_listed(lines: Iterable[OrderLine]) -> Listed:
-    """What the lines of an order are recognised by: goods, shelf, pieces."""
+    """What the lines of an order are recognised by: goods, shelf, pieces that were bought and that are free."""
     return [
         {
             "kind": "line",
             "id": line.id,
             "title": line_title(line),
+            "name": f"{line.product_name} {line.spec}".strip(),
             "category": line.category,
-            "pieces": str(line.quantity),
+            "bought": str(line.quantity),
+            "pieces": str(line.free),
         }
         for line in lines
     ]
 
 
 def goods_in_request(slots: Mapping[str, Any]) -> str:
-    return "、".join(line["title"] for line in chosen_lines(slots))
+    """With how many of each, where several were bought."""
+    part = pieces_wanted(slots)
+    return "、".join(
+        f"{name_of(line)} ×{part[0] if part else line['pieces']}" if int(line.get("bought", "1")) > 1 else line["title"]
+        for line in chosen_lines(slots)
+    )
+
+
+def name_of(line: Mapping[str, str]) -> str:
+    return line.get("name") or line["title"]  # one of before has the title alone
 
 
 def chosen_lines(slots: Mapping[str, Any]) -> Listed:
@@ -102,12 +113,21 @@ def _size_in(spec: str) -> tuple[float | None, str]:
 
 
 def pieces_wanted(slots: Mapping[str, Any]) -> tuple[int, int] | None:
-    """How many pieces of how many, where fewer are to go back than the one line has that the mall takes as a whole."""
+    """How many pieces of how many, where fewer are meant than the one line still has."""
     chosen, wanted = chosen_lines(slots), slots.get("quantity")
     if len(chosen) != 1 or not isinstance(wanted, int):
         return None
-    bought = int(chosen[0]["pieces"])
-    return (wanted, bought) if 0 < wanted < bought else None
+    pieces = int(chosen[0]["pieces"])
+    return (wanted, pieces) if 0 < wanted < pieces else None
+
+
+def too_many(slots: Mapping[str, Any]) -> int | None:
+    """How many pieces there are, where more are meant of a line of several."""
+    chosen, wanted = chosen_lines(slots), slots.get("quantity")
+    if len(chosen) != 1 or not isinstance(wanted, int) or int(chosen[0].get("bought", "1")) == 1:
+        return None
+    pieces = int(chosen[0]["pieces"])
+    return pieces if wanted > pieces else None
 
 
 def counted_within(slots: Mapping[str, Any]) -> bool:
@@ -125,6 +145,7 @@ def values_of(slots: Mapping[str, Any]) -> dict[str, Any] | None:
         "kind": slots["ticket_kind"],
         "reason": slots["reason"],
         "lines": lines_of(slots),
+        "pieces": part[0] if (part := pieces_wanted(slots)) else None,
         "opened": slots.get("opened"),
         "note": slots.get("note") or "",
         "size": size_wanted(slots),
@@ -132,7 +153,7 @@ def values_of(slots: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def request_of(slots: Mapping[str, Any], kind: str, reason: str, note: str = "") -> TicketRequest:
-    opened = slots.get("opened")
+    opened, part = slots.get("opened"), pieces_wanted(slots)
     return TicketRequest(
         order_id=slots["order_id"],
         kind=TicketKind(kind),
@@ -140,6 +161,7 @@ def request_of(slots: Mapping[str, Any], kind: str, reason: str, note: str = "")
         line_ids=tuple(lines_of(slots)),
         opened=None if opened is None else opened == "yes",
         note=note,
+        quantities={lines_of(slots)[0]: part[0]} if part else None,
     )
 
 

@@ -50,7 +50,7 @@ CERTAIN = 0.9
 
 NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
 _KINDS_OF_NAMES = (("product", "category"), ("brand",))
-_SAID = patterns.load("after_sales", "left_out", "fine", "only", "chooses", "some", "whole", "of_colour")
+_SAID = patterns.load("after_sales", "left_out", "fine", "chooses", "some", "whole", "of_colour")
 _REASONS = patterns.load("picked", "picks", "adds", "of_size")
 _LATIN = re.compile(r"[a-z0-9.]{2,}")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
@@ -247,8 +247,3 @@ def _reasons_offered(tracker: Tracker, turn: Turn) -> Iterator[tuple[str, str]]:
             _, _, told = str(one.get("payload") or "").partition("{")
             if reason := json.loads("{" + told).get("reason") if told else None:
                 yield str(one["title"]), str(reason)
-
-
-def only_some(turns: Iterable[Turn]) -> bool:
-    """Whether fewer are meant than were bought: "只退一台"."""
-    return any(_SAID["only"].search(plain(turn.text)) for turn in turns if not turn.tapped)

@@ -31,11 +31,12 @@ from bot.actions.request_values import (
     decision_slot,
     lines_listed,
     lines_of,
-    pieces_wanted,
+    name_of,
     request_of,
     size_beside,
     size_wanted,
     size_words,
+    too_many,
     values_of,
     weightiest,
 )
@@ -47,7 +48,6 @@ from bot.actions.request_words import (
     lines_meant,
     may_tell_reason,
     names_spec,
-    only_some,
     own_words,
     reason_instead,
     reason_picked,
@@ -60,9 +60,11 @@ from bot.actions.tickets import Button, button, way_back, wish_button
 from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, day, word
-from bot.spelling import plain
+from bot.patterns import cut
+from bot.spelling import number, plain
 from mall_adapter import (
     Decision,
+    InvalidQuantity,
     MallError,
     NotAllowed,
     NotFound,
@@ -88,15 +90,27 @@ A_STORY = 8
 SURE = 0.7
 """Confidence from which a message tells of something that is wrong with the goods."""
 
+PIECES_OFFERED = 4
+"""Buttons for a number of pieces, besides the one for all."""
+
 A_REASON = 4
 """The same for words that are a reason by themselves though a value was recognised in them."""
 
-_SAID = patterns.load("reasons", "sized", "coloured", "intangible")
+_SAID = patterns.load("reasons", "sized", "coloured", "intangible", "around_number")
 
 
 class ValidateAfterSales(OrderValidation):
     flow = "after_sales"
-    of_order = ("order_line", "order_lines", "several_lines", "opened", "quantity", "decision", "needs_opened")
+    of_order = (
+        "order_line",
+        "order_lines",
+        "several_lines",
+        "opened",
+        "quantity",
+        "needs_quantity",
+        "decision",
+        "needs_opened",
+    )
     depends: ClassVar[dict[str, tuple[str, ...]]] = {"reason": ("note",)}
 
     async def accept(self, order: Order, request: Request) -> None:
@@ -104,7 +118,7 @@ class ValidateAfterSales(OrderValidation):
         if order.status is OrderStatus.CANCELLED:
             request.set(refusal={"name": "cancelled", "order": order.id})
             return
-        taken = {line.id: line.open_ticket_id for line in order.lines if line.open_ticket_id}
+        taken = {line.id: line.open_ticket_id for line in order.lines if not line.free and line.open_ticket_id}
         named = next((meant for turn in turns_of(request) if (meant := lines_meant(turn, lines))), [])
         if len(taken) == len(lines) or (named and set(named) <= set(taken)):
             ticket = max(ticket for line, ticket in taken.items() if line in (named or taken))
@@ -154,9 +168,19 @@ class ValidateAfterSales(OrderValidation):
         request.set(size=[str(size) for size in request.turn.entities.get("size", [value])])
 
     async def validate_quantity(self, value: Any, request: Request) -> None:
-        """The smallest number that is named: "买了 3 件退 1 件" is about one."""
-        told = [int(count) for count in request.turn.entities.get("quantity", [value]) if str(count).isdecimal()]
-        request.set(quantity=min(told, default=None))
+        """The smallest number that is named: "买了 3 件退 1 件" is about one. Asked for, "都是" is all of them."""
+        if isinstance(value, dict):
+            pieces = sum(int(line["pieces"]) for line in chosen_lines(request.slots))
+            said = (
+                pieces if "all" in request.turn.acts else number(cut(_SAID["around_number"], plain(request.turn.text)))
+            )
+            told = [int(said)] if said and said == int(said) else []
+        else:
+            told = [int(count) for count in request.turn.entities.get("quantity", [value]) if str(count).isdecimal()]
+        if told and min(told) > 0:
+            request.set(quantity=min(told))
+        else:
+            request.set(**problem("quantity", "unusable"))
 
     async def validate_order_line(self, value: Any, request: Request) -> None:
         lines: Listed = request.get("order_lines") or []
@@ -186,14 +210,15 @@ class ValidateAfterSales(OrderValidation):
             self._reason_told_before(request)
         if request.get("size") and request.get("ticket_kind") == TicketKind.EXCHANGE and not request.get("reason"):
             request.set(reason=Reason.WRONG_SIZE.value)  # "换43码"
-        request.set(decision=None, needs_opened=False)
+        request.set(decision=None, needs_opened=False, needs_quantity=False)
         if request.get("proved") and not request.get("refusal"):
             await self._as_before(request)
             self._find_lines(request)
             await self._find_spec(request)
+            self._count(request)
             await self._decide(request)
-            if not request.get("refusal"):
-                self._wants_a_part(request)
+            if request.get("refusal"):
+                request.set(needs_quantity=False)
 
     @staticmethod
     async def _find_spec(request: Request) -> None:
@@ -211,12 +236,20 @@ class ValidateAfterSales(OrderValidation):
             request.set(size=[named[0]])
 
     @staticmethod
-    def _wants_a_part(request: Request) -> None:
-        """ "三台只退一台" of what the rules allow: the mall takes a line as a whole, so it is a colleague's from here
-        on."""
-        if (part := pieces_wanted(request.slots)) and only_some(turns_of(request)):
-            told = {"wanted": part[0], "bought": part[1], "order": request.get("order_id")}
-            request.set(refusal={"name": "part", **told}, decision=None, needs_opened=False)
+    def _count(request: Request) -> None:
+        """How many pieces: asked where several were bought of what is faulty or missing, and nobody said all."""
+        if most := too_many(request.slots):
+            request.clear("quantity")
+            request.set(needs_quantity=True, **problem("quantity", "too_many_pieces", str(most)))
+            return
+        chosen = chosen_lines(request.slots)
+        several = len(chosen) == 1 and int(chosen[0]["pieces"]) > 1
+        if not several or request.get("quantity") is not None or request.get("reason") not in FAULTS:
+            return
+        if any("all" in turn.acts and "negation" not in turn.acts for turn in turns_of(request)):
+            request.set(quantity=int(chosen[0]["pieces"]))
+        else:
+            request.set(needs_quantity=True)
 
     @staticmethod
     def _tidy(request: Request) -> None:
@@ -338,6 +371,10 @@ class ValidateAfterSales(OrderValidation):
         except TicketExists as error:
             request.set(refusal={"name": "order_has_ticket", "ticket": error.ticket.id, "order": error.ticket.order_id})
             return
+        except InvalidQuantity as error:  # others of them have got a ticket meanwhile
+            request.clear("quantity")
+            request.set(needs_quantity=True, **problem("quantity", "too_many_pieces", str(error.most)))
+            return
         if decision is None:
             return
         if decision.allowed:
@@ -379,6 +416,26 @@ class AskOrderLine(Action):
         shown = "\n".join(f"{place}. {line['title']}" for place, line in enumerate(lines, 1))
         ask(dispatcher, tracker, domain, "order_line", lines=shown, buttons=[*buttons, *_person(tracker, domain)])
         return Focus(tracker).on_list(lines).events()
+
+
+class AskQuantity(Action):
+    def name(self) -> str:
+        return "action_ask_quantity"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        chosen = chosen_lines(tracker.slots)
+        pieces = int(chosen[0]["pieces"]) if chosen else 1
+        some = range(1, min(pieces, PIECES_OFFERED + 1))
+        buttons = [
+            button(word(tracker, domain, "pieces").format(count=count), "inform", quantity=str(count)) for count in some
+        ]
+        buttons.append(
+            button(word(tracker, domain, "all_pieces").format(bought=pieces), "inform", quantity=str(pieces))
+        )
+        goods = name_of(chosen[0]) if chosen else ""
+        shown = {"goods": goods, "pieces": pieces, "buttons": [*buttons, *_person(tracker, domain)]}
+        ask(dispatcher, tracker, domain, "quantity", **shown)
+        return []
 
 
 class AskReason(Action):

@@ -80,7 +80,7 @@ def way_back(ticket: Ticket) -> str:
 
 
 def _state(ticket: Ticket) -> str:
-    if ticket.status is TicketStatus.CLOSED and ticket.kind is not TicketKind.EXCHANGE and ticket.decision.refund_cents:
+    if ticket.status is TicketStatus.CLOSED and ticket.kind is not TicketKind.EXCHANGE and ticket.cents:
         return "refunded"  # how much, and when, is what one wants to know of it
     if ticket.status is TicketStatus.APPROVED and (way := way_back(ticket)):
         resent = way == "at_once" and ticket.kind is TicketKind.EXCHANGE
@@ -104,7 +104,7 @@ def ticket_values(tracker: Tracker, domain: Domain, ticket: Ticket) -> dict[str,
         "goods": ticket.summary,
         "due": day(tracker, ticket.due_on),
         "updated": day(tracker, _reached(ticket).time),
-        "money": yuan(ticket.decision.refund_cents) if ticket.decision.refund_cents else "",
+        "money": yuan(ticket.cents) if ticket.cents else "",
         "note": ticket.history[-1].note,
     }
     return {**values, "stand": word(tracker, domain, f"ticket_{_state(ticket)}").format_map(values)}
