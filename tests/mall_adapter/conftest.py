@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import OrderStatus, SqlMall, models
@@ -33,7 +32,7 @@ from privacy.conversations import conversation_of
 from privacy.keyring import current_ring
 from storage import WRITES, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite, house, served_by
-from tests.mall_adapter.goods import add_sku, add_supplier
+from tests.mall_adapter.goods import add_sku, add_supplier, empty
 from tests.mall_adapter.served import Place, Served, serving
 
 __all__ = ["Postgres", "Sqlite", "house"]  # fixtures, and what they give
@@ -78,9 +77,7 @@ async def url(migrated: str) -> str:
     """The address of the small mall, as the table above describes it."""
     engine = create_engine(migrated)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        for table in reversed(models.Base.metadata.sorted_tables):
-            if table.name != "region":  # which came with the migrations
-                await session.execute(delete(table))
+        await empty(session)
         add_small_mall(session)
     await engine.dispose()
     return migrated

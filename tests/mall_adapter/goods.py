@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models
@@ -13,6 +13,13 @@ from mall_adapter.policy import Trade
 from storage import Role
 
 SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+async def empty(session: AsyncSession) -> None:
+    """Of everything but the regions, which come with the migrations."""
+    for table in reversed(models.Base.metadata.sorted_tables):
+        if table.name != "region":
+            await session.execute(delete(table))
 
 
 def add_supplier(session: AsyncSession, supplier_id: str = "S1", name: str = "百货一号", **more: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.actions import malls
@@ -27,6 +27,7 @@ from bot.actions.turn import Turn
 from mall_adapter import DeliveryChange, OrderStatus, OwnershipRequired, SqlMall, models
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, ORDERS, PHONE, Customer, add_orders, entities
+from tests.mall_adapter.goods import empty
 from tests.mall_adapter.offices import new_key, ship_order
 
 DELIVERED, _, _, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
@@ -153,8 +154,7 @@ async def session(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> Async
     monkeypatch.setattr(malls, "_mall", SqlMall(engine))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
-            for table in reversed(models.Base.metadata.sorted_tables):
-                await session.execute(delete(table))
+            await empty(session)
             add_orders(session)
         yield session
     await engine.dispose()

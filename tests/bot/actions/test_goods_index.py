@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import SqlMall, models
+from mall_adapter import SqlMall
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.conftest import Clock, add_small_mall
+from tests.mall_adapter.goods import empty
 
 
 @pytest.fixture
@@ -21,8 +21,7 @@ async def goods(house: Path) -> AsyncIterator[GoodsIndex]:
     await migrate(address)
     engine = create_engine(address)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        for table in reversed(models.Base.metadata.sorted_tables):
-            await session.execute(delete(table))
+        await empty(session)
         add_small_mall(session)
     yield GoodsIndex(SqlMall(engine, clock=Clock()))
     await engine.dispose()

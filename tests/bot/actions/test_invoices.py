@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.actions import malls
@@ -35,6 +35,7 @@ from bot.actions.invoices import (
 from mall_adapter import InvoiceKind, InvoiceRequest, OrderStatus, SqlMall, models
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import ORDERS, PHONE, Customer, add_orders
+from tests.mall_adapter.goods import empty
 
 SHOES, LIPSTICK = ORDERS[0][0], ORDERS[1][0]
 NAME, TAX_NUMBER = "杭州明日科技有限公司", "91350100M000100Y43"
@@ -53,8 +54,7 @@ async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(malls, "_mall", SqlMall(engine))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
-            for table in reversed(models.Base.metadata.sorted_tables):
-                await session.execute(delete(table))
+            await empty(session)
             add_orders(session)
         yield session
     await engine.dispose()

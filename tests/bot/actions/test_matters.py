@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.actions import graphs, malls
@@ -38,6 +38,7 @@ from settings import SHANGHAI
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import FRYER, ORDERS, SHOES, Customer, add_orders, an_order
 from tests.bot.actions.said import Said, answer, at_hand, frame
+from tests.mall_adapter.goods import empty
 from tests.mall_adapter.offices import advance_ticket
 
 DELIVERED, LOST = ORDERS[0][0], ORDERS[2][0]
@@ -60,8 +61,7 @@ async def session(address: str, learned: Answering, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(graphs, "_answering", learned)
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
-            for table in reversed(models.Base.metadata.sorted_tables):
-                await session.execute(delete(table))
+            await empty(session)
             add_orders(session)
         yield session
     await engine.dispose()

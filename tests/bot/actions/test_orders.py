@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 from rasa_sdk import Action
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
@@ -41,6 +40,7 @@ from tests.bot.actions.asking import (
     an_order,
     entities,
 )
+from tests.mall_adapter.goods import empty
 
 NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)
 DELIVERED, LATE, LOST, TRAVELLING, PAID, PRESALE = (order[0] for order in ORDERS)
@@ -65,8 +65,7 @@ async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
-            for table in reversed(models.Base.metadata.sorted_tables):
-                await session.execute(delete(table))
+            await empty(session)
         yield session
     await engine.dispose()
 

@@ -51,7 +51,7 @@ from mall_adapter import (
 )
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
-from tests.mall_adapter.goods import add_sku
+from tests.mall_adapter.goods import add_sku, empty
 from tests.mall_adapter.offices import advance_ticket, ship_order
 
 DOMAIN: dict[str, Any] = yaml.safe_load((settings.ROOT / "bot/domain.yml").read_text("utf-8"))
@@ -84,8 +84,7 @@ def address(house: Path) -> str:
 async def engine(address: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(address)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        for table in reversed(models.Base.metadata.sorted_tables):
-            await session.execute(delete(table))
+        await empty(session)
         add_small_mall(session)
     yield engine
     await engine.dispose()
