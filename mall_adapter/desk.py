@@ -208,6 +208,11 @@ class Desk:
             await people.grant(session, principal_id, Role.OPERATOR, None, HOUSE, now)
         return Actor(Role.OPERATOR, principal_id, channel=channel)
 
+    async def holds(self, actor: Actor) -> bool:
+        """Whether they have the role in which they act."""
+        async with self._reading() as session:
+            return await people.holds(session, actor)
+
     async def handoff(self, handoff_id: int) -> Handoff:
         async with self._reading() as session:
             return _to_handoff(await _read(session, handoff_id))

@@ -208,6 +208,13 @@ async def acting(session: AsyncSession, principal_id: str, role: Role, channel: 
     return Actor(role, principal_id, found.supplier_id, channel)
 
 
+async def holds(session: AsyncSession, actor: Actor) -> bool:
+    """Whether the principal has the role in which they act."""
+    held = models.Membership
+    query = select(held.id).where(held.principal_id == actor.principal_id, held.role == actor.role).limit(1)
+    return await session.scalar(query) is not None
+
+
 async def name_of(session: AsyncSession, actor: Actor) -> str:
     """As their colleagues know them. Raises NotPermitted for whoever does not have the role (any more)."""
     held = models.Membership

@@ -6,10 +6,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.callers import address, from_own_page
 from connectors.rates import Rates
@@ -75,10 +77,18 @@ class Operators:
 
     def identify(self, request: Request) -> Operator | None:
         """Who is signed in; None for a cookie that is missing, forged, too old or of an earlier release."""
+        if getattr(request.state, "left", False):
+            return None
         try:
             return Operator(**self._signer.loads(request.cookies.get(COOKIE, ""), max_age=SHIFT))
         except (BadSignature, TypeError):
             return None
+
+    async def look(self, request: Request) -> None:
+        """Before each request: whoever is no operator any more is signed out."""
+        if operator := self.identify(request):
+            with suppress(SQLAlchemyError, OSError):  # nothing can be done without the database, but pages say so
+                request.state.left = not await self._desk.holds(operator.actor)
 
     def reader(self, request: Request) -> Operator:
         if (operator := self.identify(request)) is None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
@@ -71,7 +71,8 @@ def router(
         desk,
         secure=settings.public_url().startswith("https://"),
     )
-    router = APIRouter(prefix="/dashboard", include_in_schema=False)
+    looked = [Depends(operators.look)]
+    router = APIRouter(prefix="/dashboard", include_in_schema=False, dependencies=looked)
 
     async def page(request: Request, name: str) -> Response:
         file = name if operators.identify(request) else "sign_in.html"

@@ -487,8 +487,10 @@ def test_who_is_no_operator_any_more_signs_in_again(gateway: Gateway) -> None:
         assert leaving.get(api(conversation)).status_code == 200
         ((newest_id,),) = execute(gateway, "SELECT max(id) FROM membership")
         execute(gateway, "DELETE FROM membership WHERE id = ?", newest_id)
-        refused = leaving.get(api(conversation))
-        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "signed_out")
+        for path in (api(conversation), "/dashboard/api/handoffs", "/dashboard/api/office/waiting", SIGN_IN):
+            refused = leaving.get(path)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "signed_out"), path
+        assert "口令" in leaving.get("/dashboard").text
     assert len(views(gateway, conversation)) == 1
 
 
