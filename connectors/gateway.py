@@ -16,7 +16,7 @@ from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import httpx
 from fastapi import FastAPI, HTTPException, Query, Request, Response
@@ -47,6 +47,7 @@ from connectors.upkeep import keep_tidy
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import (
+    BackOffice,
     Desk,
     HouseRules,
     MallUnavailable,
@@ -57,7 +58,7 @@ from mall_adapter import (
     watch_names,
 )
 from mall_adapter.clients import Clients
-from mall_adapter.http.client import HttpMall, connection
+from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
 from mall_adapter.http.server import mall_api
 from mall_adapter.people import Accounts
 from mall_adapter.policy import AfterSalesPolicy
@@ -124,6 +125,16 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     pages = Pages(engine)
     elsewhere = connection(url, settings.mall_key()) if (url := settings.mall_url()) else None
     catalogue = HttpMall(elsewhere).catalogue if elsewhere else partial(read_catalogue, engine)
+    office = cast(BackOffice, HttpBackOffice(elsewhere)) if elsewhere else SqlBackOffice(engine)
+
+    if elsewhere:
+        mall = HttpMall(elsewhere)
+
+        async def answers() -> list[str]:
+            await mall.terms()
+            return []
+
+        health.add("mall", answers)
 
     async def limits() -> list[str]:
         return [*await rates.check(), *callers.check()]
@@ -235,7 +246,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
                 log.warning("a thumb is lost: %s", error)
                 raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
 
-    app.include_router(dashboard.router(ring, desk, SqlBackOffice(engine), rules, outbox, graph, health, rates, pages))
+    app.include_router(dashboard.router(ring, desk, office, rules, outbox, graph, health, rates, pages))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     if elsewhere is None:  # else others ask that mall itself
@@ -321,6 +332,10 @@ def _explain_errors(app: FastAPI) -> None:
     async def graph_away(_: Request, error: GraphDown) -> JSONResponse:
         log.warning("%s", error)
         return _error(503, "graph_unavailable", "知识图谱暂时连不上，请稍后再试。", 5)
+
+    @app.exception_handler(MallUnavailable)
+    async def mall_away(_: Request, error: MallUnavailable) -> JSONResponse:
+        return _error(503, "mall_unavailable", "商城的系统暂时没有应答，请稍后再试。", 5)
 
     async def storage_away(_: Request, error: Exception) -> JSONResponse:
         log.warning("what is stored cannot be reached: %s", type(error).__name__)

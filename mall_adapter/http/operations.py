@@ -2,7 +2,7 @@
 
 Of a method's arguments ``sender``, ``idempotency_key``, ``if_version`` and ``actor`` go in headers, those in the path's
 braces in the path, all others in the query of a GET and in the JSON body of anything else. A body that would hold one
-value alone is that value. A method that answers with a sequence answers a :class:`Page`.
+value alone is that value. A method that answers with a sequence answers a :class:`mall_adapter.values.Page`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote
 
 from pydantic import ConfigDict, TypeAdapter, create_model
 
 from mall_adapter.clients import Scope
 from mall_adapter.ports import BackOffice, CustomerMall
-
-Item = TypeVar("Item")
+from mall_adapter.values import Page
 
 SENDER, KEY, VERSION, ACTOR = "Mall-Sender", "Idempotency-Key", "If-Match", "Mall-Actor"
 """Headers. A sender is percent-encoded UTF-8, a version is quoted as an ETag is."""
@@ -33,14 +32,6 @@ NO_ID = "?"
 """What is asked for in place of what can be no id, whatever was typed: nothing has it."""
 
 ID = r"^[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,63}$"
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """A part of a list; ``next`` is the cursor of what follows it, None at the end."""
-
-    items: tuple[Item, ...]
-    next: str | None
 
 
 class Place(StrEnum):
@@ -242,10 +233,28 @@ OPERATIONS = (
     _office("bind", "PUT", "/customers/{customer_id}/account", Scope.CUSTOMER_WRITE, status=204),
     _office("place_order", "POST", "/orders", Scope.ORDERS_WRITE, status=201),
     _office("pay_order", "POST", "/orders/{order_id}/payment", Scope.ORDERS_WRITE),
+    # what is there, and what it costs
+    _office("stock", "GET", "/stock/{sku_id}", Scope.STOCK_READ),
+    _office("sync_stock", "POST", "/warehouses/{warehouse_id}/stock", Scope.STOCK_WRITE),
+    _office("count_stock", "PUT", "/warehouses/{warehouse_id}/stock/{sku_id}", Scope.STOCK_WRITE),
+    _office("receive_stock", "POST", "/warehouses/{warehouse_id}/stock/{sku_id}/receipts", Scope.STOCK_WRITE),
+    _office("adjust_stock", "POST", "/warehouses/{warehouse_id}/stock/{sku_id}/adjustments", Scope.STOCK_WRITE),
+    _office("prices", "GET", "/prices/{sku_id}", Scope.PRICES_READ),
+    _office("set_price", "POST", "/prices", Scope.PRICES_WRITE, status=201),
+    # parcels and after-sales
     _office("ship", "POST", "/orders/{order_id}/shipments", Scope.ORDERS_WRITE, status=201),
     _office("parcel_moved", "POST", "/shipments/{shipment_id}/steps", Scope.ORDERS_WRITE),
     _office("presale_moved", "POST", "/products/{product_id}/presale", Scope.ORDERS_WRITE),
     _office("advance_ticket", "POST", "/tickets/{ticket_id}/steps", Scope.TICKETS_WRITE),
+    _office("receive_goods", "POST", "/tickets/{ticket_id}/receipts", Scope.TICKETS_WRITE),
+    _office("refund", "POST", "/tickets/{ticket_id}/refunds", Scope.TICKETS_WRITE),
+    # what there is to do; what is looked for may be a phone number, so it stands in no address
+    _office("waiting", "GET", "/waiting", Scope.TICKETS_READ),
+    _office("tickets", "POST", "/ticket-searches", Scope.TICKETS_READ),
+    _office("ticket", "GET", "/tickets/{ticket_id}", Scope.TICKETS_READ),
+    _office("orders", "POST", "/order-searches", Scope.ORDERS_READ),
+    _office("order", "GET", "/orders/{order_id}", Scope.ORDERS_READ),
+    _office("suppliers", "GET", "/suppliers", Scope.ORDERS_READ),
 )
 
 

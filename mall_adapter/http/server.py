@@ -38,12 +38,12 @@ from mall_adapter.http.operations import (
     VERSION,
     Argument,
     Operation,
-    Page,
     Place,
     from_header,
 )
 from mall_adapter.http.problems import HOUSE, INVALID, KINDS, MALFORMED, MEDIA_TYPE, STATUS, Problem, problem_of
 from mall_adapter.ports import BackOffice, CustomerMall
+from mall_adapter.values import Page
 from privacy import KeyRingError
 from storage import Actor, Role
 

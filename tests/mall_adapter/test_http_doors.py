@@ -74,7 +74,7 @@ def test_every_method_of_a_port_has_its_request(port: type) -> None:
     assert of_port(port).keys() == methods
     for operation in of_port(port).values():
         assert {one.name for one in operation.arguments} == {*operation.signature.parameters} - {"self"}
-        assert operation.repeatable or operation.name in ("bind_with_proof", "prove_ownership", "prove_phone")
+        assert operation.repeatable
 
 
 def test_no_two_methods_are_one_request() -> None:
