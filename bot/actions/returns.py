@@ -433,7 +433,7 @@ class AskQuantity(Action):
             button(word(tracker, domain, "all_pieces").format(bought=pieces), "inform", quantity=str(pieces))
         )
         goods = name_of(chosen[0]) if chosen else ""
-        shown = {"goods": goods, "pieces": pieces, "buttons": [*buttons, *_person(tracker, domain)]}
+        shown: dict[str, Any] = {"goods": goods, "pieces": pieces, "buttons": [*buttons, *_person(tracker, domain)]}
         ask(dispatcher, tracker, domain, "quantity", **shown)
         return []
 

@@ -1,7 +1,7 @@
 """Prints what HTTP adds to a call of the mall: `python -m tests.bench.mall_http`.
 
-The same mall on SQLite, asked directly and through a server in a process of its own on loopback, in turns and in the same run,
-because the machine is noisy.
+The same mall on SQLite, asked directly and through a server of its own on loopback, in turns and in the same run, as
+the machine is noisy.
 """
 
 from __future__ import annotations
