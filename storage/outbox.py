@@ -39,6 +39,10 @@ _RETURNED: dict[str, Any] = {"lease_token": None, "lease_until": None}
 """A lease that is over."""
 
 
+_AS_IT_IS: dict[str, Any] = {"synchronize_session": False}
+"""No session holds rows of the outbox as objects."""
+
+
 class State(StrEnum):
     PENDING = "pending"
     LEASED = "leased"
@@ -216,9 +220,9 @@ async def claim(
         .returning(row.id, row.channel, row.recipient, row.kind, row.payload, row.attempts)
     )
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        await session.execute(over)
+        await session.execute(over, execution_options=_AS_IT_IS)
         with damaged_as(""):
-            found = (await session.execute(leased)).all()
+            found = (await session.execute(leased, execution_options=_AS_IT_IS)).all()
         closed = [one.id for one in found if isinstance(one.recipient, Damaged) or isinstance(one.payload, Damaged)]
         if closed:
             dead = _RETURNED | {"state": State.DEAD, "error_class": "damaged"}
@@ -244,7 +248,7 @@ async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> boo
             ended = {"state": State.DEAD, "error_class": outcome.error_class}
     mine = update(row).where(row.id == leased.id, row.lease_token == leased.token)
     done = mine.values(_RETURNED | ended).returning(row.id)
-    return await session.scalar(done) is not None
+    return await session.scalar(done, execution_options=_AS_IT_IS) is not None
 
 
 def _locked(query: Select[int]) -> Select[int]:
