@@ -56,24 +56,12 @@ MAY: dict[str, frozenset[Role]] = {
 SUPPLIERS_STEPS = frozenset({TicketStatus.GOODS_RECEIVED, TicketStatus.EXCHANGED})
 """What a supplier may say of a ticket: that goods have come, or gone out. Whether money goes back, the mall says."""
 
-_LINES = (
-    select(models.OrderLine.order_id, models.OrderLine.id.label("line_id"), models.Product.supplier_id)
-    .join(models.Sku, models.Sku.id == models.OrderLine.sku_id)
-    .join(models.Product, models.Product.id == models.Sku.product_id)
-    .subquery()
-)
 _SUPPLIED: dict[str, Select[str, str]] = {
-    "order": select(_LINES.c.order_id.label("id"), _LINES.c.supplier_id),
-    "ticket": select(models.TicketLine.ticket_id.label("id"), _LINES.c.supplier_id).join(
-        _LINES, _LINES.c.line_id == models.TicketLine.order_line_id
-    ),
-    "shipment": select(models.ShipmentLine.shipment_id.label("id"), _LINES.c.supplier_id).join(
-        _LINES, _LINES.c.line_id == models.ShipmentLine.order_line_id
-    ),
-    "fulfilment": select(models.Fulfilment.id, models.Fulfilment.supplier_id),
-    "warehouse": select(models.Warehouse.id, models.Warehouse.supplier_id),
     "product": select(models.Product.id, models.Product.supplier_id),
-    "sku": select(models.Sku.id, models.Product.supplier_id).join(models.Product),
+    "ticket": select(models.TicketLine.ticket_id.label("id"), models.Product.supplier_id)
+    .join(models.OrderLine, models.OrderLine.id == models.TicketLine.order_line_id)
+    .join(models.Sku, models.Sku.id == models.OrderLine.sku_id)
+    .join(models.Product, models.Product.id == models.Sku.product_id),
 }
 """By kind: ids, and the suppliers to whom what has the id belongs, wholly or in part."""
 
@@ -106,17 +94,14 @@ def check_owner(actor: Actor, supplier_id: str) -> None:
         raise NotPermitted(f"not of supplier {actor.supplier_id}")
 
 
-async def check_own(session: AsyncSession, actor: Actor, kind: str, *ids: str) -> None:
-    """A supplier acts on what is wholly their own (``"order"``, ``"ticket"``, ``"sku"``, …). Raises NotPermitted, for
-    what there is not, too."""
-    if actor.role is not Role.SUPPLIER:
-        return
-    supplied = _SUPPLIED[kind].subquery()
-    owners: dict[str, set[str]] = {each: set() for each in ids}
-    for each, supplier_id in await session.execute(select(supplied).where(supplied.c.id.in_(ids)).distinct()):
-        owners[each].add(supplier_id)
-    if any(each != {actor.supplier_id} for each in owners.values()):
-        raise NotPermitted(f"not all of it is of supplier {actor.supplier_id}")
+async def check_own(session: AsyncSession, actor: Actor, kind: str, which: str) -> None:
+    """A supplier acts on what is wholly their own (``"product"``, ``"ticket"``). Raises NotPermitted, for what there is
+    not, too."""
+    if actor.role is Role.SUPPLIER:
+        supplied = _SUPPLIED[kind].subquery()
+        owners = await session.scalars(select(supplied.c.supplier_id).where(supplied.c.id == which).distinct())
+        if set(owners) != {actor.supplier_id}:
+            raise NotPermitted(f"not all of it is of supplier {actor.supplier_id}")
 
 
 _SENT: dict[str, Select[str]] = {

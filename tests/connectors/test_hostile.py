@@ -434,5 +434,5 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
         await asyncio.Event().wait()
 
     with pytest.raises(HTTPException) as caught:
-        await hardening.Hardening(reads)({"type": "http", "method": "POST"}, never, never)
+        await hardening.Hardening(reads)({"type": "http", "method": "POST", "path": "/"}, never, never)
     assert caught.value.status_code == 408
