@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +39,7 @@ from mall_adapter import (
 from mall_adapter.policy import Trade
 from mall_adapter.ticket_steps import state_machine
 from settings import SHANGHAI
-from storage import WRITES, create_engine, migrate
+from storage import WRITES, Role, create_engine, migrate
 from tests.demo.test_place import mark_what_was_seeded
 from tests.mall_adapter.offices import new_key
 
@@ -189,6 +191,31 @@ def test_phones_are_well_formed_ring_nowhere_and_are_sealed(mall: Session) -> No
     assert all(len(customer.phone) == 11 and customer.phone.startswith("154") for customer in customers)
     sealed = mall.connection().exec_driver_sql("SELECT phone, name, address FROM customer LIMIT 50").all()
     assert all(isinstance(value, bytes) for row in sealed for value in row)
+
+
+def test_people_sell_train_operate_and_act_for_each_supplier(mall: Session) -> None:
+    held = models.Membership
+    roles = states(mall, select(held.role))
+    suppliers = set(mall.scalars(select(models.Supplier.id)))
+    assert (roles[Role.SALES], roles[Role.OPERATOR], roles[Role.TRAINER]) == (6, 1, 1)
+    assert roles[Role.CUSTOMER] == count(mall, models.Customer)
+    assert states(mall, select(held.supplier_id).where(held.role == Role.SUPPLIER)) == dict.fromkeys(suppliers, 1)
+    assert count(mall, models.Principal, ~models.Principal.demo) == 0
+    sells = select(models.Principal.customer_id).join(held).where(held.role == Role.SALES)
+    assert {each for each in mall.scalars(sells) if each} == {"C900002"}  # whom a chat can be bound to
+    names = [each for each in mall.scalars(select(models.Principal.name)) if each]
+    assert len(names) == len(set(names)) == 7 + len(suppliers)
+
+
+def test_a_demo_of_an_earlier_release_gets_its_people_once(copy: Path) -> None:
+    with closing(sqlite3.connect(copy)) as database, database:
+        database.execute("DELETE FROM membership WHERE role <> 'customer'")
+        database.execute("DELETE FROM principal WHERE customer_id IS NULL")
+    for _ in range(2):
+        run_seed(copy, TODAY)
+        with read(copy) as mall:
+            assert count(mall, models.Membership, models.Membership.role == Role.SALES) == 6
+            assert count(mall, models.Principal, models.Principal.customer_id.is_(None)) > 7
 
 
 def test_few_customers_and_few_goods_make_most_of_the_trade(mall: Session) -> None:
