@@ -264,6 +264,14 @@ def demo() -> bool | None:
     return value == "1" if value else None
 
 
+def demo_lives() -> bool:
+    """Whether the orders of the demo mall move on by themselves (``DEMO_LIVE``, default 1; 0: they stay as seeded)."""
+    value = os.environ.get("DEMO_LIVE", "1")
+    if value not in ("0", "1"):
+        raise ValueError(f"DEMO_LIVE must be 1 or 0, not {value!r}")
+    return value == "1" and demo() is not False
+
+
 def graph_uri() -> str:
     """Bolt address of the graph (``GRAPH_URI``, default the embedded one)."""
     return os.environ.get("GRAPH_URI") or f"bolt://{HOST}:{graph_port()}"

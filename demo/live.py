@@ -55,6 +55,8 @@ _LOOKS_AGAIN = timedelta(hours=6)
 _PAUSES = (5.0, 15.0, 60.0)
 """Seconds until a database that is away is asked again; the last one repeats."""
 _LONGEST_SLEEP = 60.0
+_BREATH = 0.25
+"""Seconds of rest after a step, so that a house that starts is not held up by what its demo has to catch up with."""
 
 
 # ---- how much, how often, how soon ----
@@ -154,15 +156,17 @@ class Live:
         self._articles = {article.id: article for article in load_articles()}
         self._owners = {story.customer for story in stories.load_stories()}
 
-    async def advance(self, until: datetime) -> datetime | None:
-        """Does all that is due by ``until``, in the order of time. When something is due next, or None where there is
-        no demo any more."""
+    async def advance(self, until: datetime, breath: float = 0) -> datetime | None:
+        """Does all that is due by ``until``, in the order of time, with so many seconds of rest after each step. When
+        something is due next, or None where there is no demo any more."""
         while True:
             if self._looks_again_at <= self._now and not await self._look():
                 return None
             target = min(until, self._looks_again_at)
             while self._agenda and self._agenda[0].at <= target:
                 await self._go_on(heappop(self._agenda))
+                if breath:
+                    await asyncio.sleep(breath)
             self._now = max(self._now, target)
             if target == until:
                 return min(self._looks_again_at, self._agenda[0].at)
@@ -464,7 +468,7 @@ async def live_on(
             present = until
         try:
             house = house or Live(engine, min(start, present), pace)
-            due = await house.advance(present)
+            due = await house.advance(present, _BREATH if speed == 1.0 and not at_once else 0)
         except (SQLAlchemyError, OSError) as error:
             pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
             house, failures = None, failures + 1

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from datetime import datetime
 from functools import partial
@@ -81,6 +82,7 @@ async def _unseed() -> None:
 
 
 async def _live(speed: float, until: datetime | None) -> None:
+    os.nice(10)  # whoever waits for an answer goes first
     engine = create_engine(settings.database_url())
     try:
         await live_on(engine, speed=speed, until=until)

@@ -71,7 +71,7 @@ def house() -> tuple[Part, ...]:
     return (
         *((graph(),) if settings.graph_is_embedded() else ()),
         sync(),
-        *((live(),) if settings.demo() is not False else ()),
+        *((live(),) if settings.demo_lives() else ()),
         Part("actions", (app, "-m", "bot.actions"), settings.HOST, settings.actions_port(), "ACTIONS_PORT"),
         Part("bot", (rasa, "-m", "bot", "serve"), settings.HOST, settings.bot_port(), "BOT_PORT"),
         Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT", True),

@@ -26,7 +26,17 @@ from ops.stack import house
 
 OURS = (
     *("DATABASE_URL", "DATA_DIR", "KEYRING_FILE", "RASA_URL", "ACTIONS_URL", "BIND_HOST", "PUBLIC_URL"),
-    *("ADMIN_TOKEN", "DEMO", "DESK_HOURS", "API_KEY", "HOUSE_TOKEN", "TRUSTED_PROXIES", "RATE_LIMITS", "REDIS_URL"),
+    *(
+        "ADMIN_TOKEN",
+        "DEMO",
+        "DEMO_LIVE",
+        "DESK_HOURS",
+        "API_KEY",
+        "HOUSE_TOKEN",
+        "TRUSTED_PROXIES",
+        "RATE_LIMITS",
+        "REDIS_URL",
+    ),
     *("GRAPH_URI", "GRAPH_USER", "GRAPH_PASSWORD"),
 )
 """Settings of the developer's shell that must not reach a private stack."""
@@ -48,7 +58,7 @@ class Stack:
         inherited = {name: value for name, value in os.environ.items() if name not in OURS}
         ports = {"GATEWAY_PORT": gateway, "BOT_PORT": bot, "ACTIONS_PORT": actions, "GRAPH_PORT": graph}
         self.data_dir = data_dir
-        self.env = inherited | ports | {"DATA_DIR": str(data_dir)} | more
+        self.env = inherited | ports | {"DATA_DIR": str(data_dir), "DEMO_LIVE": "0"} | more
         self.url = f"http://{settings.HOST}:{gateway}"
         self._supervisor: subprocess.Popen[bytes] | None = None
 

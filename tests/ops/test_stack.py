@@ -193,6 +193,19 @@ def test_a_part_that_keeps_dying_is_given_up_and_the_others_go_on(house: House) 
     house.left_nothing()
 
 
+def test_a_part_that_has_nothing_to_do_may_rest(house: House) -> None:
+    live = Part("live", (sys.executable, str(PART), "0", str(house.folder), "rests"), may_rest=True)
+    process = house.start(live, house.part("worker", "worker"), house.part("gateway"))
+    house.wait_for("All green")
+    until(lambda: not told(house)["live"].running, "it rests")
+    assert told(house)["live"] == Life()
+    assert "live died" not in house.said()
+    house.is_whole()
+    process.terminate()
+    assert house.ends() == 0
+    house.left_nothing()
+
+
 def told(house: House) -> dict[str, Life]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(house.folder / "supervisor.json"))
