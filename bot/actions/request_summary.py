@@ -77,8 +77,7 @@ def _hints(
     slots = tracker.slots
     chosen = chosen_lines(slots)
     if part:
-        kind = word(tracker, domain, values["kind"])
-        yield word(tracker, domain, "part_of_line").format(wanted=part[0], pieces=part[1], kind=kind)
+        yield word(tracker, domain, "part_of_line").format(wanted=part[0], pieces=part[1])
     elif counted_within(slots):
         yield word(tracker, domain, "whole_pack")
     elif slots.get("quantity") is None and len(chosen) == 1 and int(chosen[0]["pieces"]) > 1:

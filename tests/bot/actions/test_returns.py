@@ -339,17 +339,57 @@ async def test_of_what_no_rule_takes_back_no_part_is_promised(mall: SqlMall, eng
     assert (await talk.hears(quantity=1))["refusal"]["name"] == "not_allowed"
 
 
-async def test_fewer_pieces_are_a_colleagues_and_all_of_them_can_go_back(mall: SqlMall) -> None:
+async def test_fewer_pieces_go_back_and_the_rest_stays(mall: SqlMall) -> None:
     text = "两双里就一双开胶，只退一双"
     talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality")
     talk.customer(text, entity(text, "quantity", "一双", 1))
-    assert (await talk.hears(quantity=1))["refusal"]["name"] == "part"
-    said = await talk.does("action_refuse_after_sales")
-    assert "2 件" in said and "确认提交" not in said and list(talk.buttons) == ["转人工", "2 件一起办"]
-    told = json.loads(talk.buttons["2 件一起办"].removeprefix("/request_return"))
-    talk = a_return(**told).customer("/request_return")
-    assert (await talk.hears(quantity=told["quantity"]))["refusal"] is None
-    assert "确认提交吗" in await talk.does("action_ask_confirm_ticket")
+    slots = await talk.hears(quantity=1)
+    assert (slots["refusal"], slots["needs_quantity"]) == (None, False)
+    said = await talk.does("action_ask_confirm_ticket")
+    assert "黑色 42码 ×1" in said and "¥399" in said and "一共 2 件，这次只办其中 1 件" in said
+    await talk.confirms()
+    await talk.does("action_create_return_ticket")
+    [ticket] = await mall.tickets_of("web:zhou")
+    assert (ticket.summary, ticket.decision.refund_cents) == ("云跑缓震跑步鞋 黑色 42码 ×1", 39_900)
+    assert "黑色 42码 ×1" in await a_return(order_id="ORD10002").customer("退货进度").does("action_ticket_status")
+
+    talk = a_return(order_id="ORD10002").customer("跑步鞋也退", entity("跑步鞋也退", "category", "跑步鞋"))
+    slots = await talk.hears(reason="quality")  # the pair that is left
+    assert (slots["order_line"], slots["refusal"], slots["needs_quantity"]) == (PAIRS, None, False)
+    assert "黑色 42码 ×1" in await talk.does("action_ask_confirm_ticket")
+
+
+@pytest.mark.parametrize(
+    ("text", "acts", "quantity"),
+    [("1", (), 1), ("就一双", (), 1), ("大概两吧", (), 2), ("都坏了", ("all",), 2), ("不知道", (), None)],
+)
+async def test_how_many_is_asked_where_it_matters(
+    mall: SqlMall, text: str, acts: tuple[str, ...], quantity: int | None
+) -> None:
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="damaged").customer("收到就是坏的")
+    slots = await talk.hears()
+    assert (slots["needs_quantity"], slots["quantity"]) == (True, None)
+    assert "2 件" in await talk.asks("quantity")
+    assert list(talk.buttons) == ["1 件", "2 件都要办"]
+    slots = await talk.customer(text, acts=acts).hears(quantity={"words": text})
+    assert slots["quantity"] == quantity
+    assert slots["needs_quantity"] is (quantity is None)
+
+
+@pytest.mark.parametrize(("reason", "line"), [("dislike", PAIRS), ("damaged", LIPSTICK), ("damaged", "all")])
+async def test_how_many_is_not_asked_where_it_is_plain(mall: SqlMall, reason: str, line: str) -> None:
+    talk = a_return(order_id="ORD10002", order_line=line, reason=reason, opened="no").customer("退货")
+    slots = await talk.hears()
+    assert (slots["needs_quantity"], slots["refusal"]) == (False, None)
+
+
+async def test_more_pieces_than_there_are(mall: SqlMall) -> None:
+    text = "三双都开胶"
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality")
+    talk.customer(text, entity(text, "quantity", "三双", 3))
+    slots = await talk.hears(quantity=3)
+    assert (slots["needs_quantity"], slots["quantity"], slots["problem"]["name"]) == (True, None, "too_many_pieces")
+    assert "2 件" in await talk.asks("quantity")
 
 
 # ---- reasons, sizes, quantities
@@ -490,9 +530,9 @@ async def test_a_part_of_a_parcel_cannot_be_stopped(mall: SqlMall, engine: Async
 
 
 async def test_two_of_one_line_are_told_before_a_yes(mall: SqlMall) -> None:
-    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality").customer("退货")
+    talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="dislike").customer("退货")
     await talk.hears()
-    assert "2 件一起退货" in await talk.does("action_ask_confirm_ticket")
+    assert "2 件都在里面，一起退货" in await talk.does("action_ask_confirm_ticket")
 
 
 async def test_what_need_not_be_sent_is_offered_where_the_rules_pay_it_back(mall: SqlMall) -> None:
@@ -667,20 +707,13 @@ async def test_a_size_told_at_the_summary_is_a_new_summary(mall: SqlMall) -> Non
     assert talk.slots["summary"] != before and first != second
 
 
-@pytest.mark.parametrize(
-    ("numbers", "said", "person"),
-    [([1], True, True), ([2, 1], True, True), ([2], False, False), ([5], False, True)],
-)
-async def test_a_part_of_a_line_is_said_and_a_person_offered(
-    mall: SqlMall, numbers: list[int], said: bool, person: bool
-) -> None:
+@pytest.mark.parametrize(("numbers", "said"), [([1], True), ([2, 1], True), ([2], False)])
+async def test_the_smallest_number_that_is_told_is_meant(mall: SqlMall, numbers: list[int], said: bool) -> None:
     text = " ".join(f"{number}双" for number in numbers)
     spans = [entity(text, "quantity", f"{number}双", number) for number in numbers]
     talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="dislike").customer(text, *spans)
     await talk.hears(quantity=numbers[0])
-    summary = await talk.does("action_ask_confirm_ticket")
-    assert ("系统里这一行 2 件要一起退；只退 1 件需要同事处理。" in summary) is said
-    assert ("转人工" in talk.buttons) is person
+    assert ("这次只办其中 1 件" in await talk.does("action_ask_confirm_ticket")) is said
 
 
 # ---- the rules
@@ -1025,9 +1058,9 @@ async def test_one_ticket_in_detail_says_what_to_do_next(mall: SqlMall) -> None:
 
 async def test_several_tickets_are_one_line_each_the_newest_first(mall: SqlMall) -> None:
     first = await written(mall)
-    mall._clock.advance(hours=1)  # type: ignore[attr-defined]
+    mall.database.clock.advance(hours=1)  # type: ignore[attr-defined]
     second = await written(mall, "ORD10002", reason=Reason.QUALITY, line_ids=(PAIRS,))
-    mall._clock.advance(hours=1)  # type: ignore[attr-defined]
+    mall.database.clock.advance(hours=1)  # type: ignore[attr-defined]
     third = await written(mall, "ORD10002", line_ids=(LIPSTICK,))
     talk = progress()
     lines = (await talk.does("action_ticket_status")).splitlines()
@@ -1113,7 +1146,7 @@ async def three(mall: SqlMall) -> list[Ticket]:
     found = []
     for request in ({}, {"line_ids": (PAIRS,)}, {"line_ids": (LIPSTICK,), "kind": TicketKind.EXCHANGE}):
         found.append(await written(mall, "ORD10002" if request else "ORD10001", reason=Reason.QUALITY, **request))
-        mall._clock.advance(hours=1)  # type: ignore[attr-defined]
+        mall.database.clock.advance(hours=1)  # type: ignore[attr-defined]
     return found
 
 
