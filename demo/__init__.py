@@ -33,7 +33,7 @@ __all__ = ["DemoRefused", "live_on", "seed", "unseed", "unwanted"]
 
 SEED = 20_250_101
 CUSTOMERS = 2_000
-ORDERS = 20_000
+ORDERS = 20_001
 _CHUNK = 5_000
 _IN_ORDER_OF_KEYS: tuple[type[models.Base], ...] = (
     models.Supplier,

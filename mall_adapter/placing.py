@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import coupons, freight, models, orders, prices, regions, stock
@@ -16,7 +16,7 @@ from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.promises import promises
 from mall_adapter.refunds import share
 from mall_adapter.stock import Cause
-from mall_adapter.values import DeliveryChange, OrderStatus
+from mall_adapter.values import DeliveryChange, Order, OrderLine, OrderStatus
 from storage import Actor, Event, insert_numbered, record
 
 
@@ -61,6 +61,8 @@ class _Goods:
 
     name: str
     spec: str
+    product_id: str
+    category: str
     supplier_id: str
     weight_g: int
     cents: int
@@ -91,8 +93,8 @@ class _Parcel:
     freight_cents: int = 0
 
 
-async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime) -> str:
-    """The id of the new order, whose goods are kept for it; unpaid they are so for a while.
+async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime) -> Order:
+    """The new order, whose goods are kept for it; unpaid they are so for a while.
 
     Raises NotFound (customer, SKU or coupon), OutOfStock, CouponRefused, or ValueError for a bad quantity.
     """
@@ -121,31 +123,36 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     freight_cents = sum(parcel.freight_cents for parcel in parcels)
     total_cents = sum_cents - discount_cents + freight_cents
 
+    told: dict[str, Any] = {
+        "status": _status(parcels) if basket.paid else OrderStatus.PENDING_PAYMENT,
+        "placed_at": now,
+        "pay_by": None if basket.paid else now + promises().payment_within,
+        "paid_at": now if basket.paid else None,
+        "ships_by": now + min(parcel.within for parcel in parcels) if basket.paid else None,
+        "total_cents": total_cents,
+        "discount_cents": discount_cents,
+        "freight_cents": freight_cents,
+    }
     order_id = await insert_numbered(
         session,
         models.Order,
         "ORD",
         now,
-        lambda order_id: {
-            "customer_id": basket.customer_id,
-            "status": _status(parcels) if basket.paid else OrderStatus.PENDING_PAYMENT,
-            "placed_at": now,
-            "pay_by": None if basket.paid else now + promises().payment_within,
-            "paid_at": now if basket.paid else None,
-            "ships_by": now + min(parcel.within for parcel in parcels) if basket.paid else None,
-            "total_cents": total_cents,
-            "discount_cents": discount_cents,
-            "freight_cents": freight_cents,
-            "coupon_id": basket.coupon_id,
-            "card_token": basket.card_token,
-            "region": region,
-            "recipient_name": to.recipient_name or found.name,
-            "recipient_phone": phone,
-            "recipient_address": place,
-            "phone_tail_index": models.phone_tail_index(order_id, phone),
-        },
+        lambda order_id: (
+            told
+            | {
+                "customer_id": basket.customer_id,
+                "coupon_id": basket.coupon_id,
+                "card_token": basket.card_token,
+                "region": region,
+                "recipient_name": to.recipient_name or found.name,
+                "recipient_phone": phone,
+                "recipient_address": place,
+                "phone_tail_index": models.phone_tail_index(order_id, phone),
+            }
+        ),
     )
-    await _write(session, order_id, parcels, now if basket.paid else None)
+    rows = await _write(session, order_id, parcels, now if basket.paid else None)
     cause = Cause(f"{order_id}:placed", by, now, order_id)
     await stock.note(session, models.MovementKind.ALLOCATE, allotted, cause)
     record(
@@ -164,7 +171,15 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
         by,
         now,
     )
-    return order_id
+    new = (_to_line(row, goods[row["sku_id"]]) for row in sorted(rows, key=lambda row: str(row["id"])))
+    return Order(id=order_id, **told, delivered_at=None, lines=tuple(new), shipments=())
+
+
+def _to_line(row: Mapping[str, Any], goods: _Goods) -> OrderLine:
+    """As :func:`mall_adapter.orders.to_order` would read it."""
+    told = {name: value for name, value in row.items() if name not in {"order_id", "fulfilment_id"}}
+    pieces = {"free": row["quantity"], "unsent": row["quantity"], "ticket_ids": ()}
+    return OrderLine(**told, **pieces, product_id=goods.product_id, category=goods.category)
 
 
 async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, now: datetime) -> dict[str, _Goods]:
@@ -172,7 +187,7 @@ async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, n
     sku, product, price = models.Sku, models.Product, models.Price
     query = (
         select(
-            *(sku.id, sku.spec, sku.weight_g, product.name, product.supplier_id),
+            *(sku.id, sku.spec, sku.weight_g, sku.product_id, product.name, product.category, product.supplier_id),
             *(product.presale_days, product.custom_made, product.made_days),
             *(price.kind, price.region, price.cents),
         )
@@ -184,14 +199,17 @@ async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, n
     cents = prices.by_sku([(row.id, row.kind, row.region, row.cents) for row in rows], region)
     if cents.keys() < items.keys():
         raise NotFound("no such SKU")
+    promised = promises()
     return {
         row.id: _Goods(
             name=row.name,
             spec=row.spec,
+            product_id=row.product_id,
+            category=row.category,
             supplier_id=row.supplier_id,
             weight_g=row.weight_g,
             cents=cents[row.id],
-            within=promises().ships_within(row.presale_days, row.custom_made, row.made_days),
+            within=promised.ships_within(row.presale_days, row.custom_made, row.made_days),
             later=bool(row.presale_days) or row.custom_made,
             presale=bool(row.presale_days),
         )
@@ -231,7 +249,10 @@ def _status(parcels: Sequence[_Parcel]) -> OrderStatus:
     return OrderStatus.PRESALE if presale else OrderStatus.PAID
 
 
-async def _write(session: AsyncSession, order_id: str, parcels: Sequence[_Parcel], paid_at: datetime | None) -> None:
+async def _write(
+    session: AsyncSession, order_id: str, parcels: Sequence[_Parcel], paid_at: datetime | None
+) -> list[dict[str, Any]]:
+    """The rows of the lines. Without the detour over objects: this is what happens most."""
     fulfilments: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     for number, parcel in enumerate(parcels, 1):
@@ -261,8 +282,10 @@ async def _write(session: AsyncSession, order_id: str, parcels: Sequence[_Parcel
             }
             for number, line in enumerate(parcel.lines, len(lines) + 1)
         ]
-    await session.execute(insert(models.Fulfilment), fulfilments)
-    await session.execute(insert(models.OrderLine), lines)
+    connection = await session.connection()
+    await connection.execute(insert(cast(Table, models.Fulfilment.__table__)), fulfilments)
+    await connection.execute(insert(cast(Table, models.OrderLine.__table__)), lines)
+    return lines
 
 
 # ---- paying, or not ----

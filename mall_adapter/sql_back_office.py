@@ -83,8 +83,7 @@ class SqlBackOffice:
         basket = placing.Basket(customer_id, dict(items), coupon_id, card_token, delivery, paid)
 
         async def place(session: AsyncSession, now: datetime) -> Order:
-            order_id = await placing.place(session, basket, actor, now)
-            return orders.to_order(await orders.read(session, order_id))
+            return await placing.place(session, basket, actor, now)
 
         request = {"basket": basket}
         return await self.database.once(_caller(actor), idempotency_key, "place_order", request, Order, place)

@@ -148,4 +148,5 @@ async def note(session: AsyncSession, kind: MovementKind, moved: Iterable[Allotm
         for one in moved
     ]
     if rows:
-        await session.execute(insert(StockMovement), rows)
+        connection = await session.connection()
+        await connection.execute(insert(cast(Table, StockMovement.__table__)), rows)

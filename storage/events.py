@@ -5,9 +5,11 @@ An event says nothing that names a person: who they are stands with their princi
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, cast
 
 from pydantic import TypeAdapter
 from sqlalchemy import JSON, Index
@@ -44,9 +46,16 @@ class EventRow(Base):
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def record(session: AsyncSession, event: Event, by: Actor, at: datetime) -> None:
     """Written with the transaction of ``session``, or not at all. ``at`` is when it happened."""
-    told = TypeAdapter(type(event)).dump_python(event, mode="json", exclude={"subject", "region"}, exclude_none=True)
+    told = _adapter(cast(Hashable, type(event))).dump_python(
+        event, mode="json", exclude={"subject", "region"}, exclude_none=True
+    )
     session.add(
         EventRow(
             kind=event.kind,

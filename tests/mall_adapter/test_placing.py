@@ -236,6 +236,14 @@ async def test_goods_wait_for_the_payment_for_a_while_only(mall: SqlMall, engine
         await office(mall).pay_order(OPERATOR, late.id, "k3")
 
 
+async def test_what_is_told_of_a_new_order_is_what_stands_there(mall: SqlMall, engine: AsyncEngine) -> None:
+    await add(engine, coupon(), template())
+    for key, paid in (("k1", True), ("k2", False)):
+        more = {"coupon_id": "CP1"} if paid else {}
+        placed = await order(mall, {"P1-1": 2, "P4-1": 1}, key, paid=paid, **more)
+        assert placed == await mall.order("web:zhou", placed.id)
+
+
 async def test_the_same_basket_told_twice_is_one_order(mall: SqlMall) -> None:
     first = await place_order(mall, "C1", {"P1-1": 1, "P4-1": 1}, "k1")
     assert await order(mall, {"P4-1": 1, "P1-1": 1}) == first
