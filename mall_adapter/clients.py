@@ -11,6 +11,7 @@ import hmac
 import logging
 import re
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 
 USED_EVERY = timedelta(minutes=1)
 """How exactly it is kept when a client last called: not every call shall write."""
+
+KNOWN_SECONDS = 2.0
+"""For so long a client is not looked up again."""
 
 _KEY = re.compile(r"zg_([0-9a-f]{12})_[0-9A-Za-z_-]{43}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
@@ -76,6 +80,7 @@ class Clients:
     def __init__(self, database: Transactions) -> None:
         self._database = database
         self._noted: dict[str, datetime] = {}
+        self._known: dict[str, tuple[Client, float]] = {}  # by the hash of a key that is right
         self._notes: set[asyncio.Task[None]] = set()
 
     async def add(
@@ -113,20 +118,25 @@ class Clients:
             return [_client(row) for row in await session.scalars(select(ApiClient).order_by(ApiClient.created_at))]
 
     async def revoke(self, name: str) -> None:
-        """From the next call on the key opens nothing. Raises NotFound."""
+        """Within ``KNOWN_SECONDS`` the key opens nothing any more. Raises NotFound."""
         async with self._database.writing() as session:
             row = await _named(session, name)
             if row is None:
                 raise NotFound(f"there is no client {name!r} / 没有名为 {name!r} 的密钥")
             row.revoked_at = row.revoked_at or self._database.clock()
+        self._known.clear()
 
     async def of_key(self, key: str) -> Client | None:
-        """Whose key it is; None for one that is wrong or revoked."""
+        """Whose key it is; None for one that is wrong, or was revoked ``KNOWN_SECONDS`` ago."""
         if (found := _KEY.fullmatch(key)) is None:
             return None
+        known, since = self._known.get(hashed := _hash(key), (None, -KNOWN_SECONDS))
+        if known is not None and time.monotonic() - since < KNOWN_SECONDS:
+            return known
         async with self._database.reading() as session:
             row = await session.get(ApiClient, found[1])
-        if row is None or row.revoked_at is not None or not hmac.compare_digest(row.key_hash, _hash(key)):
+        if row is None or row.revoked_at is not None or not hmac.compare_digest(row.key_hash, hashed):
+            self._known.pop(hashed, None)
             return None
         now = self._database.clock()
         last = max(filter(None, (row.last_used_at, self._noted.get(row.id))), default=None)
@@ -135,7 +145,8 @@ class Clients:
             task = asyncio.create_task(self._note_use(row.id, now))  # nobody waits for it, whoever else writes
             self._notes.add(task)
             task.add_done_callback(self._notes.discard)
-        return _client(row)
+        self._known[hashed] = _client(row), time.monotonic()
+        return self._known[hashed][0]
 
     async def _note_use(self, number: str, now: datetime) -> None:
         try:

@@ -47,6 +47,7 @@ from storage import Actor, Role
 
 LARGEST_PAGE = 200
 MOST_CONVERSATIONS = 5
+_FOREVER = 36_500  # days: nothing has waited for longer, and no date is before the calendar
 
 _TO_SHIP = (OrderStatus.PAID, OrderStatus.PRESALE)
 _UNSETTLED = (TicketStatus.OPEN, TicketStatus.APPROVED, TicketStatus.GOODS_RECEIVED)
@@ -156,7 +157,7 @@ async def find_tickets(
         and_(ticket.status.in_(_UNSETTLED), ticket.due_on < now.astimezone(SHANGHAI).date())
         if wanted.overdue
         else None,
-        ticket.created_at <= now - timedelta(days=wanted.waiting_days) if wanted.waiting_days else None,
+        ticket.created_at <= now - timedelta(days=min(wanted.waiting_days, _FOREVER)) if wanted.waiting_days else None,
         _ticket_named(wanted.text),
     ]
     ids, following = await _page(session, ticket.created_at, ticket.id, conditions, wanted.newest_first, cursor, limit)
@@ -192,7 +193,7 @@ async def find_orders(
     conditions = [
         _seen(actor, "order", order.id, wanted.supplier_id),
         None if wanted.queue is None else order_queues(now)[wanted.queue],
-        order.placed_at <= now - timedelta(days=wanted.waiting_days) if wanted.waiting_days else None,
+        order.placed_at <= now - timedelta(days=min(wanted.waiting_days, _FOREVER)) if wanted.waiting_days else None,
         _order_named(wanted.text),
     ]
     ids, following = await _page(session, order.placed_at, order.id, conditions, wanted.newest_first, cursor, limit)

@@ -224,7 +224,7 @@ def _place(one: Argument) -> tuple[Any, Any]:
         case Place.KEY:
             return Annotated[str, Header(alias=KEY, pattern=_VISIBLE, max_length=512)], one.default
         case Place.VERSION:
-            return Annotated[one.kind, Header(alias=VERSION, pattern=_VERSION)], one.default
+            return Annotated[str | None, Header(alias=VERSION, pattern=_VERSION)], one.default
         case Place.ACTOR:
             return Annotated[str | None, Header(alias=ACTOR, pattern=_VISIBLE, max_length=256)], None
     if one.kind is int:

@@ -13,7 +13,7 @@ from .served import Place
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
-EXAMPLES = 12
+EXAMPLES = 5
 """For each operation, besides the edges of everything that its schema bounds."""
 
 
