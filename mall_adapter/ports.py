@@ -268,9 +268,19 @@ class BackOffice(Protocol):
         once the ticket is settled. Raises InvalidQuantity, InvalidTransition.
         """
 
-    async def refund(self, actor: Actor, ticket_id: str, cents: int | None, note: str, idempotency_key: str) -> Ticket:
+    async def refund(
+        self,
+        actor: Actor,
+        ticket_id: str,
+        cents: int | None,
+        note: str,
+        idempotency_key: str,
+        *,
+        if_refunded: int | None = None,
+    ) -> Ticket:
         """Pays back what is promised (None), or another sum up to what was paid for its pieces and for freight and has
-        not gone back yet. Again for more of a ticket that is refunded. Raises InvalidRefund, InvalidTransition."""
+        not gone back yet. Again for more of a ticket that is refunded. ``if_refunded``: the cents that had gone back
+        when it was decided; None: whatever has. Raises InvalidRefund, InvalidTransition."""
 
     # what there is to do; a supplier is shown what their own goods are in
     async def waiting(self, actor: Actor) -> Waiting: ...

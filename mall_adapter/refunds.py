@@ -57,10 +57,11 @@ def takes_the_rest(order: models.Order, asked: Mapping[str, int]) -> bool:
     return all(free_pieces(line) == asked.get(line.id, 0) for line in order.lines)
 
 
-def nothing_is_kept(order: models.Order) -> bool:
-    """Whether the money of every piece has gone back."""
+def nothing_is_kept(order: models.Order, ticket: models.Ticket) -> bool:
+    """Whether the money of every piece has gone back, once that of the ticket has."""
     return all(
-        free_pieces(line) == 0 and all(case.ticket.status in PAID_BACK for case in line.live_tickets)
+        free_pieces(line) == 0
+        and all(case.ticket.status in PAID_BACK or case.ticket_id == ticket.id for case in line.live_tickets)
         for line in order.lines
     )
 

@@ -268,11 +268,20 @@ class SqlBackOffice:
         request = {"received": received, "sellable": sellable, "note": note}
         return await self._ticket_step(actor, "receive_goods", ticket_id, request, idempotency_key, receive)
 
-    async def refund(self, actor: Actor, ticket_id: str, cents: int | None, note: str, idempotency_key: str) -> Ticket:
+    async def refund(
+        self,
+        actor: Actor,
+        ticket_id: str,
+        cents: int | None,
+        note: str,
+        idempotency_key: str,
+        *,
+        if_refunded: int | None = None,
+    ) -> Ticket:
         async def refund(session: AsyncSession, now: datetime) -> None:
-            await ticket_steps.refund(session, ticket_id, cents, actor, note, now)
+            await ticket_steps.refund(session, ticket_id, cents, actor, note, now, if_refunded)
 
-        request = {"cents": cents, "note": note}
+        request = {"cents": cents, "note": note, "if_refunded": if_refunded}
         return await self._ticket_step(actor, "refund", ticket_id, request, idempotency_key, refund)
 
     async def _ticket_step(

@@ -122,20 +122,28 @@ async def receive(
 
 
 async def refund(
-    session: AsyncSession, ticket_id: str, cents: int | None, actor: Actor, note: str, now: datetime
+    session: AsyncSession,
+    ticket_id: str,
+    cents: int | None,
+    actor: Actor,
+    note: str,
+    now: datetime,
+    if_refunded: int | None = None,
 ) -> None:
     """See :meth:`mall_adapter.ports.BackOffice.refund`."""
     ticket, order = await tickets.read_locked(session, ticket_id)
+    if if_refunded not in (None, ticket.refunded_cents):
+        raise InvalidTransition(f"{ticket.refunded_cents} cents have been paid back, and not {if_refunded}")
     further = ticket.status is _S.REFUNDED and cents is not None
+    due, most = payable(ticket, order)
     _step(session, ticket, _S.REFUNDED, actor, note, now, anyway=further)
     ticket.settled_at = ticket.settled_at or now
     lines = [line for line in ticket.lines if line.live]
     left = [line.paid_cents - line.refunded_cents for line in lines]
-    freight = refunds.freight_left(order)
     if cents is None:
-        cents = sum(left) + _freight_due(order, ticket, freight)
-    elif not 0 < cents <= sum(left) + freight:
-        raise InvalidRefund(sum(left) + freight)
+        cents = due
+    elif not 0 < cents <= most:
+        raise InvalidRefund(most)
     for line, share in zip(lines, refunds.share(min(cents, sum(left)), left), strict=True):
         line.refunded_cents += share
         line.order_line.refunded_cents += share
@@ -155,11 +163,17 @@ async def refund(
     record(session, event, actor, now)
 
 
-def _freight_due(order: models.Order, ticket: models.Ticket, left: int) -> int:
-    """All of it where nothing of an order was sent, or will be; else what was promised with the ticket."""
+def payable(ticket: models.Ticket, order: models.Order) -> tuple[int, int]:
+    """Cents that are due back now, and the most that may go.
+
+    Freight goes back whole where nothing of an order was sent, or will be; else what was promised with the ticket."""
+    pieces = sum(line.paid_cents - line.refunded_cents for line in ticket.lines if line.live)
+    freight = refunds.freight_left(order)
     if order.status in orders.UNSHIPPED:
-        return left if refunds.nothing_is_kept(order) else 0
-    return min(ticket.freight_cents, left)
+        due = freight if refunds.nothing_is_kept(order, ticket) else 0
+    else:
+        due = min(ticket.freight_cents, freight)
+    return pieces + due, pieces + freight
 
 
 def _step(

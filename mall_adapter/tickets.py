@@ -303,15 +303,24 @@ def owned_by(sender: str) -> ColumnElement[bool]:
     return models.Ticket.order_id.in_(ownership.owned_ids(sender))
 
 
+async def read_with_order(
+    session: AsyncSession, ticket_id: str, *conditions: ColumnElement[bool]
+) -> tuple[models.Ticket, models.Order]:
+    """Raises NotFound."""
+    order_id = await session.scalar(select(models.Ticket.order_id).where(models.Ticket.id == ticket_id, *conditions))
+    if order_id is None:
+        raise NotFound(ticket_id)
+    order = await orders.read(session, order_id)
+    return await _read(session, ticket_id), order
+
+
 async def read_locked(session: AsyncSession, ticket_id: str) -> tuple[models.Ticket, models.Order]:
     """With its order, which nobody else writes to now. Raises NotFound."""
     order_id = await session.scalar(select(models.Ticket.order_id).where(models.Ticket.id == ticket_id))
-    if order_id is None:
-        raise NotFound(ticket_id)
-    await orders.lock(session, order_id)
+    if order_id is not None:
+        await orders.lock(session, order_id)
     session.expire_all()
-    order = await orders.read(session, order_id)
-    return await _read(session, ticket_id), order
+    return await read_with_order(session, ticket_id)
 
 
 async def newest_owned(session: AsyncSession, sender: str, limit: int) -> Sequence[models.Ticket]:

@@ -464,6 +464,9 @@ class TicketCase:
     order: Order
     customer: Customer
     steps: tuple[TicketStatus, ...]  # where it may go from here
+    due_cents: int  # to be paid back now
+    most_cents: int  # that may be paid back; with what was paid for freight
+    hands: tuple[str | None, ...]  # who took each step of its history, by name; None: the house, or a customer
     conversations: tuple[str, ...]  # keyed hashes: the customer's, and of who proved the order; newest first
 
 

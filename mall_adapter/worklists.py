@@ -44,6 +44,7 @@ from mall_adapter.values import (
 from privacy.tables import conversation_event
 from settings import SHANGHAI
 from storage import Actor, Role
+from storage.events import EventRow
 
 LARGEST_PAGE = 200
 MOST_CONVERSATIONS = 5
@@ -167,20 +168,37 @@ async def find_tickets(
 
 async def ticket_case(session: AsyncSession, actor: Actor, ticket_id: str) -> TicketCase:
     """Raises NotFound."""
-    row = await tickets.read(session, ticket_id, _seen(actor, "ticket", models.Ticket.id))
-    ticket = tickets.to_ticket(row)  # before its order is read, which takes the ticket's row anew
-    (order,) = await _own_lines(session, actor, [orders.to_order(await orders.read(session, ticket.order_id))])
+    row, order = await tickets.read_with_order(session, ticket_id, _seen(actor, "ticket", models.Ticket.id))
+    ticket = tickets.to_ticket(row)
     note = await session.scalar(select(models.Ticket.note).where(models.Ticket.id == ticket_id))
-    possible = ticket_steps.state_machine(ticket.kind, ticket.decision.freight_payer).get(ticket.status, set())
-    steps = tuple(status for status in TicketStatus if status in possible and permissions.may_say(actor, status))
+    due, most = (0, 0) if row.kind is TicketKind.EXCHANGE else ticket_steps.payable(row, order)
+    possible = ticket_steps.state_machine(row.kind, row.freight_payer).get(row.status, set())
+    (shown,) = await _own_lines(session, actor, [orders.to_order(order)])
     return TicketCase(
         ticket=ticket,
         note=note or "",
-        order=order,
+        order=shown,
         customer=await _customer(session, ticket.order_id),
-        steps=steps,
+        steps=tuple(status for status in TicketStatus if status in possible and permissions.may_say(actor, status)),
+        due_cents=due,
+        most_cents=most,
+        hands=await _hands(session, actor, ticket),
         conversations=await _conversations(session, actor, ticket.order_id),
     )
+
+
+async def _hands(session: AsyncSession, actor: Actor, ticket: Ticket) -> tuple[str | None, ...]:
+    """By the events that the steps have left; colleagues' names are for colleagues."""
+    if actor.role is not Role.OPERATOR:
+        return (None,) * len(ticket.history)
+    event, person = EventRow, models.Principal
+    query = (
+        select(event.at, person.name)
+        .join(person, person.id == event.principal_id)
+        .where(event.subject == f"ticket:{ticket.id}", person.name.is_not(None))
+    )
+    names = {row.at: row.name for row in await session.execute(query)}
+    return tuple(names.get(step.time) for step in ticket.history)
 
 
 # ---- orders ----

@@ -31,7 +31,7 @@ from mall_adapter import (
     TicketKind,
     TicketStatus,
 )
-from mall_adapter.errors import InvalidCursor
+from mall_adapter.errors import InvalidCursor, InvalidQuantity, InvalidRefund
 from mall_adapter.values import OrderFilter, OrderQueue, TicketFilter, TicketQueue
 from storage import Actor, IdempotencyConflict
 
@@ -74,6 +74,9 @@ def _tracking_number(text: str) -> str:
 
 Note = Annotated[str, Field(max_length=200), AfterValidator(_short)]
 Number = Annotated[str, PathParameter(pattern=r"^[A-Z]{2,3}[0-9]{4,16}$")]
+Pieces = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[int, Field(ge=0, le=10**6)]], Field(max_length=100)
+]
 Id = Annotated[str | None, Query(max_length=64)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 Days = Annotated[int, Query(ge=0, le=365)]
@@ -86,11 +89,32 @@ class Step(BaseModel):
     key: MessageId
 
 
+class Goods(BaseModel):
+    """Pieces by order line, as far as they came back; ``sellable`` of them can be sold again."""
+
+    received: Pieces
+    sellable: Pieces
+    note: Note = ""
+    key: MessageId
+
+
+class Refund(BaseModel):
+    """``cents`` None: all that is due; ``refunded_cents`` had gone back when it was decided."""
+
+    cents: Annotated[int, Field(gt=0, le=10**9)] | None
+    refunded_cents: Annotated[int, Field(ge=0, le=10**9)]
+    note: Note = ""
+    key: MessageId
+
+
 class Parcel(BaseModel):
+    """``lines``: pieces by order line, None: all that waits."""
+
     carrier: Annotated[str, Field(min_length=2, max_length=20), AfterValidator(_short)]
     tracking_number: Annotated[
         str, Field(max_length=64), AfterValidator(_tracking_number), Field(pattern=r"^[A-Z0-9-]{5,40}$")
     ]
+    lines: Pieces | None = None
     key: MessageId
 
 
@@ -151,6 +175,20 @@ def router(operators: Operators, back_office: BackOffice, rules: HouseRules) -> 
             raise Refused(422, "reason_wanted", "拒绝要写明原因，顾客会看到。")
         return asdict(await done(back_office.advance_ticket(actor, ticket_id, body.to, body.note, body.key)))
 
+    @router.post("/tickets/{ticket_id}/goods")
+    async def goods(ticket_id: Number, body: Goods, request: Request) -> dict[str, Any]:
+        receiving = back_office.receive_goods(
+            writing(request), ticket_id, body.received, body.note, body.key, sellable=body.sellable
+        )
+        return asdict(await done(receiving))
+
+    @router.post("/tickets/{ticket_id}/refund")
+    async def refund(ticket_id: Number, body: Refund, request: Request) -> dict[str, Any]:
+        paying = back_office.refund(
+            writing(request), ticket_id, body.cents, body.note, body.key, if_refunded=body.refunded_cents
+        )
+        return asdict(await done(paying))
+
     @router.get("/orders")
     async def orders(
         request: Request,
@@ -172,7 +210,11 @@ def router(operators: Operators, back_office: BackOffice, rules: HouseRules) -> 
 
     @router.post("/orders/{order_id}/ship")
     async def ship(order_id: Number, body: Parcel, request: Request) -> dict[str, Any]:
-        shipping = back_office.ship(writing(request), order_id, body.carrier, body.tracking_number, body.key)
+        lines = None if body.lines is None else {line: pieces for line, pieces in body.lines.items() if pieces}
+        if lines == {}:
+            raise Refused(422, "quantity", "包裹里至少要有一件。")
+        actor = writing(request)
+        shipping = back_office.ship(actor, order_id, body.carrier, body.tracking_number, body.key, lines=lines)
         return asdict(await done(shipping))
 
     return router
@@ -188,5 +230,9 @@ async def done(doing: Awaitable[Answer]) -> Answer:
         raise Refused(409, "meanwhile", "这一步现在不能做：单子刚才已经变了，最新情况见下面的经过。") from None
     except IdempotencyConflict:
         raise Refused(409, "key_used", "这一步和刚才点的不一样，请重新打开再点。") from None
+    except InvalidQuantity as error:
+        raise Refused(422, "quantity", f"件数不对，最多 {error.most} 件，至少要有一件。") from None
+    except InvalidRefund as error:
+        raise Refused(422, "too_much", f"金额不对，最多能退 {error.most / 100:.2f} 元。") from None
     except InvalidCursor:
         raise Refused(422, "no_such_page", "这一页已经没有了，请回到第一页。") from None

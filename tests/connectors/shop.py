@@ -91,7 +91,7 @@ class Shop:
 
         return self.do(place)
 
-    def delivered(self) -> tuple[str, str]:
+    def delivered(self, pieces: int = 1) -> tuple[str, str]:
         """A new order of shoes that came yesterday, and who gave it."""
         customer_id, order_id = self.customer(), f"ORD8{secrets.randbelow(10**9):09}"
         now = datetime.now(UTC)
@@ -102,13 +102,15 @@ class Shop:
                 sku_id=SHOES,
                 product_name="云跑缓震跑步鞋",
                 spec="黑色 42码",
-                quantity=1,
+                quantity=pieces,
                 unit_price_cents=39900,
+                fulfilment_id=f"{order_id}-F1",
             )
             session.add(
                 models.Order(
-                    **self._row(order_id, customer_id, now - timedelta(days=4)),
+                    **self._row(order_id, customer_id, now - timedelta(days=4), pieces),
                     delivered_at=now - timedelta(days=1),
+                    fulfilments=[models.Fulfilment(id=f"{order_id}-F1", supplier_id="S1", warehouse_id="W-S1")],
                     lines=[line],
                 )
             )
@@ -117,13 +119,13 @@ class Shop:
         return order_id, f"web:{customer_id}"
 
     @staticmethod
-    def _row(order_id: str, customer_id: str, placed_at: datetime) -> dict[str, Any]:
+    def _row(order_id: str, customer_id: str, placed_at: datetime, pieces: int = 1) -> dict[str, Any]:
         return {
             "id": order_id,
             "customer_id": customer_id,
             "status": OrderStatus.DELIVERED,
             "placed_at": placed_at,
-            "total_cents": 39900,
+            "total_cents": 39900 * pieces,
             "region": "310000",
             "recipient_name": "周琳",
             "recipient_phone": "13700000000",
@@ -131,16 +133,16 @@ class Shop:
             "phone_tail_index": "0" * 64,
         }
 
-    def asks(self, kind: TicketKind, reason: Reason, note: str) -> Ticket:
-        order_id, sender = self.delivered()
+    def asks(self, kind: TicketKind, reason: Reason, note: str, pieces: int = 1) -> Ticket:
+        order_id, sender = self.delivered(pieces)
         request = TicketRequest(order_id, kind, reason, opened=False, note=note)
         ticket = self.do(lambda mall, _: mall.create_ticket(sender, request, uuid4().hex))
         self._senders[ticket.id] = sender
         return ticket
 
-    def returns(self, note: str = "") -> Ticket:
+    def returns(self, note: str = "", pieces: int = 1) -> Ticket:
         """A ticket whose goods come back: approved by the rules."""
-        return self.asks(TicketKind.RETURN, Reason.DISLIKE, note)
+        return self.asks(TicketKind.RETURN, Reason.DISLIKE, note, pieces)
 
     def complains(self, note: str = "鞋底裂了") -> Ticket:
         """A ticket that a person has to look at."""

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, exp
 from mall_adapter import TicketStatus
 from tests.connectors.conftest import Gateway
 from tests.connectors.fake_rasa import FakeRasa
-from tests.connectors.shop import Shop
+from tests.connectors.shop import LIPSTICK, SHOES, Shop
 from tests.connectors.test_web_chat import CHROMIUM, browser  # noqa: F401
 from tests.connectors.test_web_chat_trouble import NASTY
 
@@ -53,7 +53,7 @@ def open_case(page: Page, queue: str, number: str) -> None:
 
 
 def tap(page: Page, name: str) -> None:
-    page.locator("#steps").get_by_role("button", name=name).click()
+    page.locator("#steps").get_by_role("button", name=name, exact=True).click()
 
 
 def confirm(page: Page) -> None:
@@ -72,10 +72,11 @@ def test_from_the_request_to_the_money(sign_in: Callable[..., Page], shop: Shop,
     confirm(page)
     expect(page.locator("#confirm")).to_be_hidden()
     expect(page.locator("#state")).to_contain_text("已同意")
-    tap(page, "已退款")
+    tap(page, "退款")
+    expect(page.locator("#do")).to_have_text("退款 ¥399.00")
     confirm(page)
     expect(page.locator("#state")).to_have_text("已退款")
-    expect(page.locator("#facts .history").first).to_contain_text("客服")
+    expect(page.locator("#facts .history").first).to_contain_text("客服 \u2068小王\u2069")
     tap(page, "结案")
     confirm(page)
     expect(page.locator("#state")).to_have_text("已结案")
@@ -154,7 +155,7 @@ def test_an_answer_that_is_lost_does_not_do_it_twice(sign_in: Callable[..., Page
             route.continue_()
 
     open_case(page, "待收货", ticket.id)
-    page.route("**/steps", lose)
+    page.route("**/goods", lose)
     tap(page, "收到退货")
     confirm(page)
     expect(page.locator("#problem")).to_contain_text("不会办两遍")
@@ -163,6 +164,81 @@ def test_an_answer_that_is_lost_does_not_do_it_twice(sign_in: Callable[..., Page
     assert len(tries) == 2
     assert len(set(tries)) == 1
     assert [event.status for event in shop.ticket(ticket.id).history].count(TicketStatus.GOODS_RECEIVED) == 1
+
+
+def test_a_part_of_the_money_goes_back_and_then_the_rest(sign_in: Callable[..., Page], shop: Shop) -> None:
+    page, ticket = sign_in(), shop.complains()
+    open_case(page, "待审批", ticket.id)
+    tap(page, "同意")
+    confirm(page)
+    tap(page, "退款")
+    for wrong in ("399.01", "0", "一百", "", "-1", "1e2", "12.345"):
+        page.locator("#amount").fill(wrong)
+        confirm(page)
+        expect(page.locator("#problem")).to_contain_text("¥399.00")
+    page.locator("#amount").fill("99.50")
+    expect(page.locator("#do")).to_have_text("退款 ¥99.50")
+    confirm(page)
+    expect(page.locator("#facts .amount")).to_contain_text("¥99.50")
+    assert shop.ticket(ticket.id).refunded_cents == 9950
+    tap(page, "再退一笔")
+    expect(page.locator("#amount")).to_have_value("299.50")
+    confirm(page)
+    expect(page.locator("#facts .amount")).to_contain_text("¥399.00")
+    expect(page.locator("#steps button")).to_have_text(["结案"])
+
+
+def test_the_same_part_is_not_paid_by_two(sign_in: Callable[..., Page], shop: Shop) -> None:
+    wang, li, ticket = sign_in("小王"), sign_in("小李"), shop.complains()
+    open_case(wang, "待审批", ticket.id)
+    tap(wang, "同意")
+    confirm(wang)
+    open_case(li, "待退款", ticket.id)
+    for page in (wang, li):
+        tap(page, "退款")
+        page.locator("#amount").fill("50")
+    confirm(wang)
+    expect(wang.locator("#state")).to_have_text("已退款")
+    confirm(li)
+    expect(li.locator("#banner")).to_contain_text("已经变了")
+    assert shop.ticket(ticket.id).refunded_cents == 5000
+
+
+def test_fewer_pieces_came_back(sign_in: Callable[..., Page], shop: Shop) -> None:
+    page, ticket = sign_in(), shop.returns(pieces=3)
+    open_case(page, "待收货", ticket.id)
+    tap(page, "收到退货")
+    expect(page.get_by_label("完好，可再卖")).to_be_checked()  # nothing was wrong with them
+    count = page.get_by_role("spinbutton")
+    for wrong in ("4", "0", "", "1.5"):
+        count.fill(wrong)
+        confirm(page)
+        expect(page.locator("#problem")).to_contain_text("件数不对")
+    count.fill("2")
+    confirm(page)
+    expect(page.locator("#facts")).to_contain_text("报了 3 件，收到 2 件")
+    expect(page.locator("#facts .amount")).to_contain_text("¥798.00")
+    tap(page, "退款")
+    confirm(page)
+    expect(page.locator("#state")).to_have_text("已退款")
+    assert shop.ticket(ticket.id).refunded_cents == 79800
+
+
+def test_a_parcel_with_a_part_of_the_order(sign_in: Callable[..., Page], shop: Shop) -> None:
+    page, order = sign_in(), shop.order({SHOES: 1, LIPSTICK: 1})
+    open_case(page, "待发货", order)
+    tap(page, "发货")
+    page.get_by_label(re.compile("口红.*件数$")).fill("0")
+    page.get_by_label("快递公司").fill("顺丰速运")
+    page.locator("#tracking").fill("SF30041005")
+    confirm(page)
+    expect(page.locator("#facts")).to_contain_text("SF30041005")
+    expect(page.locator("#state")).to_contain_text("待发货")
+    tap(page, "发货")
+    expect(page.locator("#pieces li")).to_have_count(1)
+    page.locator("#tracking").fill("SF30041006")
+    confirm(page)
+    expect(page.locator("#state")).to_contain_text("已发货")
 
 
 def test_an_order_goes_out(sign_in: Callable[..., Page], shop: Shop) -> None:

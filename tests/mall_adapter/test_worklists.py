@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import FreightPayer, NotFound, NotPermitted, Reason, SqlMall, TicketKind, TicketStatus, models
+from mall_adapter import FreightPayer, NotFound, NotPermitted, Reason, SqlMall, TicketKind, TicketStatus, models, people
 from mall_adapter.errors import InvalidCursor
 from mall_adapter.facts import Trade
 from mall_adapter.ticket_steps import state_machine
@@ -200,6 +200,9 @@ async def test_the_way_to_what_was_said(mall: SqlMall, three: list[str], engine:
     """Of the customer, and of somebody who has proved the order, where they have said something; for operators."""
     await mall.prove_ownership("web:friend", "ORD10002", "5678", "p")
     await mall.prove_ownership("web:other", "ORD10001", "5678", "p")
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        for sender in ("web:friend", "web:other"):  # as the gateway does with their first message
+            await people.meet(session, sender, NOW)
     spoken = [conversation_of(current_ring(), sender) for sender in ("web:zhou", "web:friend", "web:other", "web:he")]
     rows = [{"conversation": each, "position": 0, "length": 1, "session": 0, "sealed": b""} for each in spoken]
     await write(engine, delete(conversation_event), insert(conversation_event).values(rows))

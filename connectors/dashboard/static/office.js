@@ -37,10 +37,8 @@ const PARCEL_STATES = {
   created: "待揽收", in_transit: "运输中", out_for_delivery: "派送中", delivered: "已签收", delayed: "延误", lost: "丢失",
 };
 const ACTORS = { customer: "顾客", rule: "规则", operator: "客服", supplier: "供应商", service: "系统", sales: "销售" };
-const FREIGHT = { customer: "顾客付", shop: "商家付", nobody: "不用寄回" };
-const STEPS = { approved: "同意", rejected: "拒绝", goods_received: "收到退货", refunded: "已退款", exchanged: "已换货", closed: "结案", cancelled: "撤销申请" };
-const NOTE_SEEN = "原因（顾客会看到）";
-const NOTE = "备注（可不填）";
+const FREIGHT = { customer: "运费顾客付", shop: "运费商家付", nobody: "不用寄回" };
+const STEPS = { approved: "同意", rejected: "拒绝", goods_received: "收到退货", refunded: "退款", exchanged: "已换货", closed: "结案", cancelled: "撤销申请" };
 const AGES = [["overdue", "已超期"], ["1", "1 天以前的"], ["3", "3 天以前的"], ["7", "7 天以前的"], ["30", "30 天以前的"]];
 const SORTS = [["oldest", "最早的在前"], ["newest", "最新的在前"]];
 const LIVE = new Set(["open", "approved", "goods_received"]);
@@ -251,14 +249,16 @@ function fillTicket(each, ticket) {
   ]);
 }
 
-const sum = ({ decision }) => (decision.refund_cents ? ` · ${yuan(decision.refund_cents)}` : "");
+/** What was paid back, or would be. */
+const cents = ({ refunded_cents, decision }) => refunded_cents || decision.refund_cents;
+const sum = (ticket) => (cents(ticket) ? ` · ${yuan(cents(ticket))}` : "");
 
 function fillOrder(each, order) {
   const waits = UNSENT.has(order.status);
   const parcels = order.shipments.filter(({ delivered_at }) => !delivered_at);
   const over = waits ? late(order.ships_by) : parcels.map(({ promised_by }) => late(promised_by)).find(Boolean);
   const lost = parcels.some(({ status }) => status === "lost");
-  const tickets = order.lines.some(({ open_ticket_id }) => open_ticket_id);
+  const tickets = order.lines.some(({ ticket_ids }) => ticket_ids.length);
   fill(each, summary(order), `${yuan(order.total_cents)} · ${ORDER_STATES[order.status]}`, [
     lost ? ["丢件", "chip late"] : [over ?? "", "chip late"],
     waits && !over && order.ships_by ? [`${when(order.ships_by)} 前发出`] : [""],
@@ -309,15 +309,29 @@ function facts(pairs) {
   return element("dl", {}, ...told.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
 }
 
-function lines(order, ids) {
+function linesOf(order) {
   const items = order.lines.map((line) => {
-    const inside = !ids || ids.includes(line.id);
-    const price = element("b", {}, yuan(line.unit_price_cents * line.quantity));
-    const other = !ids && line.open_ticket_id;
-    const about = other ? element("small", {}, element("a", { href: address(other) }, `售后 ${other}`)) : "";
-    return element("li", { className: inside ? "" : "faint" }, element("span", {}, goods(line), about), price);
+    const tickets = line.ticket_ids.map((id) => element("a", { href: address(id) }, `售后 ${id}`));
+    const about = [...(line.unsent && line.unsent < line.quantity ? [`还有 ${line.unsent} 件没发　`] : []), ...tickets];
+    const small = about.length ? element("small", {}, ...about) : "";
+    return element("li", {}, element("span", {}, goods(line), small), element("b", {}, yuan(line.unit_price_cents * line.quantity)));
   });
   return element("ul", { className: "lines" }, ...items);
+}
+
+function linesInTicket({ lines }) {
+  const items = lines.map(({ title, quantity, received, paid_cents }) => {
+    const short = received !== null && received < quantity;
+    const small = short ? element("small", {}, `报了 ${quantity} 件，收到 ${received} 件`) : "";
+    return element("li", {}, element("span", {}, `${title} ×${short ? received : quantity}`, small), element("b", {}, yuan(paid_cents)));
+  });
+  return element("ul", { className: "lines" }, ...items);
+}
+
+/** What the order cost, with what was taken off and what came on top. */
+function paid({ total_cents, discount_cents, freight_cents }) {
+  const beside = [discount_cents && `优惠 ${yuan(discount_cents)}`, freight_cents && `运费 ${yuan(freight_cents)}`].filter(Boolean);
+  return beside.length ? `${yuan(total_cents)}（${beside.join("，")}）` : yuan(total_cents);
 }
 
 function parcels(order) {
@@ -332,40 +346,48 @@ function parcels(order) {
   });
 }
 
-function history(ticket) {
-  const steps = ticket.history.toReversed().map(({ time, status, actor, by, note }) => {
-    const words = note && !(actor === "rule") ? element("q", {}, note) : "";
-    const who = by ? `${ACTORS[actor] ?? actor} \u2068${by}\u2069` : (ACTORS[actor] ?? actor);
+function history({ history }, hands) {
+  const steps = history.map(({ time, status, actor, note }, place) => {
+    const words = note && actor !== "rule" ? element("q", {}, note) : "";
+    const who = `${ACTORS[actor] ?? actor}${hands[place] ? ` \u2068${hands[place]}\u2069` : ""}`;
     return element("li", {}, element("small", {}, when(time)), element("span", {}, element("b", {}, STATES[status]), `　${who}　`, words));
   });
-  return element("ol", { className: "history" }, ...steps);
+  return element("ol", { className: "history" }, ...steps.toReversed());
 }
 
-function drawTicket({ ticket, note, order, customer, steps, rule, conversations = [] }) {
+function stepButton(name, className, onclick) {
+  const button = element("button", { type: "button", className }, name);
+  button.addEventListener("click", onclick);
+  return button;
+}
+
+function drawTicket(found) {
+  const { ticket, note, order, customer, steps, rule, conversations, hands, most_cents } = found;
   const { decision } = ticket;
   write($("what"), `${KINDS[ticket.kind]} ${ticket.id}`);
   const waits = LIVE.has(ticket.status);
   write($("state"), waits ? `${STATES[ticket.status]} · ${due(ticket.due_on)}` : STATES[ticket.status]);
-  const buttons = steps.map((to) => {
-    const className = ["rejected", "cancelled"].includes(to) ? "" : "primary";
-    const button = element("button", { type: "button", className }, STEPS[to]);
-    button.addEventListener("click", () => askTicket(ticket, to));
-    return button;
-  });
+  const buttons = steps.map((to) =>
+    stepButton(STEPS[to], ["rejected", "cancelled"].includes(to) ? "" : "primary", () => askTicket(found, to)),
+  );
+  // a part went back: the rest can follow
+  if (ticket.status === "refunded" && most_cents > 0) buttons.push(stepButton("再退一笔", "", () => askTicket(found, "refunded")));
   $("steps").replaceChildren(...buttons.toReversed());
+  const money = ticket.kind === "exchange" ? "换货" : yuan(cents(ticket));
+  const told = ticket.refunded_cents && ticket.refunded_cents !== decision.refund_cents ? `应退 ${yuan(decision.refund_cents)} · ` : "";
   $("facts").replaceChildren(
-    element("p", { className: "amount" }, element("b", {}, decision.refund_cents ? yuan(decision.refund_cents) : "不退款"), element("span", {}, `${REASONS[ticket.reason]} · 运费${FREIGHT[decision.freight_payer]}`)),
-    part("商品", lines(order, ticket.line_ids)),
+    element("p", { className: "amount" }, element("b", {}, money), element("span", {}, `${told}${REASONS[ticket.reason]} · ${FREIGHT[decision.freight_payer]}`)),
+    part("商品", linesInTicket(ticket)),
     note ? part("顾客的话", element("blockquote", {}, note)) : "",
     part("规则", element("p", {}, rule), element("small", {}, decision.auto_approve ? "符合条件，自动通过" : "要人工审核")),
-    part("经过", history(ticket)),
+    part("经过", history(ticket, hands)),
     part("订单", facts([
       ["订单", element("a", { href: address(order.id) }, order.id)],
       ["状态", ORDER_STATES[order.status]],
       ["顾客", `${customer.name}（${customer.region}）`],
       ["下单", when(order.placed_at)],
       ["签收", order.delivered_at && when(order.delivered_at)],
-      ["实付", yuan(order.total_cents)],
+      ["实付", paid(order)],
       ["对话", traces(conversations)],
     ])),
     part("包裹", ...parcels(order)),
@@ -381,21 +403,22 @@ function traces(conversations) {
   return element("span", { className: "traces" }, ...each);
 }
 
-function drawOrder({ order, customer, delivery, tickets, conversations = [] }) {
+function drawOrder({ order, customer, delivery, tickets, conversations }) {
   write($("what"), `订单 ${order.id}`);
   const over = UNSENT.has(order.status) ? late(order.ships_by) : "";
   write($("state"), [ORDER_STATES[order.status], over].filter(Boolean).join(" · "));
-  const held = tickets.some(({ status }) => LIVE.has(status));
-  const button = element("button", { type: "button", className: "primary" }, "发货");
-  button.addEventListener("click", () => askParcel(order, delivery));
-  $("steps").replaceChildren(...(UNSENT.has(order.status) && !held ? [button] : []));
+  const handled = new Set(tickets.filter(({ status }) => LIVE.has(status)).map(({ id }) => id));
+  const held = ({ ticket_ids }) => ticket_ids.some((id) => handled.has(id));
+  const waiting = UNSENT.has(order.status) ? order.lines.filter(({ unsent }) => unsent > 0) : [];
+  const free = waiting.filter((line) => !held(line));
+  $("steps").replaceChildren(...(free.length ? [stepButton("发货", "primary", () => askParcel(order, delivery, free))] : []));
   const list = tickets.map((ticket) =>
     element("li", {}, element("a", { href: address(ticket.id) }, `${KINDS[ticket.kind]} ${ticket.id}`), element("span", {}, STATES[ticket.status])),
   );
   $("facts").replaceChildren(
-    UNSENT.has(order.status) && held ? element("p", { className: "hint" }, "有售后在处理，先处理完再发货。") : "",
+    free.length < waiting.length ? element("p", { className: "hint" }, "有商品的售后还在处理，处理完才能发。") : "",
     element("p", { className: "amount" }, element("b", {}, yuan(order.total_cents)), element("span", {}, ORDER_STATES[order.status])),
-    part("商品", lines(order)),
+    part("商品", linesOf(order)),
     part("收货", facts([["收件人", delivery.recipient_name], ["电话", delivery.phone], ["地址", delivery.address]])),
     part("包裹", ...parcels(order)),
     list.length ? part("售后", element("ul", { className: "lines" }, ...list)) : "",
@@ -404,6 +427,7 @@ function drawOrder({ order, customer, delivery, tickets, conversations = [] }) {
       ["下单", when(order.placed_at)],
       ["承诺发出", order.ships_by && `${when(order.ships_by)} 前`],
       ["签收", order.delivered_at && when(order.delivered_at)],
+      ["实付", paid(order)],
       ["对话", traces(conversations)],
     ])),
   );
@@ -413,7 +437,7 @@ $("back").addEventListener("click", () => (location.hash = address(null)));
 
 // ---- a step, asked once more before it is done ----
 
-let asking = null; // what "do" does: {button, body, path, needs}
+let asking = null; // what "do" does: {key, path, body, missing}
 
 /** The key is made when the question is asked: whatever becomes of the network, the step is done once. */
 const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -421,67 +445,153 @@ const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byt
 let picked = { reasons: {}, carriers: [] };
 
 function ask(title, pairs, action, question) {
-  asking = { key: newKey(), number: chosen, ...question };
+  asking = { key: newKey(), missing: () => "", ...question };
   write($("confirm-title"), title);
   $("confirm-facts").replaceChildren(...facts(pairs).children);
   write($("do"), action);
+  for (const part of ["parcel", "money"]) $(part).hidden = true;
+  $("pieces").replaceChildren();
+  $("words").hidden = false;
+  $("templates").replaceChildren();
   $("note").value = "";
   $("problem").hidden = true;
   $("confirm").showModal();
 }
 
+const note = () => $("note").value.trim();
+
+/** Ready-made words for a step, to be taken over and changed. */
+function offer(to) {
+  write($("note-label"), to === "rejected" ? "原因（顾客会看到）" : "备注（可不填）");
+  $("templates").replaceChildren(...(picked.reasons[to] ?? []).map((text) =>
+    element("li", {}, stepButton(text, "", () => {
+      $("note").value = text;
+      $("note").focus();
+    })),
+  ));
+}
+
+/** Asks for pieces of lines, all of them at first; `more`: what else is asked of a line. */
+function askPieces(lines, more = () => "") {
+  $("pieces").replaceChildren(...lines.map(({ id, title, most }) => {
+    const input = element("input", { type: "number", min: 0, max: most, value: most, inputMode: "numeric", ariaLabel: `${title}，件数` });
+    const row = element("li", {}, element("span", {}, title), element("label", {}, input, ` / ${most} 件`), more());
+    row.dataset.line = id;
+    return row;
+  }));
+}
+
+/** Pieces by line, as they stand there; null where one is no number, or more than there are. */
+function pieces() {
+  const told = {};
+  for (const row of $("pieces").children) {
+    const { value, max } = row.querySelector("input[type=number]");
+    if (!/^\d+$/.test(value) || Number(value) > Number(max)) return null;
+    told[row.dataset.line] = Number(value);
+  }
+  return told;
+}
+
+const wrongPieces = () => {
+  const told = pieces();
+  return told && Object.values(told).some(Boolean) ? "" : "件数不对：不能超过总数，至少要有一件。";
+};
+
 const AFTER = {
-  approved: (ticket, decision) =>
-    ticket.kind === "refund" || decision.freight_payer === "nobody" ? "顾客会看到：已通过，正在办理" : "顾客会看到：已通过，请寄回",
+  approved: ({ kind, decision }) =>
+    kind === "refund" || decision.freight_payer === "nobody" ? "顾客会看到：已通过，正在办理" : "顾客会看到：已通过，请寄回",
   rejected: () => "顾客会看到原因，可以再申请",
-  goods_received: () => "顾客会看到：退货已收到",
-  refunded: () => "顾客会看到：已退款",
   exchanged: () => "顾客会看到：新商品已寄出",
   closed: () => "",
   cancelled: () => "申请撤销，商品可以重新申请",
 };
 
-function askTicket(ticket, to) {
+function askTicket(found, to) {
+  const { ticket } = found;
+  if (to === "goods_received") return askGoods(ticket);
+  if (to === "refunded") return askRefund(found);
   const { decision } = ticket;
-  const paid = to === "refunded" || (to === "approved" && decision.refund_cents);
-  ask(`${STEPS[to]} · ${KINDS[ticket.kind]}`, [
+  const money = to === "approved" && decision.refund_cents ? yuan(decision.refund_cents) : "";
+  ask(`${STEPS[to]}${KINDS[ticket.kind]}`, [
     ["商品", ticket.summary],
-    [to === "refunded" ? "退款" : "应退", paid ? element("b", { className: "sum" }, yuan(decision.refund_cents)) : ""],
-    ["运费", to === "approved" ? FREIGHT[decision.freight_payer] : ""],
-    ["之后", AFTER[to](ticket, decision)],
-  ], paid ? `${STEPS[to]} ${yuan(decision.refund_cents)}` : STEPS[to], {
+    ["应退", money && element("b", { className: "sum" }, money)],
+    ["运费", to === "approved" && FREIGHT[decision.freight_payer]],
+    ["之后", AFTER[to](ticket)],
+  ], `${STEPS[to]} ${money}`.trim(), {
     path: `office/tickets/${ticket.id}/steps`,
-    body: () => ({ to, note: $("note").value.trim() }),
-    missing: () => (to === "rejected" && !$("note").value.trim() ? "请写明原因，顾客会看到。" : ""),
+    body: () => ({ to, note: note() }),
+    missing: () => (to === "rejected" && !note() ? "请写明原因，顾客会看到。" : ""),
   });
-  $("parcel").hidden = true;
-  $("words").hidden = false;
-  write($("note-label"), to === "rejected" ? NOTE_SEEN : NOTE);
-  $("templates").replaceChildren(...(picked.reasons[to] ?? []).map((text) => {
-    const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", () => {
-      $("note").value = text;
-      $("note").focus();
-    });
-    return element("li", {}, button);
-  }));
+  offer(to);
   if (to === "rejected") $("note").focus();
   else $("do").focus();
 }
 
-function askParcel(order, delivery) {
+/** Of goods that nobody complained of the most can be sold again. */
+const WHOLE = new Set(["dislike", "wrong_size", "changed_mind"]);
+
+function askGoods(ticket) {
+  ask("收到退货", [["之后", "少收到的会从应退金额里扣掉，顾客可以再申请"]], "收到了", {
+    path: `office/tickets/${ticket.id}/goods`,
+    missing: wrongPieces,
+    body: () => {
+      const received = pieces();
+      const whole = ([line]) => $("pieces").querySelector(`[data-line="${line}"] input[type=checkbox]`).checked;
+      return { received, sellable: Object.fromEntries(Object.entries(received).filter(whole)), note: note() };
+    },
+  });
+  askPieces(ticket.lines.map(({ line_id, title, quantity }) => ({ id: line_id, title, most: quantity })), () =>
+    element("label", { className: "check" }, element("input", { type: "checkbox", checked: WHOLE.has(ticket.reason) }), "完好，可再卖"),
+  );
+  offer("goods_received");
+  $("do").focus();
+}
+
+/** Cents of an amount in yuan; null where it is none. */
+function amount() {
+  const told = $("amount").value.normalize("NFKC").trim();
+  return /^\d{1,7}(\.\d{1,2})?$/.test(told) ? Math.round(Number(told) * 100) : null;
+}
+
+function askRefund({ ticket, due_cents, most_cents }) {
+  const already = ticket.refunded_cents;
+  ask(already ? "再退一笔" : "退款", [
+    ["商品", ticket.summary],
+    ["已退", already ? yuan(already) : ""],
+    ["之后", "顾客会看到：已退款"],
+  ], "退款", {
+    path: `office/tickets/${ticket.id}/refund`,
+    body: () => ({ cents: due_cents || already ? amount() : null, refunded_cents: already, note: note() }),
+    missing: () => {
+      if (!due_cents && !already) return "";
+      return amount() > 0 && amount() <= most_cents ? "" : `金额不对：最多能退 ${yuan(most_cents)}。`;
+    },
+  });
+  $("money").hidden = !due_cents && !already;
+  $("amount").value = ((already ? most_cents : due_cents) / 100).toFixed(2);
+  write($("limit"), `应退 ${yuan(ticket.decision.refund_cents)}，最多 ${yuan(most_cents)}`);
+  tellAmount();
+  offer("refunded");
+  $("do").focus();
+}
+
+const tellAmount = () => write($("do"), amount() === null || $("money").hidden ? "退款" : `退款 ${yuan(amount())}`);
+$("amount").addEventListener("input", tellAmount);
+
+function askParcel(order, delivery, free) {
   ask("发货", [
-    ["商品", order.lines.map(goods).join("、")],
     ["收件人", `${delivery.recipient_name} ${delivery.phone}`],
     ["地址", delivery.address],
   ], "已交给快递", {
     path: `office/orders/${order.id}/ship`,
-    body: () => ({ carrier: $("carrier").value.trim(), tracking_number: $("tracking").value.trim() }),
+    body: () => ({ carrier: $("carrier").value.trim(), tracking_number: $("tracking").value.trim(), lines: pieces() }),
     missing: () => {
+      if (wrongPieces()) return wrongPieces();
       if (!$("carrier").value.trim()) return "请填快递公司。";
       return /^[a-z0-9-]{5,40}$/i.test($("tracking").value.normalize("NFKC").replace(/\s/g, "")) ? "" : "请填快递单号：5 到 40 位字母和数字。";
     },
   });
+  askPieces(free.map(({ id, product_name, spec, unsent }) => ({ id, title: `${product_name} ${spec}`, most: unsent })));
   $("parcel").hidden = false;
   $("words").hidden = true;
   $("tracking").value = "";
