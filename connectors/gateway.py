@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, cast
@@ -50,20 +50,14 @@ from mall_adapter import (
     BackOffice,
     Desk,
     HouseRules,
-    MallUnavailable,
     NotPermitted,
     SqlBackOffice,
-    SqlMall,
     read_catalogue,
     watch_names,
 )
-from mall_adapter.clients import Clients
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
-from mall_adapter.http.server import mall_api
+from mall_adapter.http.own import own_mall_api
 from mall_adapter.people import Accounts
-from mall_adapter.policy import AfterSalesPolicy
-from mall_adapter.proof_limits import ProofLimits
-from mall_adapter.transactions import Transactions, utc_now
 from privacy import KeyRing, KeyRingError, TamperedError, blind_index
 
 log = logging.getLogger(__name__)
@@ -250,7 +244,11 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     if elsewhere is None:  # else others ask that mall itself
-        app.mount("/mall", own_mall_api(engine, rules, rates))
+
+        async def spend(client: str | None, scope: Scope) -> int | None:
+            return await (rates.spend("wrong_keys", address(scope)) if client is None else rates.spend("mall", client))
+
+        app.mount("/mall", own_mall_api(engine, rules, spend))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, Any]:
@@ -260,24 +258,6 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         return {"status": report.status, **asdict(report)}
 
     return app
-
-
-def own_mall_api(engine: AsyncEngine, rules: HouseRules, rates: Rates) -> FastAPI:
-    """The mall of this house for other programs. Customers' requests wait for rules by which to decide them."""
-
-    @cache
-    def mall(policy: AfterSalesPolicy, limits: ProofLimits) -> SqlMall:
-        return SqlMall(engine, policy, limits=limits)
-
-    def decided() -> SqlMall:
-        if rules.after_sales.now is None or rules.proofs.now is None:
-            raise MallUnavailable("there are no rules yet")
-        return mall(rules.after_sales.now, rules.proofs.now)
-
-    async def spend(client: str | None, scope: Scope) -> int | None:
-        return await (rates.spend("wrong_keys", address(scope)) if client is None else rates.spend("mall", client))
-
-    return mall_api(decided, SqlBackOffice(engine), Clients(Transactions(engine, utc_now)), spend)
 
 
 async def _knowledge() -> list[str]:

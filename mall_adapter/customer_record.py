@@ -14,8 +14,7 @@ from mall_adapter import models, permissions
 from mall_adapter.errors import NotFound
 from mall_adapter.people import principal_of
 from privacy.tables import conversation_event
-from storage import Actor, Event, Role, record
-from storage.events import EventRow
+from storage import Actor, Event, EventRow, Role, record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

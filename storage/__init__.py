@@ -7,7 +7,7 @@ Every room that keeps something stands on it; it knows nothing of what is kept. 
 from storage import outbox
 from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
-from storage.events import Event, record
+from storage.events import Event, EventRow, record
 from storage.idempotency import Command, IdempotencyConflict, Known, forget_expired, once, recall
 from storage.migration import MigrationRefused, migrate
 from storage.tables import Base, UtcDateTime
@@ -19,6 +19,7 @@ __all__ = [
     "Base",
     "Command",
     "Event",
+    "EventRow",
     "IdempotencyConflict",
     "Known",
     "MigrationRefused",
