@@ -50,6 +50,7 @@ from mall_adapter import (
     BackOffice,
     Desk,
     HouseRules,
+    MallUnavailable,
     NotPermitted,
     SqlBackOffice,
     read_catalogue,

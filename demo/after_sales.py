@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from demo.history import Line, Sale
+from mall_adapter.facts import WINDOW
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
 from mall_adapter.ticket_steps import state_machine
 from mall_adapter.tickets import since_delivery
@@ -101,7 +102,7 @@ def invent_cases(rng: Random, policy: AfterSalesPolicy, sales: list[Sale], now: 
         case_id = f"RT{asked_at:%y%m%d}{rng.randrange(10**6):06}"
         lines = [rng.choice(sale.lines)] if sale.delivered_at else sale.lines
         kind, reason, note = wish(rng, lines[0].article.supplier.trade if sale.delivered_at else None)
-        recent = sum(asked_at - other < timedelta(days=90) for other in earlier[sale.person.id])
+        recent = sum(asked_at - other < WINDOW for other in earlier[sale.person.id])
         case = open_case(rng, policy, case_id, sale, lines, kind, reason, note, asked_at, recent, now)
         if case and case_id not in taken:
             taken.add(case_id)

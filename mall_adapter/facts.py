@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 
 from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
 from mall_adapter.values import OrderStatus, Reason, TicketKind
+
+WINDOW = timedelta(days=90)
+"""How long a request counts for what is asked about its customer (``tickets_last_90_days``)."""
 
 
 class Trade(StrEnum):

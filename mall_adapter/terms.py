@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import time
 
+from mall_adapter.facts import WINDOW
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import Promises
@@ -16,7 +17,8 @@ from mall_adapter.proof_limits import ProofLimits
 
 def terms(policy: AfterSalesPolicy, proofs: ProofLimits, promises: Promises) -> dict[str, int]:
     """``{"no_reason_days": 7, "auto_approve_cents": 200000, "wrong_tries": 5, …}``"""
-    return policy.limits | policy.longest | proofs.told | promises.told
+    window = {"frequent_window_days": WINDOW.days}
+    return policy.limits | policy.longest | window | proofs.told | promises.told
 
 
 def house_terms() -> dict[str, int]:

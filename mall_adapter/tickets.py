@@ -14,6 +14,7 @@ from sqlalchemy.orm import joinedload
 from mall_adapter import models, orders, ownership, parcels, refunds
 from mall_adapter.actors import RULES
 from mall_adapter.errors import InvalidQuantity, NotAllowed, NotFound, TicketExists
+from mall_adapter.facts import WINDOW
 from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
 from mall_adapter.promises import promises
 from mall_adapter.values import (
@@ -29,9 +30,6 @@ from mall_adapter.values import (
 )
 from settings import SHANGHAI
 from storage import Actor, Event, insert_numbered, record
-
-COUNTED = timedelta(days=90)
-"""How long a request counts for the limits of a customer."""
 
 _WHOLE_TICKETS = select(models.Ticket).options(
     joinedload(models.Ticket.lines)
@@ -85,7 +83,7 @@ async def assess(
     """
     asked = await _pieces(session, order, request)
     past = await _cases_of(session, order.id)
-    recent, customer_cents = await _of_customer(session, order.customer_id, now - COUNTED)
+    recent, customer_cents = await _of_customer(session, order.customer_id, now - WINDOW)
     order_cents = sum(case.paid_cents for cases in past.values() for case in cases if case.live)
     facts = []
     for line in order.lines:
