@@ -14,7 +14,7 @@ from .conftest import Clock
 
 async def test_the_right_phone_and_order_bind(mall: SqlMall) -> None:
     assert await mall.bind_with_proof("web:guest", "13800005678", "ORD10004", new_key()) == Customer(
-        "C1", "周琳", "华东"
+        "C1", "周琳", "上海"
     )
     assert {order.id for order in await mall.orders_of("web:guest")} >= {"ORD10001", "ORD10002"}
 

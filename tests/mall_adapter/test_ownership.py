@@ -21,7 +21,7 @@ from .conftest import Clock
 
 
 async def test_a_bound_sender_is_a_customer(mall: SqlMall) -> None:
-    assert await mall.customer_of("web:zhou") == Customer("C1", "周琳", "华东")
+    assert await mall.customer_of("web:zhou") == Customer("C1", "周琳", "上海")
     assert await mall.customer_of("web:guest") is None
     assert await mall.customer_of("web:ZHOU") is None  # channels tell upper from lower case
 
