@@ -321,8 +321,8 @@ def of_cases(cases: Iterable[Case]) -> Rows:
                 "order_line_id": f"{case.sale.id}-{number}",
                 "quantity": line.quantity,
                 "received": line.quantity if case.came_back else None,
-                "paid_cents": line.cents,
-                "refunded_cents": line.cents if case.paid_back else 0,
+                "paid_cents": line.paid_cents,
+                "refunded_cents": line.paid_cents if case.paid_back else 0,
                 "live": case.live,
             }
             for number, line in enumerate(case.sale.lines, 1)
