@@ -35,7 +35,7 @@ from mall_adapter import (
 )
 from mall_adapter.proof_limits import Proof, ProofLimits
 from mall_adapter.rules import BrokenRules
-from storage import WRITES, create_engine, migrate
+from storage import WRITES, IdempotencyConflict, create_engine, migrate
 from tests.mall_adapter.offices import bind, new_key
 
 from .conftest import Clock, Postgres, Sqlite, add_small_mall
@@ -211,6 +211,32 @@ async def test_an_office_of_honest_people_is_not_locked(mall: SqlMall) -> None:
     for number in range(60):
         await refused(mall.prove_ownership(f"web:{number}", f"ORD66{number:03}", "0000", new_key(), address="office"))
     assert (await mall.prove_ownership("web:late", MINE, RIGHT, new_key(), address="office")).id == MINE
+
+
+@pytest.mark.parametrize("way", ["prove_ownership", "prove_phone", "bind_with_proof"])
+async def test_a_try_that_comes_again_under_its_key_is_one(mall: SqlMall, way: str) -> None:
+    """A message that is delivered twice counts once and is refused alike, even when it is locked meanwhile."""
+    wrong = "0000" if way == "prove_ownership" else "13800000000"
+
+    async def tries(key: str, told: str = wrong) -> tuple[str, object]:
+        order = (told, MINE) if way == "bind_with_proof" else (MINE, told)
+        return as_said(await refused(getattr(mall, way)("web:guest", *order, key)))
+
+    first = await tries("k1")
+    assert [await tries("k1") for _ in range(10)] == [first] * 10
+    assert await tries("k2") != first  # another try, and one fewer is left
+    said = [await tries(f"more {number}") for number in range(10)]
+    assert said[-1][0] in {"OrderLocked", "BindingLocked"}
+    assert await tries("k1") == first
+    with pytest.raises(IdempotencyConflict):
+        await getattr(mall, way)("web:guest", *((PHONE, MINE) if way == "bind_with_proof" else (MINE, RIGHT)), "k1")
+
+
+async def test_a_proof_that_comes_again_is_one(mall: SqlMall) -> None:
+    for _ in range(2):
+        assert (await mall.prove_ownership("web:guest", MINE, RIGHT, "k1")).id == MINE
+        assert (await mall.prove_phone("web:guest", MINE, PHONE, "k2")).id == MINE
+        assert (await mall.bind_with_proof("web:guest", PHONE, MINE, "k3")).id == "C1"
 
 
 # ---- which orders there are -----------------------------------------------------------------------------------------
