@@ -43,7 +43,7 @@ from connectors.outbox import Outbox
 from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
-from connectors.upkeep import keep_tidy
+from connectors.upkeep import keep_expiring, keep_tidy
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import (
@@ -141,6 +141,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         background.start("商品名称更新 (names)", lambda: watch_names(catalogue, settings.catalogue_file()))
         background.start("人工消息发送 (outbox)", outbox.keep_sending)
         background.start("过期记录清理 (upkeep)", lambda: keep_tidy(engine))
+        if not elsewhere:
+            background.start("未付款订单到期 (reservations)", lambda: keep_expiring(SqlBackOffice(engine)))
         background.start("售后规则检查 (rules)", rules.watch)
         yield
         await background.close()

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from mall_adapter import SqlBackOffice
 from storage import WRITES, forget_expired
 
 PAUSE = 3600.0
 """Seconds between two rounds."""
+
+EXPIRY_PAUSE = 60.0
+"""Seconds, by which an unpaid order may outlive its time."""
 
 
 async def keep_tidy(engine: AsyncEngine) -> None:
@@ -22,3 +26,11 @@ async def keep_tidy(engine: AsyncEngine) -> None:
             async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
                 more = await forget_expired(session, datetime.now(UTC))
         await asyncio.sleep(PAUSE)
+
+
+async def keep_expiring(office: SqlBackOffice) -> None:
+    """Until cancelled: an order whose time to pay is over gives its goods back. Several gateways may do it at once."""
+    while True:
+        while await office.expire_reservations():
+            pass
+        await asyncio.sleep(EXPIRY_PAUSE)

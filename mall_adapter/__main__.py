@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
@@ -36,11 +37,12 @@ from mall_adapter import (
 from mall_adapter.actors import SHELL
 from mall_adapter.clients import Clients
 from mall_adapter.names import write_names
+from mall_adapter.regions import keep_regions
 from mall_adapter.rules_check import check
 from mall_adapter.transactions import Transactions, utc_now
 from privacy import KeyRingError
 from settings import SHANGHAI
-from storage import Role, create_engine, migrate
+from storage import WRITES, Role, create_engine, migrate
 
 
 async def _migrate(revision: str, down: bool) -> None:
@@ -50,6 +52,12 @@ async def _migrate(revision: str, down: bool) -> None:
         return
     async with open_desk():  # makes the key ring of a new house, checks that of an old one
         pass
+    engine = create_engine(settings.database_url())
+    try:
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            await keep_regions(session)
+    finally:
+        await engine.dispose()
 
 
 async def _seed(at_start: bool) -> None:

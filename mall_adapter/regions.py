@@ -10,8 +10,12 @@ from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from mall_adapter import models
 from mall_adapter.models import Level
+from storage import insert
 
 _FILE = Path(__file__).with_suffix(".yml")
 
@@ -52,6 +56,16 @@ def nearness(code: str, other: str) -> int:
     """How many steps up from ``code`` the smallest region is that holds both; the fewer, the nearer."""
     holds = set(around(other))
     return next((steps for steps, each in enumerate(around(code)) if each in holds), len(Level) + 1)
+
+
+async def keep_regions(session: AsyncSession) -> None:
+    """Brings what the file has been given since into the table that rows point at."""
+    rows = [{"code": one.code, "name": one.name, "parent": one.parent, "level": one.level} for one in tree().regions]
+    known = {(one.code, one.name, one.parent, one.level) for one in await session.scalars(select(models.Region))}
+    for row in rows:
+        if tuple(row.values()) not in known:
+            new = insert(session, models.Region).values(row)
+            await session.execute(new.on_conflict_do_update(index_elements=["code"], set_=row))
 
 
 class _Province(BaseModel):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
-from bot.actions.graphs import get_answering
 from bot.actions.malls import get_mall
 from bot.actions.tickets import wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, line_title, word, yuan
 from bot.spelling import plain
-from mall_adapter import MallError, Order, OrderLine, OrderStatus
+from mall_adapter import Order, OrderLine, OrderStatus
 from settings import SHANGHAI
 
 RULE = "price_protection"
-"""The answer of the graph that tells for how many days a price holds."""
+"""The answer of the graph that tells the rule in words."""
 
 _SAID = patterns.load("price", "by_coupon", "verdict")
 
@@ -27,19 +26,16 @@ async def say_prices(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, order: Order
 ) -> None:
     """Each of the goods in a line, then what the rule says to it; the verdict first where it is asked for."""
+    drops = {drop.line_id: drop for drop in await (await get_mall()).price_drops(tracker.sender_id, order.id)}
     lines, lower = list[str](), 0
     named = [line for line in order.lines if turn.names_goods and _names(turn, line)] or order.lines
-    for line in named:
-        now = await _price_now(line)
-        lower += max(0, line.unit_price_cents - now) * line.quantity if now is not None else 0
-        name = "price_gone" if now is None else "price_line"
-        told = {"paid": yuan(line.unit_price_cents), "now": yuan(now or 0), "goods": line_title(line)}
+    for drop, line in ((drops[line.id], line) for line in named):
+        lower += drop.difference_cents
+        name = "price_gone" if drop.now_cents is None else "price_line"
+        told = {"paid": yuan(drop.paid_cents), "now": yuan(drop.now_cents or 0), "goods": line_title(line)}
         lines.append(word(tracker, domain, name).format_map(told))
-    rule = (await get_answering()).answer(RULE)
-    if rule is None or rule.days is None:
-        dispatcher.utter_message(response="utter_price_only", lines="\n".join(lines))
-        return
-    until = order.placed_at.astimezone(SHANGHAI).date() + timedelta(days=rule.days)
+    until = next(iter(drops.values())).until
+    days = (until - (order.paid_at or order.placed_at).astimezone(SHANGHAI).date()).days
     held = datetime.now(SHANGHAI).date() <= until and order.status is not OrderStatus.CANCELLED
     said = plain(turn.text)
     asked = "verdict" if _SAID["verdict"].search(said) else "price"
@@ -49,19 +45,10 @@ async def say_prices(
         goods=goods(order.lines),
         difference=yuan(lower),
         until=day(tracker, until),
-        days=rule.days,
+        days=days,
         coupons=word(tracker, domain, "coupons_do_not_count") if _SAID["by_coupon"].search(said) else "",
         buttons=[wish_button(tracker, domain, "human_handoff")] if lower and held else [],
     )
-
-
-async def _price_now(line: OrderLine) -> int | None:
-    """Cents for one piece of this very kind today; None where it is not sold any more."""
-    try:
-        product = await (await get_mall()).product(line.product_id)
-    except MallError:
-        return None
-    return next((sku.price_cents for sku in product.skus if sku.id == line.sku_id), None)
 
 
 def _names(turn: Turn, line: OrderLine) -> bool:
