@@ -379,6 +379,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             operation["responses"].pop("422", None)
             for status in ("4XX", "5XX"):
                 operation["responses"][status] = {"$ref": "#/components/responses/Problem"}
+            for parameter in operation.get("parameters", ()):
+                _be_absent_or_right(parameter)
             for _, body in _references(operation.get("requestBody", {})):
                 asked |= _reached(schemas, body)
     for name in asked:
@@ -390,6 +392,15 @@ def _document(app: FastAPI) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     found["components"]["responses"] = {"Problem": {"description": "Why not", "content": content}}
     return found
+
+
+def _be_absent_or_right(parameter: dict[str, Any]) -> None:
+    """No header and no query can be null: it is there or not."""
+    match parameter["schema"].pop("anyOf", None):
+        case [dict() as schema, {"type": "null"}]:
+            parameter["schema"] |= schema
+        case list() as several:
+            parameter["schema"]["anyOf"] = several
 
 
 def _references(value: Any) -> Iterator[tuple[str, str]]:
