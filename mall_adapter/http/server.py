@@ -69,7 +69,7 @@ where nothing is left, the seconds until there is again."""
 
 _SENDER = r"^([!-$&-~]|%(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f]))([ -$&-~]|%(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f]))*$"
 _VISIBLE = r"^[!-~]([ -~]*[!-~])?$"
-_VERSION = r'^"[0-9]{1,9}"$'
+_VERSION = r'^"?[0-9]{1,9}"?$'  # quoted, as an ETag is; some programs leave the quotes out
 
 
 def mall_api(mall: Callable[[], CustomerMall], office: BackOffice, clients: Clients, spend: Spend) -> FastAPI:
