@@ -18,14 +18,19 @@ EXAMPLES = 5
 
 
 @pytest.mark.parametrize("databases", ["http"], indirect=True)
-async def test_nothing_is_found(elsewhere: Place) -> None:
+async def test_nothing_is_found(elsewhere: Place, tmp_path: Path) -> None:
     url, key = elsewhere
     options = ["--max-examples", str(EXAMPLES), "--phases", "examples,coverage,fuzzing", "--seed", "1", "--no-color"]
     options += ["--generation-database", "none", "--url", url, "-H", f"Authorization: Bearer {key}"]
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{url}/openapi.json"]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
     found = await asyncio.create_subprocess_exec(
-        *command, *options, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command,
+        *options,
+        env=environment,
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     told, _ = await found.communicate()
     assert found.returncode == 0, told.decode()
