@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import cast
 from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import BackOffice, Order, SqlBackOffice, SqlMall, Ticket, TicketStatus
 from mall_adapter.http.client import HttpBackOffice, HttpMall
@@ -26,9 +29,9 @@ def office(mall: SqlMall | HttpMall) -> BackOffice:
     return SqlBackOffice(mall.database.engine, mall.database.clock)
 
 
-def own_office(mall: SqlMall) -> SqlBackOffice:
-    """Of a mall on our own tables: it has its clockwork, too."""
-    return SqlBackOffice(mall.database.engine, mall.database.clock)
+def own_office(engine: AsyncEngine, clock: Callable[[], datetime]) -> SqlBackOffice:
+    """On the tables themselves, wherever the mall is asked: it has the clockwork, too."""
+    return SqlBackOffice(engine, clock)
 
 
 async def bind(mall: SqlMall, sender: str, customer_id: str) -> None:

@@ -224,10 +224,10 @@ async def test_goods_wait_for_the_payment_for_a_while_only(mall: SqlMall, engine
     assert await stock_of(engine, "P1-1") == (11, 11)
     clock.advance(hours=23)
     soon = await order(mall, {"P2-1": 1}, "k2", paid=False)
-    assert await own_office(mall).expire_reservations() == 0
+    assert await own_office(engine, clock).expire_reservations() == 0
     clock.advance(hours=1)
-    assert await own_office(mall).expire_reservations() == 1
-    assert await own_office(mall).expire_reservations() == 0
+    assert await own_office(engine, clock).expire_reservations() == 1
+    assert await own_office(engine, clock).expire_reservations() == 0
     assert (await mall.order("web:zhou", late.id)).status is OrderStatus.CANCELLED
     assert (await mall.order("web:zhou", soon.id)).status is OrderStatus.PENDING_PAYMENT
     assert await stock_of(engine, "P1-1") == (11, 1)
