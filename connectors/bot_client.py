@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import settings
 from connectors.messages import InboundMessage, Recorded, Reply
-from mall_adapter import Dispatch
+from mall_adapter.handoff import Dispatch
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from privacy import blind_index
+from privacy.columns import blind_index
 
 Scope = MutableMapping[str, Any]
 """Of an ASGI request whose ``client`` a trusted proxy's header has set (``uvicorn``'s ``ProxyHeadersMiddleware``)."""

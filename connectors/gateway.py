@@ -46,20 +46,13 @@ from connectors.turns import Busy, Turns
 from connectors.upkeep import keep_expiring, keep_tidy
 from connectors.web.visitor import Visitors
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
-from mall_adapter import (
-    BackOffice,
-    Desk,
-    HouseRules,
-    MallUnavailable,
-    NotPermitted,
-    SqlBackOffice,
-    read_catalogue,
-    watch_names,
-)
+from mall_adapter import Accounts, BackOffice, Desk, HouseRules, SqlBackOffice, read_catalogue
+from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
 from mall_adapter.http.own import own_mall_api
-from mall_adapter.people import Accounts
-from privacy import KeyRing, KeyRingError, TamperedError, blind_index
+from mall_adapter.names import watch_names
+from privacy import KeyRing, KeyRingError, TamperedError
+from privacy.columns import blind_index
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.bot_client import BotClient, BotUnavailable
-from mall_adapter import Desk, Dispatch
+from mall_adapter import Desk
+from mall_adapter.handoff import Dispatch
 
 log = logging.getLogger(__name__)
 

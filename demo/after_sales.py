@@ -14,10 +14,11 @@ import yaml
 
 from demo.history import Line, Sale
 from mall_adapter.facts import WINDOW
-from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, working_day_after
+from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade
 from mall_adapter.ticket_steps import state_machine
 from mall_adapter.tickets import since_delivery
 from mall_adapter.values import Decision, OrderStatus, Reason, TicketKind, TicketStatus
+from mall_adapter.working_days import working_day_after
 from settings import SHANGHAI
 
 _SETTLED = frozenset({TicketStatus.REFUNDED, TicketStatus.EXCHANGED})

@@ -29,18 +29,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import selectinload
 
-import demo
-from demo import history, parcels, seasons, stories
+from demo import history, parcels, seasons, seeding, stories
 from demo.after_sales import wish, words_of_step
 from demo.goods import Article, load_articles
 from demo.parcels import Fate
 from demo.people import Person, invent_people, load_regions
-from mall_adapter import models, orders
-from mall_adapter.demo_mark import is_demo
+from mall_adapter import SqlBackOffice, SqlMall, is_demo, models, orders
 from mall_adapter.errors import MallError
 from mall_adapter.house_rules import house_policy
-from mall_adapter.sql_back_office import SqlBackOffice
-from mall_adapter.sql_mall import SqlMall
 from mall_adapter.ticket_steps import state_machine
 from mall_adapter.values import Order, OrderStatus, ParcelStatus, ParcelStep, TicketKind, TicketRequest, TicketStatus
 from settings import SHANGHAI
@@ -139,7 +135,7 @@ class _Life:
 
 def _draw(*matter: str) -> Random:
     """The same for the same matter: numbers are drawn anew in every mall, customers and times are not."""
-    return Random(":".join((str(demo.SEED), *matter)))  # noqa: S311  (a demo, not a secret)
+    return Random(":".join((str(seeding.SEED), *matter)))  # noqa: S311  (a demo, not a secret)
 
 
 class Live:
@@ -419,10 +415,10 @@ class _Market:
     """Who buys what and when: the same people with the same tastes as in the months that the seed tells of."""
 
     def __init__(self, today: date, orders_a_day: float) -> None:
-        self._rng, self._orders_a_day = Random(demo.SEED), orders_a_day  # noqa: S311  (a demo, not a secret)
+        self._rng, self._orders_a_day = Random(seeding.SEED), orders_a_day  # noqa: S311  (a demo, not a secret)
         regions = load_regions()
         owners = stories.people(regions, today)
-        invented = invent_people(self._rng, regions, today, history.DAYS, demo.CUSTOMERS - len(owners))
+        invented = invent_people(self._rng, regions, today, history.DAYS, seeding.CUSTOMERS - len(owners))
         self._shoppers = history.Market(self._rng, load_articles(), invented, today)
         self.people: dict[str, Person] = {person.id: person for person in invented}
         self._days: dict[date, list[datetime]] = {}

@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Table, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import settings
-from mall_adapter import models
-from mall_adapter.demo_mark import is_demo, was_demo
+from mall_adapter import is_demo, models, was_demo
 from storage import WRITES
 
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import LiteralString
 
 from knowledge_graph.client import Graph
-from privacy import KeyRing
-from privacy.keyring import current_ring
+from privacy import KeyRing, current_ring
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 import encoder
 from knowledge_graph.client import Graph, Row
 from knowledge_graph.text import cut
-from privacy import KeyRing, KeyRingError, TamperedError, blind_index
+from privacy import KeyRing, KeyRingError, TamperedError, current_ring
 from privacy.cipher import seal, unseal, version_of
-from privacy.columns import place_of
+from privacy.columns import blind_index, place_of
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 
 log = logging.getLogger(__name__)
 

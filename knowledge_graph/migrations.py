@@ -13,8 +13,7 @@ from typing import LiteralString
 
 from knowledge_graph import feedback, gaps
 from knowledge_graph.client import Graph
-from privacy import KeyRingError
-from privacy.keyring import current_ring
+from privacy import KeyRingError, current_ring
 
 Step = LiteralString | Callable[[Graph], Awaitable[None]]
 

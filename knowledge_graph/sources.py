@@ -12,7 +12,8 @@ from dataclasses import fields
 import settings
 from knowledge_graph.entries import Fact
 from knowledge_graph.products import Product
-from mall_adapter import CustomerMall, house_terms, in_answers, open_mall, was_demo
+from mall_adapter import CustomerMall, open_mall, was_demo
+from mall_adapter.terms import house_terms, in_answers
 from storage import create_engine
 
 LINES, TOPICS = settings.ROOT / "bot" / "data" / "nlu", settings.ROOT / "bot" / "topics.yml"

@@ -25,17 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
-from mall_adapter import (
-    HouseRules,
-    MallUnavailable,
-    NotFound,
-    open_desk,
-    open_mall,
-    people_commands,
-    read_catalogue,
-)
+from mall_adapter import HouseRules, open_desk, open_mall, people_commands, read_catalogue
 from mall_adapter.actors import SHELL
 from mall_adapter.clients import Clients
+from mall_adapter.errors import MallUnavailable, NotFound
 from mall_adapter.names import write_names
 from mall_adapter.regions import keep_regions
 from mall_adapter.rules_check import check

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mall_adapter import models
 from mall_adapter.errors import NotFound
 from mall_adapter.handoff import Complaint, ComplaintKind
-from privacy import damaged_as
+from privacy.columns import damaged_as
 from storage import insert
 
 LONGEST = 2000

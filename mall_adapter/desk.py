@@ -38,9 +38,9 @@ from mall_adapter.handoff import (
     NotOnRecord,
     Update,
 )
-from privacy import Damaged, blind_index, damaged_as
+from privacy import current_ring
+from privacy.columns import Damaged, blind_index, damaged_as
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 from settings import SHANGHAI
 from storage import WRITES, Actor, Command, Role, insert, once, outbox
 

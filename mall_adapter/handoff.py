@@ -158,3 +158,7 @@ class Excerpt:
     events: Sequence[dict[str, Any]]
     viewings: Sequence[Viewing]  # those before this one, the latest first
     speaker: Speaker | None  # None: an account that has not written since accounts are kept
+
+
+TURNS = 100
+"""The last turns that are shown of a conversation."""

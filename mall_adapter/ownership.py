@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, orders, people, proofs
 from mall_adapter.errors import OrderLocked, OwnershipRequired
-from mall_adapter.proof_limits import Proof, ProofLimits
+from mall_adapter.proof_limits import ProofLimits
+from mall_adapter.values import Proof
 from storage import insert
 
 

@@ -21,9 +21,8 @@ from sqlalchemy.orm import selectinload
 from mall_adapter import models, permissions
 from mall_adapter.errors import NotFound, NotPermitted
 from mall_adapter.handoff import Speaker
-from privacy import KeyRingError
+from privacy import KeyRingError, current_ring
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 from storage import WRITES, Actor, Event, Role, insert, record
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import date
 from pathlib import Path
 from typing import Self
 
-import holidays
 import zen
 
 import settings
@@ -25,9 +23,7 @@ from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.rules import BrokenRules, describe, prove, read
 from mall_adapter.values import Decision, FreightPayer, TicketKind
 
-__all__ = ["AfterSalesFacts", "AfterSalesPolicy", "BrokenRules", "Trade", "merge", "working_day_after"]
-
-_CHINA = holidays.country_holidays("CN")
+__all__ = ["AfterSalesFacts", "AfterSalesPolicy", "BrokenRules", "Trade", "merge"]
 
 
 class AfterSalesPolicy:
@@ -113,14 +109,3 @@ def _strictness(decision: Decision) -> tuple[int, int]:
     if not decision.allowed:
         return (2 if decision.missing_facts else 3), 0
     return int(not decision.auto_approve), decision.handling_days
-
-
-def working_day_after(start: date, days: int) -> date:
-    """The ``days``-th (1 or more) working day after ``start``; both are dates in Asia/Shanghai.
-
-    Weekends and public holidays do not count; weekend days worked in exchange for a longer holiday (调休) do. The State
-    Council announces those each November for the next year, and the ``holidays`` package follows. In a year that the
-    installed package does not know yet only the statutory days and their substitutes are off, so a promise around a
-    long holiday may be some days wrong: update the package in December.
-    """
-    return _CHINA.get_nth_working_day(start, days)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from mall_adapter.proof_limits import Proof
 from mall_adapter.values import (
     Coupon,
     Customer,
@@ -30,6 +29,7 @@ from mall_adapter.values import (
     PriceDrop,
     PriceEntry,
     Product,
+    Proof,
     StockLevel,
     StockSync,
     Supplier,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -11,13 +10,7 @@ from pydantic import Field
 
 import settings
 from mall_adapter.rules import Numbers, numbers, read
-
-
-class Proof(StrEnum):
-    """What is named to prove that an order, or an account, is one's own."""
-
-    TAIL = "tail"  # the last four digits of the order's phone
-    PHONE = "phone"  # the whole number
+from mall_adapter.values import Proof
 
 
 class Limit(Numbers):

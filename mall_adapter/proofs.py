@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
 from mall_adapter.errors import BindingLocked, OrderLocked, WrongPhoneTail, WrongProof
-from mall_adapter.proof_limits import Limit, Proof, ProofLimits
+from mall_adapter.proof_limits import Limit, ProofLimits
+from mall_adapter.values import Proof
 from storage import insert
 
 _AN_ORDER = re.compile(r"[0-9A-Za-z]{1,40}")

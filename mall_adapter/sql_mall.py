@@ -28,7 +28,7 @@ from mall_adapter import (
 from mall_adapter.errors import BindingLocked, OwnershipRequired, PhoneRequired
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import promises
-from mall_adapter.proof_limits import Proof, ProofLimits
+from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.terms import terms
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import (
@@ -43,6 +43,7 @@ from mall_adapter.values import (
     Order,
     PriceDrop,
     Product,
+    Proof,
     Ticket,
     TicketRequest,
     TicketStatus,

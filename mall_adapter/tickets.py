@@ -15,7 +15,7 @@ from mall_adapter import models, orders, ownership, parcels, refunds
 from mall_adapter.actors import RULES
 from mall_adapter.errors import InvalidQuantity, NotAllowed, NotFound, TicketExists
 from mall_adapter.facts import WINDOW
-from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, working_day_after
+from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy
 from mall_adapter.promises import promises
 from mall_adapter.values import (
     Decision,
@@ -28,6 +28,7 @@ from mall_adapter.values import (
     TicketRequest,
     TicketStatus,
 )
+from mall_adapter.working_days import working_day_after
 from settings import SHANGHAI
 from storage import Actor, Event, insert_numbered, record
 

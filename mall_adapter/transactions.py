@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from privacy import damaged_as
+from privacy.columns import damaged_as
 from storage import WRITES, Command, once
 
 Answer = TypeVar("Answer")

@@ -13,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
 from mall_adapter.errors import NotFound
-from mall_adapter.handoff import Exchange, Line, Viewing
-from privacy import KeyRing, TamperedError
+from mall_adapter.handoff import TURNS, Exchange, Line, Viewing
+from privacy import KeyRing, TamperedError, current_ring
 from privacy.conversations import Row, conversation_of, open_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 
 log = logging.getLogger(__name__)
@@ -24,8 +23,6 @@ log = logging.getLogger(__name__)
 DAMAGED = "（更早的记录无法解密，可能被改动过）"
 """Shown to operators in place of what does not open."""
 
-TURNS = 100
-"""The last turns that are shown of a conversation."""
 
 VIEWINGS = 10
 """Earlier looks into a conversation that are told."""

@@ -483,3 +483,10 @@ class OrderCase:
 class Supplier:
     id: str
     name: str
+
+
+class Proof(StrEnum):
+    """What is named to prove that an order, or an account, is one's own."""
+
+    TAIL = "tail"  # the last four digits of the order's phone
+    PHONE = "phone"  # the whole number

@@ -43,8 +43,7 @@ from mall_adapter.values import (
 )
 from privacy.tables import conversation_event
 from settings import SHANGHAI
-from storage import Actor, Role
-from storage.events import EventRow
+from storage import Actor, EventRow, Role
 
 LARGEST_PAGE = 200
 MOST_CONVERSATIONS = 5

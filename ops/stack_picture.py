@@ -28,11 +28,11 @@ from sqlalchemy.exc import SQLAlchemyError
 import settings
 from connectors.dashboard.turns import Frame, Turn, read_turns
 from connectors.messages import caller
-from mall_adapter import NotFound, open_desk
+from mall_adapter import open_desk
+from mall_adapter.errors import NotFound
 from mall_adapter.handoff import NotOnRecord
-from privacy import KeyRingError, TamperedError
+from privacy import KeyRingError, TamperedError, current_ring
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 
 SAMPLE = settings.ROOT / "docs/images/stack.yml"
 PICTURE = settings.ROOT / "docs/images/stack.svg"

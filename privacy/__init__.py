@@ -5,20 +5,13 @@ Knows no other room. Every process calls :func:`verify_keyring` at start and sto
 """
 
 from privacy.cipher import TamperedError
-from privacy.columns import Damaged, EncryptedText, KeyedHash, blind_index, damaged_as
-from privacy.keyring import KeyRing, KeyRingError
-from privacy.tables import metadata
+from privacy.keyring import KeyRing, KeyRingError, current_ring
 from privacy.verification import verify_keyring
 
 __all__ = [
-    "Damaged",
-    "EncryptedText",
     "KeyRing",
     "KeyRingError",
-    "KeyedHash",
     "TamperedError",
-    "blind_index",
-    "damaged_as",
-    "metadata",
+    "current_ring",
     "verify_keyring",
 ]

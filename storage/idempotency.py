@@ -20,7 +20,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from privacy import EncryptedText, KeyedHash, blind_index
+from privacy.columns import EncryptedText, KeyedHash, blind_index
 from storage.engine import insert
 from storage.tables import Base
 

@@ -23,7 +23,7 @@ from sqlalchemy import Index, Select, and_, case, exists, false, func, or_, sele
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from privacy import Damaged, EncryptedText, KeyedHash, blind_index, damaged_as
+from privacy.columns import Damaged, EncryptedText, KeyedHash, blind_index, damaged_as
 from storage.engine import WRITES, insert
 from storage.tables import Base
 

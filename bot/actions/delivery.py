@@ -23,19 +23,9 @@ from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word
 from bot.patterns import cut
 from bot.spelling import plain
-from mall_adapter import (
-    BindingLocked,
-    DeliveryChange,
-    InvalidDelivery,
-    InvalidTransition,
-    MallError,
-    Order,
-    OrderStatus,
-    Proof,
-    Wish,
-    WrongProof,
-    open_to,
-)
+from mall_adapter.eligibility import open_to
+from mall_adapter.errors import BindingLocked, InvalidDelivery, InvalidTransition, MallError, WrongProof
+from mall_adapter.values import DeliveryChange, Order, OrderStatus, Proof, Wish
 
 LEVELS = ("region", "street", "number")
 """What an address must have to be delivered to, from the widest to the narrowest."""

@@ -9,7 +9,7 @@ from typing import Any
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import ActionExecutor, ActionExecutorRunResult, CollectingDispatcher
 
-from mall_adapter import MallUnavailable, OrderLocked, OwnershipRequired
+from mall_adapter.errors import MallUnavailable, OrderLocked, OwnershipRequired
 
 
 class Executor(ActionExecutor):

@@ -14,7 +14,7 @@ from rasa_sdk.events import EventType, SlotSet
 
 from bot.actions.conversation import Conversation
 from bot.actions.turn import Turn
-from mall_adapter import Order
+from mall_adapter.values import Order
 
 Listed = list[dict[str, str]]
 """What was last shown to choose from: ``{"kind": "order" | "line" | "product" | "ticket", "id", "title"}``."""

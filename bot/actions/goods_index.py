@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mall_adapter import CustomerMall, Listing, Product, names_of, spelt
-from mall_adapter.names import Goods, plain, slipped
+from mall_adapter import CustomerMall
+from mall_adapter.names import Goods, names_of, plain, slipped, spelt
+from mall_adapter.values import Listing, Product
 
 REFRESH_SECONDS = 20
 """A new product can be found after this time; prices and stock are always read afresh."""

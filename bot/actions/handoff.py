@@ -18,7 +18,8 @@ from bot.actions.malls import get_desk
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, title, word
 from bot.spelling import number, plain
-from mall_adapter import Handoff, HandoffReason, HandoffStatus, InvalidTransition
+from mall_adapter.errors import InvalidTransition
+from mall_adapter.handoff import Handoff, HandoffReason, HandoffStatus
 from settings import SHANGHAI, desk_hours
 
 WAITING = {"desk": "waiting"}

@@ -20,7 +20,8 @@ from bot.actions.questions import answer_question
 from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, has_response, title, word
-from mall_adapter import MallError, NotFound, Ticket
+from mall_adapter.errors import MallError, NotFound
+from mall_adapter.values import Ticket
 
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""

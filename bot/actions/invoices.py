@@ -21,21 +21,10 @@ from bot.actions.validation import Request
 from bot.actions.wording import Domain, goods, word, yuan
 from bot.patterns import cut
 from bot.spelling import plain
-from mall_adapter import (
-    InvalidInvoice,
-    InvalidTransition,
-    Invoice,
-    InvoiceExists,
-    InvoiceKind,
-    InvoiceRequest,
-    InvoiceStatus,
-    MallError,
-    Order,
-    OrderStatus,
-    Wish,
-    is_tax_number,
-    open_to,
-)
+from mall_adapter.eligibility import open_to
+from mall_adapter.errors import InvalidInvoice, InvalidTransition, InvoiceExists, MallError
+from mall_adapter.tax_numbers import is_tax_number
+from mall_adapter.values import Invoice, InvoiceKind, InvoiceRequest, InvoiceStatus, Order, OrderStatus, Wish
 
 LONGEST_TITLE = 60
 WHEN_READY = "invoice_duration"

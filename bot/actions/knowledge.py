@@ -36,18 +36,8 @@ from bot.actions.tickets import Button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, line_title, rule_text, word
 from knowledge_graph import Answer, Found
-from mall_adapter import (
-    MallError,
-    NotFound,
-    Order,
-    OrderLine,
-    OrderStatus,
-    Reason,
-    Ticket,
-    TicketExists,
-    TicketKind,
-    TicketRequest,
-)
+from mall_adapter.errors import MallError, NotFound, TicketExists
+from mall_adapter.values import Order, OrderLine, OrderStatus, Reason, Ticket, TicketKind, TicketRequest
 from settings import SHANGHAI
 
 OF_AN_ORDER = frozenset({"order", "paid", "delivered", "return"})

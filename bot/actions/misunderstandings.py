@@ -54,7 +54,8 @@ from bot.actions.weighing import Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
 from bot.spelling import plain
 from knowledge_graph import Answer, Found
-from mall_adapter import NotFound, Order, OrderLocked, OrderStatus, OwnershipRequired, Reason, WrongPhoneTail
+from mall_adapter.errors import NotFound, OrderLocked, OwnershipRequired, WrongPhoneTail
+from mall_adapter.values import Order, OrderStatus, Reason
 
 _SAID = patterns.load("help", "how")
 

@@ -9,8 +9,8 @@ from rasa_sdk import Tracker
 from bot.actions.focus import Focus
 from bot.actions.graphs import fact
 from bot.actions.wording import Domain, day, word
-from mall_adapter import Order
-from mall_adapter.policy import working_day_after
+from mall_adapter.values import Order
+from mall_adapter.working_days import working_day_after
 from settings import SHANGHAI
 
 

@@ -23,20 +23,9 @@ from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
 from bot.patterns import cut
 from bot.spelling import number, plain
-from mall_adapter import (
-    BindingLocked,
-    MallError,
-    Order,
-    OrderLocked,
-    OrderStatus,
-    OwnershipRequired,
-    Proof,
-    Reason,
-    Wish,
-    WrongPhoneTail,
-    WrongProof,
-    open_to,
-)
+from mall_adapter.eligibility import open_to
+from mall_adapter.errors import BindingLocked, MallError, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
+from mall_adapter.values import Order, OrderStatus, Proof, Reason, Wish
 from settings import SHANGHAI
 
 CHOICES = 4

@@ -48,7 +48,7 @@ from bot.actions.orders import (
 from bot.actions.tickets import say_ticket, ticket_values, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
-from mall_adapter import Order, OrderStatus, Ticket
+from mall_adapter.values import Order, OrderStatus, Ticket
 
 TOLD_LATELY = 2
 """Turns for which where an order stands need not be told again."""

@@ -17,7 +17,8 @@ from bot.actions.orders import facts
 from bot.actions.tickets import wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, line_title, minute, word, yuan
-from mall_adapter import Order, OrderStatus, Wish, open_to
+from mall_adapter.eligibility import open_to
+from mall_adapter.values import Order, OrderStatus, Wish
 
 FACT = "order_fact"
 """The entity, and what is kept at hand while it is asked which order is meant."""

@@ -15,7 +15,8 @@ from bot.actions.malls import get_mall
 from bot.actions.money_back import when_back
 from bot.actions.tickets import ticket_values
 from bot.actions.wording import Domain, day, goods, has_response, minute, word, yuan
-from mall_adapter import MallError, Order, OrderStatus, ParcelStatus, Shipment, Ticket, TicketStatus
+from mall_adapter.errors import MallError
+from mall_adapter.values import Order, OrderStatus, ParcelStatus, Shipment, Ticket, TicketStatus
 
 TO_BE_SHIPPED = frozenset({OrderStatus.PAID, OrderStatus.PRESALE})
 TRACK_EVENTS_SHOWN = 4

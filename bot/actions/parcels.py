@@ -25,7 +25,7 @@ from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, sa
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
 from bot.spelling import plain
-from mall_adapter import Order, TicketStatus
+from mall_adapter.values import Order, TicketStatus
 
 PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""

@@ -13,7 +13,7 @@ from bot.actions.tickets import wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, line_title, word, yuan
 from bot.spelling import plain
-from mall_adapter import Order, OrderLine, OrderStatus
+from mall_adapter.values import Order, OrderLine, OrderStatus
 from settings import SHANGHAI
 
 RULE = "price_protection"

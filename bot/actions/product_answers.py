@@ -54,7 +54,7 @@ from bot.actions.shop_product import (
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, draws_itself, language_of, title, word, yuan
 from bot.spelling import plain
-from mall_adapter import Sku
+from mall_adapter.values import Sku
 
 ATTRIBUTES_SHOWN = 4
 MERITS = 2

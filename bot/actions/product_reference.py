@@ -40,7 +40,9 @@ from bot.actions.shop_product import (
 )
 from bot.actions.turn import Turn
 from bot.spelling import plain
-from mall_adapter import MallError, Order, Product, names_of, spelt
+from mall_adapter.errors import MallError
+from mall_adapter.names import names_of, spelt
+from mall_adapter.values import Order, Product
 
 PRODUCTS_SHOWN = 3
 CARRIED_AT_MOST = 4

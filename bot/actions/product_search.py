@@ -19,7 +19,7 @@ from bot.actions.knowledge_base import GraphKnowledgeBase, Object
 from bot.actions.product_words import AGE, QUALITIES, SAID, UNITS, ways_to_write
 from bot.spelling import number, plain
 from knowledge_graph import products
-from mall_adapter import Product
+from mall_adapter.values import Product
 
 SHELF = 200
 """So many products of a category are enough to learn its words."""

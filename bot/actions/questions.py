@@ -68,7 +68,7 @@ from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Lean
 from bot.actions.wording import Domain, has_response, title, word
 from bot.spelling import plain
 from knowledge_graph import Answer, Answering, Found, sure
-from mall_adapter import Reason
+from mall_adapter.values import Reason
 
 Kind = Literal["answer", "goods", "problem", "which", "missing", "unknown", "heard", "nothing"]
 

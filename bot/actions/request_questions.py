@@ -30,7 +30,8 @@ from bot.actions.tickets import CANCELLABLE, collected, goods_come_back, paid_ba
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, goods, has_response, line_title, word, yuan
 from bot.spelling import plain
-from mall_adapter import FreightPayer, MallError, Order, Reason, Ticket, TicketKind, TicketStatus
+from mall_adapter.errors import MallError
+from mall_adapter.values import FreightPayer, Order, Reason, Ticket, TicketKind, TicketStatus
 
 MOST = 2
 """Facts that one answer tells."""

@@ -26,7 +26,10 @@ from bot.actions.request_values import (
 from bot.actions.tickets import CANCELLABLE, Button, button, ticket_values, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, line_title, minute, rule_text, word
-from mall_adapter import ComplaintKind, MallError, Order, OrderLine, Reason, Ticket, TicketKind, Wish, open_to
+from mall_adapter.eligibility import open_to
+from mall_adapter.errors import MallError
+from mall_adapter.handoff import ComplaintKind
+from mall_adapter.values import Order, OrderLine, Reason, Ticket, TicketKind, Wish
 
 
 class RefuseAfterSales(Action):

@@ -21,7 +21,7 @@ from bot.actions.request_values import (
 )
 from bot.actions.tickets import ask_to_confirm, button, wish_button
 from bot.actions.wording import Domain, word, yuan
-from mall_adapter import FreightPayer, Order, Reason, TicketKind
+from mall_adapter.values import FreightPayer, Order, Reason, TicketKind
 
 
 class AskConfirmTicket(Action):

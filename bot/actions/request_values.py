@@ -11,7 +11,7 @@ from rasa_sdk import Tracker
 from bot.actions.focus import Listed
 from bot.actions.wording import Domain, line_title, word
 from bot.spelling import plain
-from mall_adapter import Decision, OrderLine, OrderStatus, Reason, Sku, TicketKind, TicketRequest
+from mall_adapter.values import Decision, OrderLine, OrderStatus, Reason, Sku, TicketKind, TicketRequest
 
 INTENTS = {
     TicketKind.RETURN: "request_return",

@@ -15,7 +15,8 @@ from bot.actions.request_words import TOLD_BEFORE, may_tell_reason
 from bot.actions.tickets import button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, rule_text, word
-from mall_adapter import MallError, Reason, TicketKind
+from mall_adapter.errors import MallError
+from mall_adapter.values import Reason, TicketKind
 
 
 class SayVerdict(Action):

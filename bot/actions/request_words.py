@@ -18,7 +18,7 @@ from bot.actions.turn import Turn
 from bot.actions.validation import Request
 from bot.patterns import cut
 from bot.spelling import plain
-from mall_adapter import Reason
+from mall_adapter.values import Reason
 
 TOLD_BEFORE = 3
 """Messages before a tap or a yes that began a request, in which its goods and its reason may have been told."""

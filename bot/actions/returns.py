@@ -62,21 +62,8 @@ from bot.actions.validation import Request
 from bot.actions.wording import Domain, day, word
 from bot.patterns import cut
 from bot.spelling import number, plain
-from mall_adapter import (
-    Decision,
-    InvalidQuantity,
-    MallError,
-    NotAllowed,
-    NotFound,
-    Order,
-    OrderLine,
-    OrderStatus,
-    ParcelStatus,
-    Reason,
-    Ticket,
-    TicketExists,
-    TicketKind,
-)
+from mall_adapter.errors import InvalidQuantity, MallError, NotAllowed, NotFound, TicketExists
+from mall_adapter.values import Decision, Order, OrderLine, OrderStatus, ParcelStatus, Reason, Ticket, TicketKind
 
 NEVER_CAME = ("lost", "late")
 """States of an order that say themselves why it is given up."""

@@ -15,7 +15,8 @@ from bot.actions.product_words import SAID, UNITS, about_price, aspects_in
 from bot.actions.wording import Domain, word, yuan
 from bot.spelling import plain
 from knowledge_graph import products as graph_products
-from mall_adapter import NotFound, Product, Sku
+from mall_adapter.errors import NotFound
+from mall_adapter.values import Product, Sku
 
 FEW = 5
 KINDS_SHOWN = 6

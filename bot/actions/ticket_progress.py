@@ -33,7 +33,8 @@ from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word
-from mall_adapter import MallError, NotFound, Ticket, TicketKind
+from mall_adapter.errors import MallError, NotFound
+from mall_adapter.values import Ticket, TicketKind
 
 PLAINLY, AS_WELL = 0.7, 0.25
 """Confidence below which a question about tickets may be one about orders, and what must speak for that."""

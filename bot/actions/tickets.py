@@ -18,7 +18,7 @@ from bot.actions.malls import get_mall
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, day, title, word, yuan
 from bot.spelling import plain
-from mall_adapter import FreightPayer, Reason, Ticket, TicketEvent, TicketKind, TicketStatus
+from mall_adapter.values import FreightPayer, Reason, Ticket, TicketEvent, TicketKind, TicketStatus
 
 SHOWN_AT_ONCE = 3
 READ_AT_ONCE = 20

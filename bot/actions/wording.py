@@ -13,7 +13,7 @@ from rasa_sdk import Tracker
 
 from bot.actions.malls import get_mall
 from bot.spelling import DAY, DAY_OF_YEAR
-from mall_adapter import OrderLine
+from mall_adapter.values import OrderLine
 from settings import SHANGHAI
 
 Domain: TypeAlias = dict[str, Any]

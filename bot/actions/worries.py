@@ -17,7 +17,7 @@ from bot.actions.orders import say_order
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain
-from mall_adapter import Order
+from mall_adapter.values import Order
 
 _NAMES_AN_ORDER = frozenset({"order_id", "phone_tail", "ordinal", "mention", "product", "category", "brand"})
 

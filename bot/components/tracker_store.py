@@ -24,9 +24,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import QueuePool
 
 import settings
-from privacy import TamperedError, verify_keyring
+from privacy import TamperedError, current_ring, verify_keyring
 from privacy.conversations import Row, conversation_of, open_events, open_sender, seal_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from connectors.dashboard.operators import Operators, Refused
 from connectors.dashboard.turns import read_turns
-from mall_adapter import Desk, NotFound
-from mall_adapter.handoff import NotOnRecord
-from mall_adapter.transcripts import TURNS
+from mall_adapter import Desk
+from mall_adapter.errors import NotFound
+from mall_adapter.handoff import TURNS, NotOnRecord
 
 log = logging.getLogger(__name__)
 

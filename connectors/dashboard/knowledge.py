@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from connectors.dashboard.operators import Operators, Refused
-from knowledge_graph import Answer, Graph, around, content, feedback, find, gaps, products, reports
+from knowledge_graph import Answer, Graph, content, feedback, gaps, products, reports
+from knowledge_graph.neighbourhood import around, find
 from settings import SHANGHAI
 
 FOUND = 100

@@ -21,18 +21,16 @@ from pydantic_core import PydanticCustomError
 
 from connectors.dashboard.operators import Operators, Refused
 from connectors.messages import MessageId
-from mall_adapter import (
-    BackOffice,
-    HouseRules,
+from mall_adapter import BackOffice, HouseRules
+from mall_adapter.errors import (
+    InvalidCursor,
+    InvalidQuantity,
+    InvalidRefund,
     InvalidTransition,
     NotFound,
     OrderNotFound,
-    Reason,
-    TicketKind,
-    TicketStatus,
 )
-from mall_adapter.errors import InvalidCursor, InvalidQuantity, InvalidRefund
-from mall_adapter.values import OrderFilter, OrderQueue, TicketFilter, TicketQueue
+from mall_adapter.values import OrderFilter, OrderQueue, Reason, TicketFilter, TicketKind, TicketQueue, TicketStatus
 from storage import Actor, IdempotencyConflict
 
 CHOICES_FILE = Path(__file__).with_name("office.yml")

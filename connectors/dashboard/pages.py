@@ -20,7 +20,9 @@ from connectors.outbox import Outbox
 from connectors.pages import Pages
 from connectors.rates import Rates
 from knowledge_graph import Graph
-from mall_adapter import BackOffice, Desk, Handoff, HouseRules, InvalidTransition, NotFound
+from mall_adapter import BackOffice, Desk, HouseRules
+from mall_adapter.errors import InvalidTransition, NotFound
+from mall_adapter.handoff import Handoff
 from privacy import KeyRing
 from privacy.conversations import conversation_of
 

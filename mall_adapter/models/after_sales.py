@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mall_adapter.values import FreightPayer, Reason, TicketKind, TicketStatus
-from privacy import EncryptedText
+from privacy.columns import EncryptedText
 from storage import Base
 
 if TYPE_CHECKING:

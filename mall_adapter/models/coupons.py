@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from privacy import KeyedHash
+from privacy.columns import KeyedHash
 from storage import Base
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mall_adapter.handoff import ComplaintKind, DeskEvent, HandoffReason, HandoffStatus
-from privacy import EncryptedText, KeyedHash
+from privacy.columns import EncryptedText, KeyedHash
 from storage import Base
 
 

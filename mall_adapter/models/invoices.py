@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mall_adapter.values import InvoiceKind, InvoiceStatus
-from privacy import EncryptedText
+from privacy.columns import EncryptedText
 from storage import Base
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mall_adapter.values import OrderStatus, ParcelStatus
-from privacy import EncryptedText, KeyedHash, blind_index
+from privacy.columns import EncryptedText, KeyedHash, blind_index
 from storage import Base
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from privacy import EncryptedText, KeyedHash, blind_index
+from privacy.columns import EncryptedText, KeyedHash, blind_index
 from storage import Base, Role
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mall_adapter.proof_limits import Proof
-from privacy import KeyedHash, blind_index
+from mall_adapter.values import Proof
+from privacy.columns import KeyedHash, blind_index
 from storage import Base
 
 

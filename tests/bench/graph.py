@@ -19,10 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from knowledge_graph import catalogue, products, spread
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph, Product, catalogue, products, spread
 from knowledge_graph.migrations import migrate
-from knowledge_graph.products import Product
 from knowledge_graph.spread import Forward
 from tests.knowledge_graph.servers import Embedded, Neo4j, NoNeo4j, Server, start
 

@@ -25,10 +25,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import OutOfStock, SqlBackOffice, models
+from mall_adapter import SqlBackOffice, models
+from mall_adapter.errors import OutOfStock
 from mall_adapter.policy import Trade
 from mall_adapter.stocktaking import unbalanced
-from privacy.keyring import KeyRing
+from privacy import KeyRing
 from storage import WRITES, Actor, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite
 from tests.mall_adapter.goods import add_sku, add_supplier

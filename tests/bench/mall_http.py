@@ -25,7 +25,7 @@ from mall_adapter.clients import Clients, Scope
 from mall_adapter.http.client import HttpMall, connection
 from mall_adapter.http.server import mall_api
 from mall_adapter.transactions import Transactions, utc_now
-from privacy.keyring import KeyRing
+from privacy import KeyRing
 from storage import create_engine, migrate
 from tests.stack import free_ports
 

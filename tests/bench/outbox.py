@@ -21,7 +21,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
-from privacy.keyring import KeyRing
+from privacy import KeyRing
 from storage import WRITES, create_engine, migrate, outbox
 from storage.outbox import Message, Outbox, Sent, State
 from tests.databases import Postgres, Sqlite

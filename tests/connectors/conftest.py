@@ -21,8 +21,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from knowledge_graph import Content, Entry, Product, catalogue, content, feedback, gaps
+from knowledge_graph import Product, catalogue, content, feedback, gaps
 from knowledge_graph import migrate as migrate_graph
+from knowledge_graph.entries import Content, Entry
 from settings import ROOT
 from storage import migrate
 from tests.connectors.fake_rasa import FakeRasa, serve

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from privacy import KeyRing
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import KeyRing
 from tests.connectors.conftest import Gateway
 from tests.connectors.fake_rasa import Call
 

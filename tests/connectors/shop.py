@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import OrderStatus, Reason, SqlBackOffice, SqlMall, Ticket, TicketKind, TicketRequest, models
+from mall_adapter import SqlBackOffice, SqlMall, models
+from mall_adapter.values import OrderStatus, Reason, Ticket, TicketKind, TicketRequest
 from storage import WRITES, Actor, Role, create_engine
 from tests.mall_adapter.conftest import add_small_mall
 

@@ -27,9 +27,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from connectors.dashboard.operators import COOKIE
 from connectors.dashboard.turns import read_turns
 from connectors.messages import caller
-from mall_adapter import Desk, HandoffReason, models, people
+from mall_adapter import Desk, models, people
+from mall_adapter.handoff import HandoffReason
+from privacy import KeyRing
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import KeyRing
 from settings import desk_hours
 from storage import WRITES, create_engine
 from tests.connectors.conftest import Gateway, aside

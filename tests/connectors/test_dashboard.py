@@ -13,8 +13,9 @@ import pytest
 
 from connectors.dashboard.operators import COOKIE
 from connectors.messages import caller
-from mall_adapter import ComplaintKind, Desk, Handoff, HandoffReason
-from privacy.keyring import KeyRing
+from mall_adapter import Desk
+from mall_adapter.handoff import ComplaintKind, Handoff, HandoffReason
+from privacy import KeyRing
 from settings import desk_hours
 from storage import create_engine
 from tests.connectors.conftest import Gateway

@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
-from mall_adapter import ComplaintKind, Desk, HandoffReason
+from mall_adapter import Desk
 from mall_adapter.actors import SHELL
+from mall_adapter.handoff import ComplaintKind, HandoffReason
 from settings import desk_hours
 from storage import create_engine
 from tests.connectors.conftest import Gateway, aside

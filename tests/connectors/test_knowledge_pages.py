@@ -13,7 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 
-from knowledge_graph import Problem, reports
+from knowledge_graph import reports
+from knowledge_graph.entries import Problem
 from tests.connectors.conftest import JUDGED, Gateway, aside
 from tests.connectors.fake_rasa import FakeRasa
 from tests.knowledge_graph.servers import PASSWORD, Embedded

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from connectors.dashboard.office import CHOICES_FILE, read_choices
-from mall_adapter import TicketStatus
+from mall_adapter.values import TicketStatus
 from tests.connectors.conftest import Gateway
 from tests.connectors.shop import LIPSTICK, SHOES, Shop
 from tests.connectors.test_dashboard import SIGN_IN, Operator, token

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
-from mall_adapter import TicketStatus
+from mall_adapter.values import TicketStatus
 from tests.connectors.conftest import Gateway
 from tests.connectors.fake_rasa import FakeRasa
 from tests.connectors.shop import LIPSTICK, SHOES, Shop

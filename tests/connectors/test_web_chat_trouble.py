@@ -13,7 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, ViewportSize, expect
 
-from mall_adapter import Desk, HandoffReason
+from mall_adapter import Desk
+from mall_adapter.handoff import HandoffReason
 from settings import desk_hours
 from storage import create_engine
 from tests.connectors.conftest import Gateway, aside

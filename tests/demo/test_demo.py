@@ -19,25 +19,17 @@ import sqlalchemy
 from sqlalchemy import LargeBinary, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from demo import ORDERS, DemoRefused, seed, unseed, unwanted
+from demo import DemoRefused, seed, unseed, unwanted
 from demo.goods import Article, load_articles
 from demo.people import load_regions
 from demo.seasons import Season, days_after, festival
+from demo.seeding import ORDERS
 from demo.stories import load_stories
-from mall_adapter import (
-    OrderStatus,
-    Reason,
-    SqlMall,
-    TicketExists,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    is_demo,
-    models,
-    regions,
-)
+from mall_adapter import SqlMall, is_demo, models, regions
+from mall_adapter.errors import TicketExists
 from mall_adapter.policy import Trade
 from mall_adapter.ticket_steps import state_machine
+from mall_adapter.values import OrderStatus, Reason, TicketKind, TicketRequest, TicketStatus
 from settings import SHANGHAI
 from storage import WRITES, Role, create_engine, migrate
 from tests.demo.test_place import mark_what_was_seeded

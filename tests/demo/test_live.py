@@ -22,8 +22,9 @@ import demo
 import settings
 from demo import live_on, seasons, seed, stories
 from demo.live import Live, Pace
-from mall_adapter import OrderStatus, ParcelStatus, SqlBackOffice, TicketStatus, models, orders
+from mall_adapter import SqlBackOffice, models, orders
 from mall_adapter.stock import ALLOCATED, ON_HAND
+from mall_adapter.values import OrderStatus, ParcelStatus, TicketStatus
 from storage import WRITES, create_engine, migrate
 from storage.events import EventRow
 from tests.mall_adapter.offices import OPERATOR

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from demo import DemoRefused, unseed
 from demo.place import refuse_beside_own
-from mall_adapter import OrderStatus, is_demo, models
-from mall_adapter.demo_mark import was_demo
+from mall_adapter import is_demo, models, was_demo
 from mall_adapter.policy import Trade
+from mall_adapter.values import OrderStatus
 from storage import WRITES, create_engine, migrate
 from storage.migrations import versions
 from tests.mall_adapter.conftest import NOW, Postgres, Sqlite

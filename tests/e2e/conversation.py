@@ -52,7 +52,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 import mall_adapter
 import settings
 from connectors.messages import caller
-from mall_adapter import OrderStatus, SqlMall, models, people
+from mall_adapter import SqlMall, models, people
 from mall_adapter.models import (
     Base,
     Customer,
@@ -67,7 +67,8 @@ from mall_adapter.models import (
     phone_index,
     phone_tail_index,
 )
-from privacy.keyring import current_ring
+from mall_adapter.values import OrderStatus
+from privacy import current_ring
 from settings import SHANGHAI
 from storage import WRITES
 from tests.mall_adapter.offices import bind

@@ -15,9 +15,9 @@ from sqlalchemy import select
 
 import settings
 from connectors.messages import caller
-from mall_adapter import ParcelStatus, Reason, SqlBackOffice, SqlMall, TicketKind, TicketRequest, models
-from mall_adapter.values import ParcelStep
-from privacy.keyring import KeyRing
+from mall_adapter import SqlBackOffice, SqlMall, models
+from mall_adapter.values import ParcelStatus, ParcelStep, Reason, TicketKind, TicketRequest
+from privacy import KeyRing
 from storage import Actor, Role, create_engine
 from tests.e2e.test_handoff import CHROMIUM, PATIENCE, WIDTHS, Operator, browser  # noqa: F401
 from tests.stack import Stack
@@ -58,8 +58,8 @@ def customer(stack: Stack) -> Iterator[tuple[str, httpx.Client]]:
 
 def test_every_step_in_the_page_is_what_the_customer_hears(
     stack: Stack,
-    browser: Browser,
-    customer: tuple[str, httpx.Client],  # noqa: F811
+    browser: Browser,  # noqa: F811
+    customer: tuple[str, httpx.Client],
 ) -> None:
     name, client = customer
     with ThreadPoolExecutor() as pool:  # playwright has a running loop in this one

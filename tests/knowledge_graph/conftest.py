@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge_graph import client
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph, client
 from knowledge_graph.migrations import migrate
 from tests.knowledge_graph.servers import PATIENCE, Embedded, Neo4j, NoNeo4j, Server, start
 

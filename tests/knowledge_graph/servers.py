@@ -16,7 +16,7 @@ from neo4j import GraphDatabase
 from neo4j.exceptions import DriverError, Neo4jError
 
 import settings
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph
 from ops.stack import free_ports
 
 HERE = Path(__file__).parent / "neo4j"

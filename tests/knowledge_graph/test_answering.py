@@ -18,9 +18,9 @@ import pytest
 
 import encoder
 import settings
-from knowledge_graph import answering, learning
+from knowledge_graph import Graph, answering, learning
 from knowledge_graph.answering import Answering, sure
-from knowledge_graph.client import Graph, GraphDown
+from knowledge_graph.client import GraphDown
 from knowledge_graph.content import Answer, load
 from knowledge_graph.entries import Content, Entry
 from knowledge_graph.learning import LearningFailed

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge_graph import catalogue
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph, catalogue
 from knowledge_graph.content import Loaded, answer, answers, applying_to, load
 from knowledge_graph.entries import Content, read_folder
 from tests.knowledge_graph.test_catalogue import SHELF, nodes_and_edges

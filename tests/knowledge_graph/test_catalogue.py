@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from knowledge_graph import Graph, Product
 from knowledge_graph.catalogue import Counts, sync
-from knowledge_graph.client import Graph
-from knowledge_graph.products import Product, compare, compatible, find, product, products, substitutes
+from knowledge_graph.products import compare, compatible, find, product, products, substitutes
 
 
 def kettle(number: int, yuan: int, brand: str = "禾炊", in_stock: bool = True, **attributes: str) -> Product:

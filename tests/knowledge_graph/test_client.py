@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime
 import pytest
 from neo4j.exceptions import ClientError, ConstraintError
 
-from knowledge_graph.client import Graph, GraphDown, QueryTimeout
+from knowledge_graph import Graph
+from knowledge_graph.client import GraphDown, QueryTimeout
 from tests.knowledge_graph.servers import PATIENCE, Server
 
 ENDLESS = (

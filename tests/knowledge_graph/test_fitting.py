@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from knowledge_graph import Product
 from knowledge_graph.fitting import pairs_that_fit
-from knowledge_graph.products import Product
 
 
 def goods(name: str, brand: str, **attributes: str) -> Product:

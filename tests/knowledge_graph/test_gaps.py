@@ -12,15 +12,13 @@ import pytest
 
 import encoder
 import settings
-from knowledge_graph import feedback, gaps
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph, feedback, gaps
 from knowledge_graph.feedback import Feedback
 from knowledge_graph.gaps import Gap
 from knowledge_graph.migrations import migrate
-from privacy import KeyRing
+from privacy import KeyRing, current_ring
 from privacy.cipher import seal
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 
 NOON = datetime(2026, 3, 11, 4, 0, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 import encoder
-from knowledge_graph import learning, read_folder
+from knowledge_graph import learning
+from knowledge_graph.entries import read_folder
 from knowledge_graph.preparing import prepare
 from knowledge_graph.sources import LINES, TOPICS, house_facts
 from knowledge_graph.sync import CONTENT

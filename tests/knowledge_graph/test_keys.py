@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 import settings
-from knowledge_graph import gaps
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph, gaps
 from mall_adapter import open_mall
-from privacy import KeyRing, KeyRingError
+from privacy import KeyRing, KeyRingError, current_ring
 from privacy.__main__ import run
-from privacy.keyring import current_ring
 from storage import migrate
 from tests.knowledge_graph.servers import PASSWORD, Server
 

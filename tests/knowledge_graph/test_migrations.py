@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from neo4j.exceptions import ConstraintError
 
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph
 from knowledge_graph.migrations import MIGRATIONS, migrate
 from tests.knowledge_graph.servers import Server
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from knowledge_graph import Graph
 from knowledge_graph.catalogue import sync
-from knowledge_graph.client import Graph
 from knowledge_graph.content import load
 from knowledge_graph.entries import Content, Entry
 from knowledge_graph.neighbourhood import Edge, Neighbourhood, Node, around, find

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from knowledge_graph.client import Graph
+from knowledge_graph import Graph
 from knowledge_graph.spread import Forward, load, reach
 
 NOON = datetime(2026, 3, 11, 4, 0, tzinfo=UTC)

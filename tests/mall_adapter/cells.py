@@ -10,21 +10,10 @@ from sqlalchemy import Connection, Table, column, inspect, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import (
-    ComplaintKind,
-    Desk,
-    HandoffReason,
-    InvoiceKind,
-    InvoiceRequest,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    models,
-)
-from privacy import EncryptedText
-from privacy.columns import place_of
+from mall_adapter import Desk, SqlMall, models
+from mall_adapter.handoff import ComplaintKind, HandoffReason
+from mall_adapter.values import InvoiceKind, InvoiceRequest, Reason, TicketKind, TicketRequest, TicketStatus
+from privacy.columns import EncryptedText, place_of
 from storage import WRITES
 from tests.mall_adapter.offices import WANG, advance_ticket
 

@@ -25,11 +25,12 @@ from typing import cast
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import OrderStatus, SqlMall, models
+from mall_adapter import SqlMall, models
 from mall_adapter.http.client import HttpMall, connection
 from mall_adapter.policy import Trade
+from mall_adapter.values import OrderStatus
+from privacy import current_ring
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 from storage import WRITES, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite, house, served_by
 from tests.mall_adapter.goods import add_sku, add_supplier, empty

@@ -10,7 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, event
 
-from mall_adapter import OutOfStock, Reason, SqlMall, TicketKind, TicketRequest
+from mall_adapter import SqlMall
+from mall_adapter.errors import OutOfStock
+from mall_adapter.values import Reason, TicketKind, TicketRequest
 from storage import create_engine
 from tests.mall_adapter.offices import place_order
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import BackOffice, Order, SqlBackOffice, SqlMall, Ticket, TicketStatus
+from mall_adapter import BackOffice, SqlBackOffice, SqlMall
 from mall_adapter.http.client import HttpBackOffice, HttpMall
+from mall_adapter.values import Order, Ticket, TicketStatus
 from storage import Actor, Role
 
 OPERATOR = Actor(Role.OPERATOR, "P-operator")

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from mall_adapter import BindingLocked, Customer, SqlMall, WrongProof
+from mall_adapter import SqlMall
+from mall_adapter.errors import BindingLocked, WrongProof
+from mall_adapter.values import Customer
 from tests.mall_adapter.offices import new_key
 
 from .conftest import Clock

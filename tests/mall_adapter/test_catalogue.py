@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import Listing, Product, Sku, SqlMall, models, read_catalogue
+from mall_adapter import SqlMall, models, read_catalogue
+from mall_adapter.values import Listing, Product, Sku
 from storage import WRITES
 from tests.mall_adapter.goods import add_sku
 from tests.mall_adapter.offices import place_order

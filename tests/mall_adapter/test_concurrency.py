@@ -14,19 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import (
-    OrderLocked,
-    OutOfStock,
-    Reason,
-    SqlMall,
-    Ticket,
-    TicketExists,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    WrongPhoneTail,
-    models,
-)
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import OrderLocked, OutOfStock, TicketExists, WrongPhoneTail
+from mall_adapter.values import Reason, Ticket, TicketKind, TicketRequest, TicketStatus
 from storage import IdempotencyConflict
 from storage.idempotency import IdempotencyRecord
 from tests.mall_adapter.goods import stock_of

@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import Reason, SqlMall, TicketKind, TicketRequest, TicketStatus, models, open_mall
+from mall_adapter import SqlMall, models, open_mall
+from mall_adapter.values import Reason, TicketKind, TicketRequest, TicketStatus
 from privacy import KeyRingError
 from storage import MigrationRefused, create_engine, migrate, migration
 from storage import engine as engine_module

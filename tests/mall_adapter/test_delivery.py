@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mall_adapter import DeliveryChange, InvalidDelivery, InvalidTransition, OwnershipRequired, SqlMall, WrongPhoneTail
+from mall_adapter import SqlMall
+from mall_adapter.errors import InvalidDelivery, InvalidTransition, OwnershipRequired, WrongPhoneTail
+from mall_adapter.values import DeliveryChange
 from tests.mall_adapter.offices import new_key
 
 NEW = DeliveryChange(recipient_name="王小明", phone="13911112222", address="上海市浦东新区张江路 12 号")

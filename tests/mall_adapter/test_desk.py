@@ -11,20 +11,12 @@ import pytest
 from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import (
-    ComplaintKind,
-    Desk,
-    DeskEvent,
-    Dispatch,
-    HandoffReason,
-    HandoffStatus,
-    InvalidTransition,
-    NotFound,
-    models,
-)
+from mall_adapter import Desk, models
 from mall_adapter.desk_rules import DeskRules
+from mall_adapter.errors import InvalidTransition, NotFound
+from mall_adapter.handoff import ComplaintKind, DeskEvent, Dispatch, HandoffReason, HandoffStatus
+from privacy import current_ring
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import create_engine
 from tests.mall_adapter.offices import LI, WANG

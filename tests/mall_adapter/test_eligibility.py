@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mall_adapter import Order, OrderLine, OrderStatus, Wish, open_to
+from mall_adapter.eligibility import open_to
+from mall_adapter.values import Order, OrderLine, OrderStatus, Wish
 
 S = OrderStatus
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 import settings
-from mall_adapter import BrokenRules, HouseRules, OrderStatus, Reason, TicketKind, open_mall
+from mall_adapter import BrokenRules, HouseRules, open_mall
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.house_rules import house_policy
 from mall_adapter.rules import RulesFile
 from mall_adapter.rules.sheet import STEPS
 from mall_adapter.rules_check import check
+from mall_adapter.values import OrderStatus, Reason, TicketKind
 from storage import migrate
 
 GOOD = settings.rules_file().read_text(encoding="utf-8")

@@ -13,9 +13,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import BackOffice, CustomerMall, MallError, NotFound, SqlBackOffice, SqlMall, errors
+from mall_adapter import BackOffice, CustomerMall, SqlBackOffice, SqlMall, errors
 from mall_adapter import clients as known_clients
 from mall_adapter.clients import Clients, Scope
+from mall_adapter.errors import MallError, NotFound
 from mall_adapter.http.operations import OPERATIONS, of_port
 from mall_adapter.http.problems import STATUS, error_of, problem_of
 from mall_adapter.http.server import mall_api

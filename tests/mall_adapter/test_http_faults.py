@@ -13,20 +13,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import (
-    DeliveryChange,
-    MallError,
-    MallUnavailable,
-    NotFound,
-    Reason,
-    SqlMall,
-    TicketExists,
-    TicketKind,
-    TicketRequest,
-    models,
-)
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import MallError, MallUnavailable, NotFound, TicketExists
 from mall_adapter.http import client
 from mall_adapter.http.client import HttpMall, connection
+from mall_adapter.values import DeliveryChange, Reason, TicketKind, TicketRequest
 
 from .served import Place
 

@@ -6,17 +6,10 @@ import asyncio
 
 import pytest
 
-from mall_adapter import (
-    InvalidInvoice,
-    InvalidTransition,
-    InvoiceExists,
-    InvoiceKind,
-    InvoiceRequest,
-    InvoiceStatus,
-    OwnershipRequired,
-    SqlMall,
-)
-from mall_adapter.invoices import is_tax_number
+from mall_adapter import SqlMall
+from mall_adapter.errors import InvalidInvoice, InvalidTransition, InvoiceExists, OwnershipRequired
+from mall_adapter.tax_numbers import is_tax_number
+from mall_adapter.values import InvoiceKind, InvoiceRequest, InvoiceStatus
 
 PERSONAL = InvoiceRequest("ORD10001", InvoiceKind.PERSONAL, "个人")
 COMPANY = InvoiceRequest("ORD10001", InvoiceKind.COMPANY, "杭州云上科技有限公司", "91350100M000100Y43", "a@example.com")

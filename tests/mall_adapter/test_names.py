@@ -14,8 +14,8 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from demo.goods import load_articles
-from mall_adapter import SqlMall, models, watch_names, write_names
-from mall_adapter.names import calls, slipped
+from mall_adapter import SqlMall, models
+from mall_adapter.names import calls, slipped, watch_names, write_names
 from storage import WRITES
 
 SHOES = ("林间步 疾风 3 轻量缓震跑鞋", "林间步", "跑鞋")

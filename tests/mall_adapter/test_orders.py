@@ -5,19 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import (
-    InvalidTransition,
-    NotFound,
-    OrderNotFound,
-    OrderStatus,
-    OutOfStock,
-    OwnershipRequired,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-)
+from mall_adapter import SqlMall
+from mall_adapter.errors import InvalidTransition, NotFound, OrderNotFound, OutOfStock, OwnershipRequired
+from mall_adapter.values import OrderStatus, Reason, TicketKind, TicketRequest, TicketStatus
 from storage import IdempotencyConflict
 from tests.mall_adapter.goods import stock_of
 from tests.mall_adapter.offices import advance_ticket, new_key, place_order, ship_order

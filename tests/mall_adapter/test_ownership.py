@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mall_adapter import (
-    Customer,
-    NotFound,
-    OrderLocked,
-    OwnershipRequired,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
-    WrongPhoneTail,
-)
+from mall_adapter import SqlMall
+from mall_adapter.errors import NotFound, OrderLocked, OwnershipRequired, WrongPhoneTail
+from mall_adapter.values import Customer, Reason, TicketKind, TicketRequest
 from tests.mall_adapter.offices import bind, new_key
 
 from .conftest import Clock

@@ -13,25 +13,21 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import (
-    InvalidTransition,
-    NotFound,
-    NotPermitted,
+from mall_adapter import SqlMall, models
+from mall_adapter.eligibility import open_to
+from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted, OrderNotFound
+from mall_adapter.values import (
+    DeliveryChange,
     Order,
-    OrderNotFound,
     OrderStatus,
     ParcelStatus,
     ParcelStep,
     Reason,
-    SqlMall,
     TicketKind,
     TicketRequest,
     TicketStatus,
     Wish,
-    models,
-    open_to,
 )
-from mall_adapter.values import DeliveryChange
 from storage import WRITES, Actor, IdempotencyConflict, Role
 from storage.events import EventRow
 from tests.mall_adapter.goods import add_stock, add_supplier, stock_of

@@ -15,29 +15,15 @@ import pytest
 from sqlalchemy import delete, event, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import (
-    BackOffice,
-    ComplaintKind,
-    Desk,
-    HandoffReason,
-    NotFound,
-    NotPermitted,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    models,
-    people,
-    permissions,
-)
+from mall_adapter import BackOffice, Desk, SqlMall, models, people, permissions
 from mall_adapter.actors import SHELL
 from mall_adapter.customer_record import look_up
-from mall_adapter.handoff import Speaker
+from mall_adapter.errors import NotFound, NotPermitted
+from mall_adapter.handoff import ComplaintKind, HandoffReason, Speaker
 from mall_adapter.policy import Trade
-from privacy import verify_keyring
+from mall_adapter.values import Reason, TicketKind, TicketRequest, TicketStatus
+from privacy import current_ring, verify_keyring
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, Actor, Role, create_engine, migrate
 from storage.events import EventRow

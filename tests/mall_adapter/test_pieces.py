@@ -15,25 +15,19 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import (
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import InvalidQuantity, InvalidRefund, InvalidTransition, MallError, NotFound, TicketExists
+from mall_adapter.refunds import share
+from mall_adapter.values import (
     FreightPayer,
-    InvalidQuantity,
-    InvalidRefund,
-    InvalidTransition,
-    MallError,
-    NotFound,
     Order,
     OrderStatus,
     Reason,
-    SqlMall,
     Ticket,
-    TicketExists,
     TicketKind,
     TicketRequest,
     TicketStatus,
-    models,
 )
-from mall_adapter.refunds import share
 from storage import WRITES
 from storage.events import EventRow
 from tests.mall_adapter.offices import advance_ticket, receive_goods, refund, ship_order

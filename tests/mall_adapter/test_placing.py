@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import InvalidTransition, NotFound, OrderStatus, SqlMall, models
-from mall_adapter.errors import CouponRefused, InvalidDelivery
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import CouponRefused, InvalidDelivery, InvalidTransition, NotFound
 from mall_adapter.refunds import share
-from mall_adapter.values import DeliveryChange
+from mall_adapter.values import DeliveryChange, OrderStatus
 from storage import WRITES
 from storage.events import EventRow
 from tests.mall_adapter.goods import stock_of

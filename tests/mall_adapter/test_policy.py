@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import settings
-from mall_adapter.policy import (
-    AfterSalesFacts,
-    AfterSalesPolicy,
-    Trade,
-    merge,
-    working_day_after,
-)
+from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy, Trade, merge
 from mall_adapter.values import Decision, FreightPayer, OrderStatus, Reason, TicketKind
+from mall_adapter.working_days import working_day_after
 
 POLICY = AfterSalesPolicy.load()
 

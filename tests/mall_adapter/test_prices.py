@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import NotFound, NotPermitted, SqlMall, models
-from mall_adapter.errors import StaleVersion
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import NotFound, NotPermitted, StaleVersion
 from mall_adapter.values import DeliveryChange, NewPrice, PriceKind
 from storage import WRITES, Actor, Role
 from storage.events import EventRow

@@ -15,26 +15,20 @@ from sqlalchemy import Connection, event, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import (
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import (
     BindingLocked,
-    DeliveryChange,
-    InvoiceKind,
-    InvoiceRequest,
     MallError,
     NotFound,
     OrderLocked,
     OwnershipRequired,
     PhoneRequired,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketRequest,
     WrongPhoneTail,
     WrongProof,
-    models,
 )
-from mall_adapter.proof_limits import Proof, ProofLimits
+from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.rules import BrokenRules
+from mall_adapter.values import DeliveryChange, InvoiceKind, InvoiceRequest, Proof, Reason, TicketKind, TicketRequest
 from storage import WRITES, IdempotencyConflict, create_engine, migrate
 from tests.mall_adapter.offices import bind, new_key
 

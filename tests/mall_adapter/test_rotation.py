@@ -19,10 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 import settings
 from mall_adapter import Desk, SqlMall, models
 from ops.stack import free_ports
-from privacy import KeyRing, KeyRingError, keyring, rotation, verify_keyring
+from privacy import KeyRing, KeyRingError, current_ring, keyring, rotation, verify_keyring
 from privacy.__main__ import run
 from privacy.conversations import Row, conversation_of, open_events, seal_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.offices import new_key

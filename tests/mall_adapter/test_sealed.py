@@ -15,24 +15,15 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import (
-    ComplaintKind,
-    Customer,
-    DeliveryChange,
-    Desk,
-    Reason,
-    SqlMall,
-    TicketKind,
-    TicketStatus,
-    models,
-    transcripts,
-)
+from mall_adapter import Desk, SqlMall, models, transcripts
 from mall_adapter.desk import DAMAGED
+from mall_adapter.handoff import ComplaintKind
 from mall_adapter.transactions import UNREADABLE
-from privacy import KeyedHash, KeyRingError, TamperedError, verify_keyring
+from mall_adapter.values import Customer, DeliveryChange, Reason, TicketKind, TicketStatus
+from privacy import KeyRingError, TamperedError, current_ring, verify_keyring
 from privacy.cipher import seal, unseal
+from privacy.columns import KeyedHash
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, migrate
 from tests.mall_adapter.offices import WANG

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import MallError, NotFound, NotPermitted, OutOfStock, SqlMall, models
-from mall_adapter.errors import StaleVersion, StillAllocated
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import MallError, NotFound, NotPermitted, OutOfStock, StaleVersion, StillAllocated
 from mall_adapter.stocktaking import unbalanced
 from mall_adapter.values import StockLevel
 from storage import WRITES, Actor, Role

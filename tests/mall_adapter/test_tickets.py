@@ -11,22 +11,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import (
-    FreightPayer,
-    InvalidTransition,
-    NotAllowed,
-    NotFound,
-    OwnershipRequired,
-    Reason,
-    SqlMall,
-    TicketExists,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    models,
-)
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import InvalidTransition, NotAllowed, NotFound, OwnershipRequired, TicketExists
 from mall_adapter.policy import Trade
 from mall_adapter.tickets import hold, since_delivery
+from mall_adapter.values import FreightPayer, Reason, TicketKind, TicketRequest, TicketStatus
 from storage import WRITES, IdempotencyConflict
 from tests.mall_adapter.offices import advance_ticket, new_key
 

@@ -9,14 +9,26 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import FreightPayer, NotFound, NotPermitted, Reason, SqlMall, TicketKind, TicketStatus, models, people
-from mall_adapter.errors import InvalidCursor
+from mall_adapter import SqlMall, models, people
+from mall_adapter.errors import InvalidCursor, NotFound, NotPermitted
 from mall_adapter.facts import Trade
 from mall_adapter.ticket_steps import state_machine
-from mall_adapter.values import OrderFilter, OrderQueue, Page, Ticket, TicketFilter, TicketQueue, TicketRequest
+from mall_adapter.values import (
+    FreightPayer,
+    OrderFilter,
+    OrderQueue,
+    Page,
+    Reason,
+    Ticket,
+    TicketFilter,
+    TicketKind,
+    TicketQueue,
+    TicketRequest,
+    TicketStatus,
+)
 from mall_adapter.worklists import LARGEST_PAGE, ticket_queues
+from privacy import current_ring
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import WRITES, Actor, Role
 from tests.mall_adapter.offices import OPERATOR, advance_ticket, office

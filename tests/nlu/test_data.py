@@ -12,7 +12,7 @@ import pytest
 import yaml
 from opencc import OpenCC
 
-from knowledge_graph import read_folder
+from knowledge_graph.entries import read_folder
 from knowledge_graph.sources import house_facts
 from knowledge_graph.sync import CONTENT
 from knowledge_graph.training import unanswered

@@ -17,8 +17,8 @@ from connectors.messages import caller
 from mall_adapter import open_desk
 from ops import stack_picture
 from ops.stack_picture import COLUMNS, MARGIN, NAMES, PAD, WIDTH, draw, wrapped
+from privacy import current_ring
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import current_ring
 from privacy.tables import conversation_event
 from storage import create_engine, migrate
 

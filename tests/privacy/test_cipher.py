@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from privacy import KeyRing, KeyRingError
 from privacy.cipher import OVERHEAD, TamperedError, seal, unseal
-from privacy.keyring import KeyRing, KeyRingError
 
 PLAIN = "我想退货 ORD12345".encode()
 

@@ -5,7 +5,8 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 from sqlalchemy.engine import Engine
 
 import settings
-from privacy import EncryptedText, KeyRing, TamperedError, blind_index
+from privacy import KeyRing, TamperedError
+from privacy.columns import EncryptedText, blind_index
 
 metadata = MetaData()
 people = Table(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import settings
-from privacy.keyring import KeyRing, KeyRingError, current_ring
+from privacy import KeyRing, KeyRingError, current_ring
 
 
 @pytest.fixture

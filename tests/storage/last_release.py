@@ -27,10 +27,10 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, func, insert, select
 
-from privacy import blind_index, verify_keyring
+from privacy import KeyRing, current_ring, verify_keyring
 from privacy.cipher import seal, unseal
+from privacy.columns import blind_index
 from privacy.conversations import conversation_of, seal_events
-from privacy.keyring import KeyRing, current_ring
 from storage import WRITES, create_engine, migrate
 
 REVISION = "0009"

@@ -14,8 +14,8 @@ from mall_adapter.actors import SHELL
 from mall_adapter.customer_record import look_up
 from mall_adapter.handoff import Speaker
 from mall_adapter.transactions import Transactions
+from privacy import current_ring
 from privacy.conversations import conversation_of
-from privacy.keyring import current_ring
 from storage import WRITES, Base, Role, create_engine, migrate
 from tests.databases import Postgres, Sqlite
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
-from privacy import blind_index
+from privacy.columns import blind_index
 
 revision = "0007"
 down_revision = "0006"

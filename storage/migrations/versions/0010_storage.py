@@ -11,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from privacy import KeyRing, TamperedError, blind_index, verify_keyring
+from privacy import KeyRing, TamperedError, verify_keyring
 from privacy.cipher import seal, unseal
+from privacy.columns import blind_index
 
 revision = "0010"
 down_revision = "0009"

@@ -15,9 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from privacy import KeyRing, TamperedError, blind_index, verify_keyring
+from privacy import KeyRing, TamperedError, verify_keyring
 from privacy.cipher import seal
-from privacy.columns import place_of
+from privacy.columns import blind_index, place_of
 from privacy.conversations import Row, open_events, open_sender
 from privacy.tables import conversation_event
 

@@ -19,8 +19,9 @@ import settings
 from bot.actions.conversation import digest
 from bot.components.text import normalize
 from bot.components.values import read
-from mall_adapter import OrderStatus, models
+from mall_adapter import models
 from mall_adapter.policy import Trade
+from mall_adapter.values import OrderStatus
 from tests.mall_adapter.conftest import bound
 from tests.mall_adapter.goods import add_sku, add_supplier, sent_by
 

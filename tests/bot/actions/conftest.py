@@ -17,13 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import settings
 from bot.actions import graphs, malls
 from demo.goods import Article, load_articles
-from knowledge_graph import Answering, Graph, Product, catalogue, content, read_files
+from knowledge_graph import Answering, Graph, Product, catalogue, content
 from knowledge_graph import migrate as migrate_graph
+from knowledge_graph.entries import read_files
 from knowledge_graph.sources import house_facts
 from knowledge_graph.sync import files
-from mall_adapter import Desk, OrderStatus, Reason, SqlMall, TicketKind, TicketRequest, models
+from mall_adapter import Desk, SqlMall, models
 from mall_adapter.models import phone_index, phone_tail_index
-from privacy.keyring import KeyRing
+from mall_adapter.values import OrderStatus, Reason, TicketKind, TicketRequest
+from privacy import KeyRing
 from storage import WRITES, create_engine, migrate
 from tests.knowledge_graph.servers import Embedded, Server, start
 from tests.mall_adapter.goods import add_sku, add_supplier, sent_by

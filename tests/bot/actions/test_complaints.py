@@ -11,8 +11,9 @@ from bot.actions.complaints import Complain
 from bot.actions.house import Acknowledge, Greet
 from bot.actions.misunderstandings import Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
-from mall_adapter import Complaint, ComplaintKind, HandoffReason, SqlMall
+from mall_adapter import SqlMall
 from mall_adapter.actors import SHELL
+from mall_adapter.handoff import Complaint, ComplaintKind, HandoffReason
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
 
 HUMAN = "转人工"

@@ -24,7 +24,9 @@ from bot.actions.delivery import (
 from bot.actions.executor import Executor
 from bot.actions.order_choice import AskOrderId
 from bot.actions.turn import Turn
-from mall_adapter import DeliveryChange, OrderStatus, OwnershipRequired, SqlMall, models
+from mall_adapter import SqlMall, models
+from mall_adapter.errors import OwnershipRequired
+from mall_adapter.values import DeliveryChange, OrderStatus
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, ORDERS, PHONE, Customer, add_orders, entities
 from tests.mall_adapter.goods import empty

@@ -9,7 +9,8 @@ from rasa_sdk import Tracker
 
 from bot.actions import malls
 from bot.actions.handoff import AskForPerson, stars_in, why
-from mall_adapter import HandoffReason, HandoffStatus, SqlMall
+from mall_adapter import SqlMall
+from mall_adapter.handoff import HandoffReason, HandoffStatus
 from tests.bot.actions.said import DOMAIN, answer, at_hand, frame
 
 

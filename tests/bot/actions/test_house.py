@@ -27,7 +27,9 @@ from bot.actions.house import (
 )
 from bot.actions.misunderstandings import Help, Inform, NotUnderstood, OutOfScope
 from knowledge_graph import Graph
-from mall_adapter import HandoffReason, Reason, SqlMall, TicketKind, TicketRequest, models
+from mall_adapter import SqlMall, models
+from mall_adapter.handoff import HandoffReason
+from mall_adapter.values import Reason, TicketKind, TicketRequest
 from storage import create_engine
 from tests.bot.actions.said import DOMAIN, Said, answer, at_hand, frame
 

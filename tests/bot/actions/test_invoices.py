@@ -32,7 +32,8 @@ from bot.actions.invoices import (
     tax_number_fault,
     title_in,
 )
-from mall_adapter import InvoiceKind, InvoiceRequest, OrderStatus, SqlMall, models
+from mall_adapter import SqlMall, models
+from mall_adapter.values import InvoiceKind, InvoiceRequest, OrderStatus
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import ORDERS, PHONE, Customer, add_orders
 from tests.mall_adapter.goods import empty

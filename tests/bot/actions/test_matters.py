@@ -22,17 +22,15 @@ from bot.actions.request_questions import AboutRequest
 from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
 from knowledge_graph import Answering
-from mall_adapter import (
-    Desk,
+from mall_adapter import Desk, SqlMall, models
+from mall_adapter.values import (
     InvoiceKind,
     InvoiceRequest,
     OrderStatus,
     Reason,
-    SqlMall,
     TicketKind,
     TicketRequest,
     TicketStatus,
-    models,
 )
 from settings import SHANGHAI
 from storage import WRITES, create_engine, migrate

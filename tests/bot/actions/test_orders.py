@@ -25,8 +25,9 @@ from bot.actions.parcels import TrackParcel
 from bot.actions.ticket_progress import TicketStatusAction
 from bot.actions.turn import Turn
 from bot.actions.worries import WorryDelivery
-from mall_adapter import Desk, InvoiceKind, InvoiceRequest, Order, OrderLine, OrderStatus, Shipment, SqlMall, models
-from mall_adapter.proof_limits import Proof, ProofLimits
+from mall_adapter import Desk, SqlMall, models
+from mall_adapter.proof_limits import ProofLimits
+from mall_adapter.values import InvoiceKind, InvoiceRequest, Order, OrderLine, OrderStatus, Proof, Shipment
 from storage import WRITES, create_engine, migrate
 from tests.bot.actions.asking import (
     DOMAIN,

@@ -12,7 +12,7 @@ from bot.actions.product_talk import Heard, Talk, hear, seeking, uses
 from bot.actions.product_words import FILE, qualities_in, read
 from bot.actions.shop_product import ShopProduct
 from bot.actions.turn import Turn
-from mall_adapter import Product, Sku
+from mall_adapter.values import Product, Sku
 
 
 def turn(text: str, intent: str = "ask_product", **entities: str) -> Turn:

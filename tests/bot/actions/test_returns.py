@@ -37,18 +37,8 @@ from bot.actions.conversation import digest
 from bot.actions.focus import Focus
 from bot.actions.knowledge import say_problem
 from bot.actions.turn import Turn
-from mall_adapter import (
-    Desk,
-    OrderStatus,
-    Reason,
-    Sku,
-    SqlMall,
-    Ticket,
-    TicketKind,
-    TicketRequest,
-    TicketStatus,
-    models,
-)
+from mall_adapter import Desk, SqlMall, models
+from mall_adapter.values import OrderStatus, Reason, Sku, Ticket, TicketKind, TicketRequest, TicketStatus
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.conftest import NOW, Clock, add_small_mall
 from tests.mall_adapter.goods import add_sku, empty

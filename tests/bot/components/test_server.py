@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 
 import settings
 from bot.components.server import load_agent, serve
-from privacy import metadata
+from privacy.tables import metadata
 from tests.bot.components.conftest import Bot, free_port, until_open
 
 

@@ -26,7 +26,8 @@ from sqlalchemy.exc import SQLAlchemyError
 import settings
 from bot.components.server import load_agent
 from bot.components.tracker_store import ConversationConflict, EncryptedTrackerStore
-from privacy import KeyRing, KeyRingError, TamperedError, metadata
+from privacy import KeyRing, KeyRingError, TamperedError
+from privacy.tables import metadata
 
 SENDER = "web:4f2a9c"
 DOMAIN = Domain.from_yaml(
