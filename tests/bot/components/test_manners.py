@@ -23,6 +23,7 @@ AT: dict[str, dict[str, Values]] = {
         "order_line": {**ORDER, "several_lines": True},
         "ticket_kind": {**ORDER, "ticket_kind": None},
         "reason": ORDER,
+        "quantity": {**ORDER, "reason": "damaged", "needs_quantity": True},
         "opened": {**ORDER, "reason": "dislike", "needs_opened": True},
         CONFIRMED: {**ORDER, "reason": "dislike"},
     },
