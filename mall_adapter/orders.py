@@ -154,16 +154,17 @@ def _to_shipment(row: models.Shipment) -> Shipment:
 
 
 async def cancel(session: AsyncSession, order: models.Order, by: Actor, now: datetime) -> None:
-    """Before any of it has left; a line that has a live ticket is settled by that ticket. What was paid goes back, and
-    a coupon may be used again. The caller holds :func:`lock`."""
+    """Before any of it has left; a line that has a live ticket is settled by that ticket. What was paid goes back, but
+    no coupon: only where nothing was paid may it be used again. The caller holds :func:`lock`."""
     if order.status not in UNSHIPPED or order.shipments or any(line.live_tickets for line in order.lines):
         raise InvalidTransition(f"an order that is {order.status}, has a parcel or a ticket cannot be cancelled")
-    if order.status is not OrderStatus.PENDING_PAYMENT and (cents := refunds.pay_back_order(order)):
+    unpaid = order.status is OrderStatus.PENDING_PAYMENT
+    if not unpaid and (cents := refunds.pay_back_order(order)):
         record(session, OrderRefunded(subject=f"order:{order.id}", region=order.region, cents=cents), by, now)
     order.status = OrderStatus.CANCELLED
     for line in order.lines:
         line.released = line.quantity
     cause = Cause(f"{order.id}:cancelled", by, now, order.id)
     await stock.release(session, [(line, line.quantity) for line in order.lines], cause)
-    if order.coupon_id:
+    if unpaid and order.coupon_id:
         await coupons.give_back(session, order.coupon_id)
