@@ -55,7 +55,8 @@ QUICK = (
     Step("flows and patterns", (RASA, "-m", "bot.components.dialogue")),
     Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
 )
-ELSEWHERE = ("tests/bot/components", "tests/e2e", "tests/knowledge_graph", "tests/ops")
+MALL = ("tests/demo", "tests/mall_adapter", "tests/storage")
+ELSEWHERE = (*MALL, "tests/bot/components", "tests/e2e", "tests/knowledge_graph", "tests/ops")
 """Tests that have a step of their own, most of them in another lane: they wait for processes more than they compute."""
 
 WALK = "tests/e2e/test_walk.py"
@@ -74,6 +75,7 @@ RASA_LANE = (
     Step("conversations", (APP, "-m", "pytest", "tests/e2e", f"--ignore={WALK}")),
 )
 HOUSE_LANE = (
+    Step("tests of the mall", (APP, "-m", "pytest", *MALL)),
     Step("tests of the house", (APP, "-m", "pytest", "tests/ops")),
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )
