@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, LiteralString, TypeVar
 
 from knowledge_graph.client import Graph, Statement
@@ -18,11 +18,7 @@ BATCH = 500
 SECONDS = 120.0
 """For one batch: nobody waits for it."""
 
-SUBSTITUTES = 6
-"""More than are ever shown, because some will be out of stock."""
-
-NEAR = 0.3
-"""A substitute costs at most this share more or less."""
+NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +31,16 @@ class Counts:
     linked: int  # got other substitutes or companions
 
 
-async def sync(graph: Graph, products: Iterable[Product], compatible: Iterable[tuple[str, str]] = ()) -> Counts:
+async def sync(
+    graph: Graph,
+    products: Iterable[Product],
+    compatible: Iterable[tuple[str, str]] = (),
+    substitutes: Mapping[str, Sequence[str]] = NONE,
+) -> Counts:
     """The graph's products become these, each with its category, brand, supplier and attributes.
 
-    ``compatible`` names pairs of products that go together; a pair with a product that is not there is left out.
+    ``compatible`` names pairs of products that go together, ``substitutes`` for a product those that can stand in for
+    it; one that is not there is left out.
     A batch is written whole or not at all, so after a crash run it again.
     """
     wanted = {product.id: product for product in products}
@@ -54,7 +56,7 @@ async def sync(graph: Graph, products: Iterable[Product], compatible: Iterable[t
     for batch in _batches(changed):
         await graph.write_all(_statements(batch), within=SECONDS)
 
-    links = _links(wanted, compatible)
+    links = _links(wanted, compatible, substitutes)
     linked = [link for link in links if known.get(link.id, ("", ""))[1] != link.version]
     for some in _batches(linked):
         await graph.write_all(_link_statements(some), within=SECONDS)
@@ -82,8 +84,7 @@ _ORPHANS: tuple[LiteralString, ...] = (
 _PRODUCTS: LiteralString = """
 UNWIND $products AS row
 MERGE (p:Product {id: row.id})
-SET p.name = row.name, p.price_min_cents = row.price_min_cents, p.price_max_cents = row.price_max_cents,
-    p.in_stock = row.in_stock, p.image = row.image, p.words = row.words, p.version = row.version
+SET p.name = row.name, p.image = row.image, p.words = row.words, p.version = row.version
 """
 
 _HANG: LiteralString = """
@@ -148,37 +149,28 @@ class _Links:
         return hashlib.sha256(repr((self.substitutes, self.compatible)).encode()).hexdigest()[:16]
 
 
-def _links(products: dict[str, Product], compatible: Iterable[tuple[str, str]]) -> list[_Links]:
-    substitutes = _substitutes(products.values())
+def _links(
+    products: Mapping[str, Product], compatible: Iterable[tuple[str, str]], substitutes: Mapping[str, Sequence[str]]
+) -> list[_Links]:
     companions: dict[str, set[str]] = defaultdict(set)
     for pair in compatible:
         first, second = sorted(pair)
         if first != second and first in products and second in products:
             companions[first].add(second)
-    return [_Links(key, substitutes[key], tuple(sorted(companions[key]))) for key in products]
-
-
-def _substitutes(products: Iterable[Product]) -> dict[str, tuple[str, ...]]:
-    """For each product those of its category that are nearest in price."""
-    shelves: dict[str, list[Product]] = defaultdict(list)
-    for one in products:
-        shelves[one.category].append(one)
-    found: dict[str, tuple[str, ...]] = {}
-    for shelf in shelves.values():
-        shelf.sort(key=lambda one: (one.price_min_cents, one.id))
-        for place, one in enumerate(shelf):
-            price = one.price_min_cents
-            beside = shelf[max(0, place - SUBSTITUTES) : place] + shelf[place + 1 : place + 1 + SUBSTITUTES]
-            near = [(abs(other.price_min_cents - price), other.id) for other in beside]
-            best = heapq.nsmallest(SUBSTITUTES, (pair for pair in near if pair[0] <= price * NEAR))
-            found[one.id] = tuple(key for _, key in best)
-    return found
+    return [
+        _Links(
+            key,
+            tuple(sorted(other for other in substitutes.get(key, ()) if other in products)),
+            tuple(sorted(companions[key])),
+        )
+        for key in products
+    ]
 
 
 def _link_statements(links: Sequence[_Links]) -> list[Statement]:
     ids = [link.id for link in links]
     substitutes: list[dict[str, Any]] = [
-        {"id": link.id, "other": other, "rank": rank} for link in links for rank, other in enumerate(link.substitutes)
+        {"id": link.id, "other": other} for link in links for other in link.substitutes
     ]
     compatible = [{"id": link.id, "other": other} for link in links for other in link.compatible]
     versions = [{"id": link.id, "version": link.version} for link in links]
@@ -187,7 +179,7 @@ def _link_statements(links: Sequence[_Links]) -> list[Statement]:
         ("UNWIND $ids AS id MATCH (:Product {id: id})-[old:COMPATIBLE_WITH]->() DELETE old", {"ids": ids}),
         (
             "UNWIND $rows AS row MATCH (p:Product {id: row.id}), (other:Product {id: row.other}) "
-            "CREATE (other)-[:SUBSTITUTE_FOR {rank: row.rank}]->(p)",
+            "CREATE (other)-[:SUBSTITUTE_FOR]->(p)",
             {"rows": substitutes},
         ),
         (

@@ -1,11 +1,14 @@
-"""Which goods go together, told from what the catalogue says: 兼容机型 拓光年 T7, 适用电池 TB-70."""
+"""Which goods go together, told from what the catalogue says (兼容机型 拓光年 T7, 适用电池 TB-70), and which can stand
+in for each other."""
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
+from typing import Protocol
 
 from knowledge_graph.products import Product, plain
 
@@ -14,6 +17,39 @@ SAYS_SO = re.compile("兼容|适配|适用|配套")
 
 MODEL = re.compile(r"(?<![a-z0-9])[a-z]+-?[0-9][a-z0-9]*(?![a-z0-9])")
 """T7, TB-70, C9; not 5G or 65 W."""
+
+SUBSTITUTES = 6
+"""More than are ever shown, because some will be out of stock."""
+
+NEAR = 0.3
+"""A substitute costs at most this share more or less."""
+
+
+class Offered(Protocol):
+    """What the mall says of a product."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def price_min_cents(self) -> int: ...
+
+
+def nearest_in_price(goods: Iterable[Offered]) -> dict[str, tuple[str, ...]]:
+    """For each those of its category that cost about as much now, by their ids; the prices stay where they are."""
+    shelves: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for one in goods:
+        shelves[one.category].append((one.price_min_cents, one.id))
+    found: dict[str, tuple[str, ...]] = {}
+    for shelf in shelves.values():
+        shelf.sort()
+        for place, (cents, key) in enumerate(shelf):
+            beside = shelf[max(0, place - SUBSTITUTES) : place] + shelf[place + 1 : place + 1 + SUBSTITUTES]
+            near = [(abs(other - cents), other_key) for other, other_key in beside]
+            best = heapq.nsmallest(SUBSTITUTES, (pair for pair in near if pair[0] <= cents * NEAR))
+            found[key] = tuple(sorted(other_key for _, other_key in best))
+    return found
 
 
 def pairs_that_fit(products: Sequence[Product]) -> list[tuple[str, str]]:

@@ -39,6 +39,8 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     ),
     ("CREATE CONSTRAINT vote_id IF NOT EXISTS FOR (n:Vote) REQUIRE n.id IS UNIQUE",),
     (gaps.bind,),
+    # prices and stock are the mall's; without ``links`` the next sync writes the relations anew
+    ("MATCH (p:Product) REMOVE p.price_min_cents, p.price_max_cents, p.in_stock, p.links",),
 )
 
 SECONDS = 60.0

@@ -1,4 +1,7 @@
-"""A product as the graph knows it, and asking the graph for products."""
+"""A product as the graph knows it, and asking the graph for products.
+
+What it costs and whether it is there changes by the minute and by the region: only the mall knows that.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,6 @@ class Product:
     category: str
     supplier_id: str
     supplier: str
-    price_min_cents: int  # of the cheapest and the dearest kind
-    price_max_cents: int
-    in_stock: bool
     image: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
 
@@ -46,28 +46,16 @@ def plain(text: str) -> str:
 _VIEW: LiteralString = """
 MATCH (p)-[:OF_BRAND]->(brand:Brand), (p)-[:IN_CATEGORY]->(category:Category), (p)-[:SUPPLIED_BY]->(supplier:Supplier)
 RETURN p.id AS id, p.name AS name, brand.name AS brand, category.name AS category, supplier.id AS supplier_id,
-       supplier.name AS supplier, p.price_min_cents AS price_min_cents, p.price_max_cents AS price_max_cents,
-       p.in_stock AS in_stock, p.image AS image,
+       supplier.name AS supplier, p.image AS image,
        [(p)-[has:HAS]->(a:Attribute) | [has.position, a.name, a.value]] AS attributes
 """
 
-_CHEAPEST_FIRST: LiteralString = """
-WITH p ORDER BY p.in_stock DESC, p.price_min_cents, p.id LIMIT $limit
+_FIRST_THAT_SAY_SO: LiteralString = """
+UNWIND $among AS one
+MATCH (p:Product {id: one.id})
+WHERE all(word IN $words WHERE p.words CONTAINS word)
+WITH p, one.place AS place ORDER BY place LIMIT $limit
 """
-
-_FITTING: LiteralString = """
-WHERE ($max_cents IS NULL OR p.price_min_cents <= $max_cents)
-  AND ($min_cents IS NULL OR p.price_max_cents >= $min_cents)
-  AND all(word IN $words WHERE p.words CONTAINS word)
-"""
-
-# one beginning for each set of names, because each begins at another index
-_ANY: LiteralString = "MATCH (p:Product)"
-_OF_CATEGORY: LiteralString = "MATCH (:Category {id: $category})<-[:IN_CATEGORY]-(p:Product)"
-_OF_BRAND: LiteralString = "MATCH (:Brand {id: $brand})<-[:OF_BRAND]-(p:Product)"
-_OF_BOTH: LiteralString = (
-    "MATCH (:Brand {id: $brand})<-[:OF_BRAND]-(p:Product)-[:IN_CATEGORY]->(:Category {id: $category})"
-)
 
 
 async def product(graph: Graph, product_id: str) -> Product | None:
@@ -87,31 +75,20 @@ async def categories(graph: Graph) -> list[str]:
     return [row["name"] for row in await graph.read("MATCH (c:Category) RETURN c.name AS name ORDER BY name")]
 
 
-async def find(
-    graph: Graph,
-    *,
-    category: str | None = None,
-    brand: str | None = None,
-    min_cents: int | None = None,
-    max_cents: int | None = None,
-    words: Sequence[str] = (),
-    limit: int = 10,
-) -> list[Product]:
-    """Products that fulfil everything; what is in stock first, then the cheapest.
+async def find(graph: Graph, ids: Sequence[str], words: Sequence[str] = (), limit: int = 10) -> list[Product]:
+    """The first of ``ids`` that say all the words, in that order.
 
     ``words`` must all stand in the name or in an attribute with its value (``防水``, ``容量 10 kg``).
     """
-    begin = {(False, False): _ANY, (True, False): _OF_CATEGORY, (False, True): _OF_BRAND, (True, True): _OF_BOTH}
+    unique = list(dict.fromkeys(ids))
     rows = await graph.read(
-        begin[category is not None, brand is not None] + _FITTING + _CHEAPEST_FIRST + _VIEW,
-        category=category,
-        brand=brand,
-        min_cents=min_cents,
-        max_cents=max_cents,
+        _FIRST_THAT_SAY_SO + _VIEW,
+        among=[{"id": product_id, "place": place} for place, product_id in enumerate(unique)],
         words=[plain(word) for word in words],
         limit=limit,
     )
-    return _cheapest_first(rows)
+    found = {row["id"]: _product(row) for row in rows}
+    return [found[product_id] for product_id in unique if product_id in found]
 
 
 async def compare(graph: Graph, ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -123,29 +100,20 @@ async def compare(graph: Graph, ids: Sequence[str]) -> dict[str, dict[str, str]]
     return table
 
 
-async def substitutes(graph: Graph, product_id: str, limit: int = 3) -> list[Product]:
-    """What is in stock and can stand in for the product, the nearest in price first."""
+async def substitutes(graph: Graph, product_id: str) -> list[Product]:
+    """What can stand in for the product, by id: which of them is there, and nearest in price, the mall knows."""
+    rows = await graph.read("MATCH (:Product {id: $id})<-[:SUBSTITUTE_FOR]-(p:Product)" + _VIEW, id=product_id)
+    return sorted(map(_product, rows), key=lambda one: one.id)
+
+
+async def compatible(graph: Graph, product_id: str, limit: int = 200) -> list[Product]:
+    """What goes together with the product, by id."""
     rows = await graph.read(
-        "MATCH (:Product {id: $id})<-[near:SUBSTITUTE_FOR]-(p:Product) WHERE p.in_stock "
-        "WITH p, near ORDER BY near.rank LIMIT $limit" + _VIEW + ", near.rank AS rank",
+        "MATCH (:Product {id: $id})-[:COMPATIBLE_WITH]-(p:Product) WITH p ORDER BY p.id LIMIT $limit" + _VIEW,
         id=product_id,
         limit=limit,
     )
-    return [_product(row) for row in sorted(rows, key=lambda row: int(row["rank"]))]
-
-
-async def compatible(graph: Graph, product_id: str, limit: int = 10) -> list[Product]:
-    """What goes together with the product; what is in stock first, then the cheapest."""
-    rows = await graph.read(
-        "MATCH (:Product {id: $id})-[:COMPATIBLE_WITH]-(p:Product)" + _CHEAPEST_FIRST + _VIEW,
-        id=product_id,
-        limit=limit,
-    )
-    return _cheapest_first(rows)
-
-
-def _cheapest_first(rows: Sequence[Row]) -> list[Product]:
-    return sorted(map(_product, rows), key=lambda one: (not one.in_stock, one.price_min_cents, one.id))
+    return sorted(map(_product, rows), key=lambda one: one.id)
 
 
 def _product(row: Row) -> Product:

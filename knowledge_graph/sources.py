@@ -5,15 +5,19 @@ The room itself knows neither the mall nor the bot: this module hands them in, a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 
 import settings
 from knowledge_graph.entries import Fact
+from knowledge_graph.fitting import nearest_in_price
 from knowledge_graph.products import Product
+from knowledge_graph.sync import Goods
 from mall_adapter import CustomerMall, open_mall, was_demo
 from mall_adapter.terms import house_terms, in_answers
+from mall_adapter.values import Listing
 from storage import create_engine
 
 LINES, TOPICS = settings.ROOT / "bot" / "data" / "nlu", settings.ROOT / "bot" / "topics.yml"
@@ -40,11 +44,11 @@ class HouseShop:
             self._mall = await self._stack.enter_async_context(open_mall())
         return self._mall
 
-    async def goods(self) -> Sequence[Product] | None:
+    async def goods(self) -> Goods | None:
         listings = await (await self._open()).catalogue()
         if not listings and not await self._was_demo():  # more likely a mall that is not there yet than an empty one
             return None
-        return [Product(**{name: getattr(one, name) for name in _SHOWN}) for one in listings]
+        return await asyncio.to_thread(without_prices, listings)
 
     async def _was_demo(self) -> bool:
         """A demo that was removed leaves nothing to sell, and nothing of it stays."""
@@ -56,6 +60,12 @@ class HouseShop:
 
     async def facts(self) -> dict[str, Fact]:
         return in_answers(await (await self._open()).terms(), settings.desk_hours())
+
+
+def without_prices(listings: Sequence[Listing]) -> Goods:
+    """What the graph holds of them."""
+    products = [Product(**{name: getattr(one, name) for name in _SHOWN}) for one in listings]
+    return Goods(products, nearest_in_price(listings))
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -40,10 +40,24 @@ PRODUCTS_A_SECOND = 1000
 """A large catalogue is looked at less often, as by `mall_adapter.names`; files are not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What is sold; what it costs is not told."""
+
+    products: Sequence[Product]
+    substitutes: Mapping[str, Sequence[str]]  # for a product the ids of those that can stand in for it
+
+    @property
+    def version(self) -> int:
+        """Another one as soon as there is something to write."""
+        versions = tuple(product.version for product in self.products)
+        return hash((versions, tuple((key, tuple(others)) for key, others in self.substitutes.items())))
+
+
 class Shop(Protocol):
     """Where goods and numbers come from; whatever it raises is tried again."""
 
-    async def goods(self) -> Sequence[Product] | None:
+    async def goods(self) -> Goods | None:
         """None where there is no mall yet, which is not one that sells nothing."""
 
     async def facts(self) -> Mapping[str, Fact]:
@@ -59,11 +73,11 @@ def own_files() -> list[Path]:
     return files_in(settings.knowledge_dir())
 
 
-async def sync_goods(graph: Graph, products: Sequence[Product] | None) -> None:
-    if products is None:
+async def sync_goods(graph: Graph, goods: Goods | None) -> None:
+    if goods is None:
         log.warning("the mall has no products: the graph keeps its own / 商城没有商品，图谱保持不变")
         return
-    done = await catalogue.sync(graph, products, pairs_that_fit(products))
+    done = await catalogue.sync(graph, goods.products, pairs_that_fit(goods.products), goods.substitutes)
     log.info(
         "products / 商品: %d written, %d unchanged, %d deleted, %d linked",
         *(done.written, done.unchanged, done.deleted, done.linked),
@@ -156,11 +170,11 @@ class Keeper:
 
     async def _look_at_goods(self) -> bool:
         """Have they changed?"""
-        products = await self._shop.goods()
-        self._goods_due = monotonic() + len(products or ()) / PRODUCTS_A_SECOND
-        now = hash(tuple(product.version for product in products or ()))
+        goods = await self._shop.goods()
+        self._goods_due = monotonic() + len(goods.products if goods else ()) / PRODUCTS_A_SECOND
+        now = goods.version if goods else "none"
         if changed := now != self._goods:
-            await sync_goods(self._graph, products)
+            await sync_goods(self._graph, goods)
             self._goods = now
         return changed
 

@@ -1,13 +1,15 @@
-"""Finding products by what a customer calls them: "那款跑鞋多少钱" finds 跑步鞋."""
+"""All that the mall sells, as it was some seconds ago: what goods are called ("那款跑鞋多少钱" finds 跑步鞋), and about what
+they cost, for budgets and "cheapest first". What is told to customers is read afresh."""
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import math
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -46,17 +48,31 @@ class GoodsIndex:
 
     def __init__(self, mall: CustomerMall) -> None:
         self.mall = mall
+        self._listings: dict[str, Listing] = {}
         self._entries: list[_Entry] = []
         self._weights: dict[str, float] = {}
         self._read_at = -math.inf
+        self._reading = asyncio.Lock()
+
+    async def listings(self) -> Mapping[str, Listing]:
+        """All by their ids: what is in stock first, then the cheapest. Read at most once in REFRESH_SECONDS."""
+        if self._is_old():
+            async with self._reading:
+                if self._is_old():
+                    self._take(await self.mall.catalogue())
+        return self._listings
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._read_at > REFRESH_SECONDS
 
     async def find(self, text: str, limit: int = 5) -> Sequence[Product]:
         """Best first; empty when nothing fits."""
-        if time.monotonic() - self._read_at > REFRESH_SECONDS:
-            self._take(await self.mall.catalogue())
+        await self.listings()
         return await self.mall.products(self._best(text, limit))
 
     def _take(self, listings: Sequence[Listing]) -> None:
+        by_price = sorted(listings, key=lambda one: (not one.in_stock, one.price_min_cents, one.id))
+        self._listings = {one.id: one for one in by_price}
         self._entries = [
             _Entry(
                 one.id,

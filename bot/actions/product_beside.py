@@ -51,12 +51,14 @@ def _names(one: ShopProduct, other: ShopProduct) -> bool:
 
 
 async def _companions_on(main: ShopProduct, shelves: Sequence[str]) -> list[str]:
+    listings = await (await get_goods()).listings()
+
     async def find(graph: Graph) -> list[str]:
-        base = GraphKnowledgeBase(graph)
-        paired = await graph_products.compatible(graph, main.id)
+        base = GraphKnowledgeBase(graph, listings)
+        paired = await base.companions_of(main.id)
         page = await base.get_object("product", main.id)
         named_by_pages = await companions(base, page, shelves, PRODUCTS_SHOWN * 2) if page else []
-        return [*(one.id for one in paired if one.category in shelves), *named_by_pages]
+        return [*(one["id"] for one in paired if one["category"] in shelves), *named_by_pages]
 
     nothing: list[str] = []
     return list(dict.fromkeys(await ask(find, nothing)))
@@ -84,14 +86,16 @@ async def companions_in_question(tracker: Tracker, turn: Turn) -> Beside | None:
     for name in [*shelves, main.name]:
         said = said.replace(name, " ")
 
+    listings = await (await get_goods()).listings()
+
     async def find(graph: Graph) -> tuple[bool, list[str] | None]:
-        base = GraphKnowledgeBase(graph)
+        base = GraphKnowledgeBase(graph, listings)
         called = await categories_called(base, said)
         others = [name for name in dict.fromkeys([*shelves, *called]) if name != main.live.category]
         if not others and not SAID["any_companion"].search(plain(turn.text)):
             return True, None
-        paired = await graph_products.compatible(graph, main.id)
-        ids = [one.id for one in paired if not others or one.category in others]
+        paired = await base.companions_of(main.id)
+        ids = [one["id"] for one in paired if not others or one["category"] in others]
         page = await base.get_object("product", main.id)
         return True, ids or (await companions(base, page, others, PRODUCTS_SHOWN * 2) if page else [])
 
@@ -110,10 +114,11 @@ async def _companions_of_the_mall(main: ShopProduct, said: str) -> list[str] | N
 
 
 async def substitutes(product: ShopProduct) -> list[ShopProduct]:
-    """What can be had now in its place."""
+    """What can be had now in its place, the nearest in price first."""
     nothing: list[graph_products.Product] = []
-    near = await ask(lambda graph: graph_products.substitutes(graph, product.id, PRODUCTS_SHOWN * 2), nothing)
+    near = await ask(lambda graph: graph_products.substitutes(graph, product.id), nothing)
     found = await shop_products([one.id for one in near])
+    found.sort(key=lambda one: abs(one.price_cents - product.price_cents))
     if not found:
         goods = await get_goods()
         live = [

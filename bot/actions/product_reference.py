@@ -379,7 +379,7 @@ async def _of_any_kind(wish: Wish, sign: Sign) -> Meant | None:
 async def looked_for(
     wish: Wish, in_stock: bool, seen: Collection[str] = (), heard: Heard | None = None
 ) -> tuple[Found, list[ShopProduct]]:
-    """The prices and the stock of the graph may be seconds old: the mall's decide."""
+    """What was listed some seconds ago may cost something else now: that decides."""
     best_in = heard.best_in if heard else None
     text = heard.said.text if heard else ""
     limit = RANKED_OF if best_in or names_a_kind(text) else len(seen) + PRODUCTS_SHOWN * 2
@@ -392,8 +392,8 @@ async def looked_for(
 
 async def searched(wish: Wish, limit: int, firm: bool = False) -> Found:
     """In the graph; where it is away or does not know the shelf, among what the mall has."""
-    nothing = Found((), wish)
-    found = await ask(lambda graph: search(in_graph(GraphKnowledgeBase(graph)), wish, limit, firm), nothing)
+    nothing, listings = Found((), wish), await (await get_goods()).listings()
+    found = await ask(lambda graph: search(in_graph(GraphKnowledgeBase(graph, listings)), wish, limit, firm), nothing)
     if found.ids:
         return found
     return await search(on_pages(await _of_the_shelf(wish)), wish, limit, firm)

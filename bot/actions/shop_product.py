@@ -15,7 +15,6 @@ from bot.actions.product_words import SAID, UNITS, about_price, aspects_in
 from bot.actions.wording import Domain, word, yuan
 from bot.spelling import plain
 from knowledge_graph import products as graph_products
-from mall_adapter.errors import NotFound
 from mall_adapter.values import Product, Sku
 
 FEW = 5
@@ -55,13 +54,9 @@ class ShopProduct:
 
 async def shop_products(ids: Sequence[str]) -> list[ShopProduct]:
     """In the order of ``ids``; what the mall does not sell any more is left out."""
-    mall, live = await get_mall(), []
-    for product_id in dict.fromkeys(ids):
-        try:
-            live.append(await mall.product(product_id))
-        except NotFound:
-            continue
-    return await with_knowledge(live)
+    wanted = list(dict.fromkeys(ids))
+    live = await (await get_mall()).products(wanted) if wanted else []
+    return await with_knowledge([one for one in live if one.skus])
 
 
 async def with_knowledge(live: Sequence[Product]) -> list[ShopProduct]:

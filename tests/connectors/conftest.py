@@ -163,14 +163,14 @@ def mortal_gateway(rasa: FakeRasa, tmp_path: Path) -> Iterator[Gateway]:
 # ---- a house that knows something ------------------------------------------------------------------------------------
 
 KETTLE = Product(
-    *("K1", "禾炊 电水壶 1.5 L", "禾炊", "电水壶", "S1", "宁波禾炊小家电有限公司", 9900, 12900, True, None),
+    *("K1", "禾炊 电水壶 1.5 L", "禾炊", "电水壶", "S1", "宁波禾炊小家电有限公司", None),
     {"容量": "1.5 L", "材质": "不锈钢", "功率": "1800 W"},
 )
 SHELF = [
     KETTLE,
-    replace(KETTLE, id="K2", name="禾炊 电水壶 1.7 L", price_max_cents=9900, attributes={"容量": "1.7 L"}),
-    replace(KETTLE, id="K3", name="厨小满 电水壶", brand="厨小满", in_stock=False, attributes={"材质": "不锈钢"}),
-    Product("C1", "净谷 水壶除垢剂", "净谷", "清洁用品", "S2", "净谷水业", 1500, 1500, True),
+    replace(KETTLE, id="K2", name="禾炊 电水壶 1.7 L", attributes={"容量": "1.7 L"}),
+    replace(KETTLE, id="K3", name="厨小满 电水壶", brand="厨小满", attributes={"材质": "不锈钢"}),
+    Product("C1", "净谷 水壶除垢剂", "净谷", "清洁用品", "S2", "净谷水业"),
 ]
 RETURNS = Entry(
     id="no_reason_return",

@@ -84,7 +84,7 @@ def test_a_product_and_what_stands_around_it(house: Gateway) -> None:
         ("C1", "COMPATIBLE_WITH", "K1"),
         ("K3", "SUBSTITUTE_FOR", "K1"),
     }
-    assert answer["details"]["product"]["price_min_cents"] == 9900
+    assert answer["details"]["product"]["attributes"]["功率"] == "1800 W"
     assert len(around(house, "Product", "K1", hops=2).json()["nodes"]) > len(nodes)
 
 

@@ -12,8 +12,7 @@ from knowledge_graph.catalogue import Counts, sync
 from knowledge_graph.products import compare, compatible, find, product, products, substitutes
 
 
-def kettle(number: int, yuan: int, brand: str = "禾炊", in_stock: bool = True, **attributes: str) -> Product:
-    price = yuan * 100
+def kettle(number: int, brand: str = "禾炊", **attributes: str) -> Product:
     return Product(
         id=f"K{number}",
         name=f"{brand} 电水壶 {number} 号",
@@ -21,21 +20,19 @@ def kettle(number: int, yuan: int, brand: str = "禾炊", in_stock: bool = True,
         category="电水壶",
         supplier_id="S1",
         supplier="宁波禾炊小家电有限公司",
-        price_min_cents=price,
-        price_max_cents=price + 2000,
-        in_stock=in_stock,
         image=f"k{number}.jpg",
         attributes=attributes,
     )
 
 
 SHELF = [
-    kettle(1, 100, 容量="1.5 L", 材质="不锈钢", 功率="1800 W"),
-    kettle(2, 110, 容量="1.7 L", 材质="玻璃"),
-    kettle(3, 95, brand="厨小满", in_stock=False, 材质="不锈钢"),
-    kettle(4, 300, brand="厨小满", 材质="陶瓷"),
-    Product("M1", "净谷 净水器", "净谷", "净水器", "S2", "净谷水业", 99900, 129900, True, None, {"滤芯": "RO"}),
+    kettle(1, 容量="1.5 L", 材质="不锈钢", 功率="1800 W"),
+    kettle(2, 容量="1.7 L", 材质="玻璃"),
+    kettle(3, brand="厨小满", 材质="不锈钢"),
+    kettle(4, brand="厨小满", 材质="陶瓷"),
+    Product("M1", "净谷 净水器", "净谷", "净水器", "S2", "净谷水业", None, {"滤芯": "RO"}),
 ]
+NEAR = {"K1": ("K3", "K2"), "K2": ("K1", "K3"), "K3": ("K1", "K2", "gone")}
 
 
 async def nodes_and_edges(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:
@@ -45,7 +42,7 @@ async def nodes_and_edges(graph: Graph) -> tuple[dict[str, int], dict[str, int]]
 
 
 async def test_a_catalogue_comes_in_once(graph: Graph) -> None:
-    assert await sync(graph, SHELF, [("K1", "M1")]) == Counts(written=5, unchanged=0, deleted=0, linked=5)
+    assert await sync(graph, SHELF, [("K1", "M1")], NEAR) == Counts(written=5, unchanged=0, deleted=0, linked=5)
     before = await nodes_and_edges(graph)
     assert before == (
         {"Product": 5, "Category": 2, "Brand": 3, "Supplier": 2, "Attribute": 7},
@@ -54,11 +51,11 @@ async def test_a_catalogue_comes_in_once(graph: Graph) -> None:
             "OF_BRAND": 5,
             "SUPPLIED_BY": 5,
             "HAS": 8,
-            "SUBSTITUTE_FOR": 6,  # each of 95, 100 and 110 yuan for the two others; 300 is too far away
+            "SUBSTITUTE_FOR": 6,
             "COMPATIBLE_WITH": 1,
         },
     )
-    assert await sync(graph, SHELF, [("M1", "K1")]) == Counts(written=0, unchanged=5, deleted=0, linked=0)
+    assert await sync(graph, SHELF, [("M1", "K1")], NEAR) == Counts(written=0, unchanged=5, deleted=0, linked=0)
     assert await nodes_and_edges(graph) == before
 
 
@@ -69,8 +66,6 @@ async def test_a_catalogue_comes_in_once(graph: Graph) -> None:
         {"brand": "净谷"},
         {"category": "净水器"},
         {"supplier_id": "S9", "supplier": "另一家"},
-        {"price_min_cents": 1},
-        {"in_stock": False},
         {"image": None},
         {"attributes": {"材质": "不锈钢", "容量": "1.5 L", "功率": "1800 W"}},  # only their order
         {"attributes": {}},
@@ -99,36 +94,34 @@ async def test_what_left_the_mall_leaves_the_graph_with_all_that_only_it_had(gra
 
 
 async def test_a_batch_of_many(graph: Graph) -> None:
-    many = [kettle(number, 100 + number, 编号=str(number)) for number in range(1200)]
+    many = [kettle(number, 编号=str(number)) for number in range(1200)]
     assert (await sync(graph, many)).written == 1200
     assert (await sync(graph, many)).unchanged == 1200
-    assert len(await find(graph, limit=2000)) == 1200
+    ids = [one.id for one in many]
+    assert [one.id for one in await find(graph, ids[::-1], limit=2000)] == ids[::-1]
 
 
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
-        ({"category": "电水壶"}, ["K1", "K2", "K4", "K3"]),  # out of stock comes last
-        ({"category": "电水壶", "limit": 1}, ["K1"]),
-        ({"brand": "厨小满"}, ["K4", "K3"]),
-        ({"brand": "净谷", "category": "电水壶"}, []),
-        ({"brand": "禾炊", "category": "电水壶"}, ["K1", "K2"]),
-        ({"max_cents": 10000}, ["K1", "K3"]),
-        ({"min_cents": 31000}, ["K4", "M1"]),  # its dearest kind costs 320
-        ({"category": "电水壶", "min_cents": 11600, "max_cents": 20000}, ["K1", "K2"]),
+        ({}, ["K4", "K1", "M1", "K2", "K3"]),  # in the order of those that are asked for
+        ({"limit": 2}, ["K4", "K1"]),
         ({"words": ["不锈钢"]}, ["K1", "K3"]),
+        ({"words": ["不锈钢"], "limit": 1}, ["K1"]),
+        ({"words": ["陶瓷"], "limit": 1}, ["K4"]),
         ({"words": ["不锈钢", "1800w"]}, ["K1"]),
         ({"words": ["材质 玻璃"]}, ["K2"]),
         ({"words": ["净水器"]}, ["M1"]),
         ({"words": ["没有这个"]}, []),
-        ({"category": "' OR 1=1 //"}, []),
+        ({"words": ["' OR 1=1 //"]}, []),
     ],
 )
 async def test_products_are_found_by_what_is_asked_of_them(
     graph: Graph, wish: dict[str, Any], expected: list[str]
 ) -> None:
     await sync(graph, SHELF)
-    assert [one.id for one in await find(graph, **wish)] == expected
+    ids = ["K4", "nobody", "K1", "M1", "K4", "K2", "K3"]
+    assert [one.id for one in await find(graph, ids, **wish)] == expected
 
 
 async def test_products_are_read_as_they_were_written(graph: Graph) -> None:
@@ -145,11 +138,13 @@ async def test_attributes_side_by_side(graph: Graph) -> None:
     }
 
 
-async def test_a_substitute_is_near_in_price_and_in_stock(graph: Graph) -> None:
-    await sync(graph, SHELF)
+async def test_what_can_stand_in(graph: Graph) -> None:
+    await sync(graph, SHELF, substitutes=NEAR)
     assert [one.id for one in await substitutes(graph, "K3")] == ["K1", "K2"]
-    assert [one.id for one in await substitutes(graph, "K1")] == ["K2"]  # K3 is nearer, and sold out
+    assert [one.id for one in await substitutes(graph, "K1")] == ["K2", "K3"]
     assert await substitutes(graph, "K4") == []
+    assert (await sync(graph, SHELF, substitutes={**NEAR, "K1": ["K2"]})).linked == 1  # as prices change
+    assert [one.id for one in await substitutes(graph, "K1")] == ["K2"]
 
 
 async def test_what_goes_together_goes_both_ways(graph: Graph) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from knowledge_graph import Product
-from knowledge_graph.fitting import pairs_that_fit
+from knowledge_graph.fitting import nearest_in_price, pairs_that_fit
 
 
 def goods(name: str, brand: str, **attributes: str) -> Product:
-    return Product(name, name, brand, "相机", "S1", "供应商", 100, 100, True, None, attributes)
+    return Product(name, name, brand, "相机", "S1", "供应商", None, attributes)
 
 
 CAMERAS = [
@@ -49,3 +51,18 @@ def test_two_that_name_each_other_are_one_pair() -> None:
     camera = goods("拓光年 T9 微单", "拓光年", 适用电池="TB-90")
     battery = goods("拓光年 TB-90 电池", "拓光年", 兼容机型="拓光年 T9")
     assert pairs_that_fit([camera, battery]) == [(camera.id, battery.id)]
+
+
+@dataclass
+class Kettle:
+    id: str
+    price_min_cents: int
+    category: str = "电水壶"
+
+
+def test_what_stands_in_costs_about_as_much() -> None:
+    shelf = [Kettle("K1", 10000), Kettle("K2", 11000), Kettle("K3", 9500), Kettle("K4", 30000)]
+    found = nearest_in_price([*shelf, Kettle("M1", 10000, "净水器")])
+    assert found == {"K1": ("K2", "K3"), "K2": ("K1", "K3"), "K3": ("K1", "K2"), "K4": (), "M1": ()}
+    many = nearest_in_price(Kettle(f"{place:03}", 10000 + 10 * place) for place in range(100))
+    assert many["050"] == ("047", "048", "049", "051", "052", "053")

@@ -7,17 +7,17 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from demo import rows, unseed
+from demo import prices, rows, unseed
 from demo.goods import load_articles
 from knowledge_graph import Graph, content, migrate, products, reports
 from knowledge_graph import sync as syncing
@@ -71,10 +71,12 @@ async def mall(house: Path) -> AsyncIterator[AsyncEngine]:
     """The goods of the demo mall."""
     await migrate_mall(settings.database_url())
     engine = create_engine(settings.database_url())
-    rng = Random(1)  # noqa: S311 (what is in stock)
+    rng, now = Random(1), datetime.now(UTC)  # noqa: S311 (what is in stock)
     async with engine.execution_options(**WRITES).begin() as connection:
-        for model, values in rows.of_articles(rng, ARTICLES, [], frozenset(), datetime.now(UTC)).items():
+        for model, values in rows.of_articles(rng, ARTICLES, [], frozenset(), now).items():
             await connection.execute(insert(model), values)
+        listed = prices.rows(ARTICLES, now.astimezone(settings.SHANGHAI).date(), rows.DAYS)
+        await connection.execute(insert(models.Price), list(listed))
     yield engine
     await engine.dispose()
 
@@ -159,38 +161,44 @@ async def test_goods_and_answers_are_told_as_the_mall_has_them(graph: Graph, sho
         *(CAMERA.name, CAMERA.supplier.name),
         CAMERA.attributes,
     )
-    prices = [sku.price_cents for sku in CAMERA.skus]
-    assert (camera.price_min_cents, camera.price_max_cents) == (min(prices), max(prices))
     fitting = {one.name for one in await products.compatible(graph, CAMERA.id)}
     assert fitting == {"拓光年 TB-70 原装锂电池", "岩羚 相机双充座充 附两块兼容电池"}
     assert await told_by(graph, "night_delivery") == "夜里不送。"
 
 
-@pytest.mark.parametrize(
-    ("table", "values", "seen"),
-    [
-        pytest.param(
-            models.Price, {"cents": 100}, {"price_min_cents": 100, "price_max_cents": 100}, id="another price"
-        ),
-        pytest.param(models.Stock, {"on_hand": 0, "allocated": 0, "held": 0}, {"in_stock": False}, id="sold out"),
-    ],
-)
 async def test_of_a_changed_product_only_that_is_written(
-    graph: Graph,
-    mall: AsyncEngine,
-    shop: HouseShop,
-    said: Said,
-    table: type[models.Price | models.Stock],
-    values: dict[str, int],
-    seen: dict[str, object],
+    graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said
 ) -> None:
     await sync(graph, shop)
     said()
-    await write(mall, update(table).where(table.sku_id.in_(CAMERAS)).values(**values))
+    await write(mall, update(models.Product).where(models.Product.id == CAMERA.id).values(name="拓光年 T7 二代"))
     await sync(graph, shop)
     assert any(line.startswith(f"products / 商品: 1 written, {ALL - 1} unchanged, 0 deleted") for line in said())
     camera = await products.product(graph, CAMERA.id)
-    assert {name: getattr(camera, name) for name in seen} == seen
+    assert camera and camera.name == "拓光年 T7 二代"
+
+
+async def test_no_node_knows_what_anything_costs_or_whether_it_is_there(
+    graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said
+) -> None:
+    await sync(graph, shop)
+    kept = await graph.read("MATCH (p:Product) UNWIND keys(p) AS name RETURN DISTINCT name ORDER BY name")
+    assert {row["name"] for row in kept} <= {"id", "image", "links", "name", "version", "words"}
+    kept = await graph.read("MATCH (n) UNWIND keys(n) AS name RETURN DISTINCT name")
+    kept += await graph.read("MATCH ()-[r]->() UNWIND keys(r) AS name RETURN DISTINCT name")
+    assert not [row for row in kept if any(word in row["name"] for word in ("price", "cents", "stock"))]
+    said()
+    (replaced,) = await graph.read("MATCH (p)<-[:SUBSTITUTE_FOR]-() RETURN p.id AS id ORDER BY id LIMIT 1")
+    skus = select(models.Sku.id).where(models.Sku.product_id == replaced["id"])
+    await write(
+        mall,
+        update(models.Price).where(models.Price.sku_id.in_(skus)).values(cents=100),
+        update(models.Stock).where(models.Stock.sku_id.in_(skus)).values(on_hand=0, allocated=0, held=0),
+    )
+    await sync(graph, shop)
+    (line,) = [line for line in said() if line.startswith(f"products / 商品: 0 written, {ALL} unchanged, 0 deleted")]
+    assert not line.endswith(" 0 linked")
+    assert await products.substitutes(graph, replaced["id"]) == []  # none of its shelf costs as little
 
 
 async def test_a_deleted_product_is_gone(graph: Graph, mall: AsyncEngine, shop: HouseShop, said: Said) -> None:
@@ -270,16 +278,16 @@ async def test_what_changes_while_the_house_runs_is_in_the_graph(
 
         await until(told, f"{text!r} in the graph")
 
-    async def price_is(cents: int) -> bool:
+    async def is_called(name: str) -> bool:
         camera = await products.product(graph, CAMERA.id)
-        return camera is not None and camera.price_max_cents == cents
+        return camera is not None and camera.name == name
 
     async with kept(graph, shop):
         await answer_is("夜里不送。")
         file.write_text(ANSWERS.format("夜里也送。"))
         await answer_is("夜里也送。")
-        await write(mall, update(models.Price).where(models.Price.sku_id.in_(CAMERAS)).values(cents=100))
-        await until(lambda: price_is(100), "the new price")
+        await write(mall, update(models.Product).where(models.Product.id == CAMERA.id).values(name="拓光年 T7 二代"))
+        await until(lambda: is_called("拓光年 T7 二代"), "the new name")
         file.unlink()
         await answer_is(None)
 
@@ -350,7 +358,7 @@ async def test_what_nobody_thought_of_is_told_and_tried_again(
 ) -> None:
     real, faults = shop.goods, iter([AttributeError("'list' object has no attribute 'find'"), MemoryError()])
 
-    async def goods() -> Sequence[products.Product] | None:
+    async def goods() -> syncing.Goods | None:
         for fault in faults:
             assert reports.read().trouble == "" or isinstance(fault, MemoryError)
             raise fault

@@ -180,13 +180,10 @@ function draw({ nodes, edges, details }) {
 
 // ---- the panel beside it ----
 
-const yuan = (cents) => `¥${(cents / 100).toFixed(2)}`;
-
 const fact = (name, value) => [element("dt", {}, name), element("dd", {}, value)];
 
-function ofProduct({ price_min_cents: low, price_max_cents: high, in_stock, attributes }) {
-  const facts = [fact("价格", low === high ? yuan(low) : `${yuan(low)} – ${yuan(high)}`), fact("库存", in_stock ? "有货" : "缺货")];
-  return [element("dl", {}, ...[...facts, ...Object.entries(attributes).map((pair) => fact(...pair))].flat())];
+function ofProduct({ attributes }) {
+  return [element("dl", {}, ...Object.entries(attributes).flatMap((pair) => fact(...pair)))];
 }
 
 function ofAnswer({ text, topic, ask: asked, valid_from, valid_until, holds, id }, { up, down }) {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -17,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import settings
 from bot.actions import graphs, malls
 from demo.goods import Article, load_articles
-from knowledge_graph import Answering, Graph, Product, catalogue, content
+from knowledge_graph import Answering, Graph, catalogue, content
 from knowledge_graph import migrate as migrate_graph
 from knowledge_graph.entries import read_files
-from knowledge_graph.sources import house_facts
+from knowledge_graph.sources import house_facts, without_prices
 from knowledge_graph.sync import files
-from mall_adapter import Desk, SqlMall, models
+from mall_adapter import Desk, SqlMall, models, read_catalogue
 from mall_adapter.models import phone_index, phone_tail_index
 from mall_adapter.values import OrderStatus, Reason, TicketKind, TicketRequest
 from privacy import KeyRing
@@ -103,32 +104,19 @@ def database(house: Path, articles: list[Article]) -> str:
     return address
 
 
-def as_known(article: Article) -> Product:
-    prices = [sku.price_cents for sku in article.skus]
-    return Product(
-        id=article.id,
-        name=article.name,
-        brand=article.brand,
-        category=article.category,
-        supplier_id=article.supplier.id,
-        supplier=article.supplier.name,
-        price_min_cents=min(prices),
-        price_max_cents=max(prices),
-        in_stock=True,  # also what has run out since: the graph may be behind
-        image=f"/pictures/{article.id}.jpg",
-        attributes=article.attributes,
-    )
-
-
 @pytest.fixture(scope="session")
-def graph_server(tmp_path_factory: pytest.TempPathFactory, articles: list[Article]) -> Iterator[Server]:
+def graph_server(tmp_path_factory: pytest.TempPathFactory, articles: list[Article], database: str) -> Iterator[Server]:
     server = start(Embedded, tmp_path_factory.mktemp("graph"))
 
     async def fill() -> None:
+        engine = create_engine(database)
+        goods = without_prices(await read_catalogue(engine))
+        await engine.dispose()
         async with server.graph() as graph:
             await migrate_graph(graph)
             pair = [next(one.id for one in articles if word in one.name) for word in ("A5 除甲醛", "喵净")]
-            await catalogue.sync(graph, map(as_known, articles), [(pair[0], pair[1])])
+            known = [replace(one, image=f"/pictures/{one.id}.jpg") for one in goods.products]
+            await catalogue.sync(graph, known, [(pair[0], pair[1])], goods.substitutes)
 
     asyncio.run(fill())
     yield server

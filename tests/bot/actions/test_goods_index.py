@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.actions.goods_index import GoodsIndex
 from mall_adapter import SqlMall
+from mall_adapter.values import Listing
 from storage import WRITES, create_engine, migrate
 from tests.mall_adapter.conftest import Clock, add_small_mall
 from tests.mall_adapter.goods import empty
@@ -25,6 +27,21 @@ async def goods(house: Path) -> AsyncIterator[GoodsIndex]:
         add_small_mall(session)
     yield GoodsIndex(SqlMall(engine, clock=Clock()))
     await engine.dispose()
+
+
+async def test_the_list_is_read_once_however_many_look(goods: GoodsIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, reads = goods.mall.catalogue, 0
+
+    async def counted() -> Sequence[Listing]:
+        nonlocal reads
+        reads += 1
+        return await read()
+
+    monkeypatch.setattr(goods.mall, "catalogue", counted)
+    await asyncio.gather(goods.find("跑步鞋"), goods.listings(), *(goods.find("月饼") for _ in range(8)))
+    assert reads == 1
+    listed = [(not one.in_stock, one.price_min_cents) for one in (await goods.listings()).values()]
+    assert listed == sorted(listed) and len(listed) > 2
 
 
 @pytest.mark.parametrize(
