@@ -1,5 +1,5 @@
-"""All that the mall sells, as it was some seconds ago: what goods are called ("那款跑鞋多少钱" finds 跑步鞋), and about what
-they cost, for budgets and "cheapest first". What is told to customers is read afresh."""
+"""All that the mall sells, as it was some seconds ago: what goods are called ("那款跑鞋多少钱" finds 跑步鞋), and
+about what they cost, for budgets and "cheapest first". What is told to customers is read afresh."""
 
 from __future__ import annotations
 

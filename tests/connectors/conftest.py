@@ -220,7 +220,7 @@ def house(graph_server: Server, rasa_server: FakeRasa, tmp_path_factory: pytest.
 async def fill(server: Server) -> None:
     async with server.graph() as graph:
         await migrate_graph(graph)
-        await catalogue.sync(graph, SHELF, [("K1", "C1")])
+        await catalogue.sync(graph, SHELF, [("K1", "C1")], {"K1": ["K2", "K3"], "K2": ["K1", "K3"], "K3": ["K1", "K2"]})
         await content.load(graph, Content((RETURNS, DESCALING, JUDGED), ()))
         for text, topic, minute in (
             ("能送火星吗", "delivery", 0),

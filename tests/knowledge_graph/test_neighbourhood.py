@@ -9,7 +9,7 @@ from knowledge_graph.catalogue import sync
 from knowledge_graph.content import load
 from knowledge_graph.entries import Content, Entry
 from knowledge_graph.neighbourhood import Edge, Neighbourhood, Node, around, find
-from tests.knowledge_graph.test_catalogue import SHELF, kettle
+from tests.knowledge_graph.test_catalogue import NEAR, SHELF, kettle
 
 WATER = Node("Product", "M1", "净谷 净水器")
 FILTERS = Node("Category", "净水器", "净水器")
@@ -22,7 +22,7 @@ def told(picture: Neighbourhood | None) -> set[tuple[str, str, str]]:
 
 
 async def test_one_hop(graph: Graph) -> None:
-    await sync(graph, SHELF, [("K1", "M1")])
+    await sync(graph, SHELF, [("K1", "M1")], NEAR)
     picture = await around(graph, "Product", "M1")
     assert picture and picture.nodes[0] == WATER
     assert Edge("IN_CATEGORY", WATER, FILTERS) in picture.edges
@@ -37,7 +37,7 @@ async def test_one_hop(graph: Graph) -> None:
 
 
 async def test_two_hops(graph: Graph) -> None:
-    await sync(graph, SHELF, [("K1", "M1")])
+    await sync(graph, SHELF, [("K1", "M1")], NEAR)
     near, far = await around(graph, "Product", "M1"), await around(graph, "Product", "M1", hops=2)
     assert near and far and near.nodes[0] == far.nodes[0] == WATER
     assert told(near) < told(far)
@@ -48,7 +48,7 @@ async def test_two_hops(graph: Graph) -> None:
 @pytest.mark.parametrize("hops", [1, 2])
 @pytest.mark.parametrize("limit", [1, 3, 20])
 async def test_a_crowd_is_cut(graph: Graph, hops: int, limit: int) -> None:
-    await sync(graph, [kettle(number, 100 + number) for number in range(60)])
+    await sync(graph, [kettle(number) for number in range(60)])
     picture = await around(graph, "Category", "电水壶", hops, limit)  # type: ignore[arg-type]
     assert picture and len(picture.nodes) == limit
     assert picture.nodes[0].label == "Category"

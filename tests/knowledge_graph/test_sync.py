@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import settings
 from demo import prices, rows, unseed
 from demo.goods import load_articles
+from demo.history import DAYS
 from knowledge_graph import Graph, content, migrate, products, reports
 from knowledge_graph import sync as syncing
 from knowledge_graph.sources import HouseShop, house_facts, open_shop
@@ -75,7 +76,7 @@ async def mall(house: Path) -> AsyncIterator[AsyncEngine]:
     async with engine.execution_options(**WRITES).begin() as connection:
         for model, values in rows.of_articles(rng, ARTICLES, [], frozenset(), now).items():
             await connection.execute(insert(model), values)
-        listed = prices.rows(ARTICLES, now.astimezone(settings.SHANGHAI).date(), rows.DAYS)
+        listed = prices.rows(ARTICLES, now.astimezone(settings.SHANGHAI).date(), DAYS)
         await connection.execute(insert(models.Price), list(listed))
     yield engine
     await engine.dispose()
