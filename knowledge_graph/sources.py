@@ -12,12 +12,11 @@ from dataclasses import fields
 
 import settings
 from knowledge_graph.entries import Fact
-from knowledge_graph.fitting import nearest_in_price
+from knowledge_graph.fitting import Offered, nearest_in_price
 from knowledge_graph.products import Product
 from knowledge_graph.sync import Goods
 from mall_adapter import CustomerMall, open_mall, was_demo
 from mall_adapter.terms import house_terms, in_answers
-from mall_adapter.values import Listing
 from storage import create_engine
 
 LINES, TOPICS = settings.ROOT / "bot" / "data" / "nlu", settings.ROOT / "bot" / "topics.yml"
@@ -62,7 +61,7 @@ class HouseShop:
         return in_answers(await (await self._open()).terms(), settings.desk_hours())
 
 
-def without_prices(listings: Sequence[Listing]) -> Goods:
+def without_prices(listings: Sequence[Offered]) -> Goods:
     """What the graph holds of them."""
     products = [Product(**{name: getattr(one, name) for name in _SHOWN}) for one in listings]
     return Goods(products, nearest_in_price(listings))
