@@ -22,7 +22,7 @@ async def listings(session: AsyncSession, now: datetime) -> list[Listing]:
     # where it is sold, the list price is one of these: a campaign below it is the lower one
     sold = (
         select(price.sku_id, func.min(price.cents).label("cents"))
-        .where(prices.counts(now))
+        .where(prices.COUNTS)
         .group_by(price.sku_id)
         .having(func.max(case((price.kind == models.PriceKind.LIST, 1), else_=0)) == 1)
         .subquery()
@@ -49,7 +49,7 @@ async def listings(session: AsyncSession, now: datetime) -> list[Listing]:
         .join(kinds, kinds.c.product_id == product.id)
         .order_by(product.id)
     )
-    return [Listing(*row) for row in await session.execute(query)]
+    return [Listing(*row) for row in await session.execute(query, prices.then(now))]
 
 
 async def read_catalogue(engine: AsyncEngine) -> list[Listing]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
-from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import bindparam, or_
 
-from mall_adapter import models, regions
+from mall_adapter import regions
 from mall_adapter.models import FreightTemplate, FreightUnit
 
+HERE = or_(FreightTemplate.region.is_(None), FreightTemplate.region.in_(bindparam("places", expanding=True)))
+"""Templates for one of the places, as a condition."""
 
-async def templates(session: AsyncSession, suppliers: Collection[str], region: str) -> dict[str, FreightTemplate]:
-    """By supplier, for an address in the region; who has none sends for nothing."""
-    places = regions.around(region)
-    table = models.FreightTemplate
-    here = or_(table.region.is_(None), table.region.in_(places))
-    found = await session.scalars(select(table).where(table.supplier_id.in_(suppliers), here))
-    order = {place: steps for steps, place in enumerate((*places, None))}
+
+def by_supplier(found: Iterable[FreightTemplate], region: str) -> dict[str, FreightTemplate]:
+    """Of those that are for an address in the region each supplier's for the smallest place."""
+    order = {place: steps for steps, place in enumerate((*regions.around(region), None))}
     # the smallest region last, to stay
     return {one.supplier_id: one for one in sorted(found, key=lambda one: order[one.region], reverse=True)}
 

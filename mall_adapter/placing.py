@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, and_, bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import coupons, freight, models, orders, prices, regions, stock
@@ -69,6 +69,7 @@ class _Goods:
     within: timedelta
     later: bool  # sold before it is there, or made to order
     presale: bool
+    freight: models.FreightTemplate | None  # of its supplier, who sends for nothing without one
 
 
 @dataclass(slots=True)
@@ -100,9 +101,7 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     """
     if not basket.items or any(quantity < 1 for quantity in basket.items.values()):
         raise ValueError("an order needs at least one piece of each of its items")
-    customer = models.Customer
-    address = (customer.name, customer.phone, customer.address, customer.region)
-    found = (await session.execute(select(*address).where(customer.id == basket.customer_id))).one_or_none()
+    found = (await session.execute(_CUSTOMER, {"customer_id": basket.customer_id})).one_or_none()
     if found is None:
         raise NotFound("no such customer")
     to = basket.delivery or DeliveryChange()
@@ -113,7 +112,7 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     allotted = await stock.allocate(session, basket.items, region)
     lines = [_Line(goods[allotment.sku_id], allotment) for allotment in allotted]
     parcels = list(_parcels(lines))
-    await _add_freight(session, parcels, region)
+    _add_freight(parcels)
     sum_cents = sum(line.cents for line in lines)
     discount_cents = 0
     if basket.coupon_id:
@@ -175,6 +174,12 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     return Order(id=order_id, **told, delivered_at=None, lines=tuple(new), shipments=())
 
 
+_CUSTOMER = select(models.Customer.name, models.Customer.phone, models.Customer.address, models.Customer.region).where(
+    models.Customer.id == bindparam("customer_id")
+)
+"""What is asked for every order is a statement that is made once: making one costs more than asking it."""
+
+
 def _to_line(row: Mapping[str, Any], goods: _Goods) -> OrderLine:
     """As :func:`mall_adapter.orders.to_order` would read it."""
     told = {name: value for name, value in row.items() if name not in {"order_id", "fulfilment_id"}}
@@ -182,23 +187,32 @@ def _to_line(row: Mapping[str, Any], goods: _Goods) -> OrderLine:
     return OrderLine(**told, **pieces, product_id=goods.product_id, category=goods.category)
 
 
-async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, now: datetime) -> dict[str, _Goods]:
-    """By SKU. Raises NotFound for one that there is not, or that is not sold there now."""
-    sku, product, price = models.Sku, models.Product, models.Price
-    query = (
+def _select_goods() -> Any:
+    """SKUs, each with every price and every template of freight that counts."""
+    sku, product, price, template = models.Sku, models.Product, models.Price, models.FreightTemplate
+    return (
         select(
             *(sku.id, sku.spec, sku.weight_g, sku.product_id, product.name, product.category, product.supplier_id),
             *(product.presale_days, product.custom_made, product.made_days),
-            *(price.kind, price.region, price.cents),
+            *(price.kind, price.region, price.cents, template),
         )
         .join(product, product.id == sku.product_id)
         .join(price, price.sku_id == sku.id)
-        .where(sku.id.in_(items), prices.counts(now, region))
+        .outerjoin(template, and_(template.supplier_id == product.supplier_id, freight.HERE))
+        .where(sku.id.in_(bindparam("items", expanding=True)), prices.COUNTS)
     )
-    rows = (await session.execute(query)).all()
+
+
+_GOODS = _select_goods()
+
+
+async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, now: datetime) -> dict[str, _Goods]:
+    """By SKU. Raises NotFound for one that there is not, or that is not sold there now."""
+    rows = (await session.execute(_GOODS, {"items": list(items)} | prices.then(now, region))).all()
     cents = prices.by_sku([(row.id, row.kind, row.region, row.cents) for row in rows], region)
     if cents.keys() < items.keys():
         raise NotFound("no such SKU")
+    templates = freight.by_supplier({row.FreightTemplate for row in rows if row.FreightTemplate}, region)
     promised = promises()
     return {
         row.id: _Goods(
@@ -212,6 +226,7 @@ async def _goods(session: AsyncSession, items: Mapping[str, int], region: str, n
             within=promised.ships_within(row.presale_days, row.custom_made, row.made_days),
             later=bool(row.presale_days) or row.custom_made,
             presale=bool(row.presale_days),
+            freight=templates.get(row.supplier_id),
         )
         for row in rows
     }
@@ -227,21 +242,21 @@ def _parcels(lines: Sequence[_Line]) -> Iterator[_Parcel]:
     yield from parcels.values()
 
 
-async def _add_freight(session: AsyncSession, parcels: Sequence[_Parcel], region: str) -> None:
+def _add_freight(parcels: Sequence[_Parcel]) -> None:
     """Each supplier's for all that it sends, however many parcels it makes of it; it goes with the first of them."""
     by_supplier: dict[str, list[_Parcel]] = {}
     for parcel in parcels:
         by_supplier.setdefault(parcel.supplier_id, []).append(parcel)
-    templates = await freight.templates(session, by_supplier.keys(), region)
     goods_cents = sum(line.cents for parcel in parcels for line in parcel.lines)
-    for supplier_id, template in templates.items():
-        sent = [line for parcel in by_supplier[supplier_id] for line in parcel.lines]
-        by_supplier[supplier_id][0].freight_cents = freight.cents(
-            template,
-            goods_cents,
-            sum(line.allotment.quantity for line in sent),
-            sum(line.goods.weight_g * line.allotment.quantity for line in sent),
-        )
+    for own in by_supplier.values():
+        sent = [line for parcel in own for line in parcel.lines]
+        if template := sent[0].goods.freight:
+            own[0].freight_cents = freight.cents(
+                template,
+                goods_cents,
+                sum(line.allotment.quantity for line in sent),
+                sum(line.goods.weight_g * line.allotment.quantity for line in sent),
+            )
 
 
 def _status(parcels: Sequence[_Parcel]) -> OrderStatus:
@@ -282,10 +297,13 @@ async def _write(
             }
             for number, line in enumerate(parcel.lines, len(lines) + 1)
         ]
-    connection = await session.connection()
-    await connection.execute(insert(cast(Table, models.Fulfilment.__table__)), fulfilments)
-    await connection.execute(insert(cast(Table, models.OrderLine.__table__)), lines)
+    await session.execute(_FULFILMENTS, fulfilments)
+    await session.execute(_LINES, lines)
     return lines
+
+
+_FULFILMENTS = insert(cast(Table, models.Fulfilment.__table__))
+_LINES = insert(cast(Table, models.OrderLine.__table__))
 
 
 # ---- paying, or not ----

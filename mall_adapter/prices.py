@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, permissions, regions
@@ -22,15 +22,18 @@ OPEN_TO_ALL = (PriceKind.LIST, PriceKind.CAMPAIGN)
 """Nobody is a member yet."""
 
 
-def counts(at: datetime, region: str | None = None) -> ColumnElement[bool]:
-    """Prices that anybody in the region could pay at the time, as a condition; without a region: anywhere."""
-    places = regions.around(region) if region else ()
-    return and_(
-        Price.kind.in_(OPEN_TO_ALL),
-        Price.valid_from <= at,
-        or_(Price.valid_until.is_(None), Price.valid_until > at),
-        or_(Price.region.is_(None), Price.region.in_(places)) if places else Price.region.is_(None),
-    )
+COUNTS = and_(
+    Price.kind.in_(OPEN_TO_ALL),
+    Price.valid_from <= bindparam("at"),
+    or_(Price.valid_until.is_(None), Price.valid_until > bindparam("at")),
+    or_(Price.region.is_(None), Price.region.in_(bindparam("places", expanding=True))),
+)
+"""Prices that anybody could pay then and there, as a condition of a statement that is given :func:`then`."""
+
+
+def then(at: datetime, region: str | None = None) -> dict[str, Any]:
+    """The parameters of :data:`COUNTS`; without a region: prices that count anywhere."""
+    return {"at": at, "places": regions.around(region) if region else ()}
 
 
 def cheapest(found: Iterable[tuple[PriceKind, str | None, int]], region: str | None = None) -> int | None:
@@ -51,7 +54,7 @@ async def of_skus(
 ) -> dict[str, int]:
     """Cents by SKU; one that is not sold then and there is left out."""
     query = select(Price.sku_id, Price.kind, Price.region, Price.cents)
-    rows = await session.execute(query.where(Price.sku_id.in_(sku_ids), counts(at, region)))
+    rows = await session.execute(query.where(Price.sku_id.in_(sku_ids), COUNTS), then(at, region))
     return by_sku(((row.sku_id, row.kind, row.region, row.cents) for row in rows), region)
 
 

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, regions
@@ -51,21 +52,23 @@ class _Shelf:
     free: int
 
 
+_SHELVES = (
+    select(Stock.sku_id, Stock.warehouse_id, models.Warehouse.region, Stock.on_hand - Stock.allocated - Stock.held)
+    .join(models.Warehouse, models.Warehouse.id == Stock.warehouse_id)
+    .where(Stock.sku_id.in_(bindparam("items", expanding=True)))
+    .order_by(Stock.sku_id, Stock.warehouse_id)
+    .with_for_update(of=Stock)
+)
+
+
 async def allocate(session: AsyncSession, items: Mapping[str, int], region: str) -> list[Allotment]:
     """Pieces by SKU, from the warehouse that is nearest to the region, and from one where one has them all.
 
     By SKU, each warehouse once. The caller writes the movements with :func:`note`, once the order is there. Raises
     OutOfStock, and has changed nothing then.
     """
-    query = (
-        select(Stock.sku_id, Stock.warehouse_id, models.Warehouse.region, Stock.on_hand - Stock.allocated - Stock.held)
-        .join(models.Warehouse, models.Warehouse.id == Stock.warehouse_id)
-        .where(Stock.sku_id.in_(items))
-        .order_by(Stock.sku_id, Stock.warehouse_id)
-        .with_for_update(of=Stock)
-    )
     shelves: dict[str, list[_Shelf]] = defaultdict(list)
-    for sku_id, warehouse_id, place, free in await session.execute(query):
+    for sku_id, warehouse_id, place, free in await session.execute(_SHELVES, {"items": list(items)}):
         shelves[sku_id].append(_Shelf(warehouse_id, regions.nearness(region, place), free))
     allotted = [allotment for sku_id in sorted(items) for allotment in _allot(sku_id, items[sku_id], shelves[sku_id])]
     await _change(session, allotted, allocated=1)
@@ -111,20 +114,23 @@ def _of_lines(pieces: Iterable[tuple[models.OrderLine, int]]) -> list[Allotment]
     return [Allotment(*place, quantity) for place, quantity in sorted(moved.items())]
 
 
-_HERE = (Stock.warehouse_id == bindparam("at_warehouse"), Stock.sku_id == bindparam("of_sku"))
-
-
 async def _change(session: AsyncSession, moved: list[Allotment], *, on_hand: int = 0, allocated: int = 0) -> None:
     """``on_hand`` and ``allocated`` are signs."""
+    rows = [{"at_warehouse": one.warehouse_id, "of_sku": one.sku_id, "pieces": one.quantity} for one in moved]
+    if rows:
+        connection = await session.connection()
+        await connection.execute(_update(on_hand, allocated), rows)
+
+
+@cache
+def _update(on_hand: int, allocated: int) -> Update:
     values: dict[str, Any] = {}
     if on_hand:
         values |= {"on_hand": Stock.on_hand + bindparam("pieces") * on_hand, "version": Stock.version + 1}
     if allocated:
         values["allocated"] = Stock.allocated + bindparam("pieces") * allocated
-    rows = [{"at_warehouse": one.warehouse_id, "of_sku": one.sku_id, "pieces": one.quantity} for one in moved]
-    if rows:
-        connection = await session.connection()
-        await connection.execute(update(cast(Table, Stock.__table__)).where(*_HERE).values(values), rows)
+    here = (Stock.warehouse_id == bindparam("at_warehouse"), Stock.sku_id == bindparam("of_sku"))
+    return update(cast(Table, Stock.__table__)).where(*here).values(values)
 
 
 _SIGNS = {MovementKind.RELEASE: -1, MovementKind.SHIP: -1}
@@ -149,4 +155,7 @@ async def note(session: AsyncSession, kind: MovementKind, moved: Iterable[Allotm
     ]
     if rows:
         connection = await session.connection()
-        await connection.execute(insert(cast(Table, StockMovement.__table__)), rows)
+        await connection.execute(_LEDGER, rows)
+
+
+_LEDGER = insert(cast(Table, StockMovement.__table__))

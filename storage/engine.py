@@ -10,15 +10,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from functools import cache
+from time import monotonic
+from typing import Any, cast
 
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import Connection, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from settings import SHANGHAI
+from storage import one_hop
 from storage.tables import Base
 
 WRITES = {"house_writes": True}
@@ -27,15 +31,21 @@ WRITES = {"house_writes": True}
 BUSY_SECONDS = 30
 """How long a statement may wait for a lock or for an answer before it fails."""
 
+IDLE_SECONDS = 20
+"""How long a connection to PostgreSQL may lie before it is asked whether it is still there."""
+
 
 def create_engine(url: str, **options: Any) -> AsyncEngine:
     """An engine for ``url`` (``sqlite+aiosqlite://…`` or ``postgresql+asyncpg://…``)."""
     options["hide_parameters"] = True  # an error's text goes into logs, where no customer's words belong
     if make_url(url).get_backend_name() != "sqlite":
         options.setdefault("connect_args", {"timeout": 10, "command_timeout": BUSY_SECONDS})
-        return create_async_engine(url, pool_pre_ping=True, **options)
+        engine = create_async_engine(url, **options)
+        _look_before_use(engine)
+        return engine
     # isolation_level None: sqlite3 begins nothing by itself, so that the event below decides how a transaction begins
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, **options)
+    connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None, "async_creator_fn": one_hop.connect}
+    engine = create_async_engine(url, connect_args=connect_args, **options)
 
     set_pragmas(engine, "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 
@@ -45,6 +55,29 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _look_before_use(engine: AsyncEngine) -> None:
+    """Replaces a connection that is gone before a transaction begins on it.
+
+    asyncpg knows without asking when the server has closed it. The pool's own ping asks before every transaction, in
+    three round trips; here only a connection that has lain for a while is asked, as a network may have forgotten it.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def lay_down(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["since"] = monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def look(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError("the server has closed it")
+        since = entry.info.pop("since", None)
+        if since is not None and monotonic() - since > IDLE_SECONDS:
+            try:
+                connection.ping()
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError("it does not answer") from error
 
 
 def set_pragmas(engine: AsyncEngine, *pragmas: str) -> None:
@@ -58,7 +91,12 @@ def set_pragmas(engine: AsyncEngine, *pragmas: str) -> None:
 
 def insert(session: AsyncSession, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT, which both databases write alike and SQLAlchemy keeps in their dialects."""
-    return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)
+    return insert_on(session.get_bind().dialect.name, table)
+
+
+def insert_on(dialect: str, table: type[Base] | Table) -> postgresql.Insert | sqlite.Insert:
+    """The same by the name of a dialect, for statements that are made once."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 async def insert_numbered(
@@ -72,7 +110,13 @@ async def insert_numbered(
     for _ in range(20):
         number = f"{prefix}{now.astimezone(SHANGHAI):%y%m%d}{secrets.randbelow(10**6):06}"
         row = {"id": number, **values(number)}
-        done = await session.execute(insert(session, table).values(row).on_conflict_do_nothing().returning(text("id")))
-        if done.first():
+        if await session.scalar(if_free(session.get_bind().dialect.name, table), row):
             return number
     raise RuntimeError(f"no free {prefix} number found today")
+
+
+@cache
+def if_free(dialect: str, table: type[Base]) -> Any:
+    """An INSERT that gives the id back, or nothing where the row is there. It is made once: that costs more than it."""
+    rows = cast(Table, table.__table__)
+    return insert_on(dialect, rows).on_conflict_do_nothing().returning(rows.c.id)

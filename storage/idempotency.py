@@ -12,16 +12,16 @@ import json
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from privacy.columns import EncryptedText, KeyedHash, blind_index
-from storage.engine import insert
+from storage.engine import insert_on
 from storage.tables import Base
 
 Answer = TypeVar("Answer")
@@ -94,26 +94,38 @@ async def once(
     In the transaction of ``session``, which must write. Raises IdempotencyConflict if the caller used the key for
     another command or other arguments, and what ``do`` raises.
     """
-    record, key_index = IdempotencyRecord, command.key_index
+    key_index = command.key_index
     new = {
+        "key_index": key_index,
         "command": command.name,
         "request_hash": command.request_hash,
         "answer": None,
         "created_at": now,
         "expires_at": now + KEPT,
     }
-    # one that has expired is as good as none
-    made = insert(session, record).values(new | {"key_index": key_index})
-    made = made.on_conflict_do_update(index_elements=["key_index"], set_=new, where=record.expires_at <= now)
-    if await session.scalar(made.returning(record.key_index)) is None:
+    if await session.scalar(_write_down(session.get_bind().dialect.name), new) is None:
         known = await recall(session, command, answer, now)
         if known is None:  # its transaction was rolled back, or it was forgotten in between
             raise IdempotencyConflict("this key is in use")
         return known.answer
     given = await do()
     told = _adapter(cast(Hashable, answer)).dump_json(given).decode()
-    await session.execute(update(record).where(record.key_index == key_index).values(answer=told))
+    await session.execute(_ANSWER, {"of_key": key_index, "answer": told})
     return given
+
+
+_RECORDS = cast(Table, IdempotencyRecord.__table__)
+_ANSWER = update(_RECORDS).where(_RECORDS.c.key_index == bindparam("of_key"))
+
+
+@cache
+def _write_down(dialect: str) -> Any:
+    """Gives the key back, or nothing where it is known; one that has expired is as good as none."""
+    made = insert_on(dialect, _RECORDS)
+    new = {column.name: made.excluded[column.name] for column in _RECORDS.c if not column.primary_key}
+    over = _RECORDS.c.expires_at <= made.excluded.created_at
+    made = made.on_conflict_do_update(index_elements=["key_index"], set_=new, where=over)
+    return made.returning(_RECORDS.c.key_index)
 
 
 async def recall(session: AsyncSession, command: Command, answer: type[Answer], now: datetime) -> Known[Answer] | None:

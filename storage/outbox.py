@@ -17,14 +17,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Index, Select, and_, case, exists, false, func, or_, select, text, update
+from sqlalchemy import Index, Select, Table, and_, bindparam, case, exists, false, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from privacy.columns import Damaged, EncryptedText, KeyedHash, blind_index, damaged_as
-from storage.engine import WRITES, insert
+from storage.engine import WRITES, if_free
 from storage.tables import Base
 
 ATTEMPTS = 20
@@ -164,8 +164,7 @@ async def enqueue(session: AsyncSession, message: Message, now: datetime) -> int
         "dedupe_key": _dedupe_key(message.channel, message.dedupe),
         "cause": message.cause,
     }
-    made = insert(session, Outbox).values(row).on_conflict_do_nothing().returning(Outbox.id)
-    number: int | None = await session.scalar(made)
+    number: int | None = await session.scalar(if_free(session.get_bind().dialect.name, Outbox), row)
     return number
 
 
@@ -236,7 +235,6 @@ async def claim(
 
 async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> bool:
     """How the try ended, in the caller's transaction; False, and nothing is written, if it was claimed anew since."""
-    row = Outbox
     match outcome:
         case Sent():
             ended: dict[str, Any] = {"state": State.SENT, "error_class": None, "provider_id": outcome.provider_id}
@@ -246,9 +244,16 @@ async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> boo
             ended = {"state": State.UNKNOWN, "error_class": outcome.error_class}
         case Dead():
             ended = {"state": State.DEAD, "error_class": outcome.error_class}
-    mine = update(row).where(row.id == leased.id, row.lease_token == leased.token)
-    done = mine.values(_RETURNED | ended).returning(row.id)
-    return await session.scalar(done, execution_options=_AS_IT_IS) is not None
+    mine = {"of_id": leased.id, "of_token": leased.token}
+    return await session.scalar(_FINISH, _RETURNED | ended | mine) is not None
+
+
+_ROWS = cast(Table, Outbox.__table__)
+_FINISH = (
+    update(_ROWS)
+    .where(_ROWS.c.id == bindparam("of_id"), _ROWS.c.lease_token == bindparam("of_token"))
+    .returning(_ROWS.c.id)
+)
 
 
 def _locked(query: Select[int]) -> Select[int]:

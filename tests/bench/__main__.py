@@ -1,4 +1,5 @@
-"""Prints a table: one turn alone, many at once, memory, start, training; ours, a stock Rasa's, and the ratio.
+"""Prints a table: one turn alone, many at once, memory, start, training; ours, a stock Rasa's, and the ratio. Then what
+the mall's writers do: `python -m tests.bench --tries 100000` makes them try long to sell more than there is.
 
 The stock Rasa runs the same model and calls the same actions, without the run-time patches, the gateway and the
 encryption: Rasa's own REST channel and its SQL tracker store in a plain SQLite file. Both are asked in turns, in the
@@ -7,6 +8,7 @@ same run, because the machine is noisy.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import secrets
@@ -208,7 +210,20 @@ def inside_the_action(url: str, headers: dict[str, str]) -> list[float]:
     return spent[20:]  # warm by then
 
 
+def the_mall(tries: int) -> None:
+    """What the mall and its outbox do in a second, on SQLite and PostgreSQL, and what HTTP adds: tables of their own."""
+    for module, *arguments in (
+        ("mall", "--orders", "1000", "--tries", str(tries)),
+        ("outbox", "--rows", "2000"),
+        ("mall_http",),
+    ):
+        subprocess.run([sys.executable, "-m", f"tests.bench.{module}", *arguments], cwd=settings.ROOT, check=True)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--tries", type=int, default=2_000, help="to sell more than the mall has")
+    tries = parser.parse_args().tries
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with Stack(folder / "data") as stack:
@@ -227,7 +242,8 @@ def main() -> None:
             title = f"a question about rules, inside the action, p{percent} (ms)"
             print(f"{title:48}{percentile(answering, percent):10.1f}")
         print(f"{'second `make run` to green (s)':48}{start_again(folder / 'data'):10.1f}")
-        print(f"{'training from nothing (s)':48}{train(folder):10.1f}")
+        print(f"{'training from nothing (s)':48}{train(folder):10.1f}", flush=True)
+    the_mall(tries)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Another process: ``python -m tests.mall_adapter.neighbour buy URL NAME TIMES`` or ``… half URL NOW``."""
+"""Another process: ``python -m tests.mall_adapter.neighbour buy|rush URL NAME TIMES`` or ``… half URL NOW``."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ async def buy(url: str, name: str, times: str) -> None:
     print(bought)
 
 
+async def rush(url: str, name: str, times: str) -> None:
+    """The same by four at once; tells each order as soon as it was told of it."""
+    engine = create_engine(url)
+    mall, left = SqlMall(engine), iter(range(int(times)))
+
+    async def buyer() -> None:
+        for number in left:
+            with contextlib.suppress(OutOfStock):
+                order = await place_order(mall, "C1", {"P1-1": 1, "P4-1": 1}, f"{name} {number}")
+                print(order.id, flush=True)
+
+    await asyncio.gather(*(buyer() for _ in range(4)))
+    await engine.dispose()
+
+
 async def half(url: str, now: str) -> None:
     """Writes a ticket with all that belongs to it, and stops just before the commit."""
     engine = create_engine(url)
@@ -46,4 +61,4 @@ async def half(url: str, now: str) -> None:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    asyncio.run(buy(*arguments) if command == "buy" else half(*arguments))
+    asyncio.run({"buy": buy, "rush": rush, "half": half}[command](*arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
@@ -10,14 +11,14 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
 from mall_adapter import SqlMall, models
 from mall_adapter.errors import OrderLocked, OutOfStock, TicketExists, WrongPhoneTail
 from mall_adapter.values import Reason, Ticket, TicketKind, TicketRequest, TicketStatus
-from storage import IdempotencyConflict
+from storage import WRITES, EventRow, IdempotencyConflict
 from storage.idempotency import IdempotencyRecord
 from tests.mall_adapter.goods import stock_of
 from tests.mall_adapter.offices import advance_ticket, bind, new_key, place_order, ship_order
@@ -58,6 +59,42 @@ async def test_buyers_in_three_processes(url: str, engine: AsyncEngine) -> None:
     bought = [int((await buyer.communicate())[0]) for buyer in buyers]
     assert sum(bought) == 10
     assert await stock_of(engine, "P1-1") == (11, 11)
+
+
+async def test_a_process_of_buyers_is_killed(url: str, engine: AsyncEngine) -> None:
+    """What it was told of stands, what it was not is there as a whole or not at all, and it may ask again for both."""
+    pieces, table = 40, models.Stock
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        shelves = update(table).where(table.sku_id.in_(["P1-1", "P4-1"]))
+        await session.execute(shelves.values(on_hand=table.allocated + pieces))
+    before = await count(engine, models.Order)
+    dying = await neighbour("rush", url, "dying", "30")
+    others = [await neighbour("rush", url, f"buyer {n}", "15") for n in range(2)]
+    assert dying.stdout is not None
+    told = [(await dying.stdout.readline()).strip() for _ in range(5)]
+    dying.kill()
+    told += (await dying.stdout.read()).split(b"\n")[:-1]  # but for half a line
+    await dying.wait()
+    bought = [id_ for other in others for id_ in (await other.communicate())[0].split()]
+    mall, again = SqlMall(engine), []
+    for number in range(30):
+        with contextlib.suppress(OutOfStock):
+            again.append((await place_order(mall, "C1", {"P1-1": 1, "P4-1": 1}, f"dying {number}")).id.encode())
+
+    assert set(told) <= set(again)
+    orders = {id_.decode() for id_ in bought + again}
+    assert len(orders) == len(bought + again) == pieces
+    assert await count(engine, models.Order) - before == pieces
+    assert await count(engine, IdempotencyRecord) == await count(engine, EventRow) == pieces
+    async with AsyncSession(engine) as session:
+        assert await session.scalar(select(func.count()).where(table.allocated > table.on_hand)) == 0
+        movement = models.StockMovement
+        moved = select(movement.sku_id, func.sum(movement.quantity)).where(movement.order_id.in_(orders))
+        rows = await session.execute(moved.group_by(movement.sku_id))
+        assert {row[0]: row[1] for row in rows} == {"P1-1": pieces, "P4-1": pieces}
+    for sku_id in ("P1-1", "P4-1"):
+        on_hand, allocated = await stock_of(engine, sku_id)
+        assert on_hand == allocated
 
 
 async def test_orders_of_several_articles_do_not_wait_in_a_circle(malls: list[SqlMall], engine: AsyncEngine) -> None:
