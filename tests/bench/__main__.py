@@ -211,7 +211,7 @@ def inside_the_action(url: str, headers: dict[str, str]) -> list[float]:
 
 
 def the_mall(tries: int) -> None:
-    """What the mall and its outbox do in a second, on SQLite and PostgreSQL, and what HTTP adds: tables of their own."""
+    """Tables of their own: what the mall and its outbox do in a second, and what HTTP adds to a call."""
     for module, *arguments in (
         ("mall", "--orders", "1000", "--tries", str(tries)),
         ("outbox", "--rows", "2000"),

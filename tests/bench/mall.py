@@ -97,7 +97,9 @@ async def go(process: Process) -> list[float]:
     assert process.stdin and process.stdout
     process.stdin.write(b"go\n")
     await process.stdin.drain()
-    return [float(word) for word in (await process.stdout.readline()).split()]
+    told = [float(word) for word in (await process.stdout.readline()).split()]
+    await process.wait()
+    return told
 
 
 def of_the_server(databases: Sqlite | Postgres) -> float:
