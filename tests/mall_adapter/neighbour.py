@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 
 from sqlalchemy import Connection, event
@@ -61,4 +62,5 @@ async def half(url: str, now: str) -> None:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    asyncio.run({"buy": buy, "rush": rush, "half": half}[command](*arguments))
+    commands: dict[str, Callable[..., Coroutine[None, None, None]]] = {"buy": buy, "rush": rush, "half": half}
+    asyncio.run(commands[command](*arguments))
