@@ -148,6 +148,10 @@ class Clients:
         self._known[hashed] = _client(row), time.monotonic()
         return self._known[hashed][0]
 
+    async def close(self) -> None:
+        """Waits for what is being noted: whoever goes away in the middle leaves the database locked for a while."""
+        await asyncio.gather(*self._notes)
+
     async def _note_use(self, number: str, now: datetime) -> None:
         try:
             async with self._database.writing() as session:

@@ -18,9 +18,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import selectinload
 
-import demo
 import settings
-from demo import live_on, seasons, seed, stories
+from demo import live_on, seasons, seed, seeding, stories
 from demo.live import Live, Pace
 from mall_adapter import SqlBackOffice, models, orders
 from mall_adapter.stock import ALLOCATED, ON_HAND
@@ -38,8 +37,8 @@ OWN = "C-own"
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "CUSTOMERS", 80)
-    monkeypatch.setattr(demo, "ORDERS", 200)
+    monkeypatch.setattr(seeding, "CUSTOMERS", 80)
+    monkeypatch.setattr(seeding, "ORDERS", 200)
 
 
 async def a_mall(url: str) -> AsyncEngine:
@@ -200,8 +199,8 @@ async def test_killed_in_the_middle_it_does_nothing_twice(databases: Any, house:
     url = databases.create()
     engine = await a_mall(url)
     program = (
-        "import asyncio, demo; from datetime import datetime; from demo.live import Live, Pace;"
-        "from storage import create_engine; demo.CUSTOMERS = 80;"
+        "import asyncio; from demo import seeding; from datetime import datetime; from demo.live import Live, Pace;"
+        "from storage import create_engine; seeding.CUSTOMERS = 80;"
         "pace = Pace.load().model_copy(update={'orders_a_day': 3});"
         f"start, end = map(datetime.fromisoformat, ({MIDNIGHT.isoformat()!r}, {END.isoformat()!r}));"
         f"asyncio.run(Live(create_engine({url!r}), start, pace).advance(end))"

@@ -61,6 +61,7 @@ async def door(engine: AsyncEngine, clock: Clock) -> AsyncIterator[Door]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://mall/mall") as http:
         yield Door(http, clients, budgets)
+    await clients.close()
 
 
 def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

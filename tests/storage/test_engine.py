@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from storage import create_engine
 from storage import engine as engines
 
+pytestmark = pytest.mark.parametrize("databases", ["postgresql"], indirect=True)  # SQLite has no server
+
 
 async def backend(engine: AsyncEngine) -> int:
     async with engine.connect() as connection:
@@ -20,8 +22,6 @@ async def backend(engine: AsyncEngine) -> int:
 
 
 async def test_the_server_has_closed_it(migrated: str, engine: AsyncEngine) -> None:
-    if engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has no server")
     other = create_engine(migrated)
     for _ in range(3):
         first = await backend(engine)
@@ -33,8 +33,6 @@ async def test_the_server_has_closed_it(migrated: str, engine: AsyncEngine) -> N
 
 
 async def test_one_that_lay_is_asked(migrated: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    if engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has no server")
     first = await backend(engine)
     assert await backend(engine) == first
     monkeypatch.setattr(engines, "IDLE_SECONDS", -1)
