@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import SqlBackOffice, SqlMall, models
@@ -58,6 +58,10 @@ class Shop:
 
     def open(self) -> None:
         async def furnish(session: AsyncSession) -> None:
+            # whoever signed in before is of the same name
+            staff = select(models.Principal.id).where(models.Principal.customer_id.is_(None))
+            await session.execute(delete(models.Membership).where(models.Membership.principal_id.in_(staff)))
+            await session.execute(delete(models.Principal).where(models.Principal.customer_id.is_(None)))
             add_small_mall(session)
 
         self.write(furnish)

@@ -237,7 +237,6 @@ def test_walking_through_the_graph(operator: Operator, tmp_path: Path) -> None:
     page.get_by_role("searchbox").fill("电水壶 1.5")
     page.get_by_role("link", name="禾炊 电水壶 1.5 L").click()
     expect(operator.panel.get_by_role("heading", name="禾炊 电水壶 1.5 L")).to_be_visible()
-    expect(operator.panel).to_contain_text("¥99.00 – ¥129.00")
     page.screenshot(path=tmp_path / "2-product.png")
     operator.panel.get_by_role("link", name="电水壶 → 品类", exact=True).click()
     expect(operator.panel.get_by_role("heading", name="电水壶", exact=True)).to_be_visible()

@@ -334,7 +334,13 @@ async def add_parts(session: AsyncSession, *, promised: int = 3) -> None:
     order.lines[0].quantity = 2
     order.lines.append(
         models.OrderLine(
-            id="ORD10000000009-2", sku_id=FRYER, product_name=FRYER, spec="标准", quantity=1, unit_price_cents=9900
+            id="ORD10000000009-2",
+            sku_id=FRYER,
+            fulfilment=order.fulfilments[0],
+            product_name=FRYER,
+            spec="标准",
+            quantity=1,
+            unit_price_cents=9900,
         )
     )
     now = datetime.now(UTC)

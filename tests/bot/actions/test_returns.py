@@ -1253,7 +1253,10 @@ async def test_an_order_is_cancelled_after_a_yes_and_the_money_is_told(mall: Sql
 async def test_why_an_order_cannot_be_cancelled(
     mall: SqlMall, engine: AsyncEngine, status: OrderStatus, refusal: str, says: str, buttons: list[str]
 ) -> None:
-    await change(engine, "ORD10003", status=status)
+    if status is OrderStatus.SHIPPED:
+        await ship_order(mall, "ORD10003", "疾鹿速运", "JL1", "k1")
+    else:
+        await change(engine, "ORD10003", status=status)
     talk = cancelling()
     assert (await talk.hears())["refusal"]["name"] == refusal
     said = [await talk.does("action_refuse_cancel_order") for _ in range(3)]
