@@ -64,6 +64,7 @@ APP_LANE = (
     *QUICK,
     Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
     Step("random walk", (APP, "-m", "pytest", WALK)),
+    Step("tests of the mall", (APP, "-m", "pytest", *MALL)),
 )
 VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
 STORIES = ("--stories", "tests/stories", "--fail-on-prediction-errors", "--no-plot")
@@ -75,7 +76,6 @@ RASA_LANE = (
     Step("conversations", (APP, "-m", "pytest", "tests/e2e", f"--ignore={WALK}")),
 )
 HOUSE_LANE = (
-    Step("tests of the mall", (APP, "-m", "pytest", *MALL)),
     Step("tests of the house", (APP, "-m", "pytest", "tests/ops")),
     Step("tests of the graph", (APP, "-m", "pytest", "tests/knowledge_graph")),
 )
