@@ -61,6 +61,7 @@ from mall_adapter.models import (
     Order,
     OrderLine,
     Shipment,
+    ShipmentLine,
     Stock,
     Ticket,
     TrackingEvent,
@@ -200,19 +201,24 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, befor
     def owned(row: dict[str, Any]) -> dict[str, Any]:
         tail = phone_tail_index(fresh, row["recipient_phone"])
         stands = unsent if before else {}
-        return {**renamed(row), **stands, "id": fresh, "customer_id": customer_id, "phone_tail_index": tail}
+        own = {"id": fresh, "customer_id": customer_id, "phone_tail_index": tail, "refunded_cents": 0}
+        return {**renamed(row), **stands, **own}
+
+    def untouched(row: dict[str, Any]) -> dict[str, Any]:
+        return {**renamed(row), "in_tickets": 0, "refunded_cents": 0, "released": 0}
 
     async with engine.execution_options(**WRITES).begin() as connection:
         fresh = await _number(connection, order_id)
         await _copy(connection, Order, Order.id, order_id, owned)
         await _copy(connection, Fulfilment, Fulfilment.order_id, order_id, renamed)
-        await _copy(connection, OrderLine, OrderLine.order_id, order_id, renamed)
+        await _copy(connection, OrderLine, OrderLine.order_id, order_id, untouched)
         await _allocate(connection, fresh)
         if before:
             return fresh
         shipments = await connection.execute(select(Shipment.id).where(Shipment.order_id == order_id))
         await _copy(connection, Shipment, Shipment.order_id, order_id, renamed)
         for shipment_id in shipments.scalars().all():
+            await _copy(connection, ShipmentLine, ShipmentLine.shipment_id, shipment_id, renamed)
             await _copy(
                 connection,
                 TrackingEvent,
