@@ -233,8 +233,11 @@ class ValidateAfterSales(OrderValidation):
         several = len(chosen) == 1 and int(chosen[0]["pieces"]) > 1
         if not several or request.get("quantity") is not None or request.get("reason") not in FAULTS:
             return
+        pieces = int(chosen[0]["pieces"])
         if any("all" in turn.acts and "negation" not in turn.acts for turn in turns_of(request)):
-            request.set(quantity=int(chosen[0]["pieces"]))
+            request.set(quantity=pieces)
+        elif some := _fewer_told(request, pieces):
+            request.set(quantity=some)
         else:
             request.set(needs_quantity=True)
 
@@ -383,6 +386,16 @@ class ValidateAfterSales(OrderValidation):
                 return None
             first = first or decision
         return first
+
+
+def _fewer_told(request: Request, pieces: int) -> int | None:
+    """How many of the ``pieces`` the customer's words of this request have named, the last ones first; all of them may
+    be what was bought: "两双 坏了"."""
+    for turn in turns_of(request):
+        told = [int(count) for count in turn.entities.get("quantity", ()) if str(count).isdecimal()]
+        if told and 0 < min(told) < pieces:
+            return min(told)
+    return None
 
 
 def _known(value: Any, values: Iterable[str]) -> str | None:

@@ -373,6 +373,23 @@ async def test_how_many_is_not_asked_where_it_is_plain(mall: SqlMall, reason: st
     assert (slots["needs_quantity"], slots["refusal"]) == (False, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "counts", "quantity"),
+    [
+        ("坏了一双", {"一双": 1}, 1),
+        ("买了两双 一双是坏的", {"两双": 2, "一双": 1}, 1),
+        ("买了两双 收到是坏的", {"两双": 2}, None),
+    ],
+)
+async def test_how_many_may_have_been_said_before_it_is_asked(
+    mall: SqlMall, text: str, counts: dict[str, int], quantity: int | None
+) -> None:
+    told = [entity(text, "quantity", words, count) for words, count in counts.items()]
+    talk = a_return(order_id="ORD10002", order_line=PAIRS).customer(text, *told)
+    slots = await talk.hears(reason="damaged")
+    assert (slots["quantity"], slots["needs_quantity"]) == (quantity, quantity is None)
+
+
 async def test_more_pieces_than_there_are(mall: SqlMall) -> None:
     text = "三双都开胶"
     talk = a_return(order_id="ORD10002", order_line=PAIRS, reason="quality")
