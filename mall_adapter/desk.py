@@ -7,11 +7,10 @@ neither is ever there without the other. Methods that are called again with the 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from itertools import takewhile
 from typing import Any
 
@@ -38,8 +37,9 @@ from mall_adapter.handoff import (
     NotOnRecord,
     Update,
 )
+from mall_adapter.transactions import Clock, utc_now
 from privacy import current_ring
-from privacy.columns import Damaged, blind_index, damaged_as
+from privacy.columns import Damaged, damaged_as, exact_index
 from privacy.conversations import conversation_of
 from settings import SHANGHAI
 from storage import WRITES, Actor, Command, Role, insert, once, outbox
@@ -71,7 +71,7 @@ class Desk:
         self,
         engine: AsyncEngine,
         hours: tuple[time, time],
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
         rules: DeskRules | None = None,
     ) -> None:
         self._engine = engine
@@ -332,7 +332,7 @@ class Desk:
     ) -> None:
         """Notes what the sender complains of, a message once; ``enquiry``: they want the courier to be asked."""
         conversation = conversation_of(current_ring(), sender)
-        index = _index(f"{sender} {message_id}", "complaint.message")
+        index = exact_index(f"{sender} {message_id}", "complaint.message")
         async with self._writing.begin() as session:
             now = self._clock()
             await complaints.note(session, conversation, kind, words, index, now, order_id=order_id, enquiry=enquiry)
@@ -355,7 +355,7 @@ class Desk:
     ) -> None:
         """Notes a message that the bot could not place, once; ``guesses`` are the likeliest intents."""
         row = {
-            "message_index": _index(f"{sender} {message_id}", "misunderstood.message"),
+            "message_index": exact_index(f"{sender} {message_id}", "misunderstood.message"),
             "conversation": conversation_of(current_ring(), sender),
             "text": text,
             "guesses": json.dumps([[name, round(float(confidence), 3)] for name, confidence in guesses]),
@@ -404,11 +404,6 @@ def _loaded(text: str | None) -> list[Any]:
     """From JSON; nothing where it does not open."""
     loaded: list[Any] = [] if text is None or isinstance(text, Damaged) else json.loads(text)
     return loaded
-
-
-def _index(value: str, purpose: str) -> str:
-    # hashed first, because a blind index forgives case
-    return blind_index(hashlib.sha256(value.encode()).hexdigest(), purpose)
 
 
 def _newest(sender: str) -> Select[models.Handoff]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from sqlalchemy import ColumnElement, ScalarSelect, delete, select
@@ -21,6 +21,7 @@ from sqlalchemy.orm import selectinload
 from mall_adapter import models, permissions
 from mall_adapter.errors import NotFound, NotPermitted
 from mall_adapter.handoff import Speaker
+from mall_adapter.transactions import Clock, utc_now
 from privacy import KeyRingError, current_ring
 from privacy.conversations import conversation_of
 from storage import WRITES, Actor, Event, Role, insert, record
@@ -83,7 +84,7 @@ async def meet(session: AsyncSession, sender: str, now: datetime) -> None:
 class Accounts:
     """Keeps the account of every sender that writes, and asks the database about each once an hour; safe to share."""
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock = utc_now) -> None:
         self._writing = async_sessionmaker(engine.execution_options(**WRITES))
         self._clock = clock
         self._met: set[str] = set()

@@ -51,7 +51,8 @@ async def move(
     rows = orders.WHOLE_ORDERS.where(order.id.in_(waiting)).order_by(order.id)
     moved: list[str] = []
     for row in (await session.scalars(rows)).unique():
-        left = [each for each in row.lines if each.id in orders.unsent(row)]
+        unsent = orders.unsent(row)
+        left = [each for each in row.lines if each.id in unsent]
         meant = [
             each
             for each in left

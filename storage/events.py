@@ -5,18 +5,16 @@ An event says nothing that names a person: who they are stands with their princi
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter
 from sqlalchemy import JSON, Index
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.actors import Actor, Role
+from storage.adapters import adapter
 from storage.tables import Base
 
 
@@ -46,16 +44,9 @@ class EventRow(Base):
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 def record(session: AsyncSession, event: Event, by: Actor, at: datetime) -> None:
     """Written with the transaction of ``session``, or not at all. ``at`` is when it happened."""
-    told = _adapter(cast(Hashable, type(event))).dump_python(
-        event, mode="json", exclude={"subject", "region"}, exclude_none=True
-    )
+    told = adapter(type(event)).dump_python(event, mode="json", exclude={"subject", "region"}, exclude_none=True)
     session.add(
         EventRow(
             kind=event.kind,

@@ -7,20 +7,20 @@ has left no record, and may be tried again with its key.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from privacy.columns import EncryptedText, KeyedHash, blind_index
+from privacy.columns import EncryptedText, KeyedHash, exact_index
+from storage.adapters import adapter
 from storage.engine import insert_on
 from storage.tables import Base
 
@@ -67,12 +67,12 @@ class Command:
 
     @property
     def key_index(self) -> str:
-        return _hash(json.dumps([self.caller, self.key]), "idempotency_record.key")
+        return exact_index(json.dumps([self.caller, self.key]), "idempotency_record.key")
 
     @property
     def request_hash(self) -> str:
         told = json.dumps(_told(self.request), sort_keys=True, ensure_ascii=False)
-        return _hash(told, "idempotency_record.request")
+        return exact_index(told, "idempotency_record.request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ async def once(
             raise IdempotencyConflict("this key is in use")
         return known.answer
     given = await do()
-    told = _adapter(cast(Hashable, answer)).dump_json(given).decode()
+    told = adapter(answer).dump_json(given).decode()
     await session.execute(_ANSWER, {"of_key": key_index, "answer": told})
     return given
 
@@ -140,7 +140,7 @@ async def recall(session: AsyncSession, command: Command, answer: type[Answer], 
     if (known.command, known.request_hash) != (command.name, command.request_hash):
         raise IdempotencyConflict("this key belongs to another request")
     try:
-        return Known(_adapter(cast(Hashable, answer)).validate_json(known.answer or ""))
+        return Known(adapter(answer).validate_json(known.answer or ""))
     except ValidationError:
         raise IdempotencyConflict("this key's request was answered by another release") from None
 
@@ -153,11 +153,6 @@ async def forget_expired(session: AsyncSession, now: datetime, limit: int = 1000
     return len(gone.all()) == limit
 
 
-@lru_cache(maxsize=128)
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 def _told(value: Any) -> Any:
     """As JSON, without what says nothing; pydantic knows the defaults of a dataclass only by its own type."""
     if isinstance(value, Mapping):
@@ -165,9 +160,4 @@ def _told(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_told(each) for each in value]
     kind = type(value) if is_dataclass(value) else object
-    return _adapter(kind).dump_python(value, mode="json", exclude_defaults=True, exclude_none=True)
-
-
-def _hash(value: str, purpose: str) -> str:
-    # keyed, because a request holds a sender and a customer's words; hashed first, because a blind index forgives case
-    return blind_index(hashlib.sha256(value.encode()).hexdigest(), purpose)
+    return adapter(kind).dump_python(value, mode="json", exclude_defaults=True, exclude_none=True)

@@ -10,7 +10,6 @@ earlier one is not settled.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +22,7 @@ from sqlalchemy import Index, Select, Table, and_, bindparam, case, exists, fals
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from privacy.columns import Damaged, EncryptedText, KeyedHash, blind_index, damaged_as
+from privacy.columns import Damaged, EncryptedText, KeyedHash, damaged_as, exact_index
 from storage.engine import WRITES, if_free
 from storage.tables import Base
 
@@ -146,7 +145,7 @@ Outcome = Sent | Retry | Unknown | Dead
 
 async def enqueue(session: AsyncSession, message: Message, now: datetime) -> int | None:
     """The number of the message, in the caller's transaction; None if it was enqueued before."""
-    order_key = _hash(message.order_key, "outbox.order_key")
+    order_key = exact_index(message.order_key, "outbox.order_key")
     if session.get_bind().dialect.name == "postgresql":
         # there a larger number may be committed before a smaller one: not among those of one order key
         await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(order_key, 0))))
@@ -177,7 +176,7 @@ async def enqueued(session: AsyncSession, channel: str, dedupe: str) -> bool:
 async def waiting(session: AsyncSession, channel: str, order_key: str) -> Sequence[dict[str, Any]]:
     """The payloads of what is not settled, in its order; those that do not open are left out."""
     query = select(Outbox.payload).where(
-        Outbox.channel == channel, Outbox.order_key == _hash(order_key, "outbox.order_key"), text(_OPEN)
+        Outbox.channel == channel, Outbox.order_key == exact_index(order_key, "outbox.order_key"), text(_OPEN)
     )
     with damaged_as(""):
         found = await session.scalars(query.order_by(Outbox.id))
@@ -204,7 +203,7 @@ async def claim(
     due: list[Any] = [text(_OPEN), row.channel.in_(channels), row.not_before <= now]
     due.append(or_(row.lease_until.is_(None), row.lease_until <= now))
     if order_key is not None:
-        due.append(row.order_key == _hash(order_key, "outbox.order_key"))
+        due.append(row.order_key == exact_index(order_key, "outbox.order_key"))
     expired = row.expires_at <= now
     lost = and_(row.state == State.LEASED, row.attempts >= attempts) if attempts is not None else false()
     over = update(row).where(row.id.in_(_locked(select(row.id).where(*due, or_(expired, lost)))))
@@ -264,10 +263,5 @@ def _locked(query: Select[int]) -> Select[int]:
     return select(query.with_for_update(skip_locked=True).cte().c.id)
 
 
-def _hash(value: str, purpose: str) -> str:
-    # hashed first, because a blind index forgives case, and addresses of channels differ by it
-    return blind_index(hashlib.sha256(value.encode()).hexdigest(), purpose)
-
-
 def _dedupe_key(channel: str, dedupe: str) -> str:
-    return _hash(f"{channel} {dedupe}", "outbox.dedupe")
+    return exact_index(f"{channel} {dedupe}", "outbox.dedupe")

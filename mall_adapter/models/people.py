@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from privacy.columns import EncryptedText, KeyedHash, blind_index
+from privacy.columns import EncryptedText, KeyedHash, blind_index, exact_index
 from storage import Base, Role
 
 
 def sender_index(sender: str) -> str:
     """The keyed hash under which a sender (``"<channel>:<external id>"``) is stored."""
-    # hashed first because a channel's ids differ by case, which a blind index forgives
-    return blind_index(hashlib.sha256(sender.encode()).hexdigest(), "channel_account.sender")
+    return exact_index(sender, "channel_account.sender")
 
 
 def phone_index(phone: str) -> str:
