@@ -155,7 +155,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
-        response = await pages.page(WEB / "index.html")
+        response = await pages.page(await asyncio.to_thread((WEB / "index.html").read_text, "utf-8"))
         visitors.remember(response, visitors.identify(request))
         return response
 

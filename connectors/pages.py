@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
@@ -28,8 +27,7 @@ class Pages:
         self._demo = False
         self._asked = -KNOWN_SECONDS
 
-    async def page(self, file: Path, **headers: str) -> Response:
-        text = await asyncio.to_thread(file.read_text, "utf-8")
+    async def page(self, text: str, **headers: str) -> Response:
         return HTMLResponse(text.replace(HIDDEN, SHOWN) if await self._is_demo() else text, headers=headers)
 
     async def _is_demo(self) -> bool:

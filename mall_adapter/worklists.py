@@ -6,9 +6,6 @@ meanwhile neither doubles a row nor hides one.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -22,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from mall_adapter import delivery, models, orders, permissions, regions, ticket_steps, tickets
+from mall_adapter.cursors import from_cursor, to_cursor
 from mall_adapter.errors import InvalidCursor, NotFound
 from mall_adapter.values import (
     Customer,
@@ -334,20 +332,16 @@ async def _page(
     order = (time.desc(), number.desc()) if newest_first else (time, number)
     rows = (await session.execute(query.order_by(*order).limit(limit + 1))).all()
     page: Sequence[Any] = rows[:limit]
-    following = _cursor(page[-1][1], page[-1][0]) if len(rows) > limit else None
+    following = to_cursor(page[-1][1].isoformat(), page[-1][0]) if len(rows) > limit else None
     return [row[0] for row in page], following
 
 
-def _cursor(at: datetime, number: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), number]).encode()).decode()
-
-
 def _opened(cursor: str) -> tuple[datetime, str]:
+    at, number = from_cursor(cursor, 2)
     try:
-        at, number = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not isinstance(number, str):
-            raise ValueError(cursor)
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise InvalidCursor("no such page") from error
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None:
+        raise InvalidCursor("no such page")
     return moment, number

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,7 @@ from privacy.conversations import conversation_of
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+SIGN_IN = HERE / "sign_in.html"
 
 NO_HANDOFF = "没有这个排队记录。"
 
@@ -55,6 +58,19 @@ class Settle(BaseModel):
     intent: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
 
 
+def framed(name: str) -> str:
+    """An operators' page: what is its own, in the frame of all of them. Its first line holds its title."""
+    first, _, content = (HERE / f"{name}.html").read_text("utf-8").partition("\n")
+    frame = (
+        (HERE / "frame.html")
+        .read_text("utf-8")
+        .replace(f'"/dashboard/{name}"', f'"/dashboard/{name}" aria-current="page"')
+    )
+    for part, text in (("title", first.strip("<!-> ")), ("name", name), ("content", content)):
+        frame = frame.replace(f"{{{part}}}", text)
+    return frame
+
+
 def router(
     ring: KeyRing,
     desk: Desk,
@@ -77,8 +93,8 @@ def router(
     router = APIRouter(prefix="/dashboard", include_in_schema=False, dependencies=looked)
 
     async def page(request: Request, name: str) -> Response:
-        file = name if operators.identify(request) else "sign_in.html"
-        return await pages.page(HERE / file, **{"Cache-Control": "no-store"})
+        read = partial(framed, name) if operators.identify(request) else partial(SIGN_IN.read_text, "utf-8")
+        return await pages.page(await asyncio.to_thread(read), **{"Cache-Control": "no-store"})
 
     def shown(handoff: Handoff) -> dict[str, Any]:
         """The channel is told, the account on it is not."""
@@ -88,25 +104,25 @@ def router(
 
     @router.get("")
     async def desk_page(request: Request) -> Response:
-        return await page(request, "desk.html")
+        return await page(request, "desk")
 
     @router.get("/office")
     async def office_page(request: Request) -> Response:
-        return await page(request, "office.html")
+        return await page(request, "office")
 
     @router.get("/graph")
     async def graph_page(request: Request) -> Response:
-        return await page(request, "graph.html")
+        return await page(request, "graph")
 
     @router.get("/gaps")
     async def gaps_page(request: Request) -> Response:
-        return await page(request, "gaps.html")
+        return await page(request, "gaps")
 
     @router.get("/conversations/{conversation}")
     async def conversation_page(conversation: str, request: Request) -> Response:
         """The frame only: what was said comes, and is put on record, when its script asks for it."""
         conversations.require_hash(conversation)
-        return await page(request, "conversation.html")
+        return await page(request, "conversation")
 
     @router.post("/api/session", status_code=204)
     async def sign_in(body: SignIn, request: Request, response: Response) -> None:

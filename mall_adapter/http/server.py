@@ -6,8 +6,6 @@ that is not 2xx is a problem (``application/problem+json``), and quotes nothing 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import inspect
 import json
 import logging
@@ -27,6 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mall_adapter.clients import Client, Clients
+from mall_adapter.cursors import from_cursor, to_cursor
 from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.operations import (
     ACTOR,
@@ -236,25 +235,11 @@ def _place(one: Argument) -> tuple[Any, Any]:
 
 def _page(items: Sequence[Any], cursor: str | None, limit: int) -> Page[Any]:
     """Items by id, after the one that the cursor names: what came or went meanwhile moves nothing."""
-    after = "" if cursor is None else _id_of(cursor)
+    after = "" if cursor is None else from_cursor(cursor, 1)[0]
     rest = [item for item in items if item.id > after] if after else list(items)
     rest.sort(key=lambda item: str(item.id))
     more = len(rest) > limit
-    return Page(tuple(rest[:limit]), _cursor_of(rest[limit - 1].id) if more else None)
-
-
-def _cursor_of(last: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps({"after": last}).encode()).decode()
-
-
-def _id_of(cursor: str) -> str:
-    try:
-        after = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))["after"]
-    except (ValueError, KeyError, TypeError, binascii.Error):
-        after = None
-    if not isinstance(after, str) or not after:
-        raise Refused(Problem(400, INVALID, "this cursor was not given out"))
-    return after
+    return Page(tuple(rest[:limit]), to_cursor(rest[limit - 1].id) if more else None)
 
 
 # ---- what cannot be

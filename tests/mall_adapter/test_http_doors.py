@@ -239,7 +239,7 @@ async def test_a_list_comes_a_page_at_a_time(door: Door) -> None:
     assert seen == ["P1", "P2", "P3", "P4"]
     for nonsense in ("x", "eyJhIjoxfQ==", "W10=", "MQ=="):
         response = await door.http.get("/catalogue", headers=key, params={"cursor": nonsense})
-        refused(response, 400, "invalid_request")
+        refused(response, 400, "invalid_cursor")
 
 
 async def test_one_too_many_is_told_when_to_come_again(door: Door) -> None:
