@@ -276,7 +276,8 @@ def test_something_is_found_wherever_it_stands(sign_in: Callable[..., Page], sho
 def test_page_after_page(sign_in: Callable[..., Page], shop: Shop) -> None:
     page, orders = sign_in(), shop.old_orders(60)
     page.locator("#queues").get_by_role("link", name="全部订单").click()
-    page.locator("#text").fill(orders[0][:9])
+    with page.expect_response("**/office/orders?**text=**"):  # a moment after the last key
+        page.locator("#text").fill(orders[0][:9])
     expect(row(page, orders[0])).to_be_visible()
     expect(row(page, orders[-1])).to_have_count(0)
     page.get_by_role("button", name="下一页").click()
