@@ -616,7 +616,7 @@ class AnswerFromGraph(Action):
         elif asked := _asked_before(tracker, focus, answering):
             events = await say_answer(dispatcher, tracker, domain, Found(asked, 1.0), focus, may_ask=True)
         else:
-            if turn.tapped:  # a button that stands for a subject asks for what its title says
+            if turn.tapped and turn.yes is None:  # a button that stands for a subject asks for what its title says
                 subject = title(tracker, domain, turn.intent)
                 turn = replace(turn, words=subject, question=subject, acts=turn.acts | {"question"})
             events = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="rule")).events
