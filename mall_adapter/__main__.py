@@ -8,6 +8,7 @@ orders move on, as `make run` does; ``--until`` a time does at once all that is 
 ``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
 ``… grant NAME ROLE`` lets somebody sell, train, operate or act for a supplier, ``… revoke`` takes it back,
 ``… principals`` lists them; ``… customer ID`` tells everything that the house has about one customer.
+``… stock-check`` proves that every balance of stock is the sum of its movements.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mall_adapter.errors import MallUnavailable, NotFound
 from mall_adapter.names import write_names
 from mall_adapter.regions import keep_regions
 from mall_adapter.rules_check import check
+from mall_adapter.stocktaking import unbalanced
 from mall_adapter.transactions import Transactions, utc_now
 from privacy import KeyRingError
 from settings import SHANGHAI
@@ -129,6 +131,19 @@ async def _client(arguments: argparse.Namespace) -> None:
         await engine.dispose()
 
 
+async def _stock_check() -> None:
+    engine = create_engine(settings.database_url())
+    try:
+        async with AsyncSession(engine) as session:
+            faults = await unbalanced(session)
+    finally:
+        await engine.dispose()
+    if faults:
+        listed = "\n".join(f"{warehouse_id} {sku_id}" for warehouse_id, sku_id in faults)
+        raise ValueError(f"Not the sum of their movements / 与出入库流水对不上:\n{listed}")
+    print("Every balance is the sum of its movements / 库存与流水一致")
+
+
 async def _review(done: int | None) -> None:
     async with open_desk() as desk:
         if done is not None:
@@ -154,6 +169,7 @@ def main() -> None:
     living.add_argument(
         "--until", type=_moment, metavar="TIME", help="2026-12-24T20:00; alone: at once, and no further"
     )
+    commands.add_parser("stock-check", help="prove that every balance of stock is the sum of its movements")
     commands.add_parser("names", help="write down what customers call the goods")
     rules = commands.add_parser("rules-check", help="prove the files of rules without a start")
     rules.add_argument("file", nargs="?", type=Path, help="default: those of the house")
@@ -189,7 +205,7 @@ def main() -> None:
         elif arguments.command == "live":
             asyncio.run(_live(arguments.speed, arguments.until))
         else:
-            asyncio.run({"unseed": _unseed, "names": _names}[arguments.command]())
+            asyncio.run({"unseed": _unseed, "names": _names, "stock-check": _stock_check}[arguments.command]())
     except (DemoRefused, KeyRingError, MallUnavailable, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from random import Random
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+import settings
 from mall_adapter import SqlMall, models
 from mall_adapter.errors import MallError, NotFound, NotPermitted, OutOfStock, StaleVersion, StillAllocated
 from mall_adapter.stocktaking import unbalanced
@@ -26,6 +31,23 @@ SHOES = ("W-S1", "P1-1")
 async def balanced(engine: AsyncEngine) -> bool:
     async with AsyncSession(engine) as session:
         return not await unbalanced(session)
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("missing", "code", "said"), [(0, 0, "库存与流水一致"), (1, 1, "W-S1 P1-1")])
+async def test_an_operator_has_the_ledger_checked(
+    url: str, engine: AsyncEngine, missing: int, code: int, said: str
+) -> None:
+    changed = update(models.Stock).where(models.Stock.sku_id == "P1-1").values(on_hand=models.Stock.on_hand - missing)
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(changed)
+    command = [sys.executable, "-m", "mall_adapter", "stock-check"]
+    environment = {**os.environ, "DATABASE_URL": url.replace("+aiosqlite", "")}
+    checking = await asyncio.create_subprocess_exec(
+        *command, cwd=settings.ROOT, env=environment, stdout=PIPE, stderr=STDOUT
+    )
+    told, _ = await checking.communicate()
+    assert (checking.returncode, said in told.decode()) == (code, True), told.decode()
 
 
 async def add_warehouse(engine: AsyncEngine, region: str, **stock: int) -> None:
