@@ -1,7 +1,7 @@
 """What `make test` runs: `python -m ops.checks`, or the quick ones of `make lint` with `--quick`.
 
-Three lanes side by side: one for each environment, and one that mostly waits for processes. What a step printed is
-shown when it fails; of a test run that passes, the closing line.
+Three lanes side by side, about as long as each other. What a step printed is shown when it fails; of a test run that
+passes, the closing line.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ APP_LANE = (
     *QUICK,
     Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
     Step("random walk", (APP, "-m", "pytest", WALK)),
-    Step("tests of the mall", (APP, "-m", "pytest", *MALL)),
 )
 VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/config.yml", "--data", "bot/data")
 STORIES = ("--stories", "tests/stories", "--fail-on-prediction-errors", "--no-plot")
@@ -74,6 +73,7 @@ RASA_LANE = (
     Step("stories", (RASA, "-m", "bot", "rasa", "test", "core", "--model", "models", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
     Step("conversations", (APP, "-m", "pytest", "tests/e2e", f"--ignore={WALK}")),
+    Step("tests of the mall", (APP, "-m", "pytest", *MALL)),
 )
 HOUSE_LANE = (
     Step("tests of the house", (APP, "-m", "pytest", "tests/ops")),
