@@ -1,8 +1,8 @@
 """The engine behind the house's database, and how its transactions begin.
 
-SQLite runs in WAL mode: readers never wait, writers queue. A transaction that will write asks for it at its start
-(``engine.execution_options(**WRITES)`` → ``BEGIN IMMEDIATE``), because SQLite refuses to turn a reader into a writer
-once somebody else has written in between. PostgreSQL ignores the option.
+SQLite runs in WAL mode: readers never wait, writers queue (:mod:`storage.one_hop`). A transaction that will write asks
+for it at its start (``engine.execution_options(**WRITES)`` → ``BEGIN IMMEDIATE``), because SQLite refuses to turn a
+reader into a writer once somebody else has written in between. PostgreSQL ignores the option.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("house_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        connection.exec_driver_sql(one_hop.BEGIN_TO_WRITE if immediate else "BEGIN")
 
     return engine
 
