@@ -1,0 +1,120 @@
+"""The inbox: what people have sent, written down before it is acknowledged, and then worked on until it is settled.
+
+By its name a message is known for ever, so what a channel sends again changes nothing. How workers share what waits is
+told in :mod:`storage.queue`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from privacy.columns import EncryptedText
+from storage import queue
+from storage.engine import if_free
+from storage.queue import ATTEMPTS, OPEN, Dead, Done, Leased, Queued, Retry, State, dedupe_index, order_index
+from storage.tables import Base
+
+Outcome = Done | Retry | Dead
+
+
+class Inbox(Queued, Base):
+    __tablename__ = "inbox"
+    __table_args__ = queue.indexes("inbox")
+
+    payload: Mapped[str | None] = mapped_column(EncryptedText("inbox.payload"))  # JSON; none when it is done
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``dedupe`` names the message among all of its channel; ``payload`` is JSON and is sealed."""
+
+    channel: str
+    order_key: str
+    payload: Mapping[str, Any]
+    dedupe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The message was there before."""
+
+    id: int
+    state: State
+
+
+async def accept(
+    session: AsyncSession, message: Message, now: datetime, lease: timedelta | None
+) -> Leased | int | Known:
+    """Writes a message down, in the caller's transaction. With a ``lease`` it is at once the caller's to work on, if no
+    earlier one of its order key is open; else its number is given, and it waits to be claimed."""
+    order_key, dialect = order_index(Inbox, message.order_key), session.get_bind().dialect.name
+    await queue.in_order(session, order_key)
+    mine = lease
+    if lease is not None:
+        earlier = select(Inbox.id).where(Inbox.order_key == order_key, text(OPEN)).limit(1)
+        mine = None if await session.scalar(earlier) is not None else lease
+    token = token_hex(16) if mine is not None else None
+    until = now + mine if mine is not None else None
+    dedupe = dedupe_index(Inbox, f"{message.channel} {message.dedupe}")
+    row = {
+        "channel": message.channel,
+        "order_key": order_key,
+        "payload": json.dumps(message.payload, ensure_ascii=False),
+        "created_at": now,
+        "not_before": now,
+        "state": State.PENDING if mine is None else State.LEASED,
+        "attempts": 0 if mine is None else 1,
+        "lease_token": token,
+        "lease_until": until,
+        "dedupe_key": dedupe,
+    }
+    number: int | None = await session.scalar(if_free(dialect, Inbox), row)
+    if number is None:
+        return Known(*(await session.execute(_known(dedupe))).one())
+    if token is None or until is None:
+        return number
+    return Leased(number, token, until, message.channel, dict(message.payload), 1, now, None)
+
+
+async def find(session: AsyncSession, channel: str, dedupe: str) -> Known | None:
+    found = (await session.execute(_known(dedupe_index(Inbox, f"{channel} {dedupe}")))).one_or_none()
+    return None if found is None else Known(*found)
+
+
+async def claim(
+    engine: AsyncEngine,
+    channels: Collection[str],
+    limit: int,
+    lease: timedelta,
+    now: datetime,
+    *,
+    order_key: str | None = None,
+) -> Sequence[Leased]:
+    """At most ``limit`` messages of these channels that are due, leased to the caller; any number may claim at once."""
+    found = await queue.claim(engine, Inbox, channels, limit, lease, now, order_key=order_key, attempts=ATTEMPTS)
+    return [leased for leased, _ in found]
+
+
+async def renew(engine: AsyncEngine, leased: Collection[Leased], until: datetime) -> None:
+    """They stay the caller's until then, but for those that were claimed anew."""
+    await queue.renew(engine, Inbox, leased, until)
+
+
+async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> bool:
+    """How the work ended, in the caller's transaction; False, and nothing is written, if it was claimed anew since. Of
+    what is done only its name stays."""
+    values = queue.ended(outcome) | ({"payload": None} if isinstance(outcome, Done) else {})
+    return await queue.finish(session, Inbox, leased, values)
+
+
+def _known(dedupe_key: str) -> Any:
+    return select(Inbox.id, Inbox.state).where(Inbox.dedupe_key == dedupe_key)

@@ -1,0 +1,277 @@
+"""Rows that wait for a worker, which the outbox and the inbox share: claimed, leased, settled.
+
+A worker claims a row, which gives it a lease and ends the transaction, does its work, and finishes the row in another
+one. A worker that dies lets its lease run out, and the next one does the work again. Rows of one order key have their
+turn one at a time, in the order in which they came: none is claimed while an earlier one is open.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from privacy.columns import Damaged, KeyedHash, damaged_as, exact_index
+from storage.engine import WRITES
+
+ATTEMPTS = 20
+"""How often a row is claimed, if nobody says otherwise, before a lease that runs out is its last."""
+
+LOST = "lost"
+"""Of a row whose lease has run out: whoever had it may have done the work, or not."""
+
+OPEN = "state IN ('pending', 'leased')"
+"""Not settled. Always in these words: SQLite uses an index of a part of a table only for the words that made it."""
+
+RETURNED: dict[str, Any] = {"lease_token": None, "lease_until": None}
+"""A lease that is over."""
+
+AS_IT_IS: dict[str, Any] = {"synchronize_session": False}
+"""No session holds these rows as objects."""
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    LEASED = "leased"
+    PARKED = "parked"  # until its person writes; it holds nobody back
+    # settled:
+    SENT = "sent"
+    DONE = "done"
+    UNKNOWN = "unknown"  # it may have arrived: only a person can say
+    DEAD = "dead"
+
+
+class Queued:
+    """Columns of a table whose rows wait for workers."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)  # grows with each row of an order key
+    channel: Mapped[str]
+    order_key: Mapped[str] = mapped_column(KeyedHash())
+    created_at: Mapped[datetime]
+    not_before: Mapped[datetime]  # as asked for, and later as the last try said
+    expires_at: Mapped[datetime | None]
+    state: Mapped[State]
+    attempts: Mapped[int]  # claims
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    error_class: Mapped[str | None]  # why the last try failed, or why it is dead: no words of anybody
+    dedupe_key: Mapped[str] = mapped_column(KeyedHash(), unique=True)
+
+
+def indexes(name: str) -> tuple[Index, Index]:
+    """Of the open rows of a table: what is due, and what comes before it."""
+    part: dict[str, Any] = {"sqlite_where": text(OPEN), "postgresql_where": text(OPEN)}
+    return Index(f"ix_{name}_due", "channel", "not_before", **part), Index(
+        f"ix_{name}_order", "order_key", "id", **part
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A row that is the claimant's until ``until``. ``attempts`` counts this claim; ``error_class`` is how the one
+    before ended, :data:`LOST` where nobody knows."""
+
+    id: int
+    token: str
+    until: datetime
+    channel: str
+    payload: dict[str, Any]
+    attempts: int
+    created_at: datetime
+    error_class: str | None
+
+
+# ---- how a try ended ----
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    provider_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It did not arrive, for a reason that passes; ``error_class`` says why in a word, never in anybody's."""
+
+    error_class: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """It cannot be sent until its person writes again (``storage.outbox.release``)."""
+
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have arrived or not, and sending it again could double it."""
+
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    error_class: str
+
+
+def ended(outcome: Sent | Done | Retry | Parked | Unknown | Dead) -> dict[str, Any]:
+    """The columns of a row that a try has left so."""
+    match outcome:
+        case Sent():
+            return RETURNED | {"state": State.SENT, "error_class": None, "provider_id": outcome.provider_id}
+        case Done():
+            return RETURNED | {"state": State.DONE, "error_class": None}
+        case Retry():
+            values: dict[str, Any] = {"state": State.PENDING, "not_before": outcome.at}
+        case Parked():
+            values = {"state": State.PARKED}
+        case Unknown():
+            values = {"state": State.UNKNOWN}
+        case Dead():
+            values = {"state": State.DEAD}
+    return RETURNED | values | {"error_class": outcome.error_class}
+
+
+def order_index(table: type[Queued], order_key: str) -> str:
+    return exact_index(order_key, f"{_name(table)}.order_key")
+
+
+def dedupe_index(table: type[Queued], dedupe: str) -> str:
+    return exact_index(dedupe, f"{_name(table)}.dedupe")
+
+
+async def in_order(session: AsyncSession, order_key: str) -> None:
+    """To be awaited before a row is inserted: on PostgreSQL a larger number may be committed before a smaller one, but
+    not among those of one order key (its index)."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(order_key, 0))))
+
+
+async def claim(
+    engine: AsyncEngine,
+    table: type[Queued],
+    channels: Collection[str],
+    limit: int,
+    lease: timedelta,
+    now: datetime,
+    *more: Any,
+    order_key: str | None,
+    attempts: int | None,
+) -> Sequence[tuple[Leased, Row[Any]]]:
+    """At most ``limit`` rows that are due, leased to the caller, each with its columns ``more``.
+
+    A row whose lease has run out is due again, but dead (of class "lease") after so many ``attempts``; one that has
+    expired is dead (of class "expired"), as is one that does not open ("damaged"). The transaction is over when this
+    returns.
+    """
+    row, token = cast(Any, table), secrets.token_hex(16)
+    due: list[ColumnElement[bool]] = [text(OPEN), row.channel.in_(channels), row.not_before <= now]  # type: ignore[list-item]
+    due.append(or_(row.lease_until.is_(None), row.lease_until <= now))
+    if order_key is not None:
+        due.append(row.order_key == order_index(table, order_key))
+    expired = row.expires_at <= now
+    lost = and_(row.state == State.LEASED, row.attempts >= attempts) if attempts is not None else false()
+    over = update(row).where(row.id.in_(_locked(select(row.id).where(*due, or_(expired, lost)))))
+    over = over.values(RETURNED | {"state": State.DEAD, "error_class": case((expired, "expired"), else_="lease")})
+    earlier = aliased(row)
+    first = ~exists().where(earlier.order_key == row.order_key, earlier.id < row.id, text(OPEN))
+    mine = _locked(select(row.id).where(*due, first).order_by(row.not_before, row.id).limit(limit))
+    taken = {
+        "state": State.LEASED,
+        "attempts": row.attempts + 1,
+        "lease_token": token,
+        "lease_until": now + lease,
+        "error_class": case((row.state == State.LEASED, LOST), else_=row.error_class),
+    }
+    columns = (row.id, row.channel, row.payload, row.attempts, row.created_at, row.error_class, *more)
+    leased = update(row).where(row.id.in_(mine)).values(taken).returning(*columns)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await session.execute(over, execution_options=AS_IT_IS)
+        with damaged_as(""):
+            found = (await session.execute(leased, execution_options=AS_IT_IS)).all()
+        closed = [one.id for one in found if any(isinstance(value, Damaged) for value in one)]
+        if closed:
+            await session.execute(update(row).where(row.id.in_(closed)).values(ended(Dead("damaged"))))
+    return [
+        (
+            Leased(
+                one.id,
+                token,
+                now + lease,
+                one.channel,
+                json.loads(one.payload),
+                one.attempts,
+                one.created_at,
+                one.error_class,
+            ),
+            one,
+        )
+        for one in sorted(found, key=lambda one: int(one.id))
+        if one.id not in closed
+    ]
+
+
+async def finish(session: AsyncSession, table: type[Queued], leased: Leased, values: dict[str, Any]) -> bool:
+    """Writes how the try ended; False, and nothing is written, if the row was claimed anew since."""
+    mine = {"of_id": leased.id, "of_token": leased.token}
+    return await session.scalar(_finish(table), values | mine) is not None
+
+
+async def renew(engine: AsyncEngine, table: type[Queued], leased: Collection[Leased], until: datetime) -> None:
+    """The rows stay the caller's until then, but for those that were claimed anew."""
+    row = cast(Any, table)
+    longer = update(row).where(row.id.in_([each.id for each in leased]), row.state == State.LEASED)
+    longer = longer.where(row.lease_token.in_({each.token for each in leased})).values(lease_until=until)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await session.execute(longer, execution_options=AS_IT_IS)
+
+
+def _name(table: type[Queued]) -> str:
+    return cast(Table, cast(Any, table).__table__).name
+
+
+@cache
+def _finish(table: type[Queued]) -> Any:
+    rows = cast(Table, cast(Any, table).__table__)
+    mine = update(rows).where(rows.c.id == bindparam("of_id"), rows.c.lease_token == bindparam("of_token"))
+    return mine.returning(rows.c.id)
+
+
+def _locked(query: Select[Any]) -> Select[Any]:
+    """The rows of ``query`` that nobody else is about to change, locked; SQLite has one writer at a time anyway.
+
+    A query of its own (PostgreSQL folds none that locks into another), or it might be run for every row.
+    """
+    return select(query.with_for_update(skip_locked=True).cte().c.id)
