@@ -246,7 +246,7 @@ async def claim(
 async def finish(session: AsyncSession, table: type[Queued], leased: Leased, values: dict[str, Any]) -> bool:
     """Writes how the try ended; False, and nothing is written, if the row was claimed anew since."""
     mine = {"of_id": leased.id, "of_token": leased.token}
-    return await session.scalar(_finish(table), values | mine) is not None
+    return await session.scalar(_finish(cast(Table, cast(Any, table).__table__)), values | mine) is not None
 
 
 async def renew(engine: AsyncEngine, table: type[Queued], leased: Collection[Leased], until: datetime) -> None:
@@ -259,12 +259,11 @@ async def renew(engine: AsyncEngine, table: type[Queued], leased: Collection[Lea
 
 
 def _name(table: type[Queued]) -> str:
-    return cast(Table, cast(Any, table).__table__).name
+    return str(cast(Any, table).__tablename__)
 
 
 @cache
-def _finish(table: type[Queued]) -> Any:
-    rows = cast(Table, cast(Any, table).__table__)
+def _finish(rows: Table) -> Any:
     mine = update(rows).where(rows.c.id == bindparam("of_id"), rows.c.lease_token == bindparam("of_token"))
     return mine.returning(rows.c.id)
 
