@@ -21,7 +21,7 @@ class ChoiceList(Base):
     sender_index: Mapped[str] = mapped_column(KeyedHash())
     key_index: Mapped[str] = mapped_column(KeyedHash(), unique=True)  # of what its tokens begin with
     payloads: Mapped[str] = mapped_column(EncryptedText("choice_list.payloads"))  # JSON
-    shown_at: Mapped[datetime]
+    current: Mapped[bool]  # of the last answer: numbers mean its choices
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("sender_index", _HASH, nullable=False),
         sa.Column("key_index", _HASH, nullable=False),
         sa.Column("payloads", _ENCRYPTED, nullable=False),
-        sa.Column("shown_at", _TIME, nullable=False),
+        sa.Column("current", sa.Boolean, nullable=False),
         sa.Column("expires_at", _TIME, nullable=False),
         sa.UniqueConstraint("key_index", name="uq_choice_list_key_index"),
     )
@@ -52,7 +52,7 @@ def upgrade() -> None:
     op.create_table(
         "media",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("conversation", sa.String(64), nullable=False),
+        sa.Column("conversation", _HASH, nullable=False),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("about", _ENCRYPTED, nullable=False),
         sa.Column("file", sa.String),
