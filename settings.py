@@ -56,6 +56,11 @@ def pictures_dir() -> Path:
     return data_dir() / "pictures"
 
 
+def media_dir() -> Path:
+    """What customers have sent beside words, sealed."""
+    return data_dir() / "media"
+
+
 def database_url(driver: str = "async") -> str:
     """SQLAlchemy address of the one database (``DATABASE_URL``, default SQLite in ``DATA_DIR``).
 

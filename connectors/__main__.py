@@ -1,4 +1,8 @@
-"""``python -m connectors`` serves the gateway; ``python -m connectors chat`` talks to a running one."""
+"""``python -m connectors`` serves the gateway; ``python -m connectors chat`` talks to a running one.
+
+``python -m connectors worker`` does the gateway's work on messages in a process of its own; any number may run.
+``python -m connectors wechat …`` and the like are commands of a channel.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,17 @@ import logging
 import signal
 import sys
 
+import httpx
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 import settings
 from connectors import terminal
+from connectors.background import Background
+from connectors.bot_client import BotClient
+from connectors.channels import Channels, named_packages
 from connectors.gateway import create_app
+from mall_adapter import Desk
 from privacy import KeyRing, KeyRingError, verify_keyring
 from storage import WRITES, create_engine
 
@@ -28,17 +37,21 @@ async def _check() -> KeyRing:
         await engine.dispose()
 
 
-def serve() -> None:
+def _ring() -> KeyRing:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it reports every request
     try:
-        ring = asyncio.run(_check())
+        return asyncio.run(_check())
     except KeyRingError as error:
         sys.exit(str(error))
     except (SQLAlchemyError, OSError) as error:
         sys.exit(
             f"The database does not answer, or `python -m mall_adapter migrate` was not run: {type(error).__name__}"
         )
+
+
+def serve() -> None:
+    ring = _ring()
     try:
         app = create_app(ring, create_engine(settings.database_url()))
     except ValueError as error:  # a setting that cannot be
@@ -58,13 +71,41 @@ def serve() -> None:
     )
 
 
+async def _work(ring: KeyRing) -> None:
+    """Until SIGTERM or SIGINT."""
+    engine = create_engine(settings.database_url())
+    http = httpx.AsyncClient(timeout=5.0, limits=httpx.Limits(max_connections=None), trust_env=False)
+    channels = Channels(engine, ring, BotClient(http, settings.rasa_url()), Desk(engine, settings.desk_hours()))
+    background, stopped = Background(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    channels.start(background)
+    await stopped.wait()
+    await background.close()
+    await channels.close()
+    await http.aclose()
+    await engine.dispose()
+
+
+def work() -> None:
+    ring = _ring()
+    try:
+        asyncio.run(_work(ring))
+    except ValueError as error:  # a setting that cannot be
+        sys.exit(str(error))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m connectors", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["serve", "chat"], default="serve")
-    if parser.parse_args().command == "chat":
-        terminal.chat()
+    of_channels = {name: package.main for name, package in named_packages().items() if hasattr(package, "main")}
+    own = {"serve": serve, "chat": terminal.chat, "worker": work}
+    parser.add_argument("command", nargs="?", choices=[*own, *of_channels], default="serve")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of a channel's command")
+    given = parser.parse_args()
+    if given.command in own:
+        own[given.command]()
     else:
-        serve()
+        sys.exit(of_channels[given.command](given.arguments))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The gateway: one HTTP address for customers' messages, the web chat, the operators and the health of the whole.
 
-It keeps nothing of a message: the bot's conversation store is the one place that knows which were answered. A message
-sent again under its id within the session gets the recorded answer from there, even with another text. The gateway
-only sees to it that the id reaches the bot unchanged and that a sender's messages come one at a time.
+Whatever comes is in the inbox before it is worked on, and is worked on by another process if this one dies. The bot's
+conversation store is the one place that knows what was answered: a message sent again under its id within the session
+gets the recorded answer from there, even with another text.
 """
 
 from __future__ import annotations
@@ -35,16 +35,21 @@ from connectors import dashboard
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, Scope, address, address_hash
+from connectors.channel import Channel
+from connectors.channels import Channels
 from connectors.dashboard.operators import Refused
+from connectors.desk_news import DeskNews
 from connectors.hardening import Hardening
 from connectors.health import Health
-from connectors.messages import PICTURE, BotMessage, ChatRequest, InboundMessage, Reply, Thumb, caller
-from connectors.outbox import Outbox
+from connectors.inbound import Inbound
+from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
 from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.upkeep import keep_expiring, keep_tidy
 from connectors.web.visitor import Visitors
+from connectors.words import WORDS
+from connectors.worker import Worker
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import Accounts, BackOffice, Desk, HouseRules, SqlBackOffice, read_catalogue
 from mall_adapter.errors import MallUnavailable, NotPermitted
@@ -58,27 +63,11 @@ log = logging.getLogger(__name__)
 
 WEB = Path(__file__).parent / "web"
 
-LISTENING = BotMessage(text="已转给人工客服。", custom={"desk": "claimed"})
+REFUSALS, COMPLAINTS, TASKS = WORDS.refusals, WORDS.complaints, WORDS.tasks
+
+LISTENING = BotMessage(text=WORDS.receipts.listening, custom={"desk": "claimed"})
 """The receipt while a person has taken over and the bot keeps silent. A page that shows people's answers by themselves
 need not show it; everybody else hears something rather than nothing."""
-
-# what a caller did wrong, by the type of pydantic's complaint; our own complaints carry their words themselves
-COMPLAINTS = {
-    "json_invalid": "请求不是有效的 JSON。",
-    "missing": "缺少 {field}。",
-    "string_type": "{field} 必须是文字。",
-    "string_unicode": "{field} 里有不完整的字符，请检查编码。",
-    "string_too_short": "{field} 不能为空。",
-    "string_too_long": "{field} 太长了。",
-    "string_pattern_mismatch": "{field} 只能用字母、数字和 . _ : -，最多 64 个。",
-}
-KEY_WANTED = "用自己的 sender 说话需要 API key：请带上 Authorization: Bearer <key>。"
-REFUSALS = {
-    404: "没有这个地址。",
-    405: "这个地址不支持这种请求。",
-    408: "请求没有发完，请再试一次。",
-    413: "内容太大了，请缩短后再发。",
-}
 
 
 def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
@@ -101,9 +90,15 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health.add("knowledge", _knowledge)
     rules.desk.look()
     desk = Desk(engine, settings.desk_hours(), rules=rules.desk.good())
-    outbox = Outbox(desk, bot)
+    channels = Channels(engine, ring, bot, desk)
+    worker = channels.worker
+    news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
     accounts = Accounts(engine)
     background = Background()
+    for channel in channels:
+        health.add(channel.name, channel.check)
+    health.off = channels.off
+    health.add("delivery", channels.delivery.check)
     health.add("tasks", background.check)
     rates = Rates(settings.rate_limits(), settings.redis_url())
     graph = Graph.from_settings()  # connects when it is first asked
@@ -131,14 +126,18 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        background.start("商品名称更新 (names)", lambda: watch_names(catalogue, settings.catalogue_file()))
-        background.start("人工消息发送 (outbox)", outbox.keep_sending)
-        background.start("过期记录清理 (upkeep)", lambda: keep_tidy(engine))
+        background.start(TASKS["names"], lambda: watch_names(catalogue, settings.catalogue_file()))
+        background.start(TASKS["desk"], news.keep_sending)
+        background.start(TASKS["upkeep"], lambda: keep_tidy(engine))
         if not elsewhere:
-            background.start("未付款订单到期 (reservations)", lambda: keep_expiring(SqlBackOffice(engine)))
-        background.start("售后规则检查 (rules)", rules.watch)
+            background.start(TASKS["reservations"], lambda: keep_expiring(SqlBackOffice(engine)))
+        background.start(TASKS["rules"], rules.watch)
+        channels.start(background)
+        for channel in channels:
+            background.start(TASKS["listen"].format(name=channel.name), partial(_listen, channel))
         yield
         await background.close()
+        await channels.close()
         await http.aclose()
         if elsewhere:
             await elsewhere.aclose()
@@ -165,7 +164,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""
         if conversation is not None:
             if not callers.may_name_sender(request.scope):
-                raise Refused(401, "api_key_wanted", KEY_WANTED)
+                raise Refused(401, "api_key_wanted", REFUSALS["api_key_wanted"])
             return caller(senders, conversation)
         visitor = visitors.identify(request)
         return f"web:{visitor}" if visitor else None
@@ -177,14 +176,21 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         response.headers["Cache-Control"] = "no-store"
         # a program calls from its own address, not from its customers'
         where = address_hash(request.scope) if body.sender is None else None
-        message = InboundMessage(sender, body.message_id or token_hex(16), body.text, where)
+        channel, _, account = sender.partition(":")
+        inbound = Inbound(
+            channel=channel,
+            account=account,
+            message_id=body.message_id or token_hex(16),
+            text=body.text,
+            data={"address": where} if where else {},
+        )
         async with turns.turn(sender):
             await accounts.meet(sender)
-            reply = await _answer(bot, message)
+            reply = await _answer(worker, inbound)
         if not sender.startswith("web:"):  # the web chat draws tables itself
             for each in reply.messages:
                 each.show_picture(settings.public_url())
-        return {"id": message.message_id, **reply.model_dump(exclude_unset=True)}
+        return {"id": inbound.message_id, **reply.model_dump(exclude_unset=True)}
 
     @app.get("/pictures/{name}", include_in_schema=False)
     async def picture(name: str) -> Response:
@@ -224,19 +230,22 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     async def judge(body: Thumb, request: Request) -> None:
         """Whether an answer helped: one thumb of a visitor for each answer, however often it comes."""
         if (visitor := visitors.identify(request)) is None:
-            raise Refused(401, "no_visitor", "请先打开聊天页面，再来点评。")
+            raise Refused(401, "no_visitor", REFUSALS["no_visitor"])
         voter = blind_index(f"{visitor} {body.source}", "feedback.voter")  # another one for each answer
         async with thumbs.turn(visitor):
             try:
                 known = await content.answer(graph, body.source) or await products.product(graph, body.source)
                 if known is None:
-                    raise Refused(404, "not_found", "这条答案已经更新了，谢谢您的反馈。")
+                    raise Refused(404, "not_found", REFUSALS["answer_gone"])
                 await feedback.record(graph, body.source, body.helpful, voter)
             except GraphDown as error:  # of which a customer need not know
                 log.warning("a thumb is lost: %s", error)
-                raise Refused(503, "graph_unavailable", "您的评价暂时没记上，请稍后再点一下。", 5) from None
+                raise Refused(503, "graph_unavailable", REFUSALS["thumb_lost"], 5) from None
 
-    app.include_router(dashboard.router(ring, desk, office, rules, outbox, graph, health, rates, pages))
+    for channel in channels:
+        if doors := channel.router():
+            app.include_router(doors)
+    app.include_router(dashboard.router(ring, engine, desk, office, rules, news, channels, graph, health, rates, pages))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     if elsewhere is None:  # else others ask that mall itself
@@ -261,22 +270,32 @@ async def _knowledge() -> list[str]:
     return (await asyncio.to_thread(reports.read)).warnings()
 
 
-async def _answer(bot: BotClient, message: InboundMessage) -> Reply:
+async def _listen(channel: Channel) -> None:
+    """Until cancelled, also where there is nothing to do."""
+    await channel.listen()
+    await asyncio.Event().wait()
+
+
+async def _answer(worker: Worker, inbound: Inbound) -> Reply:
     started = time.perf_counter()
     try:
-        reply = await bot.send(message)
+        reply = await worker.turn(inbound)
     except BotUnavailable as error:
-        log.error("turn %s: %s", message.message_id, error)
+        log.error("turn %s: %s", inbound.message_id, error)
         raise
     if not reply.messages:
         reply.messages.append(LISTENING)
-    log.info("turn %s: %.0f ms", message.message_id, (time.perf_counter() - started) * 1000)
+    log.info("turn %s: %.0f ms", inbound.message_id, (time.perf_counter() - started) * 1000)
     return reply
 
 
 def _error(status: int, code: str, message: str, retry_after: int | None = None) -> JSONResponse:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+
+
+def _refusal(status: int, code: str, retry_after: int | None = None) -> JSONResponse:
+    return _error(status, code, REFUSALS[code], retry_after)
 
 
 def _explain_errors(app: FastAPI) -> None:
@@ -288,34 +307,33 @@ def _explain_errors(app: FastAPI) -> None:
         kind, field = fault["type"], str(fault["loc"][-1])
         if kind in {"blank_text", "unreadable_text", "text_too_long"}:
             return _error(422, kind, fault["msg"])
-        words = COMPLAINTS.get(kind, '请求的格式不对，应为 JSON：{{"text": "…"}}。')
-        return _error(422, kind, words.format(field=field))
+        return _error(422, kind, COMPLAINTS.get(kind, COMPLAINTS["other"]).format(field=field))
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        words = REFUSALS.get(error.status_code, "请求无法读取。")
-        return _error(error.status_code, f"http_{error.status_code}", words)
+        code = f"http_{error.status_code}"
+        return _error(error.status_code, code, REFUSALS.get(code, REFUSALS["http_other"]))
 
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> JSONResponse:
-        return _error(429, "too_many_messages", "消息有点多，掌柜正在一条条回复，请稍等几秒再发。", error.retry_after)
+        return _refusal(429, "too_many_messages", error.retry_after)
 
     @app.exception_handler(BotUnavailable)
     async def bot_away(_: Request, error: BotUnavailable) -> JSONResponse:
-        return _error(503, "bot_unavailable", "掌柜暂时走开了，马上回来。您的消息没有丢，请稍后重发。", 5)
+        return _refusal(503, "bot_unavailable", 5)
 
     @app.exception_handler(GraphDown)
     async def graph_away(_: Request, error: GraphDown) -> JSONResponse:
         log.warning("%s", error)
-        return _error(503, "graph_unavailable", "知识图谱暂时连不上，请稍后再试。", 5)
+        return _refusal(503, "graph_unavailable", 5)
 
     @app.exception_handler(MallUnavailable)
     async def mall_away(_: Request, error: MallUnavailable) -> JSONResponse:
-        return _error(503, "mall_unavailable", "商城的系统暂时没有应答，请稍后再试。", 5)
+        return _refusal(503, "mall_unavailable", 5)
 
     async def storage_away(_: Request, error: Exception) -> JSONResponse:
         log.warning("what is stored cannot be reached: %s", type(error).__name__)
-        return _error(503, "storage_unavailable", "掌柜的账本暂时打不开，请稍后再试。", 5)
+        return _refusal(503, "storage_unavailable", 5)
 
     for fault in (OperationalError, InterfaceError, PoolTimeout, KeyRingError, OSError):  # health says which
         app.add_exception_handler(fault, storage_away)
@@ -328,13 +346,13 @@ def _explain_errors(app: FastAPI) -> None:
     async def not_permitted(_: Request, error: NotPermitted) -> JSONResponse:
         """Of an operator who is signed in, and is none any more."""
         log.warning("%s", error)
-        return _error(401, "signed_out", "您的权限有变动，请重新登录。")
+        return _refusal(401, "signed_out")
 
     @app.exception_handler(TamperedError)
     async def tampered(_: Request, error: TamperedError) -> JSONResponse:
         log.error("%s", error)
-        return _error(409, "damaged", "这条记录无法解密，可能被改动过，已经记下来了。请联系管理员。")
+        return _refusal(409, "damaged")
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:
-        return _error(500, "internal_error", "掌柜这边出了点问题，已经记下来了，请稍后再试。")
+        return _refusal(500, "internal_error")

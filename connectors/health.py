@@ -11,7 +11,7 @@ import asyncio
 import os
 import shutil
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,9 +28,6 @@ from privacy import KeyRing
 
 PATIENCE = 3.0
 """Seconds for each part; they are asked side by side."""
-
-OFF = ("wechat", "telegram")
-"""Parts of the contract that this house does not have; off is no fault."""
 
 BOLT = bytes.fromhex("6060b017 00000404 00000000 00000000 00000000")
 """What a client of the graph says first: the protocol's name, and version 4.4 as the one it would like to speak."""
@@ -83,6 +80,7 @@ class Health:
         self._http = http
         self._engine = engine
         self._headers = settings.house_headers()
+        self.off: Collection[str] = ()  # channels without credentials; off is no fault
         self._file = _file_of(engine)
         self._inode = self._file.stat().st_ino if self._file and self._file.exists() else None
         self._checks: dict[str, Check] = {
@@ -109,7 +107,7 @@ class Health:
             if part != "gateway":  # which is alive
                 parts[part] = parts.get(part, "ok") if life.running else "down"
             warnings += (Warned(part, each) for each in _told(part, life))
-        return Report(parts | dict.fromkeys(OFF, "off"), warnings)
+        return Report(parts | dict.fromkeys(self.off, "off"), warnings)
 
     async def _bot_answers(self) -> Iterable[str]:
         return [WARNINGS.get(each, each) for each in await self._bot.health()]

@@ -24,6 +24,10 @@ class Media:
     latitude: float | None = None  # degrees
     longitude: float | None = None
 
+    @property
+    def place(self) -> tuple[float, float] | None:
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:

@@ -12,6 +12,10 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
+from connectors.words import WORDS
+
+COMPLAINTS = WORDS.complaints
+
 PICTURE = re.compile(r"[0-9a-f]{32}\.png")
 """The name of a picture that the bot has drawn."""
 
@@ -22,21 +26,19 @@ MAX_TEXT = 2000
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
-def _shows(character: str) -> bool:
+def shows(character: str) -> bool:
     """Separators, controls, invisible formats and lone combining marks draw nothing on their own."""
     return unicodedata.category(character)[0] not in "ZCM" and character not in _BLANK_LETTERS
 
 
 def _readable(text: str) -> str:
     if len(text) > MAX_TEXT:
-        raise PydanticCustomError(
-            "text_too_long", "这条消息太长了（最多 {limit} 字），请分几次发给我。", {"limit": MAX_TEXT}
-        )
+        raise PydanticCustomError("text_too_long", COMPLAINTS["text_too_long"], {"limit": MAX_TEXT})
     # Cs: half of a surrogate pair, which JSON's \u escapes can smuggle in and UTF-8 cannot carry
     if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r" for character in text):
-        raise PydanticCustomError("unreadable_text", "消息里有无法识别的字符，请删掉后再发一次。")
-    if not any(_shows(character) for character in text):
-        raise PydanticCustomError("blank_text", "没有收到文字，请说说您想办什么。")
+        raise PydanticCustomError("unreadable_text", COMPLAINTS["unreadable_text"])
+    if not any(shows(character) for character in text):
+        raise PydanticCustomError("blank_text", COMPLAINTS["blank_text"])
     return text
 
 

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.callers import Callers, address
+from connectors.words import WORDS
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Limited:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (seconds := await self._refused(scope)):
-            words = f"请求太频繁了，请 {seconds} 秒后再试。"
+            words = WORDS.refusals["too_many_requests"].format(seconds=seconds)
             body = {"error": {"code": "too_many_requests", "message": words}}
             await JSONResponse(body, 429, {"Retry-After": str(seconds)})(scope, receive, send)
         else:

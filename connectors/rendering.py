@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any, Literal
 
 from connectors.messages import PICTURE, BotMessage, Button
@@ -68,7 +69,7 @@ def render(messages: Sequence[BotMessage], can: Capabilities, key: str = "") -> 
     listed = [bool(buttons) and not _fit(buttons, can) for buttons in offered]
     in_text = [button for buttons, written in zip(offered, listed, strict=True) if written for button in buttons]
     numbers = _numbers([button.title for button in in_text])
-    places: Iterator[int | None] = iter(numbers or [None] * len(in_text))
+    places: Iterator[int | None] = iter(numbers) if numbers else repeat(None)
     last = max((at for at, written in enumerate(listed) if written), default=None)
     bubbles: list[Bubble] = []
     for at, (message, buttons) in enumerate(zip(messages, offered, strict=True)):

@@ -27,13 +27,14 @@ class ChoiceList(Base):
 
 class KeptMedia(Base):
     """A picture, a voice message … that a customer has sent. The content is a file, sealed with a key of its own, which
-    stands in ``about`` beside its name."""
+    stands in ``about``."""
 
     __tablename__ = "media"
     __table_args__ = (Index(None, "conversation", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation: Mapped[str] = mapped_column(KeyedHash())  # privacy.conversations.conversation_of
+    origin_index: Mapped[str] = mapped_column(KeyedHash(), unique=True)  # of the message: it is kept once
     kind: Mapped[str]
     about: Mapped[str] = mapped_column(EncryptedText("media.about"))  # JSON
     file: Mapped[str | None]  # none where there is nothing to keep, or it could not be had

@@ -15,7 +15,7 @@ from connectors.inbound import MediaKind
 
 FILE = Path(__file__).with_name("words.yml")
 
-FIELDS = frozenset({"field", "limit", "seconds", "text", "place", "title", "name", "value"})
+FIELDS = frozenset({"field", "limit", "seconds", "text", "place", "title", "name", "value", "number"})
 """What may be filled in."""
 
 
@@ -78,6 +78,7 @@ class Words(_Part):
     cuts: Sequence[Annotated[str, Field(min_length=1)]]
     complaints: Mapping[str, Text]
     refusals: Mapping[str, Text]
+    tasks: Mapping[str, Text]
 
 
 def read(file: Path = FILE) -> Words:

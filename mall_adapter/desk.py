@@ -305,13 +305,18 @@ class Desk:
             for each in claimed
         ]
 
-    async def delivered(self, dispatch: Dispatch, messages: Sequence[dict[str, object]]) -> None:
-        """The bot has recorded it, and gave ``messages`` for the customer."""
+    async def delivered(
+        self, dispatch: Dispatch, messages: Sequence[dict[str, object]], onward: Sequence[outbox.Message] = ()
+    ) -> None:
+        """The bot has recorded it, and gave ``messages`` for the customer; ``onward`` takes them to where they do not
+        ask for them."""
         row, who = models.DeskUpdate, models.sender_index(dispatch.sender)
         shown = update(row).where(row.sender_index == who, row.position == dispatch.position)
         async with self._writing.begin() as session:
             if await outbox.finish(session, dispatch.lease, outbox.Sent()):  # else another gateway has it, and tells it
                 await session.execute(shown.values(messages=json.dumps(list(messages), ensure_ascii=False)))
+                for each in onward:
+                    await outbox.enqueue(session, each, self._clock())
 
     async def not_delivered(self, dispatch: Dispatch, error_class: str) -> None:
         """It is tried again in a moment: the bot may have recorded it or not, and records it once."""

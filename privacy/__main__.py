@@ -46,7 +46,9 @@ def _waiting() -> dict[str, float]:
 
 
 def _schema() -> MetaData:
-    """The mall's tables. Only these commands know other rooms: they reach every room that keeps something sealed."""
+    """The tables of the mall and the connectors. Only these commands know other rooms: they reach every room that keeps
+    something sealed."""
+    import connectors.tables  # noqa: F401
     from mall_adapter.models import Base
 
     return Base.metadata

@@ -1,10 +1,10 @@
-"""What is kept, once: engine and transactions, tables, migrations, idempotency, events and the outbox.
+"""What is kept, once: engine and transactions, tables, migrations, idempotency, events, the inbox and the outbox.
 
-Every room that keeps something stands on it; it knows nothing of what is kept. What waits to be sent is in
-:mod:`storage.outbox`.
+Every room that keeps something stands on it; it knows nothing of what is kept. What people have sent is in
+:mod:`storage.inbox`, what waits to be sent to them in :mod:`storage.outbox`.
 """
 
-from storage import outbox
+from storage import inbox, outbox
 from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
 from storage.events import Event, EventRow, record
@@ -27,6 +27,7 @@ __all__ = [
     "UtcDateTime",
     "create_engine",
     "forget_expired",
+    "inbox",
     "insert",
     "insert_numbered",
     "migrate",

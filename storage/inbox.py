@@ -20,8 +20,28 @@ from sqlalchemy.orm import Mapped, mapped_column
 from privacy.columns import EncryptedText
 from storage import queue
 from storage.engine import if_free
-from storage.queue import ATTEMPTS, OPEN, Dead, Done, Leased, Queued, Retry, State, dedupe_index, order_index
+from storage.queue import ATTEMPTS, OPEN, STUCK, Dead, Done, Leased, Queued, Retry, State, dedupe_index, order_index
 from storage.tables import Base
+
+__all__ = [
+    "Dead",
+    "Done",
+    "Inbox",
+    "Known",
+    "Leased",
+    "Message",
+    "Outcome",
+    "Retry",
+    "State",
+    "Stuck",
+    "accept",
+    "claim",
+    "find",
+    "finish",
+    "renew",
+    "stuck",
+    "work_again",
+]
 
 Outcome = Done | Retry | Dead
 
@@ -49,6 +69,18 @@ class Known:
 
     id: int
     state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """What nobody works on any more, as operators see it: nothing of what it says."""
+
+    id: int
+    channel: str
+    state: State
+    error_class: str | None
+    attempts: int
+    created_at: datetime
 
 
 async def accept(
@@ -114,6 +146,20 @@ async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> boo
     what is done only its name stays."""
     values = queue.ended(outcome) | ({"payload": None} if isinstance(outcome, Done) else {})
     return await queue.finish(session, Inbox, leased, values)
+
+
+async def stuck(session: AsyncSession, limit: int) -> Sequence[Stuck]:
+    """What nobody works on any more, the latest first."""
+    row = Inbox
+    columns = (row.id, row.channel, row.state, row.error_class, row.attempts, row.created_at)
+    query = select(*columns).where(text(STUCK)).order_by(row.id.desc()).limit(limit)
+    return [Stuck(*each) for each in (await session.execute(query)).all()]
+
+
+async def work_again(session: AsyncSession, number: int, now: datetime) -> bool:
+    """What nobody works on any more is due again, in the caller's transaction; False if it is not such a message, or
+    one that does not open."""
+    return await queue.again(session, Inbox, number, now)
 
 
 def _known(dedupe_key: str) -> Any:

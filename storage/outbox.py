@@ -7,25 +7,59 @@ lost, and a receiver that knows a message by its id gets nothing twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Index, Table, bindparam, func, select, text, update
+from sqlalchemy import Index, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from privacy.columns import Damaged, EncryptedText, damaged_as
 from storage import queue
 from storage.engine import if_free
-from storage.queue import ATTEMPTS as ATTEMPTS
-from storage.queue import LOST as LOST
-from storage.queue import OPEN, Dead, Parked, Queued, Retry, Sent, State, Unknown, dedupe_index, order_index
+from storage.queue import (
+    ATTEMPTS,
+    LOST,
+    OPEN,
+    STUCK,
+    Dead,
+    Parked,
+    Queued,
+    Retry,
+    Sent,
+    State,
+    Unknown,
+    dedupe_index,
+    order_index,
+)
 from storage.tables import Base
 
-_STUCK = "state IN ('parked', 'unknown', 'dead')"
-"""Of what does not go out by itself; in these words, as :data:`storage.queue.OPEN`."""
+__all__ = [
+    "LOST",
+    "Dead",
+    "Leased",
+    "Message",
+    "Outbox",
+    "Outcome",
+    "Parked",
+    "Retry",
+    "Sent",
+    "State",
+    "Stuck",
+    "Unknown",
+    "claim",
+    "counts",
+    "enqueue",
+    "enqueued",
+    "finish",
+    "release",
+    "send_again",
+    "stuck",
+    "take",
+    "waiting",
+]
 
 Outcome = Sent | Retry | Parked | Unknown | Dead
 
@@ -34,7 +68,6 @@ class Outbox(Queued, Base):
     __tablename__ = "outbox"
     __table_args__ = (
         *queue.indexes("outbox"),
-        Index("ix_outbox_stuck", "order_key", "id", sqlite_where=text(_STUCK), postgresql_where=text(_STUCK)),
         Index("ix_outbox_provider_id", "provider_id"),
     )
 
@@ -73,10 +106,11 @@ class Leased(queue.Leased):
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """What does not go out by itself, as operators see it: nothing of what it says, or to whom."""
+    """What does not go out by itself, as operators see it: nothing of what it says."""
 
     id: int
     channel: str
+    recipient: str | None  # None if it does not open
     kind: str
     state: State
     error_class: str | None
@@ -158,23 +192,22 @@ async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> boo
 async def release(session: AsyncSession, channel: str, order_key: str, at: datetime) -> int:
     """What was parked until its person writes is due from ``at`` on, in the caller's transaction; how much that is."""
     row = Outbox
-    parked = update(row).where(row.order_key == order_index(row, order_key), text(_STUCK))
+    parked = update(row).where(row.order_key == order_index(row, order_key), text(STUCK))
     parked = parked.where(row.state == State.PARKED, row.channel == channel).values(state=State.PENDING, not_before=at)
     return len((await session.scalars(parked.returning(row.id), execution_options=queue.AS_IT_IS)).all())
 
 
 async def take(
-    session: AsyncSession, channel: str, order_key: str, kinds: Collection[str], provider_id: str
+    session: AsyncSession, channel: str, order_key: str, kinds: Collection[str], provider_id: str, now: datetime
 ) -> Sequence[dict[str, Any]]:
     """The payloads of what waits for a person and is on nobody's way, in order, due or not: from now on it is sent, and
     known by ``provider_id``. What was taken under that id before is given again. In the caller's transaction."""
     row = Outbox
     mine = [row.order_key == order_index(row, order_key), row.channel == channel, row.kind.in_(kinds)]
-    taken = queue.ended(Sent(provider_id))
-    for part, state in ((OPEN, State.PENDING), (_STUCK, State.PARKED)):
-        await session.execute(
-            update(row).where(*mine, text(part), row.state == state).values(taken), execution_options=queue.AS_IT_IS
-        )
+    good = or_(row.expires_at.is_(None), row.expires_at > now)
+    for part, state in ((OPEN, State.PENDING), (STUCK, State.PARKED)):
+        taken = update(row).where(*mine, good, text(part), row.state == state).values(queue.ended(Sent(provider_id)))
+        await session.execute(taken, execution_options=queue.AS_IT_IS)
     with damaged_as(""):
         found = await session.scalars(select(row.payload).where(row.provider_id == provider_id, *mine).order_by(row.id))
         return [json.loads(payload) for payload in found if not isinstance(payload, Damaged)]
@@ -183,14 +216,15 @@ async def take(
 async def stuck(session: AsyncSession, limit: int) -> Sequence[Stuck]:
     """What does not go out by itself, the latest first."""
     row = Outbox
-    columns = (row.id, row.channel, row.kind, row.state, row.error_class, row.attempts, row.created_at, row.cause)
-    query = select(*columns).where(text(_STUCK)).order_by(row.id.desc()).limit(limit)
-    return [Stuck(*each) for each in (await session.execute(query)).all()]
+    columns = (row.id, row.channel, row.recipient, row.kind, row.state, row.error_class, row.attempts, row.created_at)
+    query = select(*columns, row.cause).where(text(STUCK)).order_by(row.id.desc()).limit(limit)
+    with damaged_as(""):
+        return [Stuck(*_opened(each)) for each in (await session.execute(query)).all()]
 
 
 async def counts(session: AsyncSession) -> Mapping[tuple[str, State], int]:
     """How many messages are not settled well, by channel and state."""
-    query = select(Outbox.channel, Outbox.state, func.count()).where(text(f"({OPEN} OR {_STUCK})"))
+    query = select(Outbox.channel, Outbox.state, func.count()).where(text(f"({OPEN} OR {STUCK})"))
     found = await session.execute(query.group_by(Outbox.channel, Outbox.state))
     return {(channel, state): number for channel, state, number in found}
 
@@ -198,16 +232,11 @@ async def counts(session: AsyncSession) -> Mapping[tuple[str, State], int]:
 async def send_again(session: AsyncSession, number: int, now: datetime) -> bool:
     """What does not go out by itself is due again, and does not expire, in the caller's transaction; False if it is
     not such a message, or one that does not open."""
-    again = queue.RETURNED | {"state": State.PENDING, "not_before": now, "attempts": 0, "expires_at": None}
-    return await session.scalar(_AGAIN, again | {"of_id": number, "error_class": None}) is not None
+    return await queue.again(session, Outbox, number, now)
 
 
-_ROWS = cast(Table, Outbox.__table__)
-_AGAIN = (
-    update(_ROWS)
-    .where(_ROWS.c.id == bindparam("of_id"), text(_STUCK), func.coalesce(_ROWS.c.error_class, "") != "damaged")
-    .returning(_ROWS.c.id)
-)
+def _opened(row: Iterable[Any]) -> list[Any]:
+    return [None if isinstance(value, Damaged) else value for value in row]
 
 
 def _dedupe_key(channel: str, dedupe: str) -> str:

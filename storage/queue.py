@@ -1,8 +1,8 @@
 """Rows that wait for a worker, which the outbox and the inbox share: claimed, leased, settled.
 
 A worker claims a row, which gives it a lease and ends the transaction, does its work, and finishes the row in another
-one. A worker that dies lets its lease run out, and the next one does the work again. Rows of one order key have their
-turn one at a time, in the order in which they came: none is claimed while an earlier one is open.
+one. A worker that dies lets its lease run out, and the next one does the work again. Rows of one order key in a channel
+have their turn one at a time, in the order in which they came: none is claimed while an earlier one is open.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ LOST = "lost"
 OPEN = "state IN ('pending', 'leased')"
 """Not settled. Always in these words: SQLite uses an index of a part of a table only for the words that made it."""
 
+STUCK = "state IN ('parked', 'unknown', 'dead')"
+"""What does not move by itself; in these words, too."""
+
 RETURNED: dict[str, Any] = {"lease_token": None, "lease_until": None}
 """A lease that is over."""
 
@@ -83,11 +86,16 @@ class Queued:
     dedupe_key: Mapped[str] = mapped_column(KeyedHash(), unique=True)
 
 
-def indexes(name: str) -> tuple[Index, Index]:
-    """Of the open rows of a table: what is due, and what comes before it."""
-    part: dict[str, Any] = {"sqlite_where": text(OPEN), "postgresql_where": text(OPEN)}
-    return Index(f"ix_{name}_due", "channel", "not_before", **part), Index(
-        f"ix_{name}_order", "order_key", "id", **part
+def indexes(name: str) -> tuple[Index, ...]:
+    """Of the open rows of a table: what is due, and what comes before it; and of those that are stuck."""
+
+    def part(of: str, words: str, *columns: str) -> Index:
+        return Index(f"ix_{name}_{of}", *columns, sqlite_where=text(words), postgresql_where=text(words))
+
+    return (
+        part("due", OPEN, "channel", "not_before"),
+        part("order", OPEN, "order_key", "id"),
+        part("stuck", STUCK, "order_key", "id"),
     )
 
 
@@ -206,8 +214,8 @@ async def claim(
     over = update(row).where(row.id.in_(_locked(select(row.id).where(*due, or_(expired, lost)))))
     over = over.values(RETURNED | {"state": State.DEAD, "error_class": case((expired, "expired"), else_="lease")})
     earlier = aliased(row)
-    first = ~exists().where(earlier.order_key == row.order_key, earlier.id < row.id, text(OPEN))
-    mine = _locked(select(row.id).where(*due, first).order_by(row.not_before, row.id).limit(limit))
+    before = [earlier.order_key == row.order_key, earlier.channel == row.channel, earlier.id < row.id, text(OPEN)]
+    mine = _locked(select(row.id).where(*due, ~exists().where(*before)).order_by(row.not_before, row.id).limit(limit))
     taken = {
         "state": State.LEASED,
         "attempts": row.attempts + 1,
@@ -258,6 +266,14 @@ async def renew(engine: AsyncEngine, table: type[Queued], leased: Collection[Lea
         await session.execute(longer, execution_options=AS_IT_IS)
 
 
+async def again(session: AsyncSession, table: type[Queued], number: int, now: datetime) -> bool:
+    """A row that is stuck is due again, and does not expire; False if it is not such a row, or one that does not
+    open."""
+    rows = cast(Table, cast(Any, table).__table__)
+    values = RETURNED | {"state": State.PENDING, "not_before": now, "attempts": 0, "expires_at": None}
+    return await session.scalar(_again(rows), values | {"error_class": None, "of_id": number}) is not None
+
+
 def _name(table: type[Queued]) -> str:
     return str(cast(Any, table).__tablename__)
 
@@ -266,6 +282,12 @@ def _name(table: type[Queued]) -> str:
 def _finish(rows: Table) -> Any:
     mine = update(rows).where(rows.c.id == bindparam("of_id"), rows.c.lease_token == bindparam("of_token"))
     return mine.returning(rows.c.id)
+
+
+@cache
+def _again(rows: Table) -> Any:
+    opens = func.coalesce(rows.c.error_class, "") != "damaged"
+    return update(rows).where(rows.c.id == bindparam("of_id"), text(STUCK), opens).returning(rows.c.id)
 
 
 def _locked(query: Select[Any]) -> Select[Any]:

@@ -7,10 +7,11 @@ import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from connectors.dashboard.operators import Operators, Refused
 from connectors.dashboard.turns import read_turns
+from connectors.media import MediaStore, picture_type
 from mall_adapter import Desk
 from mall_adapter.errors import NotFound
 from mall_adapter.handoff import TURNS, NotOnRecord
@@ -27,7 +28,7 @@ def require_hash(conversation: str) -> None:
         raise Refused(404, "not_found", NO_CONVERSATION)
 
 
-def router(operators: Operators, desk: Desk) -> APIRouter:
+def router(operators: Operators, desk: Desk, media: MediaStore) -> APIRouter:
     router = APIRouter(prefix="/conversations")
 
     @router.get("/{conversation}")
@@ -56,5 +57,26 @@ def router(operators: Operators, desk: Desk) -> APIRouter:
             "viewings": [asdict(viewing) for viewing in excerpt.viewings],
             "speaker": asdict(excerpt.speaker) if excerpt.speaker else None,
         }
+
+    @router.get("/{conversation}/media")
+    async def kept(conversation: str, request: Request, response: Response) -> dict[str, Any]:
+        """What the customer has sent beside words, the latest first."""
+        operators.reader(request)
+        response.headers["Cache-Control"] = "no-store"
+        require_hash(conversation)
+        return {"media": [asdict(each) for each in await media.of_conversation(conversation)]}
+
+    @router.get("/{conversation}/media/{number}")
+    async def content(
+        conversation: str, number: Annotated[int, Path(ge=1, le=2**31 - 1)], request: Request
+    ) -> Response:
+        """A picture is shown, by what is in it; everything else can only be saved."""
+        operators.reader(request)
+        require_hash(conversation)
+        if (found := await media.open(conversation, number)) is None:
+            raise Refused(404, "not_found", NO_CONVERSATION)
+        picture = picture_type(found[1])
+        headers = {"Cache-Control": "no-store"} | ({} if picture else {"Content-Disposition": "attachment"})
+        return Response(found[1], media_type=picture or "application/octet-stream", headers=headers)
 
     return router

@@ -12,13 +12,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from connectors.dashboard import conversations, knowledge, office
+from connectors.channels import Channels
+from connectors.dashboard import conversations, delivery, knowledge, office
 from connectors.dashboard.operators import Operators, Refused
+from connectors.desk_news import DeskNews
 from connectors.health import Health
 from connectors.messages import MessageId, Words
-from connectors.outbox import Outbox
 from connectors.pages import Pages
 from connectors.rates import Rates
 from knowledge_graph import Graph
@@ -73,10 +75,12 @@ def framed(name: str) -> str:
 
 def router(
     ring: KeyRing,
+    engine: AsyncEngine,
     desk: Desk,
     back_office: BackOffice,
     rules: HouseRules,
-    outbox: Outbox,
+    news: DeskNews,
+    channels: Channels,
     graph: Graph,
     health: Health,
     rates: Rates,
@@ -117,6 +121,10 @@ def router(
     @router.get("/gaps")
     async def gaps_page(request: Request) -> Response:
         return await page(request, "gaps")
+
+    @router.get("/delivery")
+    async def delivery_page(request: Request) -> Response:
+        return await page(request, "delivery")
 
     @router.get("/conversations/{conversation}")
     async def conversation_page(conversation: str, request: Request) -> Response:
@@ -177,7 +185,7 @@ def router(
             raise Refused(404, "not_found", NO_HANDOFF) from None
         except InvalidTransition:
             raise Refused(409, code, words) from None
-        await outbox.send_soon(handoff.sender)
+        await news.send_soon(handoff.sender)
         return shown(handoff)
 
     @router.post("/api/handoffs/{handoff_id}/claim")
@@ -225,7 +233,8 @@ def router(
         except NotFound:
             raise Refused(404, "not_found", "没有这条投诉。") from None
 
-    router.include_router(conversations.router(operators, desk), prefix="/api")
+    router.include_router(conversations.router(operators, desk, channels.media), prefix="/api")
+    router.include_router(delivery.router(operators, ring, engine, channels.delivery), prefix="/api")
     router.include_router(office.router(operators, back_office, rules), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router

@@ -3,7 +3,7 @@
 
 import { linked } from "/static/links.js";
 import { $, Away, OFFLINE, Refusal, call, element, showBanner } from "./common.js";
-import { CHANNELS, ROLES, TOPICS } from "./names.js";
+import { CHANNELS, MEDIA, ROLES, TOPICS } from "./names.js";
 
 const SPEAKERS = { bot: "掌柜", operator: "人工", desk: "掌柜" };
 const EVENTS = {
@@ -180,6 +180,19 @@ function showSpeaker(speaker) {
   $("speaker").textContent = `顾客：${[who, ...works, `来自 ${CHANNELS[channel] ?? channel}`].join(" · ")}`;
 }
 
+/** What the customer has sent beside words: pictures are shown, the rest can be saved. */
+function showMedia({ media }) {
+  $("media").replaceChildren(
+    ...media.map(({ id, kind, name, place, has_content: kept, received_at: at }) => {
+      const href = `/dashboard/api/${address}/media/${id}`;
+      const label = `${MEDIA[kind]}${name ? ` ${name}` : ""}　${when(at)}`;
+      const shown = kept && kind === "picture" ? element("img", { src: href, alt: label, loading: "lazy" }) : label;
+      const where = place ? `　${place.join(", ")}` : "";
+      return element("li", { title: label }, kept ? element("a", { href, target: "_blank", rel: "noopener" }, shown) : `${label}${where}`);
+    }),
+  );
+}
+
 async function load(path, show) {
   $("older").disabled = true;
   try {
@@ -208,6 +221,8 @@ $("older").addEventListener("click", () =>
     else box.scrollTop = box.scrollHeight - below; // what was read stays where it is
   }),
 );
+
+call(`${address}/media`).then(showMedia, () => {}); // the conversation's own answer says what is not well
 
 await load(address, (answer) => {
   showSpeaker(answer.speaker);

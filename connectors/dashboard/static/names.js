@@ -2,6 +2,10 @@
 
 export const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram" };
 
+export const MEDIA = {
+  ...{ picture: "图片", voice: "语音", video: "视频", file: "文件", sticker: "表情", location: "位置", contact: "名片" },
+};
+
 export const ROLES = { sales: "销售", supplier: "供应商", operator: "客服", trainer: "训练师" };
 
 export const LABELS = {

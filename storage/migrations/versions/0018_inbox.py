@@ -35,7 +35,9 @@ def upgrade() -> None:
     )
     for name, columns in (("due", ["channel", "not_before"]), ("order", ["order_key", "id"])):
         op.create_index(f"ix_inbox_{name}", "inbox", columns, sqlite_where=_OPEN, postgresql_where=_OPEN)
-    op.create_index("ix_outbox_stuck", "outbox", ["order_key", "id"], sqlite_where=_STUCK, postgresql_where=_STUCK)
+    for table in ("inbox", "outbox"):
+        columns = ["order_key", "id"]
+        op.create_index(f"ix_{table}_stuck", table, columns, sqlite_where=_STUCK, postgresql_where=_STUCK)
     op.create_index("ix_outbox_provider_id", "outbox", ["provider_id"])
     op.create_table(
         "choice_list",
@@ -53,10 +55,12 @@ def upgrade() -> None:
         "media",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("conversation", _HASH, nullable=False),
+        sa.Column("origin_index", _HASH, nullable=False),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("about", _ENCRYPTED, nullable=False),
         sa.Column("file", sa.String),
         sa.Column("received_at", _TIME, nullable=False),
+        sa.UniqueConstraint("origin_index", name="uq_media_origin_index"),
     )
     op.create_index("ix_media_conversation_id", "media", ["conversation", "id"])
 

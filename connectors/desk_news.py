@@ -2,19 +2,22 @@
 
 Several gateways may do so at once: each takes what it tells out of the storage's outbox for a while, the next of each
 sender only, so the order stays. What a gateway that died had taken, another one takes later; the bot records each
-message id once.
+message id once. What a customer of a channel is to see of it then waits in the outbox for that channel.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.bot_client import BotClient, BotUnavailable
+from connectors.messages import BotMessage
 from mall_adapter import Desk
 from mall_adapter.handoff import Dispatch
+from storage.outbox import Message
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +25,17 @@ TROUBLE = (SQLAlchemyError, OSError)
 PAUSE = 3.0
 """Seconds between looks for what an earlier try, or a gateway that died, has left."""
 
+Onward = Callable[[str, str, list[BotMessage]], list[Message]]
+"""What a channel sends to a sender, of what the bot says; ``dedupe`` names it. Nothing for whoever asks for it."""
 
-class Outbox:
-    def __init__(self, desk: Desk, bot: BotClient) -> None:
+
+class DeskNews:
+    def __init__(self, desk: Desk, bot: BotClient, onward: Onward, sent: Callable[[], None]) -> None:
+        """``sent`` is called when something waits for a channel."""
         self._desk = desk
         self._bot = bot
+        self._onward = onward
+        self._sent = sent
         self._sending: set[asyncio.Task[None]] = set()
 
     async def send_soon(self, sender: str, seconds: float = 2.0) -> None:
@@ -58,4 +67,7 @@ class Outbox:
             await self._desk.not_delivered(dispatch, type(error).__name__)
         else:
             messages = [message.model_dump(exclude_unset=True) for message in recorded.messages]
-            await self._desk.delivered(dispatch, messages)
+            onward = self._onward(dispatch.sender, f"desk-{dispatch.position}", recorded.messages)
+            await self._desk.delivered(dispatch, messages, onward)
+            if onward:
+                self._sent()

@@ -1,0 +1,403 @@
+"""Takes messages out of the inbox, one of each sender at a time and in order, to the bot, and its answer to the outbox.
+
+The answer is written in the transaction that settles the message: neither is ever there without the other. A worker
+that dies leaves a lease that runs out; the next one asks the bot under the same message id, which gives the answer that
+it gave before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import traceback
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from pydantic import TypeAdapter
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from connectors import choices
+from connectors.bot_client import BotClient, BotUnavailable
+from connectors.channel import Channel, MediaUnavailable
+from connectors.delivery import ANSWERS, BUBBLE
+from connectors.inbound import Inbound, Media
+from connectors.media import MediaStore, TooLarge
+from connectors.messages import MAX_TEXT, BotMessage, InboundMessage, Reply, shows
+from connectors.rendering import Bubble, Rendered, render
+from connectors.words import WORDS
+from mall_adapter import Accounts, Desk
+from mall_adapter.handoff import HandoffStatus
+from storage import WRITES, inbox, outbox
+from storage.inbox import Dead, Done, Known, Leased, Retry
+from storage.outbox import Message, State
+
+log = logging.getLogger(__name__)
+
+RECEIPTS = WORDS.receipts
+
+AT_ONCE = 32
+"""Messages at the bot."""
+
+LEASE = timedelta(seconds=10)
+"""Renewed while a message is worked on: so long it lies when its worker has died."""
+
+PAUSE = 1.0
+"""Seconds between looks for what another process has left, or what is due now."""
+
+GIVEN_UP = timedelta(minutes=15)
+"""After which a message that the bot could not take is dead, and the customer is asked to send it again."""
+
+SOON = 8.0
+"""Seconds after which a customer hears that it takes a moment."""
+
+STALE = timedelta(hours=24)
+"""After which an answer that could not be sent is not sent any more."""
+
+FETCHED = 15.0
+"""Seconds for one content."""
+
+INBOUND = TypeAdapter(Inbound)
+RENDERED_EMPTY = Rendered((), (), {})
+
+TROUBLE = (SQLAlchemyError, OSError)
+
+
+class Worker:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        bot: BotClient,
+        desk: Desk,
+        media: MediaStore,
+        channels: Mapping[str, Channel],
+        comers: Collection[str],
+        sent: Callable[[], None],
+        *,
+        lease: timedelta = LEASE,
+        given_up: timedelta = GIVEN_UP,
+    ) -> None:
+        """``comers`` are channels whose people come for their answers; ``sent`` is called when something waits for one
+        of the others."""
+        self._engine = engine
+        self._reading = async_sessionmaker(engine)
+        self._writing = async_sessionmaker(engine.execution_options(**WRITES))
+        self._bot = bot
+        self._desk = desk
+        self._media = media
+        self._accounts = Accounts(engine)
+        self._channels = channels
+        self._comers = comers
+        self._sent = sent
+        self._lease = lease
+        self._given_up = given_up
+        self._working: dict[int, Leased] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._behind: set[str] = set()  # senders of whom something waits for what is worked on
+        self._wake = asyncio.Event()
+        self._settled: dict[str, asyncio.Event] = {}  # by the name of a message that somebody waits for
+
+    # ---- what channels are given ----
+
+    async def receive(self, inbound: Inbound) -> bool:
+        """See :data:`connectors.channel.Receive`."""
+        now = datetime.now(UTC)
+        lease = self._lease if len(self._working) < AT_ONCE else None
+        async with self._writing.begin() as session:
+            accepted = await inbox.accept(session, _message(inbound), now, lease)
+            if not isinstance(accepted, Known):
+                await outbox.release(session, inbound.channel, inbound.sender, inbound.reply_until or now)
+        match accepted:
+            case Known():
+                return False
+            case Leased():
+                self._start(accepted)
+            case _:
+                self._behind.add(inbound.sender)
+        return True
+
+    async def answer(self, inbound: Inbound, seconds: float) -> Sequence[Bubble] | None:
+        """See :data:`connectors.channel.Answer`."""
+        name = _name(inbound)
+        settled = self._settled.setdefault(name, asyncio.Event())
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    async with self._reading() as session:
+                        known = await inbox.find(session, inbound.channel, name)
+                    if known and known.state in (State.DONE, State.DEAD):
+                        break
+                    with suppress(TimeoutError):  # another process may settle it
+                        await asyncio.wait_for(settled.wait(), 0.25)
+        except TimeoutError:
+            return None
+        finally:
+            self._settled.pop(name, None)
+        async with self._writing.begin() as session:
+            taken = await outbox.take(
+                session, inbound.channel, inbound.sender, ANSWERS, f"reply:{known.id}", datetime.now(UTC)
+            )
+        return [BUBBLE.validate_python(each) for each in taken]
+
+    # ---- what the gateway is given ----
+
+    async def turn(self, inbound: Inbound) -> Reply:
+        """The bot's answer to the message of somebody who waits for it. Raises BotUnavailable: then the message is
+        settled, too, and whoever was told may send it again under its id."""
+        now = datetime.now(UTC)
+        async with self._writing.begin() as session:
+            accepted = await inbox.accept(session, _message(inbound), now, self._lease)
+        if not isinstance(accepted, Leased):  # known, or behind one that a gateway which died has left
+            return await self._ask(inbound, inbound.text or "")
+        self._working[accepted.id] = accepted
+        try:
+            reply: Reply | BotUnavailable = await self._ask(inbound, inbound.text or "")
+        except BotUnavailable as error:
+            reply = error
+        finally:
+            del self._working[accepted.id]
+        async with self._writing.begin() as session:
+            await inbox.finish(session, accepted, Done())
+        if isinstance(reply, BotUnavailable):
+            raise reply
+        return reply
+
+    def onward(self, sender: str, name: str, messages: Sequence[BotMessage]) -> list[Message]:
+        """What a channel sends to the sender of what the bot says by itself; nothing to those who come for it."""
+        channel_name, _, account = sender.partition(":")
+        if (channel := self._channels.get(channel_name)) is None:
+            return []
+        rendered = render(messages, channel.capabilities, choices.new_key())
+        return [
+            self._outgoing(channel_name, account, sender, "desk", bubble, f"{sender} {name}-{number}", name)
+            for number, bubble in enumerate(rendered.bubbles)
+        ]
+
+    # ---- work ----
+
+    async def keep_working(self) -> None:
+        """Until cancelled."""
+        renewing = asyncio.create_task(self._keep_renewing())
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self._claim()
+                except TROUBLE as error:
+                    log.warning("what was sent to us waits (%s)", type(error).__name__)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), PAUSE)
+        finally:
+            renewing.cancel()
+
+    async def _claim(self) -> None:
+        room = AT_ONCE - len(self._working)
+        if room <= 0:
+            return
+        names = [*self._channels, *self._comers]
+        for leased in await inbox.claim(self._engine, names, room, self._lease, datetime.now(UTC)):
+            self._start(leased)
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            until = datetime.now(UTC) + self._lease
+            old = [each for each in self._working.values() if each.until < until - self._lease / 4]
+            try:
+                if old:
+                    await inbox.renew(self._engine, old, until)
+            except TROUBLE as error:
+                log.warning("leases were not renewed (%s)", type(error).__name__)
+
+    def _start(self, leased: Leased) -> None:
+        self._working[leased.id] = leased
+        task = asyncio.create_task(self._work(leased))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, leased))
+
+    def _ended(self, leased: Leased, task: asyncio.Task[None]) -> None:
+        del self._working[leased.id]
+        self._tasks.discard(task)
+        sender = f"{leased.payload['channel']}:{leased.payload['account']}"
+        if sender in self._behind or len(self._working) >= AT_ONCE - 1:
+            self._behind.discard(sender)
+            self._wake.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a message is worked on again when its lease is over: %s", type(error).__name__)
+
+    async def _work(self, leased: Leased) -> None:
+        inbound = INBOUND.validate_python(leased.payload)
+        soon = asyncio.create_task(self._tell_soon(leased, inbound))
+        try:
+            messages, answers = await self._said(inbound)
+        except TROUBLE:
+            raise  # nothing could be written, either
+        except Exception as error:
+            soon.cancel()
+            await self._failed(leased, inbound, error)
+        else:
+            soon.cancel()
+            await self._done(leased, inbound, messages, answers)
+        finally:
+            soon.cancel()
+        if event := self._settled.get(_name(inbound)):
+            event.set()
+
+    async def _said(self, inbound: Inbound) -> tuple[Sequence[BotMessage], bool]:
+        """What the customer is to see, and whether it is the bot's answer. Raises BotUnavailable."""
+        if inbound.event is not None:
+            return ([BotMessage(text=RECEIPTS.welcome)] if inbound.event == "joined" else []), False
+        text = _readable(inbound.text)
+        if len(text) > MAX_TEXT:
+            return [BotMessage(text=RECEIPTS.too_long)], False
+        async with self._reading() as session:
+            now = datetime.now(UTC)
+            if inbound.choice is not None:
+                payload = await choices.redeem(session, inbound.sender, inbound.choice, now)
+                if payload is None:
+                    return [BotMessage(text=RECEIPTS.expired)], False
+            else:
+                payload = await choices.pick(session, inbound.sender, text, now) if text else None
+        await self._accounts.meet(inbound.sender)
+        receipts = [await self._kept(inbound, number, one) for number, one in enumerate(inbound.media)]
+        if payload or text:
+            return (await self._ask(inbound, payload or text)).messages, True
+        if inbound.media and await self._talks_with_a_person(inbound.sender):
+            marks = "".join(WORDS.marks[one.kind] for one in inbound.media)
+            return (await self._ask(inbound, marks)).messages, True
+        return [BotMessage(text=text) for text in dict.fromkeys(receipts)], False
+
+    async def _ask(self, inbound: Inbound, text: str) -> Reply:
+        message = InboundMessage(inbound.sender, inbound.message_id, text, inbound.data.get("address"))
+        return await self._bot.send(message)
+
+    async def _talks_with_a_person(self, sender: str) -> bool:
+        handoff = await self._desk.live(sender)
+        return handoff is not None and handoff.status is HandoffStatus.CLAIMED
+
+    async def _kept(self, inbound: Inbound, number: int, media: Media) -> str:
+        """Keeps it for the person at the desk; what is said of it."""
+        origin, content = f"{inbound.message_id} {number}", None
+        try:
+            if media.handle is not None and media.kind not in ("sticker", "location", "contact"):
+                async with asyncio.timeout(FETCHED):
+                    content = await self._channels[inbound.channel].fetch(media)
+            await self._media.keep(inbound.sender, origin, media.kind, content, name=media.name, place=media.place)
+        except (MediaUnavailable, TooLarge, TimeoutError) as error:
+            log.warning("a %s was not kept: %s", media.kind, type(error).__name__)
+            return RECEIPTS.unkept
+        return RECEIPTS.media[media.kind]
+
+    # ---- how it ends ----
+
+    async def _done(self, leased: Leased, inbound: Inbound, messages: Sequence[BotMessage], answers: bool) -> None:
+        channel, key, now = self._channels.get(inbound.channel), choices.new_key(), datetime.now(UTC)
+        rendered = render(messages, channel.capabilities, key) if channel else RENDERED_EMPTY
+        async with self._writing.begin() as session:
+            if not await inbox.finish(session, leased, Done()):
+                return  # another worker has it, and gives the same answer
+            await self._enqueue(session, leased, inbound, rendered.bubbles, "answer", now)
+            if answers and channel:
+                await choices.keep(session, inbound.sender, key, rendered, now)
+        if rendered.bubbles:
+            self._sent()
+
+    async def _failed(self, leased: Leased, inbound: Inbound, error: Exception) -> None:
+        """It is tried again in a moment, or given up, and the customer hears of it."""
+        now = datetime.now(UTC)
+        if isinstance(error, BotUnavailable):
+            log.warning("turn %s: the bot is asked later (%s)", inbound.message_id, error)
+        else:  # its text may quote a customer
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("turn %s: %s at %s:%d", inbound.message_id, type(error).__name__, place.filename, place.lineno)
+        pause = min(2.0**leased.attempts, 30.0) * random.uniform(0.8, 1.2)  # noqa: S311
+        at, word = now + timedelta(seconds=pause), type(error).__name__
+        given_up = at > leased.created_at + self._given_up
+        async with self._writing.begin() as session:
+            if await inbox.finish(session, leased, Dead(word) if given_up else Retry(word, at)):
+                text, name = (RECEIPTS.again, "again") if given_up else (RECEIPTS.moment, "moment")
+                await self._enqueue(session, leased, inbound, [Bubble(text)], name, now)
+        self._sent()
+
+    async def _tell_soon(self, leased: Leased, inbound: Inbound) -> None:
+        """That it takes a moment, if it does; and at once that somebody is at it."""
+        channel = self._channels.get(inbound.channel)
+        if channel is None:
+            return
+        if channel.capabilities.typing:
+            await channel.typing(inbound.recipient)
+        await asyncio.sleep(SOON)
+        async with self._writing.begin() as session:
+            await self._enqueue(session, leased, inbound, [Bubble(RECEIPTS.moment)], "moment", datetime.now(UTC))
+        self._sent()
+
+    async def _enqueue(
+        self,
+        session: AsyncSession,
+        leased: Leased,
+        inbound: Inbound,
+        bubbles: Sequence[Bubble],
+        name: str,
+        now: datetime,
+    ) -> None:
+        """``name``: "answer", or what a customer hears once in a while, however many messages wait."""
+        if inbound.channel not in self._channels:
+            return
+        for number, bubble in enumerate(bubbles):
+            if name == "answer":
+                dedupe = f"{leased.id}-{number}"
+            else:
+                dedupe = (
+                    f"{inbound.sender} {name} {leased.created_at.timestamp() // self._given_up.total_seconds():.0f}"
+                )
+            cause = f"inbox:{leased.id}"
+            message = self._outgoing(
+                *(inbound.channel, inbound.recipient, inbound.sender, "answer", bubble, dedupe, cause),
+                not_before=inbound.reply_until,
+                expires_at=now + STALE,
+            )
+            await outbox.enqueue(session, message, now)
+
+    @staticmethod
+    def _outgoing(
+        channel: str,
+        recipient: str,
+        sender: str,
+        kind: str,
+        bubble: Bubble,
+        dedupe: str,
+        cause: str,
+        not_before: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> Message:
+        return Message(
+            channel=channel,
+            recipient=recipient,
+            order_key=sender,
+            kind=kind,
+            payload=asdict(bubble),
+            dedupe=dedupe,
+            cause=cause,
+            not_before=not_before,
+            expires_at=expires_at,
+        )
+
+
+def _message(inbound: Inbound) -> inbox.Message:
+    return inbox.Message(inbound.channel, inbound.sender, INBOUND.dump_python(inbound, mode="json"), _name(inbound))
+
+
+def _name(inbound: Inbound) -> str:
+    """Of a message among all of its channel."""
+    return f"{inbound.account} {inbound.message_id}"
+
+
+def _readable(text: str | None) -> str:
+    """Without what cannot be kept; nothing, where there is nothing to be seen."""
+    kept = "".join(each for each in text or "" if unicodedata.category(each) not in ("Cc", "Cs") or each in "\t\n\r")
+    return kept if any(map(shows, kept)) else ""
