@@ -44,7 +44,7 @@ RECEIPTS = WORDS.receipts
 AT_ONCE = 32
 """Messages at the bot."""
 
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=6)
 """Renewed while a message is worked on: so long it lies when its worker has died."""
 
 PAUSE = 1.0

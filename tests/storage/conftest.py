@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from storage import WRITES, create_engine, migrate
 from storage.events import EventRow
 from storage.idempotency import IdempotencyRecord
+from storage.inbox import Inbox
 from storage.outbox import Outbox
 from tests.databases import Postgres, Sqlite, databases, house
 
@@ -31,7 +32,7 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     """Nothing is kept yet."""
     engine = create_engine(migrated)
     async with engine.execution_options(**WRITES).begin() as connection:
-        for table in (EventRow, IdempotencyRecord, Outbox):
+        for table in (EventRow, IdempotencyRecord, Inbox, Outbox):
             await connection.execute(delete(table))
     yield engine
     await engine.dispose()

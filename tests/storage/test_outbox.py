@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
 from storage import WRITES, outbox
-from storage.outbox import Dead, Leased, Message, Outbox, Outcome, Retry, Sent, State, Unknown
+from storage.outbox import Dead, Leased, Message, Outbox, Outcome, Parked, Retry, Sent, State, Unknown
 
 from .worker import CHANNEL
 
@@ -127,6 +127,83 @@ async def test_what_comes_too_late_is_not_sent(engine: AsyncEngine) -> None:
     assert names(await claim(engine, order_key="bob")) == ["3"]
     assert names(await claim(engine, soon)) == ["2"]
     assert Counter((await states(engine)).values()) == {(State.DEAD, "expired"): 2, (State.LEASED, None): 1}
+
+
+async def test_what_is_parked_holds_nobody_back_and_is_due_when_its_person_writes(engine: AsyncEngine) -> None:
+    soon = NOW + timedelta(hours=1)
+    await enqueue(
+        engine, message("1"), message("2", expires_at=soon), message("3"), message("1 of bob", "bob"), message("4")
+    )
+    for leased in await claim(engine):
+        assert await finish(engine, leased, Parked("window"))
+    (second,) = await claim(engine)
+    assert names([second]) == ["2"]
+    await finish(engine, second, Parked("window"))
+    (third,) = await claim(engine)
+    await finish(engine, third, Sent())
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        assert await outbox.release(session, "another", "ann", soon) == 0
+        assert await outbox.release(session, CHANNEL, "ann", soon) == 2
+    assert await claim(engine) == []  # 4 comes after them
+    (first,) = await claim(engine, soon)
+    assert (names([first]), first.error_class) == (["1"], "window")
+    await finish(engine, first, Sent())
+    assert names(await claim(engine, soon)) == ["4"]  # 2 had expired
+    found = Counter((await states(engine)).values())
+    assert (found[State.DEAD, "expired"], found[State.PARKED, "window"]) == (1, 1)
+
+
+async def test_what_waits_can_be_taken_once_and_is_given_again_under_the_same_id(engine: AsyncEngine) -> None:
+    later = NOW + timedelta(minutes=1)
+    await enqueue(engine, message("0"), message("1"), message("2", not_before=later), message("3", kind="gift"))
+    await enqueue(engine, message("of bob", "bob"), message("old", expires_at=NOW))
+    (leased,) = [each for each in await claim(engine) if each.payload["key"] == "ann"]
+    await finish(engine, leased, Parked("window"))
+    (going,) = await claim(engine, order_key="ann")  # 1 is on its way
+
+    async def take(provider_id: str) -> list[str]:
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            taken = await outbox.take(session, CHANNEL, "ann", ["note"], provider_id, NOW)
+            return [each["number"] for each in taken]
+
+    assert await take("reply:1") == ["0", "2"]
+    assert await take("reply:2") == []
+    assert await take("reply:1") == ["0", "2"]
+    await finish(engine, going, Sent())
+    assert names(await claim(engine, later, order_key="ann")) == ["3"]
+
+
+async def test_a_try_whose_end_nobody_knows_is_told_to_the_next(engine: AsyncEngine) -> None:
+    await enqueue(engine, message("1"))
+    (first,) = await claim(engine)
+    assert first.error_class is None
+    (second,) = await claim(engine, NOW + LEASE)
+    assert second.error_class == outbox.LOST
+    await finish(engine, second, Retry("busy", NOW + LEASE))
+    (third,) = await claim(engine, NOW + LEASE)
+    assert third.error_class == "busy"
+
+
+async def test_what_does_not_go_out_is_listed_and_sent_again_once(engine: AsyncEngine) -> None:
+    await enqueue(engine, *(message(key, key) for key in ("ann", "bob", "kim", "sam")))
+    ann, bob, kim, sam = await claim(engine)
+    for leased, outcome in ((ann, Dead("person")), (bob, Unknown("timeout")), (kim, Parked("window")), (sam, Sent())):
+        await finish(engine, leased, outcome)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        listed = await outbox.stuck(session, 10)
+        assert [(each.recipient, each.state, each.error_class) for each in listed] == [
+            ("paper:kim", State.PARKED, "window"),
+            ("paper:bob", State.UNKNOWN, "timeout"),
+            ("paper:ann", State.DEAD, "person"),
+        ]
+        assert dict(await outbox.counts(session)) == {
+            (CHANNEL, state): 1 for state in (State.PARKED, State.UNKNOWN, State.DEAD)
+        }
+        assert await outbox.send_again(session, ann.id, NOW)
+        assert not await outbox.send_again(session, ann.id, NOW)
+        assert not await outbox.send_again(session, sam.id, NOW)
+    (again,) = await claim(engine)
+    assert (again.id, again.attempts) == (ann.id, 1)
 
 
 async def test_what_does_not_open_holds_nobody_back(engine: AsyncEngine) -> None:
