@@ -24,6 +24,9 @@ class Media:
     latitude: float | None = None  # degrees
     longitude: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _whole(self.name))
+
     @property
     def place(self) -> tuple[float, float] | None:
         return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
@@ -54,6 +57,7 @@ class Inbound:
         for value in (self.sender, self.message_id):
             if not _VISIBLE.fullmatch(value):
                 raise ValueError("a sender and a message id are 1 to 200 visible ASCII characters")
+        object.__setattr__(self, "text", _whole(self.text))
 
     @property
     def sender(self) -> str:
@@ -63,3 +67,8 @@ class Inbound:
     def recipient(self) -> str:
         """Where the answer goes, in the channel's own terms."""
         return self.chat or self.account
+
+
+def _whole(text: str | None) -> str | None:
+    """With a mark in the place of half a surrogate pair, which JSON can say and no encoding keep."""
+    return text and text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

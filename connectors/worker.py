@@ -202,6 +202,7 @@ class Worker:
         names = [*self._channels, *self._comers]
         for leased in await inbox.claim(self._engine, names, room, self._lease, datetime.now(UTC)):
             self._start(leased)
+        self._behind &= {_sender(each) for each in self._working.values()}
 
     async def _keep_renewing(self) -> None:
         while True:
@@ -223,9 +224,7 @@ class Worker:
     def _ended(self, leased: Leased, task: asyncio.Task[None]) -> None:
         del self._working[leased.id]
         self._tasks.discard(task)
-        sender = f"{leased.payload['channel']}:{leased.payload['account']}"
-        if sender in self._behind or len(self._working) >= AT_ONCE - 1:
-            self._behind.discard(sender)
+        if _sender(leased) in self._behind or len(self._working) >= AT_ONCE - 1:
             self._wake.set()
         if not task.cancelled() and (error := task.exception()):
             log.error("a message is worked on again when its lease is over: %s", type(error).__name__)
@@ -315,7 +314,7 @@ class Worker:
         else:  # its text may quote a customer
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.error("turn %s: %s at %s:%d", inbound.message_id, type(error).__name__, place.filename, place.lineno)
-        pause = min(2.0**leased.attempts, 30.0) * random.uniform(0.8, 1.2)  # noqa: S311
+        pause = min(2.0 ** (leased.attempts - 1), 30.0) * random.uniform(0.8, 1.2)  # noqa: S311
         at, word = now + timedelta(seconds=pause), type(error).__name__
         given_up = at > leased.created_at + self._given_up
         async with self._writing.begin() as session:
@@ -390,6 +389,10 @@ class Worker:
 
 def _message(inbound: Inbound) -> inbox.Message:
     return inbox.Message(inbound.channel, inbound.sender, INBOUND.dump_python(inbound, mode="json"), _name(inbound))
+
+
+def _sender(leased: Leased) -> str:
+    return f"{leased.payload['channel']}:{leased.payload['account']}"
 
 
 def _name(inbound: Inbound) -> str:
