@@ -12,12 +12,13 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from pydantic import TypeAdapter
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from connectors.channel import Channel
+from connectors.leases import LEASE, TROUBLE, keep_renewing
 from connectors.rendering import Bubble
 from connectors.words import WORDS
 from storage import WRITES, outbox
@@ -31,9 +32,8 @@ ANSWERS = ("answer", "desk")
 UNSURE = "unsure"
 """Why an answer is sent again: it may have arrived."""
 
-LEASE = timedelta(seconds=60)
 PATIENCE = 45.0
-"""Seconds for one bubble, less than its lease."""
+"""Seconds for one bubble."""
 
 AT_ONCE = 32
 TRIES = 20
@@ -50,8 +50,6 @@ REST = 60.0
 
 BUBBLE = TypeAdapter(Bubble)
 
-TROUBLE = (SQLAlchemyError, OSError)
-
 
 def backoff(attempts: int) -> timedelta:
     """After so many tries; a little by chance, so that not all come at once."""
@@ -59,11 +57,13 @@ def backoff(attempts: int) -> timedelta:
 
 
 class Delivery:
-    def __init__(self, engine: AsyncEngine, channels: Mapping[str, Channel]) -> None:
+    def __init__(self, engine: AsyncEngine, channels: Mapping[str, Channel], *, lease: timedelta = LEASE) -> None:
         self._engine = engine
         self._writing = async_sessionmaker(engine.execution_options(**WRITES))
         self._channels = channels
+        self._lease = lease
         self._sending: set[asyncio.Task[None]] = set()
+        self._held: dict[int, Leased] = {}
         self._wake = asyncio.Event()
         self._resting: dict[str, float] = {}  # until when (monotonic), by channel
 
@@ -73,6 +73,7 @@ class Delivery:
 
     async def keep_sending(self) -> None:
         """Until cancelled; what is then on its way has a moment to arrive."""
+        renewing = asyncio.create_task(keep_renewing(self._engine, self._held, self._lease, outbox.renew))
         try:
             while True:
                 self._wake.clear()
@@ -89,6 +90,7 @@ class Delivery:
         finally:
             if self._sending:
                 await asyncio.wait(self._sending, timeout=5)
+            renewing.cancel()
 
     async def check(self) -> list[str]:
         """What an operator has to know."""
@@ -102,12 +104,14 @@ class Delivery:
         room = AT_ONCE - len(self._sending)
         if not awake or room <= 0:
             return
-        for leased in await outbox.claim(self._engine, awake, room, LEASE, datetime.now(UTC), attempts=None):
+        for leased in await outbox.claim(self._engine, awake, room, self._lease, datetime.now(UTC), attempts=None):
+            self._held[leased.id] = leased
             task = asyncio.create_task(self._deliver(leased))
             self._sending.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, leased))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, leased: Leased, task: asyncio.Task[None]) -> None:
+        del self._held[leased.id]
         self._sending.discard(task)
         self._wake.set()  # the next one of that person
         if not task.cancelled() and (error := task.exception()):

@@ -19,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from pydantic import TypeAdapter
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from connectors import choices
@@ -27,6 +26,7 @@ from connectors.bot_client import BotClient, BotUnavailable
 from connectors.channel import Channel, MediaUnavailable
 from connectors.delivery import ANSWERS, BUBBLE
 from connectors.inbound import Inbound, Media
+from connectors.leases import LEASE, TROUBLE, keep_renewing
 from connectors.media import MediaStore, TooLarge
 from connectors.messages import MAX_TEXT, BotMessage, InboundMessage, Reply, shows
 from connectors.rendering import Bubble, Rendered, render
@@ -44,11 +44,11 @@ RECEIPTS = WORDS.receipts
 AT_ONCE = 32
 """Messages at the bot."""
 
-LEASE = timedelta(seconds=6)
-"""Renewed while a message is worked on: so long it lies when its worker has died."""
-
 PAUSE = 1.0
 """Seconds between looks for what another process has left, or what is due now."""
+
+PARTING = 3.0
+"""Seconds for what is worked on when the process ends."""
 
 GIVEN_UP = timedelta(minutes=15)
 """After which a message that the bot could not take is dead, and the customer is asked to send it again."""
@@ -64,8 +64,6 @@ FETCHED = 15.0
 
 INBOUND = TypeAdapter(Inbound)
 RENDERED_EMPTY = Rendered((), (), {})
-
-TROUBLE = (SQLAlchemyError, OSError)
 
 
 class Worker:
@@ -109,7 +107,7 @@ class Worker:
         now = datetime.now(UTC)
         lease = self._lease if len(self._working) < AT_ONCE else None
         async with self._writing.begin() as session:
-            accepted = await inbox.accept(session, _message(inbound), now, lease)
+            accepted = await inbox.accept(session, message_of(inbound), now, lease)
             if not isinstance(accepted, Known):
                 await outbox.release(session, inbound.channel, inbound.sender, inbound.reply_until or now)
         match accepted:
@@ -151,7 +149,7 @@ class Worker:
         settled, too, and whoever was told may send it again under its id."""
         now = datetime.now(UTC)
         async with self._writing.begin() as session:
-            accepted = await inbox.accept(session, _message(inbound), now, self._lease)
+            accepted = await inbox.accept(session, message_of(inbound), now, self._lease)
         if not isinstance(accepted, Leased):  # known, or behind one that a gateway which died has left
             return await self._ask(inbound, inbound.text or "")
         self._working[accepted.id] = accepted
@@ -181,8 +179,8 @@ class Worker:
     # ---- work ----
 
     async def keep_working(self) -> None:
-        """Until cancelled."""
-        renewing = asyncio.create_task(self._keep_renewing())
+        """Until cancelled; what is then worked on has a moment to end, and is left to another process otherwise."""
+        renewing = asyncio.create_task(keep_renewing(self._engine, self._working, self._lease, inbox.renew))
         try:
             while True:
                 self._wake.clear()
@@ -193,6 +191,10 @@ class Worker:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), PAUSE)
         finally:
+            if tasks := set(self._tasks):
+                _, late = await asyncio.wait(tasks, timeout=PARTING)
+                for task in late:
+                    task.cancel()
             renewing.cancel()
 
     async def _claim(self) -> None:
@@ -203,17 +205,6 @@ class Worker:
         for leased in await inbox.claim(self._engine, names, room, self._lease, datetime.now(UTC)):
             self._start(leased)
         self._behind &= {_sender(each) for each in self._working.values()}
-
-    async def _keep_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease.total_seconds() / 3)
-            until = datetime.now(UTC) + self._lease
-            old = [each for each in self._working.values() if each.until < until - self._lease / 4]
-            try:
-                if old:
-                    await inbox.renew(self._engine, old, until)
-            except TROUBLE as error:
-                log.warning("leases were not renewed (%s)", type(error).__name__)
 
     def _start(self, leased: Leased) -> None:
         self._working[leased.id] = leased
@@ -387,7 +378,8 @@ class Worker:
         )
 
 
-def _message(inbound: Inbound) -> inbox.Message:
+def message_of(inbound: Inbound) -> inbox.Message:
+    """As it is written down."""
     return inbox.Message(inbound.channel, inbound.sender, INBOUND.dump_python(inbound, mode="json"), _name(inbound))
 
 

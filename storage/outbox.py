@@ -55,6 +55,7 @@ __all__ = [
     "enqueued",
     "finish",
     "release",
+    "renew",
     "send_again",
     "stuck",
     "take",
@@ -187,6 +188,11 @@ async def claim(
 async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> bool:
     """How the try ended, in the caller's transaction; False, and nothing is written, if it was claimed anew since."""
     return await queue.finish(session, Outbox, leased, queue.ended(outcome))
+
+
+async def renew(engine: AsyncEngine, leased: Collection[Leased], until: datetime) -> None:
+    """They stay the caller's until then, but for those that were claimed anew."""
+    await queue.renew(engine, Outbox, leased, until)
 
 
 async def release(session: AsyncSession, channel: str, order_key: str, at: datetime) -> int:

@@ -19,6 +19,7 @@ from connectors.bot_client import BotClient
 from connectors.channel import MediaUnavailable
 from connectors.delivery import Delivery
 from connectors.inbound import Inbound, Media
+from connectors.leases import LEASE
 from connectors.media import MediaStore
 from connectors.rendering import Bubble, Capabilities
 from connectors.worker import Worker
@@ -132,7 +133,7 @@ async def house(
     channel = channel or Paper()
     on = {channel.name: channel}
     async with httpx.AsyncClient(trust_env=False) as http:
-        delivery, desk = Delivery(engine, on), Desk(engine, settings.desk_hours())
+        delivery, desk = Delivery(engine, on, lease=of_worker.get("lease", LEASE)), Desk(engine, settings.desk_hours())
         media = MediaStore(engine, folder / "media")
         bot = BotClient(http, rasa_url, patience)
         worker = Worker(engine, bot, desk, media, on, ("web", "api"), delivery.soon, **of_worker)
