@@ -33,6 +33,7 @@ from connectors.rendering import Bubble, Rendered, render
 from connectors.words import WORDS
 from mall_adapter import Accounts, Desk
 from mall_adapter.handoff import HandoffStatus
+from privacy import KeyRingError
 from storage import WRITES, inbox, outbox
 from storage.inbox import Dead, Done, Known, Leased, Retry
 from storage.outbox import Message, State
@@ -61,6 +62,8 @@ STALE = timedelta(hours=24)
 
 FETCHED = 15.0
 """Seconds for one content."""
+
+UNWRITTEN = (*TROUBLE, KeyRingError)
 
 INBOUND = TypeAdapter(Inbound)
 RENDERED_EMPTY = Rendered((), (), {})
@@ -146,11 +149,12 @@ class Worker:
 
     async def turn(self, inbound: Inbound) -> Reply:
         """The bot's answer to the message of somebody who waits for it. Raises BotUnavailable: then the message is
-        settled, too, and whoever was told may send it again under its id."""
-        now = datetime.now(UTC)
-        async with self._writing.begin() as session:
-            accepted = await inbox.accept(session, message_of(inbound), now, self._lease)
-        if not isinstance(accepted, Leased):  # known, or behind one that a gateway which died has left
+        settled, too, and whoever was told may send it again under its id.
+
+        Where nothing can be written, the bot is asked all the same: nobody has been told yet that the message is kept.
+        """
+        accepted = await self._accepted(inbound)
+        if accepted is None:
             return await self._ask(inbound, inbound.text or "")
         self._working[accepted.id] = accepted
         try:
@@ -159,11 +163,24 @@ class Worker:
             reply = error
         finally:
             del self._working[accepted.id]
-        async with self._writing.begin() as session:
-            await inbox.finish(session, accepted, Done())
+        try:
+            async with self._writing.begin() as session:
+                await inbox.finish(session, accepted, Done())
+        except UNWRITTEN as error:
+            log.warning("a message is worked on again when its lease is over: %s", type(error).__name__)
         if isinstance(reply, BotUnavailable):
             raise reply
         return reply
+
+    async def _accepted(self, inbound: Inbound) -> Leased | None:
+        """None for what is known, is behind one that a gateway which died has left, or could not be written."""
+        try:
+            async with self._writing.begin() as session:
+                accepted = await inbox.accept(session, message_of(inbound), datetime.now(UTC), self._lease)
+        except UNWRITTEN as error:
+            log.warning("a message was not written down: %s", type(error).__name__)
+            return None
+        return accepted if isinstance(accepted, Leased) else None
 
     def onward(self, sender: str, name: str, messages: Sequence[BotMessage]) -> list[Message]:
         """What a channel sends to the sender of what the bot says by itself; nothing to those who come for it."""

@@ -12,7 +12,7 @@ from tests.connectors.conftest import Gateway, free_port
 from tests.connectors.fake_rasa import FakeRasa, serve
 
 
-def test_a_message_whose_gateway_was_killed_goes_to_the_bot_again(mortal_gateway: Gateway, rasa: FakeRasa) -> None:
+def kill_in_the_middle(mortal_gateway: Gateway, rasa: FakeRasa) -> None:
     rasa.gate.clear()  # the bot is still thinking …
     lost: list[Exception] = []
 
@@ -31,10 +31,24 @@ def test_a_message_whose_gateway_was_killed_goes_to_the_bot_again(mortal_gateway
     rasa.gate.set()
     mortal_gateway.start()
 
+
+def test_a_message_whose_gateway_was_killed_goes_to_the_bot_again(mortal_gateway: Gateway, rasa: FakeRasa) -> None:
+    kill_in_the_middle(mortal_gateway, rasa)
     answer = mortal_gateway.say("颜色不喜欢", "阿花", "m-1").json()
     assert answer["messages"] == [{"text": "收到：颜色不喜欢"}]
+    before, *after = rasa.calls
+    assert set(after) == {before}  # the sender and the id by which the bot knows it again
+
+
+def test_a_message_whose_gateway_was_killed_is_answered_though_the_customer_does_not_send_it_again(
+    mortal_gateway: Gateway, rasa: FakeRasa
+) -> None:
+    kill_in_the_middle(mortal_gateway, rasa)
+    assert rasa.arrived.acquire(timeout=60)
     before, after = rasa.calls
-    assert before == after  # the sender and the id by which the bot knows it again
+    assert before == after
+    mortal_gateway.say("谢谢", "阿花", "m-2")
+    assert rasa.texts() == ["颜色不喜欢", "谢谢"]
 
 
 def test_a_bot_that_is_started_again_gets_the_same_message_again(gateway: Gateway, rasa: FakeRasa) -> None:
