@@ -48,6 +48,10 @@ PAUSE = 1.0
 REST = 60.0
 """Seconds for which a channel is left alone whose credentials or settings are refused."""
 
+LATELY = timedelta(days=1)
+USUAL = ("person", "expired")
+"""Ends of which operators are not warned: people who have left, and what came too late."""
+
 BUBBLE = TypeAdapter(Bubble)
 
 
@@ -95,9 +99,9 @@ class Delivery:
     async def check(self) -> list[str]:
         """What an operator has to know."""
         async with self._writing() as session:
-            counted = await outbox.counts(session)
-        dead = sum(number for (_, state), number in counted.items() if state in ("dead", "unknown"))
-        return [WORDS.tasks["unsent"].format(number=dead)] if dead else []
+            failed = await outbox.failures(session, datetime.now(UTC) - LATELY)
+        lost = sum(number for error_class, number in failed.items() if error_class.split(":")[0] not in USUAL)
+        return [WORDS.tasks["unsent"].format(number=lost)] if lost else []
 
     async def _begin(self) -> None:
         awake = [name for name in self._channels if self._resting.get(name, 0.0) <= time.monotonic()]

@@ -53,6 +53,7 @@ __all__ = [
     "counts",
     "enqueue",
     "enqueued",
+    "failures",
     "finish",
     "release",
     "renew",
@@ -233,6 +234,14 @@ async def counts(session: AsyncSession) -> Mapping[tuple[str, State], int]:
     query = select(Outbox.channel, Outbox.state, func.count()).where(text(f"({OPEN} OR {STUCK})"))
     found = await session.execute(query.group_by(Outbox.channel, Outbox.state))
     return {(channel, state): number for channel, state, number in found}
+
+
+async def failures(session: AsyncSession, since: datetime) -> Mapping[str, int]:
+    """How many messages since then were not sent or may not have arrived, by the class of their error."""
+    row = Outbox
+    query = select(func.coalesce(row.error_class, ""), func.count()).where(text(STUCK), row.created_at >= since)
+    query = query.where(row.state.in_((State.DEAD, State.UNKNOWN))).group_by(row.error_class)
+    return {error_class: number for error_class, number in await session.execute(query)}
 
 
 async def send_again(session: AsyncSession, number: int, now: datetime) -> bool:
