@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from connectors import choices
 from mall_adapter import SqlBackOffice
-from storage import WRITES, forget_expired
+from storage import WRITES, forget_expired, inbox
 
 PAUSE = 3600.0
 """Seconds between two rounds."""
+
+UNHEARD = timedelta(days=30)
+"""For which operators see a message that could not be worked on."""
 
 EXPIRY_PAUSE = 60.0
 """Seconds, by which an unpaid order may outlive its time."""
 
 
 async def keep_tidy(engine: AsyncEngine) -> None:
-    """Until cancelled: answers of commands are forgotten when their time is over, a few in a transaction, so that
-    nobody waits for long."""
+    """Until cancelled: answers of commands, what buttons meant, and messages that could not be worked on are forgotten
+    when their time is over, a few in a transaction, so that nobody waits for long."""
     while True:
-        more = True
-        while more:
-            async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-                more = await forget_expired(session, datetime.now(UTC))
+        now = datetime.now(UTC)
+        for forget, until in ((forget_expired, now), (choices.forget, now), (inbox.forget_stuck, now - UNHEARD)):
+            more = True
+            while more:
+                async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+                    more = await forget(session, until)
         await asyncio.sleep(PAUSE)
 
 

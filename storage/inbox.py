@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,6 +38,7 @@ __all__ = [
     "claim",
     "find",
     "finish",
+    "forget_stuck",
     "renew",
     "stuck",
     "work_again",
@@ -160,6 +161,13 @@ async def work_again(session: AsyncSession, number: int, now: datetime) -> bool:
     """What nobody works on any more is due again, in the caller's transaction; False if it is not such a message, or
     one that does not open."""
     return await queue.again(session, Inbox, number, now)
+
+
+async def forget_stuck(session: AsyncSession, before: datetime, limit: int = 1000) -> bool:
+    """Of some of what nobody works on any more and came before then, only the names stay; whether there may be more."""
+    old = select(Inbox.id).where(text(STUCK), Inbox.created_at < before).limit(limit)
+    gone = update(Inbox).where(Inbox.id.in_(old)).values(state=State.DONE, payload=None).returning(Inbox.id)
+    return len((await session.scalars(gone, execution_options=queue.AS_IT_IS)).all()) == limit
 
 
 def _known(dedupe_key: str) -> Any:

@@ -241,7 +241,7 @@ async def failures(session: AsyncSession, since: datetime) -> Mapping[str, int]:
     row = Outbox
     query = select(func.coalesce(row.error_class, ""), func.count()).where(text(STUCK), row.created_at >= since)
     query = query.where(row.state.in_((State.DEAD, State.UNKNOWN))).group_by(row.error_class)
-    return {error_class: number for error_class, number in await session.execute(query)}
+    return {each[0]: each[1] for each in await session.execute(query)}
 
 
 async def send_again(session: AsyncSession, number: int, now: datetime) -> bool:

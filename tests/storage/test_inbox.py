@@ -121,3 +121,16 @@ async def test_what_nobody_works_on_any_more_is_listed_and_can_be_worked_on_agai
         assert not await inbox.work_again(session, broken.id, NOW)
         assert not await inbox.work_again(session, dead.id, NOW)  # a second click
     assert texts(await claim(engine)) == ["1"]
+
+
+async def test_of_what_nobody_worked_on_for_long_only_the_name_stays(engine: AsyncEngine) -> None:
+    await finish(engine, await mine(engine, message("1")), Dead("BotUnavailable"))
+    later = NOW + timedelta(days=1)
+    await finish(engine, await mine(engine, message("2"), later), Dead("BotUnavailable"))
+    await accept(engine, message("3"))
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        assert not await inbox.forget_stuck(session, later)
+    async with AsyncSession(engine) as session:
+        kept = await session.execute(select(Inbox.state, Inbox.payload.is_(None)).order_by(Inbox.id))
+        assert list(kept) == [(State.DONE, True), (State.DEAD, False), (State.PENDING, False)]
+    assert isinstance(await accept(engine, message("1")), Known)
