@@ -20,6 +20,7 @@ FIELDS = frozenset({"field", "limit", "seconds", "text", "place", "title", "name
 
 
 def _fills(text: str) -> str:
+    """Raises ValueError, also for half a bracket."""
     if unknown := {name for _, name, _, _ in Formatter().parse(text) if name is not None} - FIELDS:
         raise ValueError(f"cannot be filled in: {', '.join(sorted(unknown))}")
     return text
@@ -27,7 +28,10 @@ def _fills(text: str) -> str:
 
 def _compiles(pattern: str) -> str:
     if "(?P<place>" in pattern or "{number}" not in pattern:
-        re.compile(pattern.replace("{number}", "[0-9]+"))
+        try:
+            re.compile(pattern.replace("{number}", "[0-9]+"))
+        except re.error as error:
+            raise ValueError(f"no pattern: {error}") from None
         return pattern
     raise ValueError("a pattern of places needs a group (?P<place>…)")
 

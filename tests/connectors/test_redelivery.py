@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -29,24 +30,28 @@ def kill_in_the_middle(mortal_gateway: Gateway, rasa: FakeRasa) -> None:
     speaking.join()
     assert lost
     rasa.gate.set()
-    mortal_gateway.start()
 
 
 def test_a_message_whose_gateway_was_killed_goes_to_the_bot_again(mortal_gateway: Gateway, rasa: FakeRasa) -> None:
     kill_in_the_middle(mortal_gateway, rasa)
+    mortal_gateway.start()
     answer = mortal_gateway.say("颜色不喜欢", "阿花", "m-1").json()
     assert answer["messages"] == [{"text": "收到：颜色不喜欢"}]
     before, *after = rasa.calls
     assert set(after) == {before}  # the sender and the id by which the bot knows it again
 
 
-def test_a_message_whose_gateway_was_killed_is_answered_though_the_customer_does_not_send_it_again(
+def test_another_process_answers_though_the_customer_does_not_send_it_again(
     mortal_gateway: Gateway, rasa: FakeRasa
 ) -> None:
     kill_in_the_middle(mortal_gateway, rasa)
+    worker = mortal_gateway.command("worker", stderr=subprocess.DEVNULL)
     assert rasa.arrived.acquire(timeout=60)
     before, after = rasa.calls
     assert before == after
+    worker.terminate()
+    assert worker.wait(30) == 0
+    mortal_gateway.start()
     mortal_gateway.say("谢谢", "阿花", "m-2")
     assert rasa.texts() == ["颜色不喜欢", "谢谢"]
 
