@@ -301,6 +301,37 @@ def public_url() -> str:
     return (os.environ.get("PUBLIC_URL") or f"http://{HOST}:{gateway_port()}").rstrip("/")
 
 
+def telegram_bot_token() -> str | None:
+    """By which Telegram knows the shop's bot, as BotFather gives it (``TELEGRAM_BOT_TOKEN``, default none: Telegram is
+    off)."""
+    token = os.environ.get("TELEGRAM_BOT_TOKEN") or None
+    if token and not re.fullmatch("[0-9]+:[A-Za-z0-9_-]+", token):
+        raise ValueError(
+            "TELEGRAM_BOT_TOKEN must look like 123456:ABC-def, as BotFather gives it / TELEGRAM_BOT_TOKEN 的格式不对"
+        )
+    return token
+
+
+def telegram_api_base() -> str:
+    """Address of Telegram's Bot API, or of a server of one's own that speaks it (``TELEGRAM_API_BASE``)."""
+    base = (os.environ.get("TELEGRAM_API_BASE") or "https://api.telegram.org").rstrip("/")
+    if not base.startswith(("http://", "https://")):
+        raise ValueError("TELEGRAM_API_BASE must begin with https:// or http:// / TELEGRAM_API_BASE 要以 https:// 开头")
+    return base
+
+
+def telegram_webhook_secret() -> str:
+    """What Telegram shows when it brings messages (``TELEGRAM_WEBHOOK_SECRET``); made on first use and kept in
+    ``DATA_DIR``."""
+    secret = os.environ.get("TELEGRAM_WEBHOOK_SECRET") or _kept_secret("telegram_webhook_secret")
+    if not re.fullmatch("[A-Za-z0-9_-]{1,256}", secret):
+        raise ValueError(
+            "TELEGRAM_WEBHOOK_SECRET must be up to 256 letters, digits, _ and -"
+            " / TELEGRAM_WEBHOOK_SECRET 只能用字母、数字、_ 和 -，最多 256 个"
+        )
+    return secret
+
+
 def desk_hours() -> tuple[time, time]:
     """When people serve, every day in Asia/Shanghai (``DESK_HOURS``, default ``09:00-21:00``): opening and closing."""
     value = os.environ.get("DESK_HOURS") or "09:00-21:00"

@@ -35,6 +35,7 @@ class Capabilities:
     edits: bool
     typing: bool
     bubbles_most: int | None  # of one answer, as far as its length allows; None: any number
+    caption_most: int | None = None  # of the text in a card; None: as much as without a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Bubble:
     buttons: Sequence[Choice] = ()
     picture: str | None = None
     link: str | None = None
+    private: bool = False  # said where others read it: the way to a conversation of one's own belongs below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ def render(messages: Sequence[BotMessage], can: Capabilities, key: str = "") -> 
             choices = []
         if at == last:
             text += "\n" + (CHOICES.numbered if numbers else CHOICES.titled)
-        bubbles += _bubbles(text.strip("\n"), choices, pictures, can)
+        said = _bubbles(text.strip("\n"), choices, pictures, can)
+        if said and (message.custom or {}).get("private") is True:
+            said[-1] = replace(said[-1], private=True)
+        bubbles += said
     numbered = {place: button.payload for place, button in zip(numbers, in_text, strict=bool(numbers))}
     return Rendered(_merged(bubbles, can), payloads, numbered)
 
@@ -172,7 +177,8 @@ def _bubbles(
 ) -> list[Bubble]:
     """The text first, with the buttons below its end; in a card, the picture above it."""
     pieces = [Bubble(piece) for piece in split(text, can.text_most, can.text_unit)]
-    if can.cards and len(pictures) == 1 and len(pieces) <= 1:
+    fits = can.caption_most is None or size(text, can.text_unit) <= can.caption_most
+    if can.cards and len(pictures) == 1 and len(pieces) <= 1 and fits:
         return [Bubble(text, choices, pictures[0][0])]
     if choices:
         pieces = [*pieces[:-1], replace(pieces[-1] if pieces else Bubble(), buttons=choices)]

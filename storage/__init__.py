@@ -9,6 +9,7 @@ from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
 from storage.events import Event, EventRow, record
 from storage.idempotency import Command, IdempotencyConflict, Known, forget_expired, once, recall
+from storage.leases import Lease
 from storage.migration import MigrationRefused, migrate
 from storage.tables import Base, UtcDateTime
 
@@ -22,6 +23,7 @@ __all__ = [
     "EventRow",
     "IdempotencyConflict",
     "Known",
+    "Lease",
     "MigrationRefused",
     "Role",
     "UtcDateTime",

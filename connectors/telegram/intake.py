@@ -1,0 +1,62 @@
+"""From an update to the inbox: the one way of those that were fetched and of those that Telegram brings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiogram import Bot
+from aiogram.types import Update
+from pydantic import ValidationError
+
+from connectors.channel import Receive
+from connectors.telegram.sending import Sender, silently
+from connectors.telegram.updates import Migrated, album, read
+
+log = logging.getLogger(__name__)
+
+ALBUM_SECONDS = 1.0
+"""In which another piece of an album comes, if there is one."""
+
+
+class Intake:
+    def __init__(self, bot: Bot, sender: Sender, receive: Receive) -> None:
+        self._bot = bot
+        self._sender = sender
+        self._receive = receive
+        self._answering: set[asyncio.Task[None]] = set()
+
+    def parse(self, raw: Mapping[str, Any]) -> Update | None:
+        """None for one that cannot be read: it is told in the log, and comes no more, or none behind it would."""
+        try:
+            return Update.model_validate(raw, context={"bot": self._bot})
+        except ValidationError as error:  # whose text would quote the customer
+            log.error("an update of Telegram cannot be read: %d faults", error.error_count())
+            return None
+
+    async def take(self, pieces: Sequence[Update]) -> None:
+        """One message, which is written down when this returns. Raises what the database or Telegram raises; then it
+        has to come again."""
+        if tap := pieces[0].callback_query:
+            # the button stops waiting at once; one that was tapped long ago cannot be answered any more
+            self._answer(tap.id)
+        said = read(pieces, await self._bot.me())
+        if isinstance(said, Migrated):
+            self._sender.moved(said.old, said.new)
+        elif said is not None:
+            await self._receive(said)
+
+    def _answer(self, tap: str) -> None:
+        task = asyncio.create_task(silently(self._bot.answer_callback_query(tap)))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+
+def grouped(updates: Iterable[Update]) -> list[list[Update]]:
+    """In their order, with the pieces of an album together where its first one stands."""
+    found: dict[object, list[Update]] = {}
+    for update in updates:
+        found.setdefault(album(update) or update.update_id, []).append(update)
+    return list(found.values())

@@ -1,0 +1,101 @@
+"""The door by which Telegram brings what people wrote. It is told that a message has come when that is written down:
+until then Telegram brings it again."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+from aiogram import Bot
+from aiogram.exceptions import AiogramError
+from aiogram.types import Update, WebhookInfo
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from connectors.telegram.intake import ALBUM_SECONDS, Intake
+from connectors.telegram.updates import ALLOWED, album
+
+log = logging.getLogger(__name__)
+
+PATH = "/telegram/webhook"
+HEADER = "X-Telegram-Bot-Api-Secret-Token"
+
+LOOK_SECONDS = 300.0
+"""Between two looks whether Telegram still knows the door; after a failure it is sooner."""
+
+SOON_SECONDS = 15.0
+
+LATELY = timedelta(minutes=10)
+"""For which a delivery that failed is worth a warning."""
+
+
+class Webhook:
+    def __init__(self, bot: Bot, intake: Intake, secret: str, public_url: str) -> None:
+        self._bot = bot
+        self._intake = intake
+        self._secret = secret
+        self._url = f"{public_url}{PATH}"
+        self._albums: dict[tuple[int, str], tuple[list[Update], asyncio.Task[None]]] = {}
+        self.failing = False
+
+    def router(self) -> APIRouter:
+        router = APIRouter()
+
+        @router.post(PATH, include_in_schema=False)
+        async def update(request: Request) -> Response:
+            told = request.headers.get(HEADER, "").encode("utf-8", "surrogatepass")
+            if not hmac.compare_digest(told, self._secret.encode()):
+                raise HTTPException(401)
+            try:
+                raw = json.loads(await request.body())
+            except ValueError:
+                raise HTTPException(400) from None
+            if not isinstance(raw, dict):
+                raise HTTPException(400)
+            if found := self._intake.parse(raw):
+                await self._take(found)
+            return Response(status_code=200)
+
+        return router
+
+    async def _take(self, update: Update) -> None:
+        """The pieces of an album come at once, each by itself, and all of them wait until the album is whole."""
+        key = album(update)
+        if key is None:
+            await self._intake.take([update])
+            return
+        if key not in self._albums:
+            pieces: list[Update] = []
+            self._albums[key] = pieces, asyncio.create_task(self._take_album(key, pieces))
+        pieces, task = self._albums[key]
+        pieces.append(update)
+        await asyncio.shield(task)
+
+    async def _take_album(self, key: tuple[int, str], pieces: list[Update]) -> None:
+        try:
+            seen = 0
+            while len(pieces) > seen:
+                seen = len(pieces)
+                await asyncio.sleep(ALBUM_SECONDS)
+        finally:
+            del self._albums[key]  # a piece that is late is a message of its own
+        await self._intake.take(sorted(pieces, key=lambda piece: piece.update_id))
+
+    async def run(self) -> None:
+        """Until cancelled: sees to it that Telegram knows the door."""
+        while True:
+            try:
+                info = await self._bot.get_webhook_info()
+                if info.url != self._url or self._failed_lately(info):
+                    await self._bot.set_webhook(self._url, secret_token=self._secret, allowed_updates=ALLOWED)
+                self.failing = self._failed_lately(info)
+            except (AiogramError, TypeError, OSError) as error:
+                log.warning("Telegram was not told of the webhook: %s", type(error).__name__)
+                self.failing = True
+            await asyncio.sleep(SOON_SECONDS if self.failing else LOOK_SECONDS)
+
+    def _failed_lately(self, info: WebhookInfo) -> bool:
+        when = info.last_error_date
+        return info.url == self._url and when is not None and datetime.now(UTC) - when < LATELY
