@@ -21,6 +21,10 @@ ALBUM_SECONDS = 1.0
 """In which another piece of an album comes, if there is one."""
 
 
+PLAIN = ("message_id", "date", "edit_date", "chat", "from", "text", "caption", "entities", "caption_entities")
+"""What is enough of a message."""
+
+
 class Intake:
     def __init__(self, bot: Bot, sender: Sender, receive: Receive) -> None:
         self._bot = bot
@@ -29,12 +33,13 @@ class Intake:
         self._answering: set[asyncio.Task[None]] = set()
 
     def parse(self, raw: Mapping[str, Any]) -> Update | None:
-        """None for one that cannot be read: it is told in the log, and comes no more, or none behind it would."""
-        try:
-            return Update.model_validate(raw, context={"bot": self._bot})
-        except ValidationError as error:  # whose text would quote the customer
-            log.error("an update of Telegram cannot be read: %d faults", error.error_count())
-            return None
+        """None for one that cannot be read, which the log tells of: it is left out, or it would hold up all others."""
+        for form in (raw, _plain(raw)):
+            try:
+                return Update.model_validate(form, context={"bot": self._bot})
+            except ValidationError as error:  # whose text would quote the customer
+                log.error("an update of Telegram cannot be read: %d faults", error.error_count())
+        return None
 
     async def take(self, pieces: Sequence[Update]) -> None:
         """One message, which is written down when this returns. Raises what the database or Telegram raises; then it
@@ -52,6 +57,13 @@ class Intake:
         task = asyncio.create_task(silently(self._bot.answer_callback_query(tap)))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
+
+
+def _plain(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Who said which words, where: of a message in which something is in a form that aiogram does not know yet."""
+    kinds = {kind: raw[kind] for kind in ("message", "edited_message") if isinstance(raw.get(kind), dict)}
+    plain = {kind: {name: said[name] for name in PLAIN if name in said} for kind, said in kinds.items()}
+    return {"update_id": raw.get("update_id"), **plain}
 
 
 def grouped(updates: Iterable[Update]) -> list[list[Update]]:

@@ -50,7 +50,7 @@ class Webhook:
                 raise HTTPException(401)
             try:
                 raw = json.loads(await request.body())
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise HTTPException(400) from None
             if not isinstance(raw, dict):
                 raise HTTPException(400)

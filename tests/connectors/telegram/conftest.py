@@ -17,10 +17,10 @@ from connectors.rendering import Bubble
 from connectors.telegram import Telegram
 from privacy import KeyRing
 from storage import create_engine, migrate
-from tests.connectors.telegram.stand_in import TOKEN, StandIn, serve
-from tests.databases import Postgres, Sqlite, databases, house
+from tests.connectors.telegram.stand_in import TOKEN, StandIn, serve, until
+from tests.databases import Sqlite, house
 
-__all__ = ["databases", "house"]
+__all__ = ["house"]
 
 
 class House:
@@ -50,9 +50,7 @@ class House:
         return Telegram(TOKEN, self.receive, shared)
 
     async def heard(self, messages: int, seconds: float = 10.0) -> list[Inbound]:
-        async with asyncio.timeout(seconds):
-            while len(self.received) < messages:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.received) >= messages, seconds)
         return self.received
 
     def texts(self) -> list[str | None]:
@@ -67,8 +65,8 @@ async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture(scope="session")
-def migrated(databases: Sqlite | Postgres, house: Path) -> str:
-    address = databases.create()
+def migrated(house: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    address = Sqlite(tmp_path_factory.mktemp("telegram")).create()
     asyncio.run(migrate(address))
     return address
 

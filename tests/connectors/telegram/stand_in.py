@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,13 @@ ME = {"id": 42, "is_bot": True, "first_name": "掌柜", "username": "zhanggui_bo
 PERSON = {"id": 7, "is_bot": False, "first_name": "阿花"}
 PRIVATE = {"id": 7, "type": "private", "first_name": "阿花"}
 GROUP = {"id": -100, "type": "supergroup", "title": "团购群"}
+
+
+async def until(there: Callable[[], object], seconds: float = 10.0) -> None:
+    """Waits for what other tasks do, which tell nobody of it."""
+    async with asyncio.timeout(seconds):
+        while not there():
+            await asyncio.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -64,15 +71,11 @@ class StandIn:
 
     async def called(self, method: str, times: int = 1, seconds: float = 10.0) -> list[dict[str, Any]]:
         """Waits until it was called so often."""
-        async with asyncio.timeout(seconds):
-            while len(found := self.sent(method)) < times:
-                await asyncio.sleep(0.01)
-        return found
+        await until(lambda: len(self.sent(method)) >= times, seconds)
+        return self.sent(method)
 
     async def acknowledged(self, number: int, seconds: float = 10.0) -> None:
-        async with asyncio.timeout(seconds):
-            while any(update["update_id"] <= number for update in self.updates):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(update["update_id"] > number for update in self.updates), seconds)
 
     # ---- the wire ----
 
@@ -91,7 +94,8 @@ class StandIn:
         call = getattr(self, f"_{method}", None)
         if call is None:
             return _refused(404, "Not Found")
-        return await call(arguments) if asyncio.iscoroutinefunction(call) else call(arguments)
+        answered: web.Response = await call(arguments) if asyncio.iscoroutinefunction(call) else call(arguments)
+        return answered
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         content = self.files.get(request.match_info["path"])
@@ -195,9 +199,9 @@ async def serve() -> AsyncIterator[StandIn]:
     app = web.Application(client_max_size=32 * 1024 * 1024)
     app.router.add_post("/bot{token}/{method}", api.handle)
     app.router.add_get("/file/bot{token}/{path}", api.file)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:

@@ -1,0 +1,211 @@
+"""Telegram brings people's messages to a door that lets nobody else in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+from fastapi import FastAPI, Response
+from sqlalchemy.exc import OperationalError
+
+import settings
+from connectors.channel import MediaUnavailable
+from connectors.inbound import Media
+from connectors.telegram import Telegram, webhook
+from tests.connectors.telegram.conftest import House
+from tests.connectors.telegram.stand_in import StandIn, message
+
+DOOR, HEADER, URL = "/telegram/webhook", "X-Telegram-Bot-Api-Secret-Token", "https://shop.test"
+
+
+@pytest.fixture
+async def public(shop: House, api: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Telegram]:
+    monkeypatch.setattr(webhook, "ALBUM_SECONDS", 0.1)
+    telegram = shop.telegram(URL)
+    yield telegram
+    await telegram._bot.session.close()
+
+
+@pytest.fixture
+async def door(public: Telegram) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    router = public.router()
+    assert router is not None
+    app.include_router(router)
+
+    @app.exception_handler(OperationalError)
+    async def storage_away(*_: object) -> Response:  # as the gateway answers
+        return Response(status_code=503)
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        yield client
+
+
+async def bring(door: httpx.AsyncClient, body: bytes | dict[str, Any], secret: str | bytes | None = "") -> int:
+    shown = settings.telegram_webhook_secret() if secret == "" else secret
+    headers: list[tuple[bytes, bytes]] = []
+    if shown is not None:
+        headers.append((HEADER.encode(), shown if isinstance(shown, bytes) else shown.encode()))
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return (await door.post(DOOR, content=content, headers=headers)).status_code
+
+
+def update(number: int, **fields: Any) -> dict[str, Any]:
+    return {"update_id": number, "message": message(message_id=number, **fields)}
+
+
+async def test_a_message_is_brought(door: httpx.AsyncClient, shop: House) -> None:
+    assert await bring(door, update(1, text="你好")) == 200
+    assert await bring(door, update(1, text="你好")) == 200  # once more, after about a minute
+    assert shop.texts() == ["你好"]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [None, "wrong", b"", "a" * 300, "密钥".encode(), b"\xff\xfe", b"\xe5\xaf"],
+    ids=["none", "wrong", "empty", "long", "Chinese", "no UTF-8", "cut UTF-8"],
+)
+async def test_nobody_else_is_let_in(secret: str | bytes | None, door: httpx.AsyncClient, shop: House) -> None:
+    assert await bring(door, update(1, text="你好"), secret) == 401
+    assert shop.received == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff", 400),
+        (b"[]", 400),
+        (b"7", 400),
+        (b"[" * 100_000, 400),
+        # whatever it is, it would come again and again
+        (b"{}", 200),
+        (b'{"update_id": 1, "message": {"text": 5}}', 200),
+        (b'{"update_id": 1, "message": null}', 200),
+        (b'{"update_id": 1, "channel_post": {}}', 200),
+    ],
+)
+async def test_bodies_that_make_no_sense(body: bytes, status: int, door: httpx.AsyncClient, shop: House) -> None:
+    assert await bring(door, body) == status
+    assert shop.received == []
+
+
+async def test_what_was_not_written_down_is_not_acknowledged(door: httpx.AsyncClient, shop: House) -> None:
+    shop.refusals = [OperationalError("", {}, Exception("database is locked"))]
+    assert await bring(door, update(1, text="你好")) == 503
+    assert await bring(door, update(1, text="你好")) == 200
+    assert shop.texts() == ["你好"]
+
+
+def piece(number: int) -> dict[str, Any]:
+    size = {"file_id": f"p{number}", "file_unique_id": f"u{number}", "width": 1, "height": 1}
+    return update(number, media_group_id="a", photo=[size])
+
+
+async def test_the_pieces_of_an_album_come_at_once_and_are_one_message(door: httpx.AsyncClient, shop: House) -> None:
+    statuses = await asyncio.gather(*(bring(door, piece(number)) for number in (2, 1, 3)))
+    assert statuses == [200, 200, 200]
+    [album] = shop.received
+    assert [one.handle for one in album.media] == ["p1", "p2", "p3"]
+
+
+async def test_no_piece_of_an_album_is_acknowledged_that_was_not_written_down(
+    door: httpx.AsyncClient, shop: House
+) -> None:
+    shop.refusals = [OperationalError("", {}, Exception("database is locked"))]
+    assert await asyncio.gather(*(bring(door, piece(number)) for number in (1, 2))) == [503, 503]
+    assert await asyncio.gather(*(bring(door, piece(number)) for number in (1, 2))) == [200, 200]
+    assert [[one.handle for one in album.media] for album in shop.received] == [["p1", "p2"]]
+
+
+# ---- what Telegram is told ----
+
+
+async def test_telegram_is_told_of_the_door_and_of_its_secret(public: Telegram, api: StandIn) -> None:
+    task = asyncio.create_task(public.listen())
+    [told] = await api.called("setWebhook")
+    task.cancel()
+    assert told["url"] == f"{URL}{DOOR}"
+    assert told["secret_token"] == settings.telegram_webhook_secret()
+    assert json.loads(told["allowed_updates"]) == ["message", "edited_message", "callback_query", "my_chat_member"]
+    assert "drop_pending_updates" not in told
+
+
+async def test_an_operator_hears_that_telegram_cannot_deliver(
+    public: Telegram, api: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "SOON_SECONDS", 0.01)
+    now = int(datetime.now(UTC).timestamp())
+    api.webhook = {"url": f"{URL}{DOOR}", "pending_update_count": 3, "last_error_date": now,
+                   "last_error_message": "Wrong response from the webhook: 502 Bad Gateway"}  # fmt: skip
+    task = asyncio.create_task(public.listen())
+    await api.called("setWebhook")
+    [told] = await public.check()
+    assert "PUBLIC_URL" in told
+    await api.called("getWebhookInfo", 2)
+    await asyncio.sleep(0.05)
+    assert await public.check() == []
+    task.cancel()
+
+
+def test_without_a_public_address_there_is_no_door(telegram: Telegram) -> None:
+    assert telegram.router() is None
+
+
+# ---- secrets ----
+
+
+async def test_the_token_is_in_no_log_and_in_no_error(
+    public: Telegram, api: StandIn, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.files["voice.oga"] = b"heard"
+    assert await public.fetch(Media(kind="voice", handle="voice.oga", size=5)) == b"heard"
+    with caplog.at_level(logging.DEBUG):
+        for media in (
+            Media(kind="voice", handle="gone"),
+            Media(kind="file"),
+            Media(kind="video", handle="voice.oga", size=2**30),
+        ):
+            with pytest.raises(MediaUnavailable) as error:
+                await public.fetch(media)
+            assert "secret" not in f"{error.value!r} {error.value.__cause__!r}"
+        monkeypatch.setattr("connectors.telegram.FILE_MOST", 3)
+        with pytest.raises(MediaUnavailable):
+            await public.fetch(Media(kind="voice", handle="voice.oga"))
+        api.files.clear()
+        api.scripted["getFile"] = []
+        monkeypatch.setattr(api, "_getFile", lambda _: _file("gone"))
+        with pytest.raises(MediaUnavailable):
+            await public.fetch(Media(kind="voice", handle="voice.oga"))
+    assert "secret" not in caplog.text
+
+
+def _file(path: str) -> Any:
+    result = {"file_id": path, "file_unique_id": path, "file_path": path}
+    return web.json_response({"ok": True, "result": result})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TELEGRAM_BOT_TOKEN", "no token"),
+        ("TELEGRAM_BOT_TOKEN", "42:a b"),
+        ("TELEGRAM_API_BASE", "api.telegram.org"),
+        ("TELEGRAM_WEBHOOK_SECRET", "密钥"),
+        ("TELEGRAM_WEBHOOK_SECRET", "a" * 257),
+    ],
+)
+def test_settings_that_cannot_be(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=name) as error:
+        getattr(settings, name.lower())()
+    assert value not in str(error.value)
