@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = ClientTimeout(total=20, sock_connect=5)
 """Of one call."""
 
+CLOSING_SECONDS = 5.0
+
 FILE_MOST, FILE_SECONDS = 20 * 1024 * 1024, 30
 """Bytes of a file, of which Telegram gives no larger ones; and for how long one may take."""
 
@@ -88,6 +90,7 @@ class Telegram:
             await silently(self._bot.set_my_commands(menu))
             await self._door.run()
         finally:
+            await self._sender.finish(CLOSING_SECONDS)  # what is cut off would have to be sent again
             await self._bot.session.close()
 
     async def fetch(self, media: Media) -> bytes:

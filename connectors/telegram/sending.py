@@ -112,6 +112,7 @@ class Sender:
         self._http = http
         self._pace = Pace()
         self._migrated: dict[int, int] = {}
+        self._sending: set[asyncio.Task[Any]] = set()
         self.refused = False  # the bot's token, the last time
 
     def moved(self, old: int, new: int) -> None:
@@ -120,6 +121,10 @@ class Sender:
         self._migrated[old] = new
 
     async def send(self, recipient: str, bubble: Bubble) -> Outcome:
+        task = asyncio.current_task()
+        assert task is not None
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
         place = Place.parse(recipient)
         if place is None:
             return Dead("person")
@@ -133,6 +138,11 @@ class Sender:
         if outcome is _NO_PICTURE:
             return await self._send(place, bubble, None) if bubble.text else Dead("content")
         return outcome
+
+    async def finish(self, seconds: float) -> None:
+        """Gives what is on its way so long to arrive."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=seconds)
 
     async def typing(self, recipient: str) -> None:
         if place := Place.parse(recipient):

@@ -24,7 +24,7 @@ GROUP = {"id": -100, "type": "supergroup", "title": "团购群"}
 async def until(there: Callable[[], object], seconds: float = 10.0) -> None:
     """Waits for what other tasks do, which tell nobody of it."""
     async with asyncio.timeout(seconds):
-        while not there():
+        while not there():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
