@@ -8,8 +8,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY = 64 * 1024
-"""Bytes of one request: a message of 2,000 characters, escaped as wastefully as JSON allows, is 24,000."""
+MAX_BODY = 256 * 1024
+"""Bytes of one request: a message of 2,000 characters, escaped as wastefully as JSON allows, is 24,000; what a channel
+tells of one, with another one that it answers, 120,000."""
 
 MALL, MAX_MALL_BODY = "/mall/", 1024 * 1024
 """The mall's API, whose clients show a key before their body is read: the stock of 10,000 articles is 300,000 bytes."""

@@ -20,6 +20,10 @@ class OrderNotFound(MallError):
     pass
 
 
+class InPublic(MallError):
+    """Others read along in this conversation: nobody proves in it who they are, and it is never bound to anybody."""
+
+
 class OwnershipRequired(MallError):
     """This sender has not shown that the order, if there is one, is theirs: ask for the last four digits of its
     phone."""

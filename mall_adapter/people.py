@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import selectinload
 
 from mall_adapter import models, permissions
-from mall_adapter.errors import NotFound, NotPermitted
+from mall_adapter.errors import InPublic, NotFound, NotPermitted
 from mall_adapter.handoff import Speaker
 from mall_adapter.transactions import Clock, utc_now
 from privacy import KeyRingError, current_ring
@@ -76,6 +76,17 @@ def channel_of(sender: str) -> str:
     return sender.partition(":")[0]
 
 
+def in_public(sender: str) -> bool:
+    """Whether others read along: somebody in a group is ``<channel>:<account>@<group>``, and nobody's own account."""
+    return "@" in sender
+
+
+def keep_private(sender: str) -> None:
+    """Raises InPublic."""
+    if in_public(sender):
+        raise InPublic("others read along here")
+
+
 async def meet(session: AsyncSession, sender: str, now: datetime) -> None:
     """Keeps that there is such a sender. Of one that was known only by its hash the rest is kept, too."""
     await _keep(session, sender, {"first_seen_at": now}, where=models.ChannelAccount.sender.is_(None))
@@ -109,7 +120,8 @@ class Accounts:
 
 async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor | None, now: datetime) -> None:
     """The sender belongs to this customer from now on, in place of an earlier one; ``by``: None if they have proved it
-    themselves. Raises NotFound."""
+    themselves. Raises InPublic, NotFound."""
+    keep_private(sender)
     principal_id = await _of_customer(session, customer_id)
     await _keep(session, sender, {"first_seen_at": now}, {"principal_id": principal_id, "bound_at": now})
     bound = AccountBound(subject=f"principal:{principal_id}", channel=channel_of(sender))

@@ -54,7 +54,8 @@ class CustomerMall(Protocol):
         """Binds to the customer with this whole phone number (digits) who placed this order.
 
         Wrong tries are counted for the sender, the order and the caller's ``address`` (where the channel knows one;
-        any name for it); a try that comes again under its key is one. Raises WrongProof, or BindingLocked.
+        any name for it); a try that comes again under its key is one. Raises WrongProof, or BindingLocked; as all
+        proofs do, InPublic for a sender who is in a group.
         """
 
     # orders; each raises OwnershipRequired or OrderLocked, also for a number that no order has

@@ -80,6 +80,7 @@ class SqlMall:
     async def bind_with_proof(
         self, sender: str, phone: str, order_id: str, idempotency_key: str, address: str | None = None
     ) -> Customer:
+        people.keep_private(sender)
         attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
 
         async def prove(session: AsyncSession, now: datetime) -> proofs.Verdict:
@@ -118,6 +119,7 @@ class SqlMall:
         self, sender: str, order_id: str, phone_tail: str, idempotency_key: str, address: str | None = None
     ) -> Order:
         """Proving twice is one proof. What is locked is refused without a write: guessers hold up nobody."""
+        people.keep_private(sender)
         attempt = proofs.Attempt(Proof.TAIL, sender, order_id, address)
         command = Command(sender, idempotency_key, "prove_ownership", {"order_id": order_id, "told": phone_tail})
         try:
@@ -132,6 +134,7 @@ class SqlMall:
     async def prove_phone(
         self, sender: str, order_id: str, phone: str, idempotency_key: str, address: str | None = None
     ) -> Order:
+        people.keep_private(sender)
         attempt = proofs.Attempt(Proof.PHONE, sender, order_id, address)
         command = Command(sender, idempotency_key, "prove_phone", {"order_id": order_id, "told": phone})
         if await self.proved(sender, order_id) is not Proof.PHONE:

@@ -38,6 +38,7 @@ OURS = (
         "REDIS_URL",
     ),
     *("GRAPH_URI", "GRAPH_USER", "GRAPH_PASSWORD"),
+    *("TELEGRAM_BOT_TOKEN", "TELEGRAM_API_BASE", "TELEGRAM_WEBHOOK_SECRET"),
 )
 """Settings of the developer's shell that must not reach a private stack."""
 

@@ -121,10 +121,9 @@ class Sender:
         self._migrated[old] = new
 
     async def send(self, recipient: str, bubble: Bubble) -> Outcome:
-        task = asyncio.current_task()
-        assert task is not None
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        if task := asyncio.current_task():
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
         place = Place.parse(recipient)
         if place is None:
             return Dead("person")

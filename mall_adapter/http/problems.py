@@ -22,6 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[Exception], int] = {
     errors.BindingLocked: 403,
     errors.CouponRefused: 409,
+    errors.InPublic: 403,
     errors.InvalidCursor: 400,
     errors.InvalidDelivery: 400,
     errors.InvalidInvoice: 400,

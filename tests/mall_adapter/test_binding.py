@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mall_adapter import SqlMall
-from mall_adapter.errors import BindingLocked, WrongProof
+from mall_adapter.errors import BindingLocked, InPublic, WrongProof
 from mall_adapter.values import Customer
 from tests.mall_adapter.offices import new_key
 
@@ -71,3 +71,18 @@ async def test_tries_at_once_are_all_counted(malls: list[SqlMall]) -> None:
     refused = await asyncio.gather(*tries, return_exceptions=True)
     assert sorted(error.tries_left for error in refused if isinstance(error, WrongProof)) == [1, 2, 3, 4]
     assert sum(isinstance(error, BindingLocked) for error in refused) == 5
+
+
+async def test_nobody_proves_who_they_are_where_others_read_along(mall: SqlMall) -> None:
+    """Nor does it tell whether the proof was right, or cost a try."""
+    for phone in ("13800005678", "13900000000"):
+        with pytest.raises(InPublic):
+            await mall.bind_with_proof("telegram:7@-100", phone, "ORD10001", new_key())
+        with pytest.raises(InPublic):
+            await mall.prove_phone("telegram:7@-100", "ORD10001", phone, new_key())
+        with pytest.raises(InPublic):
+            await mall.prove_ownership("telegram:7@-100", "ORD10001", phone[-4:], new_key())
+    assert await mall.customer_of("telegram:7@-100") is None
+    assert await mall.orders_of("telegram:7@-100") == []
+    assert await mall.bind_with_proof("telegram:7", "13800005678", "ORD10001", new_key())
+    assert await mall.customer_of("telegram:7@-100") is None

@@ -156,7 +156,7 @@ async def test_a_button_means_nothing_in_anybody_elses_hands(customer: Customer,
 
 
 async def test_who_comes_by_a_link_is_welcomed_once(customer: Customer, rasa: FakeRasa, api: StandIn) -> None:
-    start = {"entities": [{"type": "bot_command", "offset": 0, "length": 6}]}
+    start: dict[str, Any] = {"entities": [{"type": "bot_command", "offset": 0, "length": 6}]}
     customer.writes("/start card_8", **start)
     [welcome] = await customer.reads()
     assert "掌柜" in welcome

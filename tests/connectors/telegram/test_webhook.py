@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 import settings
 from connectors.channel import MediaUnavailable
+from connectors.hardening import Hardening
 from connectors.inbound import Media
 from connectors.telegram import Telegram, webhook
 from tests.connectors.telegram.conftest import House
@@ -39,6 +40,7 @@ async def door(public: Telegram) -> AsyncIterator[httpx.AsyncClient]:
     router = public.router()
     assert router is not None
     app.include_router(router)
+    app.add_middleware(Hardening)
 
     @app.exception_handler(OperationalError)
     async def storage_away(*_: object) -> Response:  # as the gateway answers
@@ -97,6 +99,14 @@ async def test_nobody_else_is_let_in(secret: str | bytes | None, door: httpx.Asy
 async def test_bodies_that_make_no_sense(body: bytes, status: int, door: httpx.AsyncClient, shop: House) -> None:
     assert await bring(door, body) == status
     assert shop.received == []
+
+
+async def test_the_longest_message_there_is_comes_through(door: httpx.AsyncClient, shop: House) -> None:
+    """Twelve bytes for each character, and with the message that it answers."""
+    told = update(1, text="😀" * 4096, reply_to_message=message(text="😀" * 4096))
+    assert len(json.dumps(told)) > 98_000
+    assert await bring(door, told) == 200
+    assert shop.texts() == ["😀" * 4096]
 
 
 async def test_what_was_not_written_down_is_not_acknowledged(door: httpx.AsyncClient, shop: House) -> None:
