@@ -19,8 +19,16 @@ PERSONAL = frozenset(
 """What asks for something by which a customer is known, or tells something of theirs."""
 
 
+NUMBERS = frozenset({"order_id", "ticket_id", "phone", "phone_tail"})
+"""Entities by which one is known, and which nobody should say there: whatever was meant, it goes on in private."""
+
+
 def is_refused(action_call: dict[str, Any]) -> bool:
-    return in_public(action_call["tracker"]["sender_id"]) and action_call["next_action"] in PERSONAL
+    tracker = action_call["tracker"]
+    if not in_public(tracker["sender_id"]):
+        return False
+    said = {entity["entity"] for entity in tracker["latest_message"].get("entities") or ()}
+    return action_call["next_action"] in PERSONAL or not NUMBERS.isdisjoint(said)
 
 
 def lead_away() -> ActionExecutorRunResult:

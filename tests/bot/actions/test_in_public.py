@@ -26,13 +26,13 @@ class Proves(Action):
         return []
 
 
-async def run(action: Action, sender: str) -> tuple[list[str | None], list[str]]:
+async def run(action: Action, sender: str, *entities: str) -> tuple[list[str | None], list[str]]:
     """The responses, and the events."""
     tracker: dict[str, Any] = {
         "sender_id": sender,
         "slots": {},
         "events": [],
-        "latest_message": {},
+        "latest_message": {"entities": [{"entity": entity, "value": "?"} for entity in entities]},
         "paused": False,
         "followup_action": None,
         "active_loop": {},
@@ -51,5 +51,20 @@ async def test_a_customer_is_led_away_and_reminded_of_nothing(action: Action) ->
     assert await run(action, "telegram:7@-100") == (["utter_in_private"], ["restart", "followup"])
 
 
+class Greets(Action):
+    def name(self) -> str:
+        return "action_greets"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> list[EventType]:
+        dispatcher.utter_message(response="utter_greet")
+        return []
+
+
+async def test_whatever_it_is_about_nothing_is_answered_to_a_number_that_is_nobody_elses_business() -> None:
+    assert await run(Greets(), "telegram:7@-100", "phone") == (["utter_in_private"], ["restart", "followup"])
+    assert await run(Greets(), "telegram:7@-100", "product") == (["utter_greet"], [])
+
+
 async def test_alone_it_goes_on() -> None:
     assert await run(Proves(), "telegram:7") == ([], [])
+    assert await run(Greets(), "telegram:7", "phone") == (["utter_greet"], [])
