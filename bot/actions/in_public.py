@@ -19,7 +19,7 @@ PERSONAL = frozenset(
 """What asks for something by which a customer is known, or tells something of theirs."""
 
 
-NUMBERS = frozenset({"order_id", "ticket_id", "phone", "phone_tail"})
+NUMBERS = frozenset({"order_id", "ticket_id", "phone", "phone_tail", "account_code"})
 """Entities by which one is known, and which nobody should say there: whatever was meant, it goes on in private."""
 
 

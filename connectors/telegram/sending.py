@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -112,7 +113,9 @@ class Sender:
         self._http = http
         self._pace = Pace()
         self._migrated: dict[int, int] = {}
-        self._sending: set[asyncio.Task[Any]] = set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.refused = False  # the bot's token, the last time
 
     def moved(self, old: int, new: int) -> None:
@@ -121,9 +124,22 @@ class Sender:
         self._migrated[old] = new
 
     async def send(self, recipient: str, bubble: Bubble) -> Outcome:
-        if task := asyncio.current_task():
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return await self._bubble(recipient, bubble)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def finish(self, seconds: float) -> None:
+        """Gives what is on its way so long to arrive."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+
+    async def _bubble(self, recipient: str, bubble: Bubble) -> Outcome:
         place = Place.parse(recipient)
         if place is None:
             return Dead("person")
@@ -137,11 +153,6 @@ class Sender:
         if outcome is _NO_PICTURE:
             return await self._send(place, bubble, None) if bubble.text else Dead("content")
         return outcome
-
-    async def finish(self, seconds: float) -> None:
-        """Gives what is on its way so long to arrive."""
-        if self._sending:
-            await asyncio.wait(self._sending, timeout=seconds)
 
     async def typing(self, recipient: str) -> None:
         if place := Place.parse(recipient):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -276,3 +277,22 @@ async def test_the_second_message_of_a_second_waits(telegram: Telegram, api: Sta
     await telegram.send("7", HELLO, "2")
     assert len(api.sent()) == 2
     assert time.monotonic() - began >= 1.0
+
+
+async def test_what_is_on_its_way_arrives_before_it_closes(telegram: Telegram, api: StandIn) -> None:
+    """Or it would be cut off, and sent again."""
+    answered = api._sendMessage
+
+    async def slow(arguments: dict[str, Any]) -> Any:
+        await asyncio.sleep(0.3)
+        return answered(arguments)
+
+    api._sendMessage = slow  # type: ignore[method-assign,assignment]
+    listening = asyncio.create_task(telegram.listen())
+    await api.called("getUpdates")
+    sending = asyncio.create_task(telegram.send("7", HELLO, "1"))
+    await api.called("sendMessage")
+    listening.cancel()
+    assert isinstance(await sending, Sent)
+    with suppress(asyncio.CancelledError):
+        await listening
