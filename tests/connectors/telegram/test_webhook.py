@@ -192,10 +192,10 @@ async def test_the_token_is_in_no_log_and_in_no_error(
         with pytest.raises(MediaUnavailable):
             await public.fetch(Media(kind="voice", handle="voice.oga"))
         api.files.clear()
-        api.scripted["getFile"] = []
         monkeypatch.setattr(api, "_getFile", lambda _: _file("gone"))
-        with pytest.raises(MediaUnavailable):
+        with pytest.raises(MediaUnavailable) as error:
             await public.fetch(Media(kind="voice", handle="voice.oga"))
+        assert "secret" not in f"{error.value!r} {error.value.__cause__!r}"  # though the address has it
     assert "secret" not in caplog.text
 
 
