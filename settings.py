@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
@@ -330,6 +331,50 @@ def telegram_webhook_secret() -> str:
             " / TELEGRAM_WEBHOOK_SECRET 只能用字母、数字、_ 和 -，最多 256 个"
         )
     return secret
+
+
+@dataclass(frozen=True)
+class WeChatCredentials:
+    """Of a WeChat Official Account: ``token`` is the one that the operator has made up for its server settings."""
+
+    app_id: str
+    app_secret: str
+    token: str
+
+
+def wechat_credentials() -> WeChatCredentials | None:
+    """``WECHAT_APP_ID``, ``WECHAT_APP_SECRET`` and ``WECHAT_TOKEN``; without them WeChat is off."""
+    names = ("WECHAT_APP_ID", "WECHAT_APP_SECRET", "WECHAT_TOKEN")
+    given = [(os.environ.get(name) or "").strip() for name in names]
+    if missing := [name for name, value in zip(names, given, strict=True) if not value]:
+        if len(missing) == len(names):
+            return None
+        raise ValueError(f"WeChat needs {', '.join(missing)}, too / 微信还缺 {', '.join(missing)}")
+    return WeChatCredentials(*given)
+
+
+def wechat_aes_key() -> str | None:
+    """The EncodingAESKey (``WECHAT_AES_KEY``); with it nothing counts but what is sealed with it, without it messages
+    come in plain text."""
+    return (os.environ.get("WECHAT_AES_KEY") or "").strip() or None
+
+
+def wechat_api_base() -> str:
+    """Address of WeChat's API (``WECHAT_API_BASE``)."""
+    base = (os.environ.get("WECHAT_API_BASE") or "https://api.weixin.qq.com").rstrip("/")
+    if not base.startswith(("https://", f"http://{HOST}:")):
+        raise ValueError("WECHAT_API_BASE must begin with https:// / WECHAT_API_BASE 要以 https:// 开头")
+    return base
+
+
+def wechat_notice_file() -> Path | None:
+    """The template notice for customers who may not be sent an answer now (``WECHAT_NOTICE_FILE``, default none)."""
+    return _path("WECHAT_NOTICE_FILE", ROOT) if os.environ.get("WECHAT_NOTICE_FILE") else None
+
+
+def wechat_menu_file() -> Path:
+    """The account's menu (``WECHAT_MENU_FILE``, default the shipped one)."""
+    return _path("WECHAT_MENU_FILE", ROOT / "connectors" / "wechat" / "menu.yml")
 
 
 def desk_hours() -> tuple[time, time]:

@@ -1,0 +1,49 @@
+"""What kind of account it is, as far as WeChat's answers tell: which calls it does not have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from connectors.wechat.tables import Refusal
+from storage import WRITES, insert
+
+SENDING = "message/custom/send"
+MENUS = "msgmenu"
+"""Customer-service messages at all, and those with lines to tap."""
+
+REMEMBERED = timedelta(days=1)
+"""Then it is tried again: accounts are verified, and upgraded."""
+
+
+class Account:
+    """``app`` is the keyed hash of its id. What is known is in memory; :meth:`refresh` brings what others learned."""
+
+    def __init__(self, engine: AsyncEngine, app: str) -> None:
+        self._engine = engine
+        self._app = app
+        self._refused: set[str] = set()
+
+    def may(self, call: str) -> bool:
+        return call not in self._refused
+
+    async def refresh(self) -> None:
+        query = select(Refusal.call).where(Refusal.app == self._app, Refusal.until > datetime.now(UTC))
+        async with AsyncSession(self._engine) as session:
+            self._refused = set((await session.scalars(query)).all())
+
+    async def refused(self, call: str) -> None:
+        """WeChat has said so."""
+        self._refused.add(call)
+        until = datetime.now(UTC) + REMEMBERED
+        async with AsyncSession(self._engine.execution_options(**WRITES)) as session, session.begin():
+            known = insert(session, Refusal).values(app=self._app, call=call, until=until)
+            await session.execute(known.on_conflict_do_update(index_elements=["app", "call"], set_={"until": until}))
+
+    async def forget(self) -> None:
+        """Everything is tried again."""
+        self._refused.clear()
+        async with AsyncSession(self._engine.execution_options(**WRITES)) as session, session.begin():
+            await session.execute(delete(Refusal).where(Refusal.app == self._app))

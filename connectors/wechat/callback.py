@@ -1,0 +1,208 @@
+"""The doors of the house for WeChat's own server: ``GET`` and ``POST /wechat``.
+
+A message is written down before it is acknowledged. An answer that is ready in time goes back in the same request;
+else WeChat hears ``success``, and the answer is sent by itself. Where the account cannot do that, the request is left
+without an answer, so that WeChat comes again, twice, about five seconds apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import QueryParams
+
+from connectors.channel import Receive, Shared
+from connectors.inbound import Inbound
+from connectors.rendering import Bubble
+from connectors.wechat import xml
+from connectors.wechat.account import SENDING, Account
+from connectors.wechat.crypto import Envelope, Unreadable, signature, signed
+from connectors.wechat.parsing import NAME, Parsed, parse
+from connectors.wechat.replies import compose
+from connectors.wechat.windows import Windows
+from connectors.wechat.words import WORDS
+from storage import WRITES, outbox
+
+log = logging.getLogger(__name__)
+
+FRESH = 300
+"""Seconds by which WeChat's clock and ours may differ: an older request is no request."""
+
+REPLY_SECONDS = 4.5
+"""From the request on. After five WeChat hangs up."""
+
+LEFT_SECONDS = 6.0
+"""Of a request that is to get no answer."""
+
+COMES_AGAIN = 9
+"""Seconds after a message until which WeChat will come again if it gets no answer now."""
+
+AGAIN_MOST = 60
+"""Seconds after a message in which WeChat may say it again."""
+
+KNOWN_MOST = 20_000
+"""Requests that are remembered: so many are never made within the time."""
+
+KEPT = timedelta(hours=24)
+"""After which what had no room in the reply is not sent any more."""
+
+MODE_WARNING = 600.0
+"""Seconds for which a message in the wrong mode is worth a warning."""
+
+
+class Callback:
+    def __init__(
+        self,
+        receive: Receive,
+        shared: Shared,
+        account: Account,
+        windows: Windows,
+        token: str,
+        envelope: Envelope | None,
+    ) -> None:
+        self._receive = receive
+        self._shared = shared
+        self._account = account
+        self._windows = windows
+        self._token = token
+        self._envelope = envelope
+        self._known: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
+        self._wrong_mode: float | None = None  # when (monotonic) there was a message in one that is not ours
+
+    def router(self) -> APIRouter:
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/wechat", self._greet, methods=["GET"])
+        router.add_api_route("/wechat", self._take, methods=["POST"])
+        return router
+
+    def check(self) -> list[str]:
+        if self._wrong_mode is None or time.monotonic() > self._wrong_mode + MODE_WARNING:
+            return []
+        return [WORDS.health.plain if self._envelope else WORDS.health.sealed]
+
+    async def _greet(self, request: Request) -> Response:
+        """WeChat asks whether this is the server that the operator has named."""
+        query = request.query_params
+        self._verify(query, "signature")
+        return Response(_one(query, "echostr"), media_type="text/plain")
+
+    async def _take(self, request: Request) -> Response:
+        started = asyncio.get_running_loop().time()
+        query, body = request.query_params, await request.body()
+        try:
+            fields = self._opened(query, body)
+            parsed = parse(fields)
+        except (xml.Malformed, Unreadable, UnicodeError) as error:
+            log.warning("not a message of WeChat: %s", error or type(error).__name__)
+            raise HTTPException(400) from None
+        if parsed.given:
+            await self._windows.open(parsed.account, parsed.given, parsed.at)
+        if parsed.inbound is None:
+            return _success()
+        return await self._answered(parsed, parsed.inbound, int(_one(query, "timestamp")), started)
+
+    # ---- is it WeChat, and does it say so itself? ----
+
+    def _opened(self, query: QueryParams, body: bytes) -> dict[str, str]:
+        """What is said, in the mode that was agreed on: with a key nothing counts but what was sealed with it."""
+        fields = xml.read(body) if self._envelope else {}
+        sealed = fields.get("Encrypt", "")
+        if self._envelope is None:
+            self._verify(query, "signature", body)
+            fields = xml.read(body)
+            if "Encrypt" in fields:
+                self._wrong_mode = time.monotonic()
+                raise xml.Malformed("sealed, and there is no key")
+            return fields
+        if not sealed:
+            self._verify(query, "signature", body)
+            self._wrong_mode = time.monotonic()
+            raise HTTPException(403)
+        self._verify(query, "msg_signature", body, sealed)
+        return xml.read(self._envelope.open(sealed))
+
+    def _verify(self, query: QueryParams, name: str, body: bytes = b"", *sealed: str) -> None:
+        given, timestamp, nonce = (_one(query, each) for each in (name, "timestamp", "nonce"))
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+            raise HTTPException(400)
+        if not signed(given, self._token, timestamp, nonce, *sealed) or abs(time.time() - int(timestamp)) > FRESH:
+            raise HTTPException(403)
+        if not self._first_or_again(given, nonce, body):
+            raise HTTPException(403)
+
+    def _first_or_again(self, given: str, nonce: str, body: bytes) -> bool:
+        """A signature in plain mode does not cover the body: who has seen one could send another body with it. WeChat
+        itself may send the same again."""
+        now, digest = time.monotonic(), hashlib.sha256(body).digest()
+        while self._known and (len(self._known) > KNOWN_MOST or next(iter(self._known.values()))[0] < now - 2 * FRESH):
+            self._known.popitem(last=False)
+        return self._known.setdefault((given, nonce), (now, digest))[1] == digest
+
+    # ---- the answer ----
+
+    async def _answered(self, parsed: Parsed, inbound: Inbound, timestamp: int, started: float) -> Response:
+        alone, elapsed = not self._account.may(SENDING), max(time.time(), timestamp) - parsed.at.timestamp()
+        until = timedelta(seconds=3 * LEFT_SECONDS if alone else REPLY_SECONDS + 0.5)
+        inbound = replace(inbound, reply_until=datetime.now(UTC) + until)
+        if not await self._receive(inbound) and elapsed > AGAIN_MOST:
+            return _success()  # whoever says it again so late is not WeChat
+        spent = asyncio.get_running_loop().time() - started
+        bubbles = await self._shared.answer(inbound, max(REPLY_SECONDS - spent, 0.1))
+        if bubbles is None:
+            if not alone:
+                return _success()
+            if elapsed >= COMES_AGAIN:
+                return self._reply(parsed, WORDS.waits)
+            await asyncio.sleep(LEFT_SECONDS - REPLY_SECONDS)  # nobody listens any more
+            return _success()
+        text, rest = compose(bubbles, self._shared.public_url, more=not alone)
+        if rest:
+            await self._send_behind(inbound, rest)
+        return self._reply(parsed, text) if text else _success()
+
+    def _reply(self, parsed: Parsed, text: str) -> Response:
+        now, names = int(time.time()), {"ToUserName": parsed.account, "FromUserName": parsed.house}
+        said = xml.write({**names, "CreateTime": now, "MsgType": "text", "Content": text})
+        if self._envelope:
+            sealed, nonce = self._envelope.seal(said.encode()), secrets.token_hex(8)
+            proof = signature(self._token, str(now), nonce, sealed)
+            said = xml.write({"Encrypt": sealed, "MsgSignature": proof, "TimeStamp": now, "Nonce": nonce})
+        return Response(said, media_type="application/xml")
+
+    async def _send_behind(self, inbound: Inbound, bubbles: Sequence[Bubble]) -> None:
+        """What the reply cannot carry, again on its way; asked for the same message again, nothing is added."""
+        now = datetime.now(UTC)
+        async with AsyncSession(self._shared.engine.execution_options(**WRITES)) as session, session.begin():
+            for number, bubble in enumerate(bubbles):
+                message = outbox.Message(
+                    channel=NAME,
+                    recipient=inbound.recipient,
+                    order_key=inbound.sender,
+                    kind="answer",
+                    payload=asdict(bubble),
+                    dedupe=f"{inbound.account} {inbound.message_id} rest-{number}",
+                    not_before=now + timedelta(seconds=1),  # behind the reply
+                    expires_at=now + KEPT,
+                )
+                await outbox.enqueue(session, message, now)
+
+
+def _one(query: QueryParams, name: str) -> str:
+    values = query.getlist(name)
+    if len(values) != 1 or not values[0]:
+        raise HTTPException(400)
+    return values[0]
+
+
+def _success() -> Response:
+    return Response("success", media_type="text/plain")
