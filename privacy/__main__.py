@@ -48,7 +48,7 @@ def _waiting() -> dict[str, float]:
 def _schema() -> MetaData:
     """The tables of the mall and the connectors. Only these commands know other rooms: they reach every room that keeps
     something sealed."""
-    import connectors.tables  # noqa: F401
+    import connectors.channels  # noqa: F401  (each has its own)
     from mall_adapter.models import Base
 
     return Base.metadata

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from connectors.wechat.tables import Refusal
+from privacy.columns import exact_index
 from storage import WRITES, insert
 
 SENDING = "message/custom/send"
@@ -19,11 +20,11 @@ REMEMBERED = timedelta(days=1)
 
 
 class Account:
-    """``app`` is the keyed hash of its id. What is known is in memory; :meth:`refresh` brings what others learned."""
+    """What is known is in memory; :meth:`refresh` brings what other processes have learned."""
 
-    def __init__(self, engine: AsyncEngine, app: str) -> None:
+    def __init__(self, engine: AsyncEngine, app_id: str) -> None:
         self._engine = engine
-        self._app = app
+        self._app = app_index(app_id)
         self._refused: set[str] = set()
 
     def may(self, call: str) -> bool:
@@ -42,8 +43,7 @@ class Account:
             known = insert(session, Refusal).values(app=self._app, call=call, until=until)
             await session.execute(known.on_conflict_do_update(index_elements=["app", "call"], set_={"until": until}))
 
-    async def forget(self) -> None:
-        """Everything is tried again."""
-        self._refused.clear()
-        async with AsyncSession(self._engine.execution_options(**WRITES)) as session, session.begin():
-            await session.execute(delete(Refusal).where(Refusal.app == self._app))
+
+def app_index(app_id: str) -> str:
+    """Under which the database knows the account."""
+    return exact_index(app_id, "wechat.app")

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+import settings
 from connectors.inbound import Media
 from connectors.media import MOST_BYTES
 from connectors.wechat.errors import ERRORS
 from connectors.wechat.token import Tokens
 from connectors.wechat.transport import TIMEOUT, NotDone, Refused, call, read
+from settings import WeChatCredentials
 
 Answer = TypeVar("Answer")
 
@@ -101,6 +104,12 @@ class Api:
         if _is_told(whole) or whole.status_code != httpx.codes.OK:
             read(whole)
         return whole
+
+
+def connected(engine: AsyncEngine, http: httpx.AsyncClient, credentials: WeChatCredentials) -> Api:
+    """The account's API, with the token that all processes share."""
+    base = settings.wechat_api_base()
+    return Api(http, base, Tokens(engine, http, base, credentials.app_id, credentials.app_secret))
 
 
 def _is_told(response: httpx.Response) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -15,8 +14,8 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 import settings
-from connectors.wechat import connected, menu, words
-from connectors.wechat.api import Api
+from connectors.wechat import menu, words
+from connectors.wechat.api import Api, connected
 from connectors.wechat.crypto import Envelope
 from connectors.wechat.errors import ERRORS
 from connectors.wechat.transport import NotDone, Refused, Unsure
@@ -31,7 +30,8 @@ SCENE_MOST = 64
 """Characters."""
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> str | None:
+    """What went wrong, if anything did."""
     parser = argparse.ArgumentParser(prog="python -m connectors wechat", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("setup")
@@ -41,15 +41,16 @@ def main(arguments: Sequence[str]) -> None:
         asyncio.run(_run(given.scene if given.command == "code" else None))
     except Refused as error:
         known = ERRORS.configuration.get(error.code, "")
-        sys.exit(f"{error.code} {error.message}\n{known}".rstrip())
+        return f"{error.code} {error.message}\n{known}".rstrip()
     except (NotDone, Unsure) as error:
-        sys.exit(f"{WORDS.away}: {error}")
+        return f"{WORDS.away}: {error}"
     except (OSError, SQLAlchemyError) as error:
-        sys.exit(f"{WORDS.unreadable}: {type(error).__name__}")
+        return f"{WORDS.unreadable}: {type(error).__name__}"
     except (yaml.YAMLError, ValidationError) as error:
-        sys.exit(f"{WORDS.bad_menu}: {error}")
+        return f"{WORDS.bad_menu}: {error}"
     except ValueError as error:  # a setting that cannot be
-        sys.exit(str(error))
+        return str(error)
+    return None
 
 
 async def _run(scene: str | None) -> None:

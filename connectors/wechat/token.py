@@ -15,6 +15,7 @@ import httpx
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from connectors.wechat.account import app_index
 from connectors.wechat.tables import AccessToken
 from connectors.wechat.transport import NotDone, Refused, Unsure, call
 from privacy.columns import Damaged, damaged_as
@@ -44,15 +45,11 @@ class Token:
 
 
 class Tokens:
-    """``app`` is the keyed hash of the account's id."""
-
-    def __init__(
-        self, engine: AsyncEngine, http: httpx.AsyncClient, base: str, app: str, app_id: str, secret: str
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient, base: str, app_id: str, secret: str) -> None:
         self._engine = engine
         self._http = http
         self._url = f"{base}/cgi-bin/stable_token"
-        self._app = app
+        self._app = app_index(app_id)
         self._credentials = {"grant_type": "client_credential", "appid": app_id, "secret": secret}
         self._here = asyncio.Lock()  # one of this process asks the database
         self._failed: tuple[float, Refused | NotDone] | None = None  # when, and how
