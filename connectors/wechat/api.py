@@ -91,7 +91,7 @@ class Api:
 
     async def _get(self, url: httpx.URL | str, query: Mapping[str, str]) -> httpx.Response:
         """A content, or what WeChat says instead, which it raises if it is an error."""
-        content = b""
+        content = bytearray()
         try:
             async with self._http.stream("GET", url, params=query, timeout=TIMEOUT) as response:
                 async for piece in response.aiter_bytes():
@@ -100,7 +100,7 @@ class Api:
                         raise NotDone("too_large")
         except httpx.HTTPError as error:
             raise NotDone(type(error).__name__) from None
-        whole = httpx.Response(response.status_code, headers=response.headers, content=content)
+        whole = httpx.Response(response.status_code, headers=response.headers, content=bytes(content))
         if _is_told(whole) or whole.status_code != httpx.codes.OK:
             read(whole)
         return whole

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> str | None:
 
 async def _run(scene: str | None) -> None:
     if (credentials := settings.wechat_credentials()) is None:
-        raise ValueError(WORDS.off)
+        raise ValueError(WORDS.no_credentials)
     if key := settings.wechat_aes_key():
         Envelope(key, credentials.app_id)
     engine = create_engine(settings.database_url())

@@ -18,7 +18,7 @@ class Health(_Part):
 
 
 class Setup(_Part):
-    off: str
+    no_credentials: str
     credentials: str
     menu: str
     address: str
