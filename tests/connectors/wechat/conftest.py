@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.wechat.tables import AccessToken, Grant, Nudge, Refusal
 from storage import WRITES, create_engine, migrate
-from tests.connectors.conftest import free_port
+from tests.connectors.conftest import aside, free_port
+from tests.connectors.fake_rasa import FakeRasa
 from tests.connectors.wechat import stand_in
+from tests.connectors.wechat.shop import Shop, until
 from tests.connectors.wechat.stand_in import StandIn
 from tests.databases import Postgres, Sqlite, databases, house
 
@@ -55,3 +57,48 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(trust_env=False) as client:
         yield client
+
+
+# ---- gateways, whose sessions are long: use customers of your own ----
+
+
+@pytest.fixture(scope="session")
+def safe_shop(
+    rasa_server: FakeRasa, wechat_server: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("safe")
+    shop = aside(lambda: Shop(folder, rasa_server, wechat_server, safe=True))
+    shop.gateway.start()
+    yield shop
+    shop.gateway.stop()
+
+
+@pytest.fixture
+async def shop(safe_shop: Shop, rasa: FakeRasa, wechat: StandIn) -> AsyncIterator[Shop]:
+    """One with a service account, in safe mode. Use customers of your own."""
+    wechat.expires = 0  # the token of the test before is no good
+    yield safe_shop
+
+
+@pytest.fixture(scope="session")
+def small_shop(
+    rasa_server: FakeRasa, wechat_server: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("plain")
+    shop = aside(lambda: Shop(folder, rasa_server, wechat_server, safe=False))
+    shop.gateway.start()
+    yield shop
+    shop.gateway.stop()
+
+
+@pytest.fixture
+async def alone(small_shop: Shop, rasa: FakeRasa, wechat: StandIn) -> Shop:
+    """The house has learned that it may not send."""
+    wechat.service, wechat.expires = False, 0
+    if not small_shop.refusals():
+        rasa.gate.clear()
+        assert await small_shop.customer().says("在吗") is None
+        rasa.gate.set()
+        await until(lambda: bool(small_shop.refusals()))
+        rasa.reset()
+    return small_shop

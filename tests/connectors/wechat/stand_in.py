@@ -158,6 +158,8 @@ class StandIn:
     async def type(self, request: Request) -> Response:
         if refusal := self.refusal(request):
             return refusal
+        if not self.service:
+            return error(48001)
         self.typing.append((await request.json())["touser"])
         return error(0)
 

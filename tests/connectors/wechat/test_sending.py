@@ -2,83 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from connectors.channel import MediaUnavailable, Shared
-from connectors.inbound import Inbound, Media
+from connectors.channel import MediaUnavailable
+from connectors.inbound import Media
 from connectors.rendering import Bubble, Choice
-from connectors.wechat import channel
 from connectors.wechat.errors import ERRORS, outcome
-from connectors.wechat.sending import WeChat
-from connectors.wechat.windows import Windows
-from privacy import current_ring
 from settings import SHANGHAI
+from storage import migrate
 from storage.outbox import Dead, Parked, Retry, Sent, Unknown
-from tests.connectors.wechat.stand_in import APP_ID, SECRET, TOKEN, StandIn
+from tests.connectors.wechat.house import HELLO, LI, House, house_of_li
+from tests.connectors.wechat.stand_in import SECRET, StandIn
+from tests.databases import Sqlite, served_by
 
-LI, WANG = "oLVPpjqs9BhvzwPj5A-vTYAX3GLc", "oWangqs9BhvzwPj5A-vTYAX3GLc0"
-HELLO = Bubble("您好，有什么可以帮您？")
+__all__ = ["house_of_li"]
+
 TAPS = Bubble("办哪个？", [Choice("退货退款", "AbCdEfGh12345678-1"), Choice("换货", "AbCdEfGh12345678-2")])
 
-NOTICE = "template_id: T1\ndata: {thing1: 您的问题有回复了, time2: '{time}'}\n"
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqlite]:
+    """One is enough: what is kept here has tests of its own."""
+    with served_by("sqlite", tmp_path_factory) as databases:
+        assert isinstance(databases, Sqlite)
+        yield databases
 
 
-class House:
-    """The channel as the house has it, started as a process of its own."""
-
-    def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient) -> None:
-        self._engine, self._http = engine, http
-        self.windows = Windows(engine)
-        self.restart()
-
-    def restart(self) -> None:
-        async def receive(_: Inbound) -> bool:
-            return True
-
-        async def answer(_: Inbound, __: float) -> None:
-            return None
-
-        shared = Shared(
-            engine=self._engine, ring=current_ring(), http=self._http, public_url="https://shop.example", answer=answer
-        )
-        made = channel(receive, shared)
-        assert isinstance(made, WeChat)
-        self.channel = made
-
-    async def hears(self, openid: str, at: datetime | None = None) -> None:
-        await self.windows.open(openid, "message", at or datetime.now(UTC))
-
-    async def sends(self, openid: str, bubble: Bubble = HELLO, key: str = "7") -> Any:
-        return await self.channel.send(openid, bubble, key)
-
-
-@pytest.fixture
-async def house_of_li(
-    engine: AsyncEngine,
-    http: httpx.AsyncClient,
-    wechat: StandIn,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> House:
-    """Li has just written."""
-    (tmp_path / "notice.yml").write_text(NOTICE, "utf-8")
-    given = {"WECHAT_APP_ID": APP_ID, "WECHAT_APP_SECRET": SECRET, "WECHAT_TOKEN": TOKEN}
-    given |= {"WECHAT_API_BASE": wechat.url, "WECHAT_NOTICE_FILE": str(tmp_path / "notice.yml")}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    wechat.follow(LI, WANG)
-    house = House(engine, http)
-    await house.hears(LI)
-    return house
+@pytest.fixture(scope="module")
+def migrated(databases: Sqlite, house: Path) -> str:
+    address = databases.create()
+    asyncio.run(migrate(address))
+    return address
 
 
 async def test_a_text_arrives_as_it_is(house_of_li: House, wechat: StandIn) -> None:
@@ -237,72 +201,6 @@ async def test_nothing_is_longer_than_wechat_takes(house_of_li: House, wechat: S
     assert first.endswith("。") and second.endswith(link)
 
 
-# ---- how much may be sent ----
-
-
-async def test_a_message_of_theirs_gives_five(house_of_li: House, wechat: StandIn) -> None:
-    assert [await house_of_li.sends(LI) for _ in range(6)] == [Sent()] * 5 + [Parked("window:used")]
-    assert wechat.calls == 6  # the last one is the notice
-    await house_of_li.hears(LI, datetime.now(UTC) + timedelta(seconds=1))
-    wechat.follow(LI)
-    assert await house_of_li.sends(LI) == Sent()
-
-
-async def test_the_same_message_told_again_gives_nothing_more(house_of_li: House) -> None:
-    at = datetime.now(UTC) + timedelta(seconds=1)
-    await house_of_li.hears(LI, at)
-    for _ in range(5):
-        await house_of_li.sends(LI)
-    await house_of_li.hears(LI, at)
-    assert await house_of_li.sends(LI) == Parked("window:used")
-
-
-@pytest.mark.parametrize(("ago", "left"), [(timedelta(seconds=50), 3), (timedelta(seconds=61), 0)])
-async def test_a_tap_gives_three_for_a_minute(house_of_li: House, wechat: StandIn, ago: timedelta, left: int) -> None:
-    await house_of_li.windows.open(WANG, "tap", datetime.now(UTC) - ago)
-    ended = [await house_of_li.sends(WANG) for _ in range(4)]
-    assert ended.count(Sent()) == left
-
-
-async def test_what_ends_first_is_used_first(house_of_li: House, wechat: StandIn) -> None:
-    wechat.follow(LI, left=99)
-    await house_of_li.windows.open(LI, "tap", datetime.now(UTC))
-    assert [await house_of_li.sends(LI) for _ in range(9)].count(Sent()) == 8
-
-
-async def test_after_two_days_nothing_may_be_sent(house_of_li: House, wechat: StandIn) -> None:
-    await house_of_li.hears(WANG, datetime.now(UTC) - timedelta(hours=48, seconds=1))
-    assert await house_of_li.sends(WANG) == Parked("window:used")
-    assert wechat.sent == []
-
-
-async def test_what_did_not_arrive_costs_nothing(house_of_li: House, wechat: StandIn) -> None:
-    for fault in ("page", -1, 502, 40164, 45011, 500):
-        wechat.faults.append(fault)
-        await house_of_li.sends(LI)
-    assert [await house_of_li.sends(LI) for _ in range(5)] == [Sent()] * 5
-
-
-async def test_where_wechat_counts_otherwise_it_is_right(house_of_li: House, wechat: StandIn) -> None:
-    wechat.follow(LI, left=1)
-    assert await house_of_li.sends(LI) == Sent()
-    assert await house_of_li.sends(LI) == Parked("window:45047")
-    wechat.calls = 0
-    assert await house_of_li.sends(LI) == Parked("window:used")
-    assert wechat.calls == 0
-
-
-async def test_who_cannot_be_sent_an_answer_hears_once_that_there_is_one(house_of_li: House, wechat: StandIn) -> None:
-    for key in ("8", "9"):
-        assert await house_of_li.sends(WANG, key=key) == Parked("window:used")
-    [notice] = wechat.notices
-    assert (notice["touser"], notice["template_id"], notice["client_msg_id"]) == (WANG, "T1", "8")
-    assert notice["data"]["thing1"] == {"value": "您的问题有回复了"} and "{" not in notice["data"]["time2"]["value"]
-    await house_of_li.hears(WANG, datetime.now(UTC) - timedelta(days=3))
-    await house_of_li.sends(WANG, key="10")
-    assert len(wechat.notices) == 2
-
-
 async def test_an_account_that_may_not_send_does_not_try(house_of_li: House, wechat: StandIn) -> None:
     wechat.service = False
     assert await house_of_li.sends(LI) == Parked("window:no_sending")
@@ -311,9 +209,6 @@ async def test_an_account_that_may_not_send_does_not_try(house_of_li: House, wec
     await house_of_li.channel.typing(LI)
     assert wechat.typing == [] and wechat.calls == 0
     assert not house_of_li.channel.capabilities.buttons and not house_of_li.channel.capabilities.typing
-
-
-# ---- the rest ----
 
 
 async def test_typing_is_shown_and_what_goes_wrong_with_it_is_nothing(
