@@ -43,7 +43,7 @@ async def test_what_takes_longer_is_sent_by_itself(shop: Shop) -> None:
     shop.rasa.gate.clear()
     started = time.monotonic()
     said = zhang.message("好了吗")
-    assert await asyncio.gather(li.says("查一下"), zhang.sends(said)) == [None, None]
+    assert set(await asyncio.gather(li.says("查一下"), zhang.sends(said))) == {None}
     assert 4 < time.monotonic() - started < 5
     shop.rasa.gate.set()
     assert await li.receives() == [("text", {"content": "收到：查一下"})]

@@ -285,4 +285,4 @@ async def test_two_thousand_hostile_requests_do_no_harm(shop: Shop, wechat: Stan
         assert {200, 400, 403, 413} <= seen.keys()
     assert await shop.customer().says("还在吗") == "收到：还在吗"
     told = shop.gateway.log.read_text()
-    assert "Traceback" not in told and TOKEN not in told and LI not in told
+    assert "Traceback" not in told and TOKEN not in told and LI[:-2] not in told
