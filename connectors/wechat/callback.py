@@ -56,8 +56,8 @@ KNOWN_MOST = 20_000
 KEPT = timedelta(hours=24)
 """After which what had no room in the reply is not sent any more."""
 
-MODE_WARNING = 600.0
-"""Seconds for which a message in the wrong mode is worth a warning."""
+TROUBLE_LASTS = 600.0
+"""Seconds for which what was wrong with a signed request is worth a warning."""
 
 
 class Callback:
@@ -77,7 +77,7 @@ class Callback:
         self._token = token
         self._envelope = envelope
         self._known: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
-        self._wrong_mode: float | None = None  # when (monotonic) there was a message in one that is not ours
+        self._trouble: dict[str, float] = {}  # what operators have to know, and when (monotonic) it was last seen
 
     def router(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)
@@ -86,9 +86,8 @@ class Callback:
         return router
 
     def check(self) -> list[str]:
-        if self._wrong_mode is None or time.monotonic() > self._wrong_mode + MODE_WARNING:
-            return []
-        return [WORDS.health.plain if self._envelope else WORDS.health.sealed]
+        """What WeChat itself does that an operator has to see to."""
+        return [words for words, at in self._trouble.items() if time.monotonic() < at + TROUBLE_LASTS]
 
     async def _greet(self, request: Request) -> Response:
         """WeChat asks whether this is the server that the operator has named."""
@@ -102,7 +101,7 @@ class Callback:
         try:
             fields = self._opened(query, body)
             parsed = parse(fields)
-        except (xml.Malformed, Unreadable, UnicodeError) as error:
+        except (xml.Malformed, Unreadable) as error:
             log.warning("not a message of WeChat: %s", error or type(error).__name__)
             raise HTTPException(400) from None
         if parsed.given:
@@ -115,18 +114,20 @@ class Callback:
 
     def _opened(self, query: QueryParams, body: bytes) -> dict[str, str]:
         """What is said, in the mode that was agreed on: with a key nothing counts but what was sealed with it."""
-        fields = xml.read(body) if self._envelope else {}
-        sealed = fields.get("Encrypt", "")
         if self._envelope is None:
             self._verify(query, "signature", body)
             fields = xml.read(body)
             if "Encrypt" in fields:
-                self._wrong_mode = time.monotonic()
+                self._trouble[WORDS.health.sealed] = time.monotonic()
                 raise xml.Malformed("sealed, and there is no key")
             return fields
+        try:
+            sealed = xml.read(body).get("Encrypt", "")
+        except xml.Malformed:  # of whom, nobody knows
+            raise HTTPException(400) from None
         if not sealed:
             self._verify(query, "signature", body)
-            self._wrong_mode = time.monotonic()
+            self._trouble[WORDS.health.plain] = time.monotonic()
             raise HTTPException(403)
         self._verify(query, "msg_signature", body, sealed)
         return xml.read(self._envelope.open(sealed))
@@ -135,7 +136,10 @@ class Callback:
         given, timestamp, nonce = (_one(query, each) for each in (name, "timestamp", "nonce"))
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
             raise HTTPException(400)
-        if not signed(given, self._token, timestamp, nonce, *sealed) or abs(time.time() - int(timestamp)) > FRESH:
+        if not signed(given, self._token, timestamp, nonce, *sealed):
+            raise HTTPException(403)
+        if abs(time.time() - int(timestamp)) > FRESH:
+            self._trouble[WORDS.health.clock] = time.monotonic()
             raise HTTPException(403)
         if not self._first_or_again(given, nonce, body):
             raise HTTPException(403)

@@ -189,17 +189,17 @@ class WeChat:
 
     async def _nudge(self, recipient: str, key: str) -> None:
         """Lets a person know, once until they write, that something waits for them."""
-        if self._notice is None or await self._windows.is_nudged(recipient):
+        if self._notice is None or not self._account.may(SENDING) or await self._windows.is_nudged(recipient):
             return
         now = datetime.now(UTC)
         try:
             await self._api.notify(recipient, self._notice.template_id, self._notice.filled(now), key)
         except (Refused, NotDone) as error:
             log.warning("no notice that an answer waits: %s", error)
-        except Unsure:
-            await self._windows.nudged(recipient, now)
-        else:
-            await self._windows.nudged(recipient, now)
+            return
+        except Unsure:  # rather none than two
+            pass
+        await self._windows.nudged(recipient, now)
 
     def _adapt(self) -> None:
         """What the house need not try to show."""

@@ -15,6 +15,7 @@ class _Part(BaseModel):
 class Health(_Part):
     plain: str
     sealed: str
+    clock: str
 
 
 class Setup(_Part):

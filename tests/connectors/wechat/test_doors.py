@@ -164,10 +164,11 @@ async def test_nothing_else_comes_in(shop: Shop, said: Any, status: int) -> None
     assert shop.rasa.calls == []
 
 
-async def test_plain_text_that_wechat_itself_sends_is_told_to_operators(shop: Shop) -> None:
-    await shop.post(*in_plain_mode(LI))
+@pytest.mark.parametrize(("said", "told"), [(in_plain_mode, WORDS.health.plain), (old, WORDS.health.clock)])
+async def test_what_wechat_itself_does_wrong_is_told_to_operators(shop: Shop, said: Any, told: str) -> None:
+    await shop.post(*said(LI))
     health = await shop.health()
-    assert {"part": "wechat", "text": WORDS.health.plain} in health["warnings"] and health["parts"]["wechat"] == "ok"
+    assert {"part": "wechat", "text": told} in health["warnings"] and health["parts"]["wechat"] == "ok"
 
 
 # ---- plain mode ----
