@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -59,42 +60,42 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-# ---- gateways, whose sessions are long: use customers of your own ----
+# ---- gateways, each with a WeChat of its own; both are there for the whole session: use customers of your own ----
+
+
+@contextmanager
+def opened(folder: Path, rasa: FakeRasa, *, safe: bool) -> Iterator[Shop]:
+    with stand_in.serve(free_port()) as wechat:
+        shop = aside(lambda: Shop(folder, rasa, wechat, safe=safe))
+        shop.gateway.start()
+        yield shop
+        shop.gateway.stop()
 
 
 @pytest.fixture(scope="session")
-def safe_shop(
-    rasa_server: FakeRasa, wechat_server: StandIn, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("safe")
-    shop = aside(lambda: Shop(folder, rasa_server, wechat_server, safe=True))
-    shop.gateway.start()
-    yield shop
-    shop.gateway.stop()
+def safe_shop(rasa_server: FakeRasa, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with opened(tmp_path_factory.mktemp("safe"), rasa_server, safe=True) as shop:
+        yield shop
 
 
 @pytest.fixture
-async def shop(safe_shop: Shop, rasa: FakeRasa, wechat: StandIn) -> AsyncIterator[Shop]:
-    """One with a service account, in safe mode. Use customers of your own."""
-    wechat.expires = 0  # the token of the test before is no good
-    yield safe_shop
+def shop(safe_shop: Shop, rasa: FakeRasa) -> Shop:
+    """One with a service account, in safe mode."""
+    safe_shop.wechat.reset()
+    return safe_shop
 
 
 @pytest.fixture(scope="session")
-def small_shop(
-    rasa_server: FakeRasa, wechat_server: StandIn, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shop]:
-    folder = tmp_path_factory.mktemp("plain")
-    shop = aside(lambda: Shop(folder, rasa_server, wechat_server, safe=False))
-    shop.gateway.start()
-    yield shop
-    shop.gateway.stop()
+def small_shop(rasa_server: FakeRasa, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """In plain mode, with an account that may not send by itself."""
+    with opened(tmp_path_factory.mktemp("plain"), rasa_server, safe=False) as shop:
+        shop.wechat.service = False
+        yield shop
 
 
 @pytest.fixture
-async def alone(small_shop: Shop, rasa: FakeRasa, wechat: StandIn) -> Shop:
-    """The house has learned that it may not send."""
-    wechat.service, wechat.expires = False, 0
+async def alone(small_shop: Shop, rasa: FakeRasa) -> Shop:
+    """The house has learned that it may not."""
     if not small_shop.refusals():
         rasa.gate.clear()
         assert await small_shop.customer().says("在吗") is None

@@ -16,7 +16,7 @@ from connectors.wechat.words import WORDS
 from tests.connectors.fake_rasa import FakeRasa
 from tests.connectors.wechat import stand_in
 from tests.connectors.wechat.shop import SUCCESS, Shop
-from tests.connectors.wechat.stand_in import APP_ID, TOKEN, StandIn, envelope, message, query, seal, sign
+from tests.connectors.wechat.stand_in import APP_ID, TOKEN, envelope, message, query, seal, sign
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +264,7 @@ def hostile(dice: random.Random, earlier: list[tuple[Any, bytes]]) -> tuple[Any,
     return asked, body
 
 
-async def test_two_thousand_hostile_requests_do_no_harm(shop: Shop, wechat: StandIn) -> None:
+async def test_two_thousand_hostile_requests_do_no_harm(shop: Shop) -> None:
     dice = random.Random(SEED)  # noqa: S311
     earlier: list[tuple[Any, bytes]] = []
     for _ in range(REQUESTS):
