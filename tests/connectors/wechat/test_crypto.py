@@ -45,6 +45,7 @@ TAIL = APP_ID.encode()
         encrypted(bytes(12) + b"\x14" * 20),  # nothing but padding and a part of the head
         encrypted(HEAD + (10**6).to_bytes(4) + TAIL + b"\x0e" * 26),  # longer than it is
         encrypted(HEAD + (0xFFFFFFFF).to_bytes(4) + TAIL + b"\x1a" * 26),
+        encrypted(HEAD + bytes(4) + TAIL + b"\x0a" * 10),  # padded to AES's blocks, and not to WeChat's
         seal("<xml></xml>", "wx0000000000000000"),
         seal("<xml></xml>", ""),
         seal("<xml></xml>", APP_ID + "x"),

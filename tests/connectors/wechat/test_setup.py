@@ -81,7 +81,7 @@ def test_a_code_brings_people_in_with_a_word(
         ({"WECHAT_API_BASE": "http://api.weixin.qq.com"}, "WECHAT_API_BASE"),
         ({"WECHAT_API_BASE": "http://127.0.0.1:9"}, SETUP.away),
         ({"WECHAT_MENU_FILE": "no/such.yml"}, SETUP.unreadable),
-        ({"DATABASE_URL": "sqlite:////no/such/place.db"}, SETUP.unreadable),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, SETUP.unreadable),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line_or_two(command: Command, changed: dict[str, str], told: str) -> None:
