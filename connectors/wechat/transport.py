@@ -36,12 +36,15 @@ class Unsure(Exception):
 async def call(
     http: httpx.AsyncClient, url: str, *, query: Mapping[str, str] | None = None, body: Any = None, files: Any = None
 ) -> dict[str, Any]:
-    """The answer, which is a JSON object. ``body`` goes out as JSON in plain UTF-8: WeChat would show escapes as they
-    are. Raises Refused, NotDone or Unsure."""
+    """The answer, which is a JSON object. With neither ``body`` nor ``files`` it is a GET. ``body`` goes out as JSON in
+    plain UTF-8: WeChat would show escapes as they are. Raises Refused, NotDone or Unsure."""
     content = None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
     headers = {"Content-Type": "application/json; charset=utf-8"} if content else None
+    method = "POST" if content or files else "GET"
     try:
-        response = await http.post(url, params=query, content=content, files=files, headers=headers, timeout=TIMEOUT)
+        response = await http.request(
+            method, url, params=query, content=content, files=files, headers=headers, timeout=TIMEOUT
+        )
     except _NEVER_LEFT as error:
         raise NotDone(type(error).__name__) from None
     except httpx.HTTPError as error:

@@ -236,10 +236,10 @@ def serve(port: int) -> Iterator[StandIn]:
         "media/upload": wechat.upload,
         "menu/create": wechat.create_menu,
         "qrcode/create": wechat.create_code,
-        "getcallbackip": wechat.addresses,
     }
     routes = [Route(f"/cgi-bin/{path}", endpoint, methods=["POST"]) for path, endpoint in posts.items()]
     routes += [Route("/cgi-bin/media/get", wechat.get_media), Route("/film", wechat.film)]
+    routes += [Route("/cgi-bin/getcallbackip", wechat.addresses)]
     config = uvicorn.Config(Starlette(routes=routes), port=port, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
