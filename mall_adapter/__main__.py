@@ -7,7 +7,8 @@ orders move on, as `make run` does; ``--until`` a time does at once all that is 
 ``… client add NAME --scope …`` gives a program a key to the mall's API; ``… client list`` and ``… client revoke NAME``.
 ``… review`` prints what the bot did not understand, newest first, for trainers; ``… review --done ID`` settles one.
 ``… grant NAME ROLE`` lets somebody sell, train, operate or act for a supplier, ``… revoke`` takes it back,
-``… principals`` lists them; ``… customer ID`` tells everything that the house has about one customer.
+``… principals`` lists them; ``… customer ID`` tells everything that the house has about one customer, and
+``… merge KEEP GONE`` makes one of two who are the same person.
 ``… stock-check`` proves that every balance of stock is the sum of its movements.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, people, proofs
@@ -19,8 +19,15 @@ async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor |
     await session.execute(
         update(models.Coupon)
         .where(models.Coupon.sender_index == models.sender_index(sender))
-        .values(customer_id=customer_id, sender_index=None)
+        .values(customer_id=people.kept(literal(customer_id)), sender_index=None)
     )
+
+
+async def unbind(session: AsyncSession, sender: str, now: datetime) -> None:
+    """The sender is a visitor from now on, who has proved no order; coupons stay with the customer."""
+    await people.unbind(session, sender, now)
+    proof = models.OwnershipProof
+    await session.execute(delete(proof).where(proof.sender_index == models.sender_index(sender)))
 
 
 async def prove(
@@ -34,8 +41,8 @@ async def prove(
     if until := counts.locked_until(now):
         return proofs.Verdict(locked_until=until)
     owner = (
-        select(models.Customer.id)
-        .join(models.Order, models.Order.customer_id == models.Customer.id)
+        select(models.Order.customer_id)
+        .join(models.Customer, models.Order.customer_id == people.kept(models.Customer.id))
         .where(models.Customer.phone_index == models.phone_index(phone), models.Order.id == attempt.order_id)
     )
     if customer_id := await session.scalar(owner):

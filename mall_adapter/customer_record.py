@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, permissions
 from mall_adapter.errors import NotFound
-from mall_adapter.people import principal_of
+from mall_adapter.people import kept, principal_of
 from privacy.tables import conversation_event
 from storage import Actor, Event, EventRow, Role, record
 
@@ -44,10 +44,14 @@ class CustomerRecord:
 
 
 async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime) -> CustomerRecord:
-    """By the customer's id or whole phone; that ``actor`` looks is put on record. Raises NotFound."""
+    """By the customer's id or whole phone, also those of one who was merged into them; that ``actor`` looks is put on
+    record. Raises NotFound."""
     permissions.check(actor, "look_up")
     customer = models.Customer
-    query = select(customer).where((customer.id == which) | (customer.phone_index == models.phone_index(which)))
+    named = select(kept(customer.id)).where(
+        (customer.id == which) | (customer.phone_index == models.phone_index(which))
+    )
+    query = select(customer).where(customer.id == named.scalar_subquery())
     found = await session.scalar(query)
     if found is None:
         raise NotFound("There is no such customer / 没有这位顾客")

@@ -110,7 +110,7 @@ class InvoiceExists(MallError):
 
 
 class WrongProof(MallError):
-    """Phone and order do not belong together; which of them is wrong is not told."""
+    """Phone and order do not belong together, or nobody has such a code; what is wrong is not told."""
 
     def __init__(self, tries_left: int) -> None:
         super().__init__(f"wrong proof, {tries_left} tries left")
@@ -118,12 +118,29 @@ class WrongProof(MallError):
 
 
 class BindingLocked(MallError):
-    """Too many wrong numbers: for a while a whole phone proves nothing to this sender, at this order or from this
+    """Too many wrong numbers, or codes: for a while they prove nothing to this sender, at this order or from this
     address."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__("locked for proofs by a whole phone")
+        super().__init__("locked for proofs by a whole phone or a code")
         self.until = until
+
+
+class NotBound(MallError):
+    """The sender belongs to no customer yet."""
+
+
+class CodeOver(MallError):
+    """The code was used, has been replaced by a newer one, or is too old."""
+
+
+class MergeRefused(MallError):
+    """``why`` these two customers cannot become one: "same", "merged_already" (into somebody else), "demo" (one of them
+    is invented), "role" (the one who goes works here), "own" (the operator is one of them)."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"cannot be merged: {why}")
+        self.why = why
 
 
 class NotPermitted(MallError):

@@ -63,6 +63,12 @@ async def lock(session: AsyncSession, order_id: str) -> None:
     await session.execute(select(models.Order.id).where(models.Order.id == order_id).with_for_update())
 
 
+async def lock_all_of(session: AsyncSession, customer_id: str) -> None:
+    """:func:`lock` for every order that the customer has now."""
+    theirs = select(models.Order.id).where(models.Order.customer_id == customer_id).order_by(models.Order.id)
+    await session.execute(theirs.with_for_update())
+
+
 async def read(session: AsyncSession, order_id: str) -> models.Order:
     """Without asking whose it is. Raises OrderNotFound."""
     order = (await session.scalars(WHOLE_ORDERS.where(models.Order.id == order_id))).unique().one_or_none()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import ColumnElement, ScalarSelect, delete, select
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, delete, func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import selectinload
@@ -41,6 +41,14 @@ class AccountBound(Event):
     """``subject`` is the principal to whom a channel account belongs from now on."""
 
     kind: ClassVar[str] = "account_bound"
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUnbound(Event):
+    """``subject`` is the principal to whom a channel account belonged."""
+
+    kind: ClassVar[str] = "account_unbound"
     channel: str
 
 
@@ -122,10 +130,22 @@ async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor |
     """The sender belongs to this customer from now on, in place of an earlier one; ``by``: None if they have proved it
     themselves. Raises InPublic, NotFound."""
     keep_private(sender)
-    principal_id = await _of_customer(session, customer_id)
+    principal_id = await principal_for(session, customer_id)
     await _keep(session, sender, {"first_seen_at": now}, {"principal_id": principal_id, "bound_at": now})
     bound = AccountBound(subject=f"principal:{principal_id}", channel=channel_of(sender))
     record(session, bound, by or await actor_of(session, sender), now)
+
+
+async def unbind(session: AsyncSession, sender: str, now: datetime) -> None:
+    """The sender, who wants it so, belongs to nobody from now on. Whoever belongs to nobody stays so."""
+    account = models.ChannelAccount
+    query = select(account).where(account.sender_index == models.sender_index(sender)).with_for_update()
+    found = await session.scalar(query)
+    if found is None or found.principal_id is None:
+        return
+    unbound = AccountUnbound(subject=f"principal:{found.principal_id}", channel=channel_of(sender))
+    record(session, unbound, await actor_of(session, sender), now)
+    found.principal_id = found.bound_at = None
 
 
 async def _keep(
@@ -251,13 +271,32 @@ def principal_of(customer_id: str) -> str:
     return f"P-{customer_id}"
 
 
-async def _of_customer(session: AsyncSession, customer_id: str) -> str:
+def kept(customer_id: SQLColumnExpression[str]) -> ColumnElement[str]:
+    """The id under which a customer is kept, as part of a statement: their own, or that of whom they were merged
+    into."""
+    merger = models.Merger
+    into = select(merger.kept_id).where(merger.gone_id == customer_id).scalar_subquery()
+    return func.coalesce(into, customer_id)
+
+
+async def lock_customers(session: AsyncSession, *ids: str, sharing: bool = False) -> None:
+    """Makes those wait who merge one of the customers; without ``sharing`` whoever gives them something, too.
+
+    A statement of its own: see :func:`mall_adapter.orders.lock`.
+    """
+    customers = select(models.Customer.id).where(models.Customer.id.in_(ids)).order_by(models.Customer.id)
+    await session.execute(customers.with_for_update(read=sharing, key_share=sharing))
+
+
+async def principal_for(session: AsyncSession, customer_id: str) -> str:
     """The id of the customer's principal, made if there is none. Raises NotFound."""
-    customer = await session.get(models.Customer, customer_id)
+    await lock_customers(session, customer_id, sharing=True)
+    query = select(models.Customer).where(models.Customer.id == kept(literal(customer_id)))
+    customer = await session.scalar(query)
     if customer is None:
         raise NotFound(f"There is no customer {customer_id} / 没有 {customer_id} 这位顾客")
-    principal_id, since = principal_of(customer_id), customer.registered_at
-    person = {"id": principal_id, "customer_id": customer_id, "created_at": since, "demo": customer.demo}
+    principal_id, since = principal_of(customer.id), customer.registered_at
+    person = {"id": principal_id, "customer_id": customer.id, "created_at": since, "demo": customer.demo}
     await session.execute(insert(session, models.Principal).values(person).on_conflict_do_nothing())
     member = {"principal_id": principal_id, "role": Role.CUSTOMER, "granted_at": since}
     await session.execute(insert(session, models.Membership).values(member).on_conflict_do_nothing())
@@ -276,7 +315,7 @@ async def colleague(session: AsyncSession, name: str, now: datetime) -> str:
 async def named(session: AsyncSession, name: str) -> str | None:
     """The id of the principal whom somebody means by a name, or by the id of a principal or of a customer."""
     if await session.get(models.Customer, name):
-        return await _of_customer(session, name)
+        return await principal_for(session, name)
     person = models.Principal
     query = select(person.id).where((person.id == name) | (person.name_index == models.name_index(name)))
     return await session.scalar(query)

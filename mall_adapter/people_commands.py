@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 import settings
-from mall_adapter import people
+from mall_adapter import merging, people
 from mall_adapter.actors import SHELL
 from mall_adapter.customer_record import CustomerRecord, look_up
 from mall_adapter.errors import NotFound
@@ -30,7 +30,14 @@ _LABELS = {
     "views": "对话被查看 / looks into them",
     "events": "操作记录 / events",
 }
-NAMES = ("grant", "revoke", "principals", "customer")
+_OBSTACLES = {
+    "same": "They are one already / 是同一位顾客",
+    "merged_already": "One of them was merged into somebody else before / 其中一位已经并入别的顾客",
+    "demo": "One of them is of the demo mall / 其中一位是演示数据",
+    "role": "GONE works here: revoke the role first / 被并入的一方有工作角色，请先收回",
+    "own": "Nobody merges their own account / 不能合并自己的账号",
+}
+NAMES = ("grant", "revoke", "principals", "customer", "merge")
 
 
 def add(commands: Commands) -> None:
@@ -42,6 +49,10 @@ def add(commands: Commands) -> None:
     commands.add_parser("principals", help="who works here, and in which roles")
     customer = commands.add_parser("customer", help="everything that the house has about one customer")
     customer.add_argument("which", metavar="ID|PHONE")
+    merge = commands.add_parser("merge", help="two customers are one person; shows first what moves")
+    merge.add_argument("keep", metavar="KEEP", help="id of the customer who stays")
+    merge.add_argument("gone", metavar="GONE", help="id of the customer whose orders, coupons and accounts move")
+    merge.add_argument("--yes", action="store_true", help="do it, and do not only show it")
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -56,6 +67,8 @@ async def run(arguments: argparse.Namespace) -> None:
                 await _revoke(database, arguments.name, _role(arguments.role), arguments.supplier)
             case "principals":
                 await _list(database)
+            case "merge":
+                await _merge(database, arguments.keep, arguments.gone, arguments.yes)
             case _:
                 async with database.writing() as session:
                     found = await look_up(session, SHELL, arguments.which, database.clock())
@@ -101,6 +114,29 @@ async def _list(database: Transactions) -> None:
     for one in found:
         roles = ", ".join(_held(role, supplier_id) for role, supplier_id in one.roles) or "-"
         print(f"{one.principal_id:14}  {one.since.astimezone(SHANGHAI):%Y-%m-%d}  {one.name}  {roles}")
+
+
+async def _merge(database: Transactions, keep: str, gone: str, do: bool) -> None:
+    async with database.reading() as session:
+        asked = await merging.preview(session, SHELL, keep, gone)
+    for what, side in (("stays / 保留", asked.kept), ("goes / 并入", asked.gone)):
+        has = side.holdings
+        print(f"{what}  {side.customer.id}  {side.customer.name}  {side.since.astimezone(SHANGHAI):%Y-%m-%d}")
+        paid, back = f"{has.total_cents / 100:.2f}", f"{has.refunded_cents / 100:.2f}"
+        print(f"  订单 / orders: {has.orders}  {paid}  退款 / refunded: {back}")
+        print(f"  售后单 / tickets: {has.tickets}  未结 / open: {has.open_tickets}  优惠券 / coupons: {has.coupons}")
+        print(f"  渠道账号 / accounts: {', '.join(has.accounts) or '-'}")
+    if asked.done:
+        print("They were merged before / 之前已经合并")
+        return
+    if asked.obstacle is not None:
+        raise ValueError(_OBSTACLES[asked.obstacle])
+    if not do:
+        print("Nothing has changed; again with --yes to merge them / 还没有改动，确认合并请加 --yes")
+        return
+    async with database.writing() as session:
+        await merging.merge(session, SHELL, keep, gone, database.clock())
+    print(f"{gone} is {keep} from now on / {gone} 已并入 {keep}")
 
 
 def _held(role: Role, supplier_id: str | None) -> str:

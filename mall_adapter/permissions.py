@@ -18,6 +18,8 @@ _TEACHING = frozenset({Role.OPERATOR, Role.TRAINER})
 MAY: dict[str, frozenset[Role]] = {
     # the back office
     "bind": _HOUSE,
+    "merging": _DESK,
+    "merge_customers": _DESK,
     "place_order": _HOUSE,
     "pay_order": _HOUSE,
     "stock": _SUPPLY,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import Table, and_, bindparam, insert, select
+from sqlalchemy import String, Table, and_, bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import coupons, freight, models, orders, prices, regions, stock
+from mall_adapter import coupons, freight, models, orders, people, prices, regions, stock
 from mall_adapter.actors import RULES
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.promises import promises
@@ -101,6 +101,7 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     """
     if not basket.items or any(quantity < 1 for quantity in basket.items.values()):
         raise ValueError("an order needs at least one piece of each of its items")
+    await people.lock_customers(session, basket.customer_id, sharing=True)
     found = (await session.execute(_CUSTOMER, {"customer_id": basket.customer_id})).one_or_none()
     if found is None:
         raise NotFound("no such customer")
@@ -116,7 +117,7 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     sum_cents = sum(line.cents for line in lines)
     discount_cents = 0
     if basket.coupon_id:
-        discount_cents = await coupons.use(session, basket.coupon_id, basket.customer_id, sum_cents, now)
+        discount_cents = await coupons.use(session, basket.coupon_id, found.id, sum_cents, now)
         for line, cents in zip(lines, share(discount_cents, [line.cents for line in lines]), strict=True):
             line.discount_cents = cents
     freight_cents = sum(parcel.freight_cents for parcel in parcels)
@@ -140,7 +141,7 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
         lambda order_id: (
             told
             | {
-                "customer_id": basket.customer_id,
+                "customer_id": found.id,
                 "coupon_id": basket.coupon_id,
                 "card_token": basket.card_token,
                 "region": region,
@@ -159,7 +160,7 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
         OrderPlaced(
             subject=f"order:{order_id}",
             region=region,
-            customer_id=basket.customer_id,
+            customer_id=found.id,
             total_cents=total_cents,
             discount_cents=discount_cents,
             freight_cents=freight_cents,
@@ -174,9 +175,9 @@ async def place(session: AsyncSession, basket: Basket, by: Actor, now: datetime)
     return Order(id=order_id, **told, delivered_at=None, lines=tuple(new), shipments=())
 
 
-_CUSTOMER = select(models.Customer.name, models.Customer.phone, models.Customer.address, models.Customer.region).where(
-    models.Customer.id == bindparam("customer_id")
-)
+_CUSTOMER = select(
+    *(models.Customer.id, models.Customer.name, models.Customer.phone, models.Customer.address, models.Customer.region)
+).where(models.Customer.id == people.kept(bindparam("customer_id", type_=String)))
 """What is asked for every order is a statement that is made once: making one costs more than asking it."""
 
 

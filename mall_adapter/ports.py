@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mall_adapter.values import (
+    BindingCode,
     Coupon,
     Customer,
     Decision,
@@ -20,6 +21,8 @@ from mall_adapter.values import (
     Invoice,
     InvoiceRequest,
     Listing,
+    Masked,
+    Merging,
     NewPrice,
     Order,
     OrderCase,
@@ -57,6 +60,23 @@ class CustomerMall(Protocol):
         any name for it); a try that comes again under its key is one. Raises WrongProof, or BindingLocked; as all
         proofs do, InPublic for a sender who is in a group.
         """
+
+    async def unbind(self, sender: str, idempotency_key: str) -> None:
+        """A visitor from now on, who has proved nothing; whoever is one already stays one."""
+
+    async def make_binding_code(self, sender: str, idempotency_key: str) -> BindingCode:
+        """Binds one other account to the sender's customer, within a few minutes; an earlier code is over. Raises
+        NotBound."""
+
+    async def whose_code(self, sender: str, code: str, idempotency_key: str, address: str | None = None) -> Masked:
+        """To whom the code would bind; it stays good. Wrong codes are counted, together with those of
+        :meth:`bind_with_code`, as wrong tries of binding are, and apart from them. Raises WrongProof, CodeOver, or
+        BindingLocked."""
+
+    async def bind_with_code(
+        self, sender: str, code: str, idempotency_key: str, address: str | None = None
+    ) -> Customer:
+        """Binds to the customer who got the code, and uses it up. Raises what :meth:`whose_code` raises."""
 
     # orders; each raises OwnershipRequired or OrderLocked, also for a number that no order has
     async def order(self, sender: str, order_id: str) -> Order: ...
@@ -137,6 +157,14 @@ class BackOffice(Protocol):
 
     async def bind(self, actor: Actor, sender: str, customer_id: str, idempotency_key: str) -> None:
         """In place of an earlier customer. Raises NotFound."""
+
+    async def merging(self, actor: Actor, kept_id: str, gone_id: str) -> Merging:
+        """What :meth:`merge_customers` would do, and what is in its way; writes nothing. Raises NotFound."""
+
+    async def merge_customers(self, actor: Actor, kept_id: str, gone_id: str, idempotency_key: str) -> Merging:
+        """Two customers are one person: orders with their tickets and invoices, coupons and channel accounts of the one
+        become the other's, whose name, phone and address stay. The id and the phone of who is gone lead to who is kept
+        from then on. Again it changes nothing. Raises NotFound, MergeRefused."""
 
     # orders
     async def place_order(

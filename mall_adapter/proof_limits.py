@@ -25,6 +25,11 @@ class _Limits(Numbers):
     sender_at_order: Limit | None = None
 
 
+class _CodeLimits(Numbers):
+    sender: Limit
+    address: Limit
+
+
 class Lock(Numbers):
     hours: Annotated[int, Field(ge=1, le=24 * 7)]
     longest_hours: Annotated[int, Field(ge=1, le=24 * 7)]
@@ -42,6 +47,7 @@ class Lock(Numbers):
 class _File(Numbers):
     tail: _Limits
     phone: _Limits
+    code: _CodeLimits
     lock: Lock
 
 
@@ -67,7 +73,7 @@ class ProofLimits:
 
     def of(self, way: Proof) -> dict[str, Limit]:
         """By whose tries are counted."""
-        limits = {Proof.TAIL: self._file.tail, Proof.PHONE: self._file.phone}[way]
+        limits = {Proof.TAIL: self._file.tail, Proof.PHONE: self._file.phone, Proof.CODE: self._file.code}[way]
         return {name: limit for name in type(limits).model_fields if (limit := getattr(limits, name))}
 
     @property

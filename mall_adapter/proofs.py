@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
-from mall_adapter.errors import BindingLocked, OrderLocked, WrongPhoneTail, WrongProof
+from mall_adapter.errors import BindingLocked, CodeOver, OrderLocked, WrongPhoneTail, WrongProof
 from mall_adapter.proof_limits import Limit, ProofLimits
 from mall_adapter.values import Proof
 from storage import insert
@@ -28,11 +28,12 @@ _NO_ORDER = "?"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Somebody wants to prove something: ``address`` is the caller's, None for a channel that knows none."""
+    """Somebody wants to prove something: ``address`` is the caller's, None for a channel that knows none. A code is
+    tried at no order."""
 
     way: Proof
     sender: str
-    order_id: str
+    order_id: str = ""
     address: str | None = None
 
     def counted_for(self, limits: ProofLimits) -> dict[tuple[str, str, str], Limit]:
@@ -54,14 +55,17 @@ class Verdict:
     proved: str | None = None  # the id of the order, or of the customer to whom both belong
     tries_left: int | None = None  # it was wrong
     locked_until: datetime | None = None
+    over: bool = False  # it was right once
 
-    def refusal(self, way: Proof) -> WrongProof | WrongPhoneTail | BindingLocked | OrderLocked | None:
+    def refusal(self, way: Proof) -> WrongProof | WrongPhoneTail | BindingLocked | OrderLocked | CodeOver | None:
         if self.proved is not None:
             return None
+        if self.over:
+            return CodeOver("the code was good before")
         if self.locked_until is not None:
-            return BindingLocked(self.locked_until) if way is Proof.PHONE else OrderLocked(self.locked_until)
+            return OrderLocked(self.locked_until) if way is Proof.TAIL else BindingLocked(self.locked_until)
         left = self.tries_left or 0
-        return WrongProof(left) if way is Proof.PHONE else WrongPhoneTail(left)
+        return WrongPhoneTail(left) if way is Proof.TAIL else WrongProof(left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import (
     binding,
+    merging,
     orders,
     parcels,
     permissions,
@@ -26,6 +27,7 @@ from mall_adapter.stock import Cause
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import (
     DeliveryChange,
+    Merging,
     NewPrice,
     Order,
     OrderCase,
@@ -62,6 +64,20 @@ class SqlBackOffice:
 
         request: Mapping[str, Any] = {"sender": sender, "customer_id": customer_id}
         await self.database.once(_caller(actor), idempotency_key, "bind", request, type(None), bind)
+
+    async def merging(self, actor: Actor, kept_id: str, gone_id: str) -> Merging:
+        permissions.check(actor, "merging")
+        async with self.database.reading() as session:
+            return await merging.preview(session, actor, kept_id, gone_id)
+
+    async def merge_customers(self, actor: Actor, kept_id: str, gone_id: str, idempotency_key: str) -> Merging:
+        permissions.check(actor, "merge_customers")
+
+        async def merge(session: AsyncSession, now: datetime) -> Merging:
+            return await merging.merge(session, actor, kept_id, gone_id, now)
+
+        request = {"kept_id": kept_id, "gone_id": gone_id}
+        return await self.database.once(_caller(actor), idempotency_key, "merge_customers", request, Merging, merge)
 
     # ---- orders ----
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import (
     binding,
+    binding_codes,
     catalogue,
     coupons,
     delivery,
@@ -32,6 +33,7 @@ from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.terms import terms
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import (
+    BindingCode,
     Coupon,
     Customer,
     Decision,
@@ -40,6 +42,7 @@ from mall_adapter.values import (
     Invoice,
     InvoiceRequest,
     Listing,
+    Masked,
     Order,
     PriceDrop,
     Product,
@@ -97,9 +100,57 @@ class SqlMall:
             verdict = await once(session, command, proofs.Verdict, now, partial(prove, session, now))
         if refusal := verdict.refusal(Proof.PHONE):
             raise refusal
+        return await self._customer(verdict.proved)
+
+    async def _customer(self, customer_id: str | None) -> Customer:
         async with self.database.reading() as session:
-            customer = await session.get_one(models.Customer, verdict.proved)
+            customer = await session.get_one(models.Customer, customer_id)
             return Customer(customer.id, customer.name, regions.name_of(customer.region))
+
+    async def unbind(self, sender: str, idempotency_key: str) -> None:
+        async def unbind(session: AsyncSession, now: datetime) -> None:
+            await binding.unbind(session, sender, now)
+
+        await self.database.once(sender, idempotency_key, "unbind", {}, type(None), unbind)
+
+    async def make_binding_code(self, sender: str, idempotency_key: str) -> BindingCode:
+        async def make(session: AsyncSession, now: datetime) -> binding_codes.Made:
+            return await binding_codes.make(session, sender, idempotency_key, now)
+
+        kind = binding_codes.Made
+        made = await self.database.once(sender, idempotency_key, "make_binding_code", {}, kind, make)
+        return BindingCode(binding_codes.derive(sender, idempotency_key, made.candidate), made.good_until)
+
+    async def whose_code(self, sender: str, code: str, idempotency_key: str, address: str | None = None) -> Masked:
+        owner = await self._of_code(
+            sender, code, Command(sender, idempotency_key, "whose_code", {"code": code}), address
+        )
+        return binding_codes.mask(owner.name)
+
+    async def bind_with_code(
+        self, sender: str, code: str, idempotency_key: str, address: str | None = None
+    ) -> Customer:
+        command = Command(sender, idempotency_key, "bind_with_code", {"code": code})
+        return await self._of_code(sender, code, command, address, bind=True)
+
+    async def _of_code(
+        self, sender: str, code: str, command: Command, address: str | None, *, bind: bool = False
+    ) -> Customer:
+        attempt = proofs.Attempt(Proof.CODE, sender, address=address)
+
+        async def look_up(session: AsyncSession, now: datetime) -> proofs.Verdict:
+            verdict = await binding_codes.look_up(session, self._limits, attempt, code, now, use=bind)
+            if bind and verdict.proved is not None:
+                await binding.bind(session, sender, verdict.proved, None, now)
+            return verdict
+
+        await self._refuse_locked(command, attempt)
+        async with self.database.writing() as session:
+            now = self.database.clock()
+            verdict = await once(session, command, proofs.Verdict, now, partial(look_up, session, now))
+        if refusal := verdict.refusal(Proof.CODE):
+            raise refusal
+        return await self._customer(verdict.proved)
 
     # ---- orders ----
 

@@ -52,6 +52,10 @@ class TicketStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+UNSETTLED = (TicketStatus.OPEN, TicketStatus.APPROVED, TicketStatus.GOODS_RECEIVED)
+"""What somebody still waits for."""
+
+
 class Reason(StrEnum):
     """Why goods come back; the decision table and the bot's buttons use these names."""
 
@@ -490,3 +494,49 @@ class Proof(StrEnum):
 
     TAIL = "tail"  # the last four digits of the order's phone
     PHONE = "phone"  # the whole number
+    CODE = "code"  # a one-time code from another account of one's own; it proves no single order
+
+
+@dataclass(frozen=True, slots=True)
+class BindingCode:
+    """Six digits, which bind the next account that tells them."""
+
+    code: str = field(repr=False)
+    good_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Somebody, as whoever has not proved to be them may be told."""
+
+    name: str  # "周*"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What belongs to a customer, in numbers."""
+
+    orders: int
+    total_cents: int  # of the orders
+    refunded_cents: int
+    tickets: int
+    open_tickets: int
+    coupons: int  # that can still be used, or were
+    accounts: tuple[str, ...]  # channels of the bound accounts, one each
+
+
+@dataclass(frozen=True, slots=True)
+class Mergeable:
+    customer: Customer
+    since: datetime
+    holdings: Holdings
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """Two customers who are one person: everything of ``gone`` becomes, or became (``done``), that of ``kept``."""
+
+    kept: Mergeable
+    gone: Mergeable
+    done: bool
+    obstacle: str | None = None  # why it cannot be: MergeRefused.why

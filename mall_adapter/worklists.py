@@ -18,10 +18,11 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, se
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mall_adapter import delivery, models, orders, permissions, regions, ticket_steps, tickets
+from mall_adapter import delivery, models, orders, people, permissions, regions, ticket_steps, tickets
 from mall_adapter.cursors import from_cursor, to_cursor
 from mall_adapter.errors import InvalidCursor, NotFound
 from mall_adapter.values import (
+    UNSETTLED,
     Customer,
     FreightPayer,
     Order,
@@ -48,7 +49,6 @@ MOST_CONVERSATIONS = 5
 _FOREVER = 36_500  # days: nothing has waited for longer, and no date is before the calendar
 
 _TO_SHIP = (OrderStatus.PAID, OrderStatus.PRESALE)
-_UNSETTLED = (TicketStatus.OPEN, TicketStatus.APPROVED, TicketStatus.GOODS_RECEIVED)
 _MADE_GOOD = (TicketStatus.REFUNDED, TicketStatus.EXCHANGED, TicketStatus.CLOSED)
 
 Condition = ColumnElement[bool]
@@ -152,9 +152,7 @@ async def find_tickets(
         None if wanted.queue is None else ticket_queues()[wanted.queue],
         None if wanted.kind is None else ticket.kind == wanted.kind,
         None if wanted.reason is None else ticket.reason == wanted.reason,
-        and_(ticket.status.in_(_UNSETTLED), ticket.due_on < now.astimezone(SHANGHAI).date())
-        if wanted.overdue
-        else None,
+        and_(ticket.status.in_(UNSETTLED), ticket.due_on < now.astimezone(SHANGHAI).date()) if wanted.overdue else None,
         ticket.created_at <= now - timedelta(days=min(wanted.waiting_days, _FOREVER)) if wanted.waiting_days else None,
         _ticket_named(wanted.text),
     ]
@@ -303,11 +301,13 @@ def _begins(number: InstrumentedAttribute[str], letters: str, typed: str) -> Con
 
 
 def _orders_of(phone: str) -> Select[str]:
-    """Orders of the customer with this phone."""
-    query = select(models.Order.id).join(models.Customer)
+    """Orders of the customer with this phone, or who had it before they were merged with another."""
+    query = select(models.Order.id)
     if not _PHONE.fullmatch(phone):
         return query.where(false())
-    return query.where(models.Customer.phone_index == models.phone_index(phone))
+    customer = models.Customer
+    owner = select(people.kept(customer.id)).where(customer.phone_index == models.phone_index(phone))
+    return query.where(models.Order.customer_id.in_(owner))
 
 
 # ---- a page at a time ----

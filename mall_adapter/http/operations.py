@@ -206,6 +206,10 @@ OPERATIONS = (
     # for a customer, whoever they are
     _customer("customer_of", "GET", "/customer"),
     _customer("bind_with_proof", "POST", "/customer/binding"),
+    _customer("unbind", "DELETE", "/customer/binding", status=204),
+    _customer("make_binding_code", "POST", "/customer/binding-codes", status=201),
+    _customer("whose_code", "POST", "/customer/proofs/code"),
+    _customer("bind_with_code", "POST", "/customer/binding/code"),
     _customer("orders_of", "GET", "/customer/orders"),
     _customer("order", "GET", "/customer/orders/{order_id}"),
     _customer("prove_ownership", "POST", "/customer/proofs/phone-tail"),
@@ -231,6 +235,8 @@ OPERATIONS = (
     _customer("product", "GET", "/products/{product_id}", Scope.CATALOGUE_READ),
     # for those who work in the mall
     _office("bind", "PUT", "/customers/{customer_id}/account", Scope.CUSTOMER_WRITE, status=204),
+    _office("merging", "GET", "/customers/{kept_id}/mergers/{gone_id}", Scope.CUSTOMER_READ),
+    _office("merge_customers", "PUT", "/customers/{kept_id}/mergers/{gone_id}", Scope.CUSTOMER_WRITE),
     _office("place_order", "POST", "/orders", Scope.ORDERS_WRITE, status=201),
     _office("pay_order", "POST", "/orders/{order_id}/payment", Scope.ORDERS_WRITE),
     # what is there, and what it costs

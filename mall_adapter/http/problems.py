@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[Exception], int] = {
     errors.BindingLocked: 403,
+    errors.CodeOver: 403,
     errors.CouponRefused: 409,
     errors.InPublic: 403,
     errors.InvalidCursor: 400,
@@ -30,7 +31,9 @@ STATUS: dict[type[Exception], int] = {
     errors.InvalidRefund: 409,
     errors.InvalidTransition: 409,
     errors.InvoiceExists: 409,
+    errors.MergeRefused: 409,
     errors.NotAllowed: 409,
+    errors.NotBound: 403,
     errors.NotFound: 404,
     errors.NotPermitted: 403,
     errors.OrderLocked: 403,

@@ -10,6 +10,7 @@ from mall_adapter.models.people import (
     ChannelAccount,
     Customer,
     Membership,
+    Merger,
     Principal,
     name_index,
     phone_index,
@@ -25,7 +26,7 @@ from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
 from mall_adapter.models.clients import ApiClient
 from mall_adapter.models.coupons import Coupon
 from mall_adapter.models.invoices import Invoice
-from mall_adapter.models.proofs import typed_order_index, address_index, OwnershipProof, WrongProofs
+from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
 from storage import Base
@@ -43,6 +44,7 @@ __all__ = [
     "FreightTemplate",
     "ApiClient",
     "Base",
+    "BindingCode",
     "ChannelAccount",
     "Complaint",
     "ConversationView",
@@ -54,6 +56,7 @@ __all__ = [
     "Handoff",
     "Invoice",
     "Membership",
+    "Merger",
     "Misunderstood",
     "Order",
     "OrderLine",
@@ -70,6 +73,7 @@ __all__ = [
     "TrackingEvent",
     "WrongProofs",
     "address_index",
+    "code_index",
     "name_index",
     "phone_index",
     "phone_tail_index",

@@ -83,6 +83,16 @@ class Membership(Base):
     principal: Mapped[Principal] = relationship(back_populates="memberships")
 
 
+class Merger(Base):
+    """Two customers were found to be one: what names ``gone_id`` means ``kept_id``, who is in no other row as gone."""
+
+    __tablename__ = "customer_merger"
+
+    gone_id: Mapped[str] = mapped_column(ForeignKey("customer.id"), primary_key=True)
+    kept_id: Mapped[str] = mapped_column(ForeignKey("customer.id"), index=True)
+    merged_at: Mapped[datetime]
+
+
 class ChannelAccount(Base):
     """An account of a channel that has written to the house. Several may belong to the same principal, most to none.
 

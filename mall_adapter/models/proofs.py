@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mall_adapter.values import Proof
@@ -20,6 +20,32 @@ def typed_order_index(order_id: str) -> str:
 def address_index(address: str) -> str:
     """The keyed hash under which the address of a caller is counted."""
     return blind_index(address, "wrong_proofs.address")
+
+
+def code_index(code: str) -> str:
+    """The keyed hash of a one-time code; full width and spaces are forgiven."""
+    return blind_index(code, "binding_code.code")
+
+
+class BindingCode(Base):
+    """A one-time code by which a customer binds another account. It is over with its time, or when it was used or
+    replaced; a customer has one that is not."""
+
+    __tablename__ = "binding_code"
+    __table_args__ = (
+        Index(
+            "uq_binding_code_live",
+            "customer_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    code_index: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
+    customer_id: Mapped[str] = mapped_column(ForeignKey("customer.id"))
+    good_until: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
 
 
 class OwnershipProof(Base):
