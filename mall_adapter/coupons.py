@@ -24,6 +24,8 @@ async def grant(
         )
     who = models.sender_index(sender)
     customer_id = await session.scalar(select(people.customer_id_of(sender)))
+    if customer_id is not None:
+        customer_id = await people.held_id(session, customer_id)
     coupon = models.Coupon(
         id=f"CP{secrets.token_hex(8).upper()}",
         customer_id=customer_id,

@@ -46,13 +46,18 @@ async def merge(session: AsyncSession, actor: Actor, kept_id: str, gone_id: str,
     """Everything of ``gone_id`` is ``kept_id``'s from now on. Raises NotFound, MergeRefused."""
     permissions.check(actor, "merge_customers")
     order, coupon, account = models.Order, models.Coupon, models.ChannelAccount
-    await orders.lock_all_of(session, gone_id)  # before the customers, as whoever makes a ticket does
-    await people.lock_customers(session, kept_id, gone_id)
     asked = await preview(session, actor, kept_id, gone_id)
+    if asked.obstacle is None:
+        first = insert(session, models.Merger).values(gone_id=gone_id, kept_id=kept_id, merged_at=now)
+        if await session.scalar(first.on_conflict_do_nothing().returning(models.Merger.gone_id)) is None:
+            asked = await preview(session, actor, kept_id, gone_id)  # somebody else did it, perhaps just now
     if asked.done:
         return asked
     if asked.obstacle is not None:
         raise MergeRefused(asked.obstacle)
+    await orders.lock_all_of(session, gone_id)  # before the customers, as whoever makes a ticket does
+    await people.lock_customers(session, kept_id, gone_id)
+    moved = await _holdings(session, gone_id)
     principal_id = await people.principal_for(session, kept_id)
     await session.execute(update(order).where(order.customer_id == gone_id).values(customer_id=kept_id))
     await session.execute(update(coupon).where(coupon.customer_id == gone_id).values(customer_id=kept_id))
@@ -61,8 +66,6 @@ async def merge(session: AsyncSession, actor: Actor, kept_id: str, gone_id: str,
     await binding_codes.end(session, gone_id, now)
     merger = models.Merger
     await session.execute(update(merger).where(merger.kept_id == gone_id).values(kept_id=kept_id))
-    await session.execute(insert(session, merger).values(gone_id=gone_id, kept_id=kept_id, merged_at=now))
-    moved = asked.gone.holdings
     merged = CustomersMerged(
         subject=f"principal:{principal_id}",
         gone_id=gone_id,

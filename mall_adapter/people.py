@@ -288,11 +288,15 @@ async def lock_customers(session: AsyncSession, *ids: str, sharing: bool = False
     await session.execute(customers.with_for_update(read=sharing, key_share=sharing))
 
 
+async def held_id(session: AsyncSession, customer_id: str) -> str:
+    """:func:`kept` of the customer, who is merged with nobody until the transaction ends."""
+    await lock_customers(session, customer_id, sharing=True)
+    return str(await session.scalar(select(kept(literal(customer_id)))))
+
+
 async def principal_for(session: AsyncSession, customer_id: str) -> str:
     """The id of the customer's principal, made if there is none. Raises NotFound."""
-    await lock_customers(session, customer_id, sharing=True)
-    query = select(models.Customer).where(models.Customer.id == kept(literal(customer_id)))
-    customer = await session.scalar(query)
+    customer = await session.get(models.Customer, await held_id(session, customer_id))
     if customer is None:
         raise NotFound(f"There is no customer {customer_id} / 没有 {customer_id} 这位顾客")
     principal_id, since = principal_of(customer.id), customer.registered_at
