@@ -1,4 +1,5 @@
-"""Binding a chat account to a member of the mall, by the member's phone and one of their orders."""
+"""Binding a chat account to a member of the mall, by the member's phone and one of their orders, or by a code from
+another chat that is bound; such codes, and unbinding."""
 
 from __future__ import annotations
 
@@ -7,22 +8,27 @@ from itertools import islice
 from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.answers import find_answers
-from bot.actions.conversation import Conversation, ask, confirmed, problem, proof_key
+from bot.actions.conversation import Conversation, ask, confirmed, key, problem, proof_key
 from bot.actions.focus import Focus
 from bot.actions.knowledge import say_answer
 from bot.actions.malls import get_mall
+from bot.actions.orders import TO_BE_SHIPPED
 from bot.actions.summaries import sum_up
+from bot.actions.tickets import ticket_values
 from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, minute
+from bot.spelling import plain
 from knowledge_graph import sure
-from mall_adapter.errors import BindingLocked, WrongProof
+from mall_adapter.errors import BindingLocked, CodeOver, NotBound, WrongProof
+from mall_adapter.values import UNSETTLED, OrderStatus
 
 _DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
+_SIX_DIGITS = re.compile(r"[^0-9A-Za-z]*([0-9](?:[ -]?[0-9]){5})[^0-9A-Za-z]*")
 _A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A-Za-z])")
 
 LATELY = 3
@@ -35,9 +41,31 @@ HOW_TO_BIND = "bind_account_how"
 class BindAccountValidation(Validation):
     flow = "bind_account"
 
+    def reopen(self, slot: str, request: Request) -> None:
+        super().reopen(slot, request)
+        request.clear("account_code", "account_whom")
+
+    async def validate_account_code(self, value: Any, request: Request) -> None:
+        """To whom it would bind. A wrong one is asked for again, in place of the phone."""
+        code = str(value)
+        request.clear("account_code", "account_whom")
+        asked = (code, proof_key(request.tracker, code), address_of(request.tracker))
+        try:
+            whom = await (await get_mall()).whose_code(request.sender, *asked)
+        except WrongProof as error:
+            request.set(**problem("account_phone", "account_code_wrong", error.tries_left))
+        except CodeOver:
+            request.set(**problem("account_phone", "account_code_over"))
+        except BindingLocked as error:
+            request.set(refusal={"name": "locked", "until": minute(request.tracker, error.until)})
+        else:
+            request.set(account_code=code, account_whom=whom.name)
+
     async def validate_account_phone(self, value: Any, request: Request) -> None:
         if not isinstance(value, dict):
             request.set(account_phone=str(value))
+        elif code := _SIX_DIGITS.fullmatch(plain(request.turn.text)):  # the question names both
+            await self.validate_account_code(re.sub(r"\D", "", code[1]), request)
         elif number := _DIGITS.search(request.turn.text):
             digits = re.sub(r"\D", "", number[0])
             request.set(**problem("account_phone", "account_phone_wrong", len(digits)))
@@ -56,6 +84,8 @@ class BindAccountValidation(Validation):
         """What the message says besides, asked for or not; an order that another flow was told is known, too."""
         if await (await get_mall()).customer_of(request.sender) is not None:
             request.set(bound=True)
+            return
+        if request.get("account_code"):
             return
         if phone := request.turn.first("phone") or self._told_before(request):
             request.set(account_phone=str(phone))
@@ -113,7 +143,19 @@ class AskAccountOrder(Action):
         return []
 
 
+class AccountLocked(Action):
+    def name(self) -> str:
+        return "action_account_locked"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        refusal: dict[str, Any] = tracker.get_slot("refusal") or {}
+        dispatcher.utter_message(response="utter_account_locked", until=refusal.get("until"))
+        return []
+
+
 def _values(tracker: Tracker) -> dict[str, Any]:
+    if code := tracker.get_slot("account_code"):
+        return {"account_code": code, "account_whom": tracker.get_slot("account_whom")}
     return {name: tracker.get_slot(name) for name in ("account_phone", "account_order")}
 
 
@@ -123,6 +165,8 @@ class AskConfirmAccount(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         values = _values(tracker)
+        if whom := values.get("account_whom"):
+            return sum_up(dispatcher, tracker, "utter_ask_confirm_code", values, whom=whom)
         phone = str(values["account_phone"])
         return sum_up(
             dispatcher,
@@ -142,10 +186,16 @@ class BindAccount(Action):
         values = _values(tracker)
         if not confirmed(tracker, values):
             return []
+        mall, sender, address = await get_mall(), tracker.sender_id, address_of(tracker)
         try:
-            phone, order_id = values["account_phone"], values["account_order"]
-            proof = proof_key(tracker, order_id, phone)
-            await (await get_mall()).bind_with_proof(tracker.sender_id, phone, order_id, proof, address_of(tracker))
+            if code := values.get("account_code"):
+                await mall.bind_with_code(sender, code, proof_key(tracker, "bind", code), address)
+            else:
+                phone, order_id = values["account_phone"], values["account_order"]
+                await mall.bind_with_proof(sender, phone, order_id, proof_key(tracker, order_id, phone), address)
+        except CodeOver:
+            dispatcher.utter_message(response="utter_account_code_over")
+            return []
         except WrongProof as error:
             dispatcher.utter_message(response="utter_account_wrong_proof", tries=error.tries_left)
             return []
@@ -153,4 +203,70 @@ class BindAccount(Action):
             dispatcher.utter_message(response="utter_account_locked", until=minute(tracker, error.until))
             return []
         dispatcher.utter_message(response="utter_account_bound")
+        await _say_what_is_open(dispatcher, tracker, domain)
         return Focus(tracker).wrote("bind_account", None).events()
+
+
+async def _say_what_is_open(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> None:
+    """What was begun in another chat of the member, in a line: it can go on in this one."""
+    mall = await get_mall()
+    tickets = [ticket for ticket in await mall.tickets_of(tracker.sender_id) if ticket.status in UNSETTLED]
+    if len(tickets) == 1:
+        values = ticket_values(tracker, domain, tickets[0])
+        dispatcher.utter_message(response="utter_account_open_ticket", **values)
+    elif tickets:
+        dispatcher.utter_message(response="utter_account_open_tickets", count=len(tickets))
+    else:
+        under_way = {*TO_BE_SHIPPED, OrderStatus.SHIPPED}
+        orders = [order for order in await mall.orders_of(tracker.sender_id) if order.status in under_way]
+        if orders:
+            dispatcher.utter_message(response="utter_account_open_orders", count=len(orders))
+
+
+class LinkAccount(Action):
+    def name(self) -> str:
+        return "action_link_account"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        try:
+            made = await (await get_mall()).make_binding_code(tracker.sender_id, proof_key(tracker, "code"))
+        except NotBound:
+            dispatcher.utter_message(response="utter_account_code_where")
+            return []
+        dispatcher.utter_message(response="utter_account_code", code=made.code)
+        return [SlotSet("bound", True)]
+
+
+class UnbindAccountValidation(Validation):
+    flow = "unbind_account"
+
+    async def complete(self, request: Request) -> None:
+        request.set(bound=await (await get_mall()).customer_of(request.sender) is not None)
+
+
+class AskConfirmUnbind(Action):
+    def name(self) -> str:
+        return "action_ask_confirm_unbind"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        return sum_up(dispatcher, tracker, "utter_ask_confirm_unbind", _UNBINDING)
+
+
+_UNBINDING = {"unbind": True}
+
+
+class UnbindAccount(Action):
+    """From here on the conversation is a stranger's: another session, which knows nothing of the one before."""
+
+    def name(self) -> str:
+        return "action_unbind_account"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        if not confirmed(tracker, _UNBINDING):
+            return []
+        await (await get_mall()).unbind(tracker.sender_id, key(tracker, _UNBINDING))
+        dispatcher.utter_message(response="utter_account_unbound")
+        state: dict[str, Any] = tracker.get_slot("dialogue") or {}
+        kept = {name: tracker.get_slot(name) for name in ("language", "queued")}
+        kept["dialogue"] = {**state, "stack": [], "say": [], "commands": []}
+        return [SessionStarted(), *(SlotSet(name, value) for name, value in kept.items() if value)]

@@ -21,7 +21,9 @@ CLEAR = 0.4
 """Confidence from which an intent is taken at its word."""
 
 _GOODS = frozenset({"product", "brand", "category"})
-_NUMBERS = frozenset({"order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"})
+_NUMBERS = frozenset(
+    {"account_code", "order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"}
+)
 _SAID = patterns.load("turn", "named", "says_nothing", "card", "and_that")
 
 

@@ -35,7 +35,7 @@ CUT = "\0"
 
 _SAID = patterns.load(
     "values",
-    *("order", "ticket", "named_ticket", "named_order", "mobile", "named_tax", "named_tail"),
+    *("order", "ticket", "named_ticket", "named_code", "named_order", "mobile", "named_tax", "named_tail"),
     *("tail_behind", "four_digits", "number", "before_amounts", "season", "polite"),
     *("size", "quantity", "ordinal", "mention", "company", "invoice_detail"),
 )
@@ -120,6 +120,11 @@ def _tickets(text: str) -> Iterator[Claim]:
         yield Claim(match.start(), end, (Find("ticket_id", match.start(), end, f"RT{number}"),) if right else ())
     for match in _SAID["named_ticket"].finditer(text):
         yield _claim("ticket_id", match, f"RT{match['number']}", "number")
+
+
+def _codes(text: str) -> Iterator[Claim]:
+    for match in _SAID["named_code"].finditer(text):
+        yield _claim("account_code", match, _digits(match["number"]), "number")
 
 
 def _parcels(text: str) -> Iterator[Claim]:
@@ -248,7 +253,18 @@ def _invoice_details(text: str) -> Iterator[Claim]:
 
 
 _READERS: tuple[Callable[[str], Iterator[Claim]], ...] = (
-    *(_emails, _orders, _tickets, _parcels, _named_tax_numbers, _mobiles, _named_orders, _tax_numbers, _named_tails),
+    *(
+        _emails,
+        _orders,
+        _tickets,
+        _codes,
+        _parcels,
+        _named_tax_numbers,
+        _mobiles,
+        _named_orders,
+        _tax_numbers,
+        _named_tails,
+    ),
     *(_sizes, _pointers, _quantities, _companies, _invoice_details),
 )
 
