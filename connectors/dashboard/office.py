@@ -27,6 +27,7 @@ from mall_adapter.errors import (
     InvalidQuantity,
     InvalidRefund,
     InvalidTransition,
+    MergeRefused,
     NotFound,
     OrderNotFound,
 )
@@ -72,6 +73,7 @@ def _tracking_number(text: str) -> str:
 
 Note = Annotated[str, Field(max_length=200), AfterValidator(_short)]
 Number = Annotated[str, PathParameter(pattern=r"^[A-Z]{2,3}[0-9]{4,16}$")]
+CustomerId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Pieces = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[int, Field(ge=0, le=10**6)]], Field(max_length=100)
 ]
@@ -113,6 +115,10 @@ class Parcel(BaseModel):
         str, Field(max_length=64), AfterValidator(_tracking_number), Field(pattern=r"^[A-Z0-9-]{5,40}$")
     ]
     lines: Pieces | None = None
+    key: MessageId
+
+
+class Merge(BaseModel):
     key: MessageId
 
 
@@ -215,6 +221,14 @@ def router(operators: Operators, back_office: BackOffice, rules: HouseRules) -> 
         shipping = back_office.ship(actor, order_id, body.carrier, body.tracking_number, body.key, lines=lines)
         return asdict(await done(shipping))
 
+    @router.get("/customers/{kept_id}/mergers/{gone_id}")
+    async def merging(kept_id: CustomerId, gone_id: CustomerId, request: Request, response: Response) -> dict[str, Any]:
+        return asdict(await done(back_office.merging(reading(request, response), kept_id, gone_id)))
+
+    @router.post("/customers/{kept_id}/mergers/{gone_id}")
+    async def merge(kept_id: CustomerId, gone_id: CustomerId, body: Merge, request: Request) -> dict[str, Any]:
+        return asdict(await done(back_office.merge_customers(writing(request), kept_id, gone_id, body.key)))
+
     return router
 
 
@@ -223,7 +237,9 @@ async def done(doing: Awaitable[Answer]) -> Answer:
     try:
         return await doing
     except (NotFound, OrderNotFound):
-        raise Refused(404, "not_found", "没有这张单，号码可能不对。") from None
+        raise Refused(404, "not_found", "没有这张单或这位顾客，号码可能不对。") from None
+    except MergeRefused:
+        raise Refused(409, "not_mergeable", "这两位顾客现在不能合并，请重新打开看看原因。") from None
     except InvalidTransition:
         raise Refused(409, "meanwhile", "这一步现在不能做：单子刚才已经变了，最新情况见下面的经过。") from None
     except IdempotencyConflict:

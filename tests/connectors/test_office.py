@@ -222,3 +222,23 @@ def test_choices_that_cannot_be_read_are_named(tmp_path: Path, text: str) -> Non
     assert (choices.reasons, choices.carriers) == ({}, [])
     assert "office.yml" in trouble
     assert read_choices(tmp_path / "nowhere.yml")[1]
+
+
+# ---- two customers who are one ----
+
+
+def test_customers_are_merged_by_a_page_of_an_operator_alone(operator: Operator, gateway: Gateway, shop: Shop) -> None:
+    kept, gone = shop.customer(), shop.customer()
+    path = f"office/customers/{kept}/mergers/{gone}"
+    with httpx.Client(base_url=gateway.url, trust_env=False) as stranger:
+        assert stranger.get(f"/dashboard/api/{path}").status_code == 401
+        assert stranger.post(f"/dashboard/api/{path}", json={"key": uuid4().hex}).status_code == 401
+    assert operator.post(f"/dashboard/api/{path}", json={"key": uuid4().hex}).status_code == 403  # of another page
+    shown = operator.get(f"/dashboard/api/{path}")
+    assert (shown.status_code, shown.json()["done"], shown.json()["obstacle"]) == (200, False, None)
+    key = uuid4().hex
+    for _ in range(2):
+        merged = operator.post_as_page(path, {"key": key})
+        assert (merged.status_code, merged.json()["done"]) == (200, True)
+    back = operator.post_as_page(f"office/customers/{gone}/mergers/{kept}", {"key": uuid4().hex})
+    assert told(back) == (409, "not_mergeable")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, exp
 from mall_adapter.values import TicketStatus
 from tests.connectors.conftest import Gateway
 from tests.connectors.fake_rasa import FakeRasa
-from tests.connectors.shop import LIPSTICK, SHOES, Shop
+from tests.connectors.shop import LIPSTICK, SERVICE, SHOES, Shop
 from tests.connectors.test_web_chat import CHROMIUM, browser  # noqa: F401
 from tests.connectors.test_web_chat_trouble import NASTY
 
@@ -319,3 +319,33 @@ def test_hostile_words_stay_in_their_place(sign_in: Callable[..., Page], shop: S
         )
         assert wide == [], name
         assert page.title().endswith("掌柜 · 订单售后")
+
+
+# ---- two customers who are one ----
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_two_customers_become_one(sign_in: Callable[..., Page], shop: Shop, size: str) -> None:
+    kept, gone = shop.customer(), shop.customer()
+    stays = shop.do(lambda _, office: office.place_order(SERVICE, kept, {LIPSTICK: 1}, f"kept {kept}"))
+    moves = shop.do(lambda _, office: office.place_order(SERVICE, gone, {SHOES: 1}, f"gone {gone}"))
+    page = sign_in(size=size)
+    open_case(page, "待发货", stays.id)
+    expect(page.locator("#facts")).to_contain_text(kept)
+    page.locator("#facts").get_by_role("button", name="和另一位顾客合并").click()
+    confirm(page)  # nothing was looked at
+    expect(page.locator("#problem")).to_contain_text("先填编号")
+    box, look = page.get_by_label("另一位的顾客编号"), page.get_by_role("button", name="看看会并过来什么")
+    for wrong, words in ((kept, "同一位"), ("C9", "没有这")):
+        box.fill(wrong)
+        look.click()
+        expect(page.locator("#problem")).to_contain_text(words)
+    box.fill(gone)
+    look.click()
+    for words in (f"{gone}：1 单 ¥399.00", "售后 0（未结 0）", "渠道账号 web", "不能撤销"):
+        expect(page.locator("#confirm-facts")).to_contain_text(words)
+    expect(page.locator("#problem")).to_be_hidden()
+    confirm(page)
+    expect(page.locator("#confirm")).to_be_hidden()
+    page.goto(page.url.partition("#")[0] + f"#orders/{moves.id}")
+    expect(page.locator("#facts")).to_contain_text(kept)

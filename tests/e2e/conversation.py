@@ -17,6 +17,8 @@ A file is a list of conversations::
         - 谢谢: {asks: no}                # no question in the answer, in words or as buttons; "asks: yes" is one
         - 呃呃: {new: yes}                # nothing of the answer was said before in this conversation
         - "{tax number}": 确认申请吗       # a company's, with its check character; {wrong tax number} has another one
+        - "elsewhere: 绑定码 {code}": 确认   # the same person in another chat; the last code that was told,
+                                        # "wide code", "old code" and "wrong code" are made of it
         - operator takes over: 小王来了     # what an operator does at the desk: what then reaches the customer
         - "operator: 您好": 您好
         - operator hands back: [结束, 打个星]   # or "operator gives up", for a matter that is not resolved
@@ -26,7 +28,7 @@ A file is a list of conversations::
         address of shoes: 浙江省…        # where it goes; "recipient of" and "phone of": to whom
         invoice of shoes: [company, 青禾文具有限公司, "{tax number}", requested]   # the newest; [] when there is none
         invoices of shoes: 1
-        bound: yes                      # whether the sender's account is bound now
+        bound: yes                      # whether the sender's account is bound now; "bound elsewhere": the other chat's
         hand-offs: [ended resolved 5]    # of the sender: status, resolved or not, stars
 """
 
@@ -111,6 +113,8 @@ def tax_number(first: str, wrong: bool = False) -> str:
     total = sum(_ALPHABET.index(character) * pow(3, place, 31) for place, character in enumerate(first))
     return first + _ALPHABET[(-total + wrong) % 31]
 
+
+ELSEWHERE = "elsewhere: "
 
 COMPANY = "91320594MA7K4B2P5"
 
@@ -440,14 +444,14 @@ class Desk:
 
 
 async def _check_mall(
-    engine: AsyncEngine, then: dict[str, Any], places: dict[str, str], chat: Chat, desk: Desk
+    engine: AsyncEngine, then: dict[str, Any], places: dict[str, str], chat: Chat, other: Chat, desk: Desk
 ) -> None:
     for question, expected in then.items():
         what, _, name = question.partition(" of ")
         if what == "hand-offs":
             found: Any = await desk.handoffs()
-        elif what == "bound":
-            found = await is_bound(engine, api_sender(chat.name))
+        elif what in ("bound", "bound elsewhere"):
+            found = await is_bound(engine, api_sender((chat if what == "bound" else other).name))
         else:
             found = await look_up(engine, what, places[name])
         if found != (wanted := _filled(expected, places)):
@@ -474,7 +478,8 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
         places[name] = await copy_order(engine, model, customers[owner], before)
         places[f"phone of {name}"] = await phone_of(engine, customers[owner])
     async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
-        chat = Chat(client)
+        chat, other = Chat(client), Chat(client)
+        other.transcript = chat.transcript
         if conversation.known:
             await bind(SqlMall(engine), api_sender(chat.name), next(iter(customers.values())))
         desk = Desk(client, chat, engine)
@@ -483,14 +488,26 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
             if said.startswith("operator"):
                 await desk.does(said)
                 answer = await desk.reaches()
+                _check_answer(chat, answer, expected, places, earlier)
             else:
-                answer = await chat.say(said.format_map(places))
-            _check_answer(chat, answer, expected, places, earlier)
+                speaks = other if said.startswith(ELSEWHERE) else chat
+                answer = await speaks.say(said.removeprefix(ELSEWHERE).format_map(places))
+                _check_answer(speaks, answer, expected, places, earlier)
             earlier |= set(texts_of(answer))
+            for text in texts_of(answer):
+                if found := told(text, "utter_account_code"):
+                    places |= _codes(found["code"], places)
         try:
-            await _check_mall(engine, conversation.then, places, chat, desk)
+            await _check_mall(engine, conversation.then, places, chat, other, desk)
         except Failed as error:
             raise Failed("\n".join([*chat.transcript, str(error)])) from None
+
+
+def _codes(code: str, before: dict[str, str]) -> dict[str, str]:
+    """The code, how it may be typed, the one before it, and one that nobody has."""
+    wide = f"{code[:3]} {code[3:]}".translate({ord(str(digit)): 0xFF10 + digit for digit in range(10)})
+    wrong = f"{(int(code) + 1) % 10**6:06d}"
+    return {"code": code, "wide code": wide, "wrong code": wrong, "old code": before.get("code", "")}
 
 
 def _check_answer(

@@ -423,7 +423,8 @@ function drawOrder({ order, customer, delivery, tickets, conversations }) {
     part("包裹", ...parcels(order)),
     list.length ? part("售后", element("ul", { className: "lines" }, ...list)) : "",
     part("订单", facts([
-      ["顾客", `${customer.name}（${customer.region}）`],
+      ["顾客", `${customer.name}（${customer.region}）${customer.id}`],
+      ["", stepButton("和另一位顾客合并", "", () => askMerge(customer))],
       ["下单", when(order.placed_at)],
       ["承诺发出", order.ships_by && `${when(order.ships_by)} 前`],
       ["签收", order.delivered_at && when(order.delivered_at)],
@@ -437,7 +438,7 @@ $("back").addEventListener("click", () => (location.hash = address(null)));
 
 // ---- a step, asked once more before it is done ----
 
-let asking = null; // what "do" does: {key, path, body, missing}
+let asking = null; // what "do" does: {key, path, body, missing}; path may come later
 
 /** The key is made when the question is asked: whatever becomes of the network, the step is done once. */
 const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -449,7 +450,7 @@ function ask(title, pairs, action, question) {
   write($("confirm-title"), title);
   $("confirm-facts").replaceChildren(...facts(pairs).children);
   write($("do"), action);
-  for (const part of ["parcel", "money"]) $(part).hidden = true;
+  for (const part of ["parcel", "money", "other"]) $(part).hidden = true;
   $("pieces").replaceChildren();
   $("words").hidden = false;
   $("templates").replaceChildren();
@@ -596,6 +597,52 @@ function askParcel(order, delivery, free) {
   $("words").hidden = true;
   $("tracking").value = "";
   $("carrier").focus();
+}
+
+// ---- two customers who are one ----
+
+const OBSTACLES = {
+  same: "这就是同一位顾客。", merged_already: "其中一位已经并入别的顾客。", demo: "其中一位是演示数据。",
+  role: "另一位有工作角色，先收回角色再合并。", own: "不能合并自己的账号。",
+};
+
+function holds({ customer, holdings }) {
+  const { orders, total_cents, tickets, open_tickets, coupons, accounts } = holdings;
+  const told = [`${orders} 单 ${yuan(total_cents)}`, `售后 ${tickets}（未结 ${open_tickets}）`, `优惠券 ${coupons}`, `渠道账号 ${accounts.join("、") || "无"}`];
+  return `${customer.name}（${customer.region}）${customer.id}：${told.join("，")}`;
+}
+
+/** What moves is shown before it can be moved; another number takes that back. */
+function askMerge({ id, name }) {
+  let looked = null;
+  const gone = () => $("gone").value.trim();
+  const path = () => `office/customers/${id}/mergers/${encodeURIComponent(gone())}`;
+  const obstacle = () => {
+    if (!looked || looked.gone.customer.id !== gone()) return "先填编号，再看看会并过来什么。";
+    return looked.done ? "这两位之前已经合并了。" : (OBSTACLES[looked.obstacle] ?? "");
+  };
+  ask(`合并到${name}`, [], "合并", { body: () => ({}), missing: obstacle });
+  $("words").hidden = true;
+  $("other").hidden = false;
+  $("gone").value = "";
+  $("gone").focus();
+  $("look").onclick = ({ currentTarget }) =>
+    act(currentTarget, async () => {
+      if (!gone()) return problem(obstacle());
+      try {
+        looked = await call(path());
+        asking.path = path();
+      } catch (error) {
+        looked = null;
+        return problem(error instanceof Refusal ? error.message : OFFLINE);
+      }
+      $("confirm-facts").replaceChildren(...facts([
+        ["保留", holds(looked.kept)],
+        ["并入", holds(looked.gone)],
+        ["之后", "订单、售后、优惠券、渠道账号都归保留的一位，姓名、手机和地址不变；不能撤销"],
+      ]).children);
+      problem(obstacle());
+    });
 }
 
 function problem(text) {
