@@ -3,6 +3,7 @@ who want to know why; of the latter a record is kept."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ DAMAGED = "（更早的记录无法解密，可能被改动过）"
 """Shown to operators in place of what does not open."""
 
 
+_TELLS_A_CODE = "utter_account_code"
+"""The response of the bot that tells a one-time code; it names the code beside its words."""
+
 VIEWINGS = 10
 """Earlier looks into a conversation that are told."""
 
@@ -40,6 +44,7 @@ async def read(session: AsyncSession, sender: str, after: int | None) -> tuple[S
     if not rows:
         return [], after or 0
     first, events = _readable(ring, rows)
+    events = _without_codes(events)
     lines = [line for event in events if (line := _line(event))]
     if first > rows[0].position:
         lines.insert(0, Line("bot", lines[0].at if lines else datetime.now(UTC), DAMAGED, None, []))
@@ -104,7 +109,21 @@ async def excerpt(session: AsyncSession, conversation: str, before: int | None) 
     first, events = _readable(ring, rows)
     if not events:
         raise TamperedError(f"conversation {conversation} does not open before event {first}")
+    events = _without_codes(events)
     return first, events if before is None else events[: before - first]
+
+
+def _without_codes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For those who look on: a one-time code may still be good, and would bind their own account to the customer."""
+    told = (event.get("metadata") or {} for event in events if event["event"] == "bot")
+    codes = {str(each["code"]) for each in told if each.get("utter_action") == _TELLS_A_CODE and each.get("code")}
+    if not codes:
+        return events
+    hidden = json.dumps(events, ensure_ascii=False)
+    for code in codes:
+        hidden = hidden.replace(code, "•" * len(code))
+    shown: list[dict[str, Any]] = json.loads(hidden)
+    return shown
 
 
 def _moment(event: dict[str, Any]) -> datetime:

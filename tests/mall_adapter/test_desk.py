@@ -371,6 +371,20 @@ async def record(engine: AsyncEngine, sender: str, at: datetime, *rows: list[dic
             position += len(events)
 
 
+async def test_a_code_is_for_the_customer_alone(desk: Desk, engine: AsyncEngine) -> None:
+    told = said("绑定码 804215，5 分钟内有效，在那边发“绑定码 804215”。")
+    told["metadata"] = {"utter_action": "utter_account_code", "code": "804215"}
+    slot = {"event": "slot", "name": "account_code", "value": "804215"}
+    await record(engine, "web:code", NOW, [heard("绑定码", "m1"), told, slot], [heard("ORD80421", "m2"), said("好")])
+    lines, _ = await desk.transcript("web:code")
+    assert [line.text for line in lines][:2] == ["绑定码", "绑定码 ••••••，5 分钟内有效，在那边发“绑定码 ••••••”。"]
+    looked = await desk.look_into(WANG, conversation_of(current_ring(), "web:code"))
+    assert "804215" not in repr(looked.events)
+    assert "ORD80421" in repr(looked.events)
+    _, exchanges, _ = await desk.history("web:code")
+    assert "804215" in str(exchanges[0].messages)
+
+
 async def test_the_history_is_what_the_customer_saw(desk: Desk, engine: AsyncEngine) -> None:
     buttons = [
         {"title": "颜色", "payload": "/inform"},
