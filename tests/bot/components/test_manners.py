@@ -53,6 +53,7 @@ AT: dict[str, dict[str, Values]] = {
         "account_order": {"account_phone": "13900001111"},
         CONFIRMED: {"account_phone": "13900001111", "account_order": "ORD1234567890"},
     },
+    "unbind_account": {CONFIRMED: {"bound": True}},
 }
 """What is known when each slot is asked for: flow → slot → the other slots."""
 
@@ -181,6 +182,7 @@ BUTTON = {
     "change_address": ("确认修改", "确认取消"),
     "request_invoice": ("确认开票", "确认退款"),
     "bind_account": ("确认绑定", "确认取消"),
+    "unbind_account": ("确认解绑", "确认绑定"),
 }
 """Of each flow: the words for its write, and words for another one."""
 
