@@ -377,6 +377,17 @@ def wechat_menu_file() -> Path:
     return _path("WECHAT_MENU_FILE", ROOT / "connectors" / "wechat" / "menu.yml")
 
 
+def embed_origins() -> list[str]:
+    """Sites whose pages may hold the web chat (``EMBED_ORIGINS``, like ``https://www.shop.example``, with commas;
+    default none)."""
+    given = [entry.strip().lower() for entry in (os.environ.get("EMBED_ORIGINS") or "").split(",") if entry.strip()]
+    for entry in given:
+        # a whole origin and nothing else: it goes into a header
+        if not re.fullmatch(r"https?://([a-z0-9-]+\.)*[a-z0-9-]+(:[0-9]{1,5})?", entry):
+            raise ValueError(f"EMBED_ORIGINS must name origins like https://www.shop.example, not {entry!r}")
+    return given
+
+
 def desk_hours() -> tuple[time, time]:
     """When people serve, every day in Asia/Shanghai (``DESK_HOURS``, default ``09:00-21:00``): opening and closing."""
     value = os.environ.get("DESK_HOURS") or "09:00-21:00"

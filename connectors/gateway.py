@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, cast
 
@@ -31,7 +30,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import dashboard
+from connectors import dashboard, web
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, Scope, address, address_hash
@@ -47,7 +46,6 @@ from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.upkeep import keep_expiring, keep_tidy
-from connectors.web.visitor import Visitors
 from connectors.words import WORDS
 from connectors.worker import Worker
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
@@ -60,8 +58,6 @@ from privacy import KeyRing, KeyRingError, TamperedError
 from privacy.columns import blind_index
 
 log = logging.getLogger(__name__)
-
-WEB = Path(__file__).parent / "web"
 
 REFUSALS, COMPLAINTS, TASKS = WORDS.refusals, WORDS.complaints, WORDS.tasks
 
@@ -102,7 +98,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health.add("tasks", background.check)
     rates = Rates(settings.rate_limits(), settings.redis_url())
     graph = Graph.from_settings()  # connects when it is first asked
-    visitors = Visitors(ring.derive_each("visitor_cookie"), secure=settings.public_url().startswith("https://"))
+    visitors = web.Visitors(ring.derive_each("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive_each("api_sender")[0]  # gives names, which stay the same
     callers = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
     pages = Pages(engine)
@@ -152,13 +148,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
 
-    @app.get("/", include_in_schema=False)
-    async def page(request: Request) -> Response:
-        response = await pages.page(await asyncio.to_thread((WEB / "index.html").read_text, "utf-8"))
-        visitors.remember(response, visitors.identify(request))
-        return response
-
-    app.mount("/static", GZipMiddleware(StaticFiles(directory=WEB / "static")))
+    app.include_router(web.router(pages, visitors, settings.embed_origins()))
+    app.mount("/static", GZipMiddleware(StaticFiles(directory=web.STATIC)))
 
     def who(request: Request, conversation: str | None) -> str | None:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,12 +19,20 @@ MALL, MAX_MALL_BODY = "/mall/", 1024 * 1024
 BODY_SECONDS = 30.0
 """In which the whole of it has to come."""
 
-HEADERS = {
+
+def content_security(framed_by: Sequence[str] = ()) -> str:
+    """The policy of a page that pages of these origins may hold in a frame; by default nobody may."""
+    ancestors = " ".join(framed_by) or "'none'"
     # deep-chat styles itself through constructed style sheets and the DOM, so that not even inline styles are needed
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors {ancestors}"
+    )
+
+
+HEADERS = {
+    "Content-Security-Policy": content_security(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
@@ -66,7 +75,8 @@ class Hardening:
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-cache")  # kept, but asked about: a new version shows at once
             await send(message)
 

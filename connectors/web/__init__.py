@@ -1,1 +1,6 @@
-"""The web chat: its page and the cookie that says which visitor is speaking."""
+"""The web chat: its pages, and the cookie or token that says which visitor is speaking."""
+
+from connectors.web.routes import STATIC, router
+from connectors.web.visitor import Visitors
+
+__all__ = ["STATIC", "Visitors", "router"]

@@ -14,15 +14,13 @@ const KEPT = 86_400_000; // ms after which a message that was not sent is forgot
 const LISTEN = 1_500; // ms between looks for a person's words
 const IDLE = 10_000; // ms between looks for what was said in another window
 const REMEMBERED = 200; // exchanges that this window keeps
-const GREETING = "您好，我是掌柜。退换货、查订单、问物流，直接跟我说就行。";
-const SUGGESTIONS = ["我想退货", "我的订单到哪了", "我的退货到哪一步了", "你能做什么"];
-const REFUSED = "请换个说法再试。";
-const UNSENT = "网络一直不通。";
-const BUSY = "现在人有点多。";
-const OLD = "隔得有点久了。";
-const OFFLINE = "网络断开，正在重连…";
-const NO_COOKIES = "浏览器没有允许 Cookie：我记不住您上一句说的，也不能转人工、记评价。允许后刷新一下就好。";
-const TAPPED = "（点了一个按钮）";
+/** The page's own words in its language, and what else the server tells it: connectors/web/words.yml. */
+const WORDS = JSON.parse(document.getElementById("words").textContent);
+const EMBEDDED = "embedded_in" in WORDS;
+
+const say = (name, values) => WORDS[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+/** What the gateway says of an error, in the page's language. */
+const explained = (body) => WORDS.faults[body?.error?.code] ?? body?.error?.message;
 
 // ---- what is kept ----
 //
@@ -116,25 +114,25 @@ function card({ title, text, image, button }, of) {
 }
 
 const cards = (goods, of) =>
-  element("div", { className: "shelf", role: "group", ariaLabel: "商品，可左右滑动", tabIndex: 0 }, ...goods.map((each) => card(each, of))).outerHTML;
+  element("div", { className: "shelf", role: "group", ariaLabel: WORDS.goods, tabIndex: 0 }, ...goods.map((each) => card(each, of))).outerHTML;
 
 function table({ columns, rows }) {
   const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)));
   const body = rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, name), ...values.map((value) => element("td", {}, value))));
   const whole = element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
-  return element("div", { className: "sheet", role: "group", ariaLabel: "对比表，可左右滑动", tabIndex: 0 }, whole).outerHTML;
+  return element("div", { className: "sheet", role: "group", ariaLabel: WORDS.table, tabIndex: 0 }, whole).outerHTML;
 }
 
 function thumb(source, helpful) {
-  const node = element("button", { type: "button", className: "thumb", ariaLabel: helpful ? "有用" : "没用", ariaPressed: "false" });
+  const node = element("button", { type: "button", className: "thumb", ariaLabel: helpful ? WORDS.helpful : WORDS.unhelpful, ariaPressed: "false" });
   Object.assign(node.dataset, { source, helpful });
   return node;
 }
 
 /** Where an answer comes from, quietly, and whether it helped. */
 function origin({ id, title, valid_until }) {
-  const words = element("p", {}, title, valid_until ? element("small", {}, `有效期至 ${valid_until}`) : "");
-  const line = element("details", {}, element("summary", {}, "来源"), words);
+  const words = element("p", {}, title, valid_until ? element("small", {}, say("valid_until", { date: valid_until })) : "");
+  const line = element("details", {}, element("summary", {}, WORDS.source), words);
   return element("div", { className: "origin" }, line, thumb(id, true), thumb(id, false)).outerHTML;
 }
 
@@ -145,8 +143,8 @@ function aside({ id, failed }) {
     node.dataset.id = id;
     return node;
   };
-  const buttons = element("div", { className: "choices" }, act("again", "再试一次"), act("drop", "删除"));
-  return element("div", { className: "aside" }, element("p", {}, `没有发出去。${failed}`), buttons).outerHTML;
+  const buttons = element("div", { className: "choices" }, act("again", WORDS.again), act("drop", WORDS.drop));
+  return element("div", { className: "aside" }, element("p", {}, say("not_sent", { reason: failed })), buttons).outerHTML;
 }
 
 /** One message for the customer as deep-chat's. */
@@ -155,7 +153,7 @@ function bubbles({ text, image, buttons, custom }, of) {
   const role = custom?.by === "operator" ? "operator" : "ai";
   if (text && role === "operator") drawn.push({ role, html: element("p", { className: "words" }, ...linked(text)).outerHTML });
   else if (text) drawn.push({ role, text });
-  if (image) drawn.push({ role: "ai", html: element("img", { className: "picture", src: image, alt: "图片" }).outerHTML });
+  if (image) drawn.push({ role: "ai", html: element("img", { className: "picture", src: image, alt: WORDS.image }).outerHTML });
   const { cards: goods, table: rows, source } = custom ?? {};
   if (goods?.length) drawn.push({ role: "ai", html: cards(goods, of) });
   if (rows) drawn.push({ role: "ai", html: table(rows) });
@@ -175,8 +173,8 @@ function drawable(message, of) {
 
 /** The whole conversation as deep-chat's messages. */
 function transcript() {
-  const suggestions = SUGGESTIONS.map((title) => ({ title, payload: title }));
-  const drawn = [{ role: "ai", text: GREETING }, { role: "ai", html: choices(suggestions, "") }];
+  const suggestions = Object.entries(WORDS.suggestions).map(([title, payload]) => ({ title, payload }));
+  const drawn = [{ role: "ai", text: WORDS.greeting }, { role: "ai", html: choices(suggestions, "") }];
   for (const { id, text, messages } of state.entries) {
     if (text !== undefined) drawn.push({ role: "user", text });
     const unsent = messages ? null : outbox.get(id);
@@ -200,6 +198,7 @@ function showBanner(text) {
 
 function showTyping(on) {
   if (on !== showTyping.on) chat.displayLoadingBubble.toggle(on ? {} : undefined);
+  document.getElementById("typing").textContent = on ? WORDS.typing : ""; // read out: the dots are not
   showTyping.on = on;
 }
 showTyping.on = false;
@@ -214,7 +213,7 @@ const chat = Object.assign(document.createElement("deep-chat"), {
   connect: { websocket: true, handler: (_, signals) => signals.onOpen() }, // never busy: the outbox does the sending
   displayLoadingBubble: { toggle: () => {} }, // deep-chat puts its own switch in here
   history: drawn.map((bubble) => JSON.parse(bubble)),
-  textInput: { characterLimit: MAX_TEXT, placeholder: { text: "想说什么，写在这里" } },
+  textInput: { characterLimit: MAX_TEXT, placeholder: { text: WORDS.placeholder, style: { color: "var(--ink-soft)" } } },
   htmlClassUtilities: {
     choice: {
       events: {
@@ -240,6 +239,7 @@ const chat = Object.assign(document.createElement("deep-chat"), {
 });
 // set here and not in the style sheet: without a font of its own deep-chat asks a font server for one
 Object.assign(chat.style, { fontFamily: "inherit", width: "100%", height: "100%", border: "0 solid", backgroundColor: "transparent" });
+for (const name of ["operator", "operator_sign"]) chat.style.setProperty(`--${name}`, JSON.stringify(WORDS[name]));
 document.getElementById("chat").append(chat);
 
 function start() {
@@ -249,8 +249,8 @@ function start() {
   const style = new CSSStyleSheet();
   style.replaceSync(Array.from(document.styleSheets[0].cssRules, (rule) => rule.cssText).join("\n"));
   root.adoptedStyleSheets.push(style); // after deep-chat's own
-  Object.assign(root.getElementById("messages"), { role: "log", ariaLive: "polite", ariaLabel: "对话" });
-  root.querySelector(".input-button").ariaLabel = "发送";
+  Object.assign(root.getElementById("messages"), { role: "log", ariaLive: "polite", ariaLabel: WORDS.conversation, lang: "zh-CN" });
+  root.querySelector(".input-button").ariaLabel = WORDS.send;
   // Safari ends a composition before it reports its Enter: that Enter chooses a word, it does not send
   const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
   root.addEventListener("keydown", composing, { capture: true });
@@ -258,6 +258,7 @@ function start() {
   keepEnd(root.getElementById("messages"));
   show();
   chat.scrollToBottom();
+  if (around) enter();
   keepLooking();
 }
 
@@ -294,7 +295,9 @@ function show() {
     else log.scrollTop = place;
     setTimeout(() => (log.ariaLive = "polite"));
   } else {
-    wanted.slice(drawn.length).forEach((bubble) => chat.addMessage(bubble));
+    const added = wanted.slice(drawn.length);
+    added.forEach((bubble) => chat.addMessage(bubble));
+    if (added.some(({ role }) => role !== "user")) tellAround("news");
   }
   drawn = keys;
   showControls();
@@ -326,12 +329,41 @@ async function judge(source, helpful) {
   judging.add(source);
   showThumbs(source);
   const { response, body } = await ask("/api/feedback", 10_000, { source, helpful });
-  const words = response?.ok ? "" : (body?.error?.message ?? OFFLINE);
+  const words = response?.ok ? "" : (explained(body) ?? WORDS.offline);
   if (words) state.thumbs[source] = before;
   judging.delete(source);
   showThumbs(source);
   showBanner(words);
   remember();
+}
+
+// ---- who is speaking: a cookie says it; a frame in another site's page has none, and keeps a token ----
+
+const VISITOR = "zhanggui.visitor";
+const isToken = (value) => isText(value) && /^[\w.-]{16,256}$/.test(value);
+let keeps = true; // this browser keeps what the frame wants to remember
+let visitor; // the promise of a token
+
+/** Headers that say who is speaking. Throws if the server cannot be asked for a token. */
+async function introduction() {
+  if (!EMBEDDED) return {};
+  visitor ??= renewed().catch((error) => {
+    visitor = undefined;
+    throw error;
+  });
+  return { "X-Visitor": await visitor };
+}
+
+async function renewed() {
+  const known = everywhere.get(VISITOR);
+  const headers = isToken(known) ? { "X-Visitor": known } : {};
+  const response = await fetch("/api/chat/visitor", { method: "POST", headers, signal: AbortSignal.timeout(10_000) });
+  const { token } = await response.json();
+  if (!isToken(token)) throw new Error("no token");
+  const other = everywhere.get(VISITOR); // another window may have been faster: all are one visitor
+  if (!isToken(known) && isToken(other)) return other;
+  keeps = everywhere.set(VISITOR, token);
+  return token;
 }
 
 // ---- asking the server ----
@@ -340,9 +372,10 @@ async function judge(source, helpful) {
 async function ask(address, ms, body = undefined) {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), ms);
-  const posting = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   try {
-    const response = await fetch(address, { ...(body && posting), signal: patience.signal });
+    const headers = await introduction();
+    const posting = { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    const response = await fetch(address, { headers, ...(body && posting), signal: patience.signal });
     return { response, body: await response.json().catch(() => null) };
   } catch {
     return {};
@@ -397,8 +430,8 @@ async function look() {
   if (unreachable) sending.cut();
   unreachable = false;
   const pending = outbox.all().some(({ failed }) => !failed);
-  if (problem === OFFLINE && navigator.onLine && !pending) problem = "";
-  notice = body.visitor ? "" : NO_COOKIES;
+  if (problem === WORDS.offline && navigator.onLine && !pending) problem = "";
+  notice = body.visitor ? (keeps ? "" : WORDS.no_storage) : WORDS.no_cookies;
   showBanner(problem);
   if (body.after < state.after) for (const entry of state.entries) delete entry.position; // another conversation
   state.after = body.after;
@@ -420,7 +453,7 @@ function merge(said) {
   for (const { id, position, text, messages } of said) {
     const entry = known.get(id) ?? { id };
     if (!known.has(id)) {
-      if (text !== null) entry.text = titles.get(text) ?? (text.startsWith("/") ? TAPPED : text);
+      if (text !== null) entry.text = titles.get(text) ?? (text.startsWith("/") ? WORDS.tapped : text);
       state.entries.push(entry);
       known.set(id, entry);
     }
@@ -473,7 +506,7 @@ async function send({ id }) {
   for (let pauses = 0; ; pauses += 1) {
     const message = outbox.get(id);
     if (!message || message.failed) break; // answered or given up in the meantime
-    if (Date.now() - message.at > FRESH) return setAside(message, OLD);
+    if (Date.now() - message.at > FRESH) return setAside(message, WORDS.old);
     outbox.put({ ...message, by: WINDOW });
     outbox.hold({ lease: Date.now() + LEASE }); // those behind it, too: no other window sends them first
     const thinking = setTimeout(showTyping, 300, true); // a quick answer needs no sign of life
@@ -485,7 +518,7 @@ async function send({ id }) {
     }
     if (navigator.onLine) tries += 1;
     if (fault === "refused" || tries >= TRIES[fault]) return setAside(message, words);
-    showBanner({ away: OFFLINE, busy: "", fault: words }[fault]);
+    showBanner({ away: WORDS.offline, busy: "", fault: words }[fault]);
     await sending.wait(Math.max(wait, PAUSES[Math.min(pauses, PAUSES.length - 1)]));
   }
   showBanner("");
@@ -497,12 +530,12 @@ async function post({ id, text }) {
   const { response, body } = await ask("/api/chat", ANSWER_WITHIN, { text, message_id: id });
   if (response?.ok && isList(body?.messages)) return { answer: body.messages };
   const status = response?.status ?? 0;
-  const words = body?.error?.message;
+  const words = explained(body);
   const wait = Math.min(60, Number(response?.headers.get("Retry-After")) || 0) * 1_000;
-  if (status === 429) return { fault: "busy", words: words ?? BUSY, wait };
+  if (status === 429) return { fault: "busy", words: words ?? WORDS.busy, wait };
   if (status >= 500 && words) return { fault: "fault", words, wait: 0 }; // the gateway has waited already
-  if (status >= 400 && status < 500 && status !== 408) return { fault: "refused", words: words ?? REFUSED, wait };
-  return { fault: "away", words: UNSENT, wait }; // no answer, or that of something on the way
+  if (status >= 400 && status < 500 && status !== 408) return { fault: "refused", words: words ?? WORDS.refused, wait };
+  return { fault: "away", words: WORDS.unsent, wait }; // no answer, or that of something on the way
 }
 
 function settle(id, messages) {
@@ -550,9 +583,32 @@ function keepFocus() {
 
 addEventListener("pagehide", () => outbox.hold({ by: "", lease: 0 }));
 addEventListener("pageshow", () => looking.cut());
-addEventListener("offline", () => showBanner(OFFLINE));
+addEventListener("offline", () => showBanner(WORDS.offline));
 addEventListener("online", () => {
-  if (problem === OFFLINE) showBanner("");
+  if (problem === WORDS.offline) showBanner("");
   sending.cut();
   looking.cut();
 });
+
+// ---- in a frame: the page around it says when it opens it, and is told of news ----
+
+const closer = document.getElementById("close");
+let around = null; // that page's origin
+
+const tellAround = (message) => around && parent.postMessage({ zhanggui: message }, around);
+
+/** On a phone the box would bring up the keyboard. */
+const enter = () => (matchMedia("(hover: hover)").matches ? chat.focusInput() : closer.focus());
+
+if (EMBEDDED) {
+  closer.hidden = false;
+  closer.addEventListener("click", () => tellAround("close"));
+  addEventListener("keydown", ({ key }) => key === "Escape" && tellAround("close"));
+  addEventListener("message", ({ origin, source, data }) => {
+    if (source !== parent || !WORDS.embedded_in.includes(origin)) return;
+    around = origin;
+    if (data?.zhanggui === "open" && ready) enter();
+  });
+} else {
+  navigator.serviceWorker?.register("/service-worker.js").catch(console.warn); // a page for when there is no network
+}

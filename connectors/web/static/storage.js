@@ -1,6 +1,6 @@
 /**
  * `localStorage` or `sessionStorage` by name. Either may be denied, full, or hold anything: what it does not keep, this
- * page keeps for itself; what cannot be read is not there.
+ * page keeps for itself; what cannot be read is not there. `set` says whether a value outlives this page.
  */
 export function openStorage(name) {
   const memory = new Map();
@@ -19,6 +19,7 @@ export function openStorage(name) {
       const kept = attempt((storage) => (storage.setItem(key, JSON.stringify(value)), true));
       if (kept) memory.delete(key);
       else attempt((storage) => storage.removeItem(key)); // an older value would come back after a reload
+      return kept === true;
     },
     remove(key) {
       memory.delete(key);

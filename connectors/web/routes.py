@@ -1,0 +1,160 @@
+"""The web chat's pages: its own, the one that other sites hold in a frame, and what makes it an app on a phone."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import FileResponse
+
+from connectors.callers import from_own_page
+from connectors.hardening import content_security
+from connectors.pages import Pages
+from connectors.web.visitor import Visitors
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+LANGUAGE = "zhanggui_language"
+"""The cookie of who has chosen one."""
+
+YEAR = 365 * 24 * 3600
+
+THEME = "#c8402f"
+"""The colour that a phone gives the app's frame, in the light."""
+
+
+@cache
+def words() -> dict[str, dict[str, Any]]:
+    """The page's words by language, the first of which is everybody's who has asked for none of them.
+
+    Raises ValueError where a language lacks some."""
+    languages: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "words.yml").read_text("utf-8"))
+    first, *others = languages.values()
+    for language, other in zip(list(languages)[1:], others, strict=True):
+        if odd := first.keys() ^ other.keys():
+            raise ValueError(f"words.yml: {language} differs in {', '.join(sorted(odd))}")
+    return languages
+
+
+def language(request: Request) -> str:
+    """The one asked for in the address, chosen earlier, or liked best by the browser."""
+    known = words()
+    for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE)):
+        if asked in known:
+            return asked
+    for liked in _by_preference(request.headers.get("Accept-Language", "")):
+        for each in known:
+            if liked.partition("-")[0] == each.partition("-")[0].lower():
+                return each
+    return next(iter(known))
+
+
+def _by_preference(header: str) -> Sequence[str]:
+    """The languages of an ``Accept-Language`` header in lower case, the best first."""
+    weighed = []
+    for entry in header.lower().split(",")[:20]:
+        name, _, weight = entry.partition(";")
+        if found := re.fullmatch(r"\s*(?:q=([01](?:\.\d{1,3})?))?\s*", weight):
+            weighed.append((-float(found[1] or 1), name.strip()))
+    return [name for weight, name in sorted(weighed, key=lambda each: each[0]) if weight]
+
+
+def _as_data(value: object) -> str:
+    """JSON that may stand in a page's ``script``."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _filled(name: str, language: str, **data: object) -> str:
+    """A page in this language; ``data`` is for its script."""
+    mine = words()[language]
+    other = next(each for each in words() if each != language)
+    fields = mine | {"language": language, "other": other, "other_name": words()[other]["name"]}
+    fields["words"] = _as_data(mine | {"language": language} | data)
+    text = (HERE / name).read_text("utf-8")
+    return re.sub(
+        r"\{(\w+)\}", lambda found: fields["words"] if found[1] == "words" else html.escape(fields[found[1]]), text
+    )
+
+
+def router(pages: Pages, visitors: Visitors, embed_origins: Sequence[str]) -> APIRouter:
+    """``embed_origins``: the sites that may hold the chat in a frame."""
+    router = APIRouter(include_in_schema=False)
+
+    async def page(name: str, language: str, **data: object) -> Response:
+        return await pages.page(await asyncio.to_thread(_filled, name, language, **data))
+
+    @router.get("/")
+    async def chat(request: Request) -> Response:
+        response = await page("index.html", language(request))
+        visitors.remember(response, visitors.identify(request))
+        if request.query_params.get("lang") in words():
+            response.set_cookie(LANGUAGE, language(request), max_age=YEAR, samesite="lax")
+        return response
+
+    @router.get("/embed")
+    async def framed(request: Request) -> Response:
+        """The chat in a frame of another site, where a browser keeps no cookies of ours: its visitor has a token."""
+        if not embed_origins:
+            raise HTTPException(404)
+        response = await page("index.html", language(request), embedded_in=embed_origins)
+        response.headers["Content-Security-Policy"] = content_security(embed_origins)
+        return response
+
+    @router.post("/api/chat/visitor")
+    async def visitor(request: Request, response: Response) -> dict[str, str]:
+        """A fresh token for the visitor who shows one, or for a new one: for pages without cookies."""
+        if not from_own_page(request.headers):
+            raise HTTPException(403)
+        response.headers["Cache-Control"] = "no-store"
+        return {"token": visitors.token(visitors.by_token(request))}
+
+    @router.get("/embed.js")
+    async def embed() -> Response:
+        if not embed_origins:
+            raise HTTPException(404)
+        shown = {name: {key: each[key] for key in ("open", "close", "news")} for name, each in words().items()}
+        text = await asyncio.to_thread((HERE / "embed.js").read_text, "utf-8")
+        script = text.replace('"{words}"', json.dumps(shown, ensure_ascii=False))
+        return Response(script, media_type="text/javascript; charset=utf-8")
+
+    @router.get("/manifest.webmanifest")
+    async def manifest(request: Request) -> Response:
+        mine = words()[language(request)]
+        app = {
+            "id": "/",
+            "name": mine["title"],
+            "short_name": mine["short_title"],
+            "description": mine["subtitle"],
+            "lang": language(request),
+            "start_url": "/",
+            "scope": "/",
+            "display": "standalone",
+            "theme_color": THEME,
+            "background_color": "#faf6f2",
+            "icons": [
+                {"src": "/static/icon.svg", "sizes": "any", "type": "image/svg+xml", "purpose": purpose}
+                for purpose in ("any", "maskable")
+            ],
+        }
+        return Response(json.dumps(app, ensure_ascii=False), media_type="application/manifest+json")
+
+    @router.get("/offline")
+    async def offline(request: Request) -> Response:
+        """What the service worker shows without a network."""
+        return await page("offline.html", language(request))
+
+    @router.get("/service-worker.js")
+    async def service_worker() -> Response:
+        """At the root: it looks after the page there."""
+        return FileResponse(HERE / "service-worker.js", media_type="text/javascript; charset=utf-8")
+
+    return router
