@@ -48,7 +48,10 @@
   root.append(button);
   let frame = null;
 
-  const tell = (message) => frame.contentWindow.postMessage({ zhanggui: message }, origin);
+  const enter = () => {
+    frame.focus(); // a frame cannot take the focus by itself
+    frame.contentWindow.postMessage({ zhanggui: "open" }, origin);
+  };
   const isOpen = () => frame !== null && !frame.hidden;
 
   function label(news) {
@@ -61,11 +64,11 @@
   function open() {
     if (frame === null) {
       frame = Object.assign(document.createElement("iframe"), { src: `${origin}/embed?lang=${language}`, title: words.open });
-      frame.addEventListener("load", () => tell("open"));
+      frame.addEventListener("load", enter);
       root.append(frame);
     } else {
       frame.hidden = false;
-      tell("open");
+      enter();
     }
     label(false);
   }

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse
 from connectors.callers import from_own_page
 from connectors.hardening import content_security
 from connectors.pages import Pages
-from connectors.web.visitor import Visitors
+from connectors.web.visitor import HEADER, Visitors
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -102,20 +102,22 @@ def router(pages: Pages, visitors: Visitors, embed_origins: Sequence[str]) -> AP
 
     @router.get("/embed")
     async def framed(request: Request) -> Response:
-        """The chat in a frame of another site, where a browser keeps no cookies of ours: its visitor has a token."""
+        """The chat in a frame of another site."""
         if not embed_origins:
             raise HTTPException(404)
         response = await page("index.html", language(request), embedded_in=embed_origins)
         response.headers["Content-Security-Policy"] = content_security(embed_origins)
+        visitors.remember_framed(response, visitors.framed(request))
         return response
 
     @router.post("/api/chat/visitor")
-    async def visitor(request: Request, response: Response) -> dict[str, str]:
-        """A fresh token for the visitor who shows one, or for a new one: for pages without cookies."""
+    async def visitor(request: Request, response: Response) -> dict[str, str | None]:
+        """A fresh token for the visitor who shows one, or for a new one; none for whom a cookie makes known."""
         if not from_own_page(request.headers):
             raise HTTPException(403)
         response.headers["Cache-Control"] = "no-store"
-        return {"token": visitors.token(visitors.by_token(request))}
+        known = visitors.identify(request)
+        return {"token": None if known and HEADER not in request.headers else visitors.token(known)}
 
     @router.get("/embed.js")
     async def embed() -> Response:

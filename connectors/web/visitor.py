@@ -1,7 +1,8 @@
 """Who a browser is: an opaque id made and signed by the server, so that editing a request makes nobody another.
 
-A cookie carries it. Our page in a frame of another site has none, because browsers keep back cookies of third parties;
-it keeps the same signed id itself, as a token, and shows it in a header, which no other page can set.
+A cookie carries it. Our page in a frame of another site has one for that site alone (``Partitioned``), where a browser
+knows such cookies and the house is reached by https; else it keeps the same signed id itself, as a token, and shows it
+in a header.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from collections.abc import Sequence
 from fastapi import Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 
+from connectors.callers import from_own_page
+
 COOKIE = "zhanggui_visitor"
+FRAMED = "zhanggui_framed"
+"""The cookie of our page in a frame. The page around it could send it along, too: it counts for our own page only."""
+
 HEADER = "X-Visitor"
 MAX_AGE = 180 * 24 * 3600
 """Seconds after the visitor's last look at the page."""
@@ -26,13 +32,15 @@ class Visitors:
         self._secure = secure
 
     def identify(self, request: Request) -> str | None:
-        """The visitor's id; None for a token or cookie that is missing, forged or too old. A token is shown alone."""
+        """The visitor's id; None for a token or cookie that is missing, forged or too old. A token goes before them."""
         if HEADER in request.headers:
-            return self.by_token(request)
-        return self._opened(request.cookies.get(COOKIE, ""))
+            return self._opened(request.headers[HEADER])
+        own = self._opened(request.cookies.get(COOKIE, ""))
+        return own or (self.framed(request) if from_own_page(request.headers) else None)
 
-    def by_token(self, request: Request) -> str | None:
-        return self._opened(request.headers.get(HEADER, ""))
+    def framed(self, request: Request) -> str | None:
+        """The visitor for whose page in a frame the request asks."""
+        return self._opened(request.cookies.get(FRAMED, ""))
 
     def token(self, visitor: str | None) -> str:
         """A freshly signed one for this visitor, or for a new one."""
@@ -45,6 +53,12 @@ class Visitors:
             COOKIE, self.token(visitor), max_age=MAX_AGE, httponly=True, samesite="lax", secure=self._secure
         )
         return visitor
+
+    def remember_framed(self, response: Response, visitor: str | None) -> None:
+        """The same for our page in a frame, as far as the browser keeps it there."""
+        # Starlette writes no Partitioned yet
+        rules = f"Max-Age={MAX_AGE}; Path=/; HttpOnly; SameSite=None; Secure; Partitioned"
+        response.headers.append("Set-Cookie", f"{FRAMED}={self.token(visitor)}; {rules}")
 
     def _opened(self, signed: str) -> str | None:
         try:

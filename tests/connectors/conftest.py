@@ -131,7 +131,8 @@ def rasa(rasa_server: FakeRasa) -> FakeRasa:
 
 @pytest.fixture(scope="session")
 def shared_gateway(rasa_server: FakeRasa, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), rasa_server.url)
+    folder = tmp_path_factory.mktemp("gateway")
+    gateway = aside(lambda: Gateway(folder, rasa_server.url))
     gateway.start()
     yield gateway
     gateway.stop()

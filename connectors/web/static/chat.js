@@ -337,21 +337,22 @@ async function judge(source, helpful) {
   remember();
 }
 
-// ---- who is speaking: a cookie says it; a frame in another site's page has none, and keeps a token ----
+// ---- who is speaking: a cookie says it, or, in a frame where the browser has kept none, a token that this page keeps ----
 
 const VISITOR = "zhanggui.visitor";
 const isToken = (value) => isText(value) && /^[\w.-]{16,256}$/.test(value);
 let keeps = true; // this browser keeps what the frame wants to remember
-let visitor; // the promise of a token
+let visitor; // the promise of a token, or of null where a cookie does
 
-/** Headers that say who is speaking. Throws if the server cannot be asked for a token. */
+/** Headers that say who is speaking. Throws if the server cannot be asked. */
 async function introduction() {
   if (!EMBEDDED) return {};
   visitor ??= renewed().catch((error) => {
     visitor = undefined;
     throw error;
   });
-  return { "X-Visitor": await visitor };
+  const token = await visitor;
+  return token === null ? {} : { "X-Visitor": token };
 }
 
 async function renewed() {
@@ -359,6 +360,7 @@ async function renewed() {
   const headers = isToken(known) ? { "X-Visitor": known } : {};
   const response = await fetch("/api/chat/visitor", { method: "POST", headers, signal: AbortSignal.timeout(10_000) });
   const { token } = await response.json();
+  if (token === null) return null;
   if (!isToken(token)) throw new Error("no token");
   const other = everywhere.get(VISITOR); // another window may have been faster: all are one visitor
   if (!isToken(known) && isToken(other)) return other;
