@@ -148,7 +148,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
 
-    app.include_router(web.router(pages, visitors, settings.embed_origins()))
+    app.include_router(web.router(pages, visitors, desk, channels.media, worker, settings.embed_origins()))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=web.STATIC)))
 
     def who(request: Request, conversation: str | None) -> str | None:

@@ -16,6 +16,9 @@ tells of one, with another one that it answers, 120,000."""
 MALL, MAX_MALL_BODY = "/mall/", 1024 * 1024
 """The mall's API, whose clients show a key before their body is read: the stock of 10,000 articles is 300,000 bytes."""
 
+PICTURES, MAX_PICTURE = "/api/chat/pictures", 8 * 1024 * 1024
+"""What visitors send; our own page makes it far smaller."""
+
 BODY_SECONDS = 30.0
 """In which the whole of it has to come."""
 
@@ -55,6 +58,8 @@ class Hardening:
             return
         size, complete = 0, False
         most = MAX_MALL_BODY if scope["path"].startswith(MALL) else MAX_BODY
+        if scope["path"] == PICTURES:
+            most = MAX_PICTURE
         deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded() -> Message:

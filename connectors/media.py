@@ -106,6 +106,12 @@ class MediaStore:
                 query = select(KeptMedia.id).where(KeptMedia.origin_index == row["origin_index"])
                 return int(await session.scalar(query) or 0)
 
+    async def find(self, sender: str, origin: str) -> int | None:
+        """The number of what this sender has sent under this name."""
+        query = select(KeptMedia.id).where(KeptMedia.origin_index == exact_index(f"{sender} {origin}", "media.origin"))
+        async with AsyncSession(self._engine) as session:
+            return await session.scalar(query)
+
     async def of_conversation(self, conversation: str, limit: int = 200) -> Sequence[Kept]:
         """What is kept of it (``privacy.conversations.conversation_of``), the latest first."""
         query = select(KeptMedia).where(KeptMedia.conversation == conversation)

@@ -33,6 +33,7 @@ BUDGETS = {
     "chat": "600/minute",
     "updates": "6000/minute",  # a page that waits for a person asks every 1.5 s
     "feedback": "120/minute",
+    "uploads": "60/minute",
     "sign_in": "30/minute",
     "wrong_tokens": "5/10minutes",
     "mall": "6000/minute",  # of one client of the mall's API, whatever its address
@@ -45,6 +46,7 @@ KINDS = {
     ("POST", "/api/chat"): "chat",
     ("GET", "/api/chat/history"): "updates",
     ("GET", "/api/chat/updates"): "updates",
+    ("POST", "/api/chat/pictures"): "uploads",
     ("POST", "/api/feedback"): "feedback",
     ("POST", "/dashboard/api/session"): "sign_in",
 }

@@ -16,12 +16,28 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
 from connectors.callers import from_own_page
+from connectors.dashboard.operators import Refused
 from connectors.hardening import content_security
+from connectors.inbound import Inbound
+from connectors.media import MediaStore
+from connectors.messages import MessageId
 from connectors.pages import Pages
+from connectors.web.pictures import NoPicture, rewritten
 from connectors.web.visitor import HEADER, Visitors
+from connectors.words import WORDS
+from connectors.worker import Worker
+from mall_adapter import Desk
+from mall_adapter.handoff import HandoffStatus
+from privacy import current_ring
+from privacy.conversations import conversation_of
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+
+REFUSALS = WORDS.refusals
+
+PICTURES_AT_ONCE = 2
+"""That are read: each takes much memory for a moment."""
 
 LANGUAGE = "zhanggui_language"
 """The cookie of who has chosen one."""
@@ -78,16 +94,19 @@ def _filled(name: str, language: str, **data: object) -> str:
     mine = words()[language]
     other = next(each for each in words() if each != language)
     fields = mine | {"language": language, "other": other, "other_name": words()[other]["name"]}
-    fields["words"] = _as_data(mine | {"language": language} | data)
+    fields["words"] = _as_data(mine | {"language": language, "mark": WORDS.marks["picture"]} | data)
     text = (HERE / name).read_text("utf-8")
     return re.sub(
         r"\{(\w+)\}", lambda found: fields["words"] if found[1] == "words" else html.escape(fields[found[1]]), text
     )
 
 
-def router(pages: Pages, visitors: Visitors, embed_origins: Sequence[str]) -> APIRouter:
+def router(
+    pages: Pages, visitors: Visitors, desk: Desk, media: MediaStore, worker: Worker, embed_origins: Sequence[str]
+) -> APIRouter:
     """``embed_origins``: the sites that may hold the chat in a frame."""
     router = APIRouter(include_in_schema=False)
+    reading = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     async def page(name: str, language: str, **data: object) -> Response:
         return await pages.page(await asyncio.to_thread(_filled, name, language, **data))
@@ -118,6 +137,40 @@ def router(pages: Pages, visitors: Visitors, embed_origins: Sequence[str]) -> AP
         response.headers["Cache-Control"] = "no-store"
         known = visitors.identify(request)
         return {"token": None if known and HEADER not in request.headers else visitors.token(known)}
+
+    @router.post("/api/chat/pictures")
+    async def send_picture(message_id: MessageId, request: Request, response: Response) -> dict[str, Any]:
+        """Takes a picture, the body, from the visitor under an id of theirs, however often it comes. It is kept for the
+        person at the desk; one who talks with them right now sees it among what was said."""
+        visitor = visitors.identify(request)
+        if visitor is None or not from_own_page(request.headers):
+            raise Refused(401, "no_visitor", REFUSALS["no_visitor"])
+        content = await request.body()
+        try:
+            async with reading:
+                picture = await asyncio.to_thread(rewritten, content)
+        except NoPicture:
+            raise Refused(422, "no_picture", REFUSALS["no_picture"]) from None
+        sender = f"web:{visitor}"
+        await media.keep(sender, message_id, "picture", picture)
+        live = await desk.live(sender)
+        if live is None or live.status is not HandoffStatus.CLAIMED:
+            return {"id": message_id, "messages": [{"text": WORDS.receipts.media["picture"]}]}
+        marked = Inbound(channel="web", account=visitor, message_id=message_id, text=WORDS.marks["picture"])
+        reply = await worker.turn(marked)
+        return {"id": message_id, "messages": [each.model_dump(exclude_unset=True) for each in reply.messages]}
+
+    @router.get("/api/chat/pictures/{message_id}")
+    async def picture(message_id: MessageId, request: Request) -> Response:
+        """A picture that this visitor has sent."""
+        if (visitor := visitors.identify(request)) is None:
+            raise HTTPException(404)
+        sender = f"web:{visitor}"
+        number = await media.find(sender, message_id)
+        found = await media.open(conversation_of(current_ring(), sender), number) if number else None
+        if found is None:
+            raise HTTPException(404)
+        return Response(found[1], media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     @router.get("/embed.js")
     async def embed() -> Response:

@@ -68,7 +68,7 @@ class Chat:
             self.faults.append(line.text)
 
     def _watch(self, request: Request, port: int) -> None:
-        if not request.url.startswith("data:") and urlsplit(request.url).netloc != f"127.0.0.1:{port}":
+        if not request.url.startswith(("data:", "blob:")) and urlsplit(request.url).netloc != f"127.0.0.1:{port}":
             self.outside.append(request.url)
 
     @property

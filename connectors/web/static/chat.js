@@ -37,8 +37,9 @@ const isText = (value) => typeof value === "string";
 const isList = Array.isArray;
 const isMissing = (value) => value === undefined;
 
-// entries: {id, position?, text?, messages?} in the order of the page; text: what the customer sees of their own words,
-// messages: what came as an answer, missing until it is there, position: of the server's, missing until it is known
+// entries: {id, position?, text?, picture?, messages?} in the order of the page; text: what the customer sees of their own
+// words, picture: it is one of theirs, messages: what came as an answer, missing until it is there, position: of the
+// server's, missing until it is known
 // after: how far the server's record is known; thumbs: by source, whether it helped
 const state = { entries: [], after: null, thumbs: {} };
 
@@ -61,7 +62,8 @@ function recall() {
 
 /**
  * Messages without an answer, {id, text, shown, at, by, lease, failed?}, a key each: windows do not overwrite each other.
- * `by`: the window that sends it, until `lease`; another one may then.
+ * `by`: the window that sends it, until `lease`; another one may then. Pictures, {…, picture, behind}, stay with their
+ * `answer`, because the server's record does not tell of them; `behind`: the id of what stands before it.
  */
 const outbox = {
   all: () =>
@@ -75,9 +77,11 @@ const outbox = {
   remove: (id) => everywhere.remove(`${KEY}.${id}`),
   /** Changes those that this window sends. */
   hold(change) {
-    for (const each of outbox.all()) if (each.by === WINDOW && !each.failed) outbox.put({ ...each, ...change });
+    for (const each of outbox.all()) if (each.by === WINDOW && isWaiting(each)) outbox.put({ ...each, ...change });
   },
 };
+
+const isWaiting = ({ failed, answer }) => !failed && !answer;
 
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -175,13 +179,103 @@ function drawable(message, of) {
 function transcript() {
   const suggestions = Object.entries(WORDS.suggestions).map(([title, payload]) => ({ title, payload }));
   const drawn = [{ role: "ai", text: WORDS.greeting }, { role: "ai", html: choices(suggestions, "") }];
-  for (const { id, text, messages } of state.entries) {
-    if (text !== undefined) drawn.push({ role: "user", text });
+  for (const { id, text, picture, messages } of state.entries) {
+    if (picture) drawn.push({ role: "user", html: pictures.html(id) });
+    else if (text !== undefined) drawn.push({ role: "user", text });
     const unsent = messages ? null : outbox.get(id);
     if (unsent?.failed) drawn.push({ role: "user", html: aside(unsent) });
     for (const message of messages ?? []) drawn.push(...drawable(message, id));
   }
   return drawn;
+}
+
+// ---- pictures: made small here, sent like words, and shown to nobody but who sent them ----
+
+const LONGEST = 2048; // pixels of the longer side
+
+const pictures = {
+  files: new Map(), // by id, of this page
+  addresses: new Map(), // by id; null while it is fetched
+  has: (id) => pictures.files.has(id),
+  get: (id) => pictures.files.get(id),
+  html(id) {
+    const node = element("img", { className: "picture mine", alt: WORDS.image });
+    node.dataset.id = id;
+    return node.outerHTML;
+  },
+};
+
+/** As a JPEG: without where it was taken. Throws if the browser cannot draw it. */
+async function shrunk(file) {
+  const whole = await createImageBitmap(file);
+  const scale = Math.min(1, LONGEST / Math.max(whole.width, whole.height));
+  const [width, height] = [whole.width, whole.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = element("canvas", { width, height });
+  const paper = canvas.getContext("2d");
+  paper.fillStyle = "#fff";
+  paper.fillRect(0, 0, width, height);
+  paper.drawImage(whole, 0, 0, width, height);
+  const small = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.85));
+  if (!small) throw new Error("no picture");
+  return small;
+}
+
+async function sendPicture(file) {
+  const id = newId();
+  try {
+    pictures.files.set(id, await shrunk(file));
+  } catch {
+    return showBanner(WORDS.picture_odd);
+  }
+  const behind = state.entries.at(-1)?.id;
+  state.entries.push({ id, text: "", picture: true });
+  outbox.put({ id, text: "", shown: "", picture: true, behind, at: Date.now(), by: WINDOW, lease: Date.now() + LEASE });
+  show();
+  chat.scrollToBottom();
+  deliver();
+}
+
+function showPictures() {
+  for (const image of chat.shadowRoot.querySelectorAll(".picture.mine:not([src])")) {
+    const { id } = image.dataset;
+    if (pictures.addresses.get(id)) image.src = pictures.addresses.get(id);
+    else if (!pictures.addresses.has(id)) fetchPicture(id);
+  }
+}
+
+async function fetchPicture(id) {
+  pictures.addresses.set(id, null);
+  try {
+    const kept = pictures.get(id) ?? (await fetched(`/api/chat/pictures/${id}`));
+    pictures.addresses.set(id, URL.createObjectURL(kept));
+    showPictures();
+  } catch {
+    pictures.addresses.delete(id); // asked for again when something is shown
+  }
+}
+
+async function fetched(address) {
+  const response = await fetch(address, { headers: await introduction(), signal: AbortSignal.timeout(ANSWER_WITHIN) });
+  if (!response.ok) throw new Error(response.statusText);
+  return response.blob();
+}
+
+/** Beside the box, a button that asks for a picture; one can be pasted, too. */
+function addAttaching(root) {
+  const chooser = element("input", { type: "file", accept: "image/jpeg,image/png,image/webp,image/gif", hidden: true });
+  const button = element("button", { type: "button", className: "attach", title: WORDS.attach, ariaLabel: WORDS.attach });
+  const send = (files) => Array.from(files).filter(({ type }) => type.startsWith("image/")).forEach(sendPicture);
+  button.addEventListener("click", () => chooser.click());
+  chooser.addEventListener("change", () => {
+    send(chooser.files);
+    chooser.value = ""; // the same one may be chosen again
+  });
+  root.addEventListener("paste", (event) => {
+    if (!event.clipboardData?.files.length) return;
+    event.preventDefault();
+    send(event.clipboardData.files);
+  });
+  root.getElementById("input").prepend(button, chooser);
 }
 
 // ---- the chat ----
@@ -255,6 +349,7 @@ function start() {
   const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
   root.addEventListener("keydown", composing, { capture: true });
   root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
+  addAttaching(root);
   keepEnd(root.getElementById("messages"));
   show();
   chat.scrollToBottom();
@@ -301,6 +396,7 @@ function show() {
   }
   drawn = keys;
   showControls();
+  showPictures();
 }
 
 /** Buttons can be tapped until the customer says something else; a message that was set aside does not count. */
@@ -370,13 +466,14 @@ async function renewed() {
 
 // ---- asking the server ----
 
-/** The response and its JSON; neither, if none came within `ms`; no body, if it is no JSON. A body is posted. */
+/** The response and its JSON; neither, if none came within `ms`; no body, if it is no JSON. A body is posted: a file, or as JSON. */
 async function ask(address, ms, body = undefined) {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), ms);
   try {
     const headers = await introduction();
-    const posting = { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    const [type, content] = body instanceof Blob ? [body.type, body] : ["application/json", JSON.stringify(body)];
+    const posting = { method: "POST", headers: { ...headers, "Content-Type": type }, body: content };
     const response = await fetch(address, { headers, ...(body && posting), signal: patience.signal });
     return { response, body: await response.json().catch(() => null) };
   } catch {
@@ -431,7 +528,7 @@ async function look() {
   }
   if (unreachable) sending.cut();
   unreachable = false;
-  const pending = outbox.all().some(({ failed }) => !failed);
+  const pending = outbox.all().some(isWaiting);
   if (problem === WORDS.offline && navigator.onLine && !pending) problem = "";
   notice = body.visitor ? (keeps ? "" : WORDS.no_storage) : WORDS.no_cookies;
   showBanner(problem);
@@ -439,6 +536,7 @@ async function look() {
   state.after = body.after;
   expecting = body.more;
   merge(body.said);
+  takeUnsent(); // pictures have their place now
   // another window has deleted it
   state.entries = state.entries.filter((entry) => entry.messages || !unknown.includes(entry));
   show();
@@ -456,6 +554,7 @@ function merge(said) {
     const entry = known.get(id) ?? { id };
     if (!known.has(id)) {
       if (text !== null) entry.text = titles.get(text) ?? (text.startsWith("/") ? WORDS.tapped : text);
+      if (text === WORDS.mark) entry.picture = true;
       state.entries.push(entry);
       known.set(id, entry);
     }
@@ -467,10 +566,17 @@ function merge(said) {
   state.entries = state.entries.map((entry) => (entry.position === undefined ? entry : placed.shift()));
 }
 
-/** Shows the unsent messages of other windows, too. */
+/** Shows the unsent messages and the pictures of other windows, too. */
 function takeUnsent() {
-  const known = new Set(state.entries.map(({ id }) => id));
-  for (const { id, shown } of outbox.all()) if (!known.has(id)) state.entries.push({ id, text: shown });
+  const known = new Map(state.entries.map((entry) => [entry.id, entry]));
+  for (const { id, shown, picture, behind, answer } of outbox.all()) {
+    if (known.has(id)) known.get(id).messages ??= answer;
+    else if (!answer) state.entries.push({ id, text: shown, picture });
+    else if (state.after !== null) {
+      const before = state.entries.findLastIndex((entry) => entry.id === behind);
+      state.entries.splice(before < 0 ? state.entries.length : before + 1, 0, { id, text: shown, picture, messages: answer });
+    }
+  }
 }
 
 addEventListener("storage", ({ key, newValue }) => {
@@ -500,14 +606,14 @@ async function deliver() {
 function next() {
   const now = Date.now();
   const mine = ({ by, lease }) => by === WINDOW || !(lease > now && lease <= now + LEASE);
-  return outbox.all().find((message) => !message.failed && mine(message));
+  return outbox.all().find((message) => isWaiting(message) && mine(message));
 }
 
 async function send({ id }) {
   let tries = 0;
   for (let pauses = 0; ; pauses += 1) {
     const message = outbox.get(id);
-    if (!message || message.failed) break; // answered or given up in the meantime
+    if (!message || !isWaiting(message)) break; // answered or given up in the meantime
     if (Date.now() - message.at > FRESH) return setAside(message, WORDS.old);
     outbox.put({ ...message, by: WINDOW });
     outbox.hold({ lease: Date.now() + LEASE }); // those behind it, too: no other window sends them first
@@ -515,7 +621,8 @@ async function send({ id }) {
     const { answer, fault, words, wait } = await post(message);
     clearTimeout(thinking);
     if (answer) {
-      outbox.remove(id);
+      if (message.picture) outbox.put({ ...message, answer });
+      else outbox.remove(id);
       return settle(id, answer);
     }
     if (navigator.onLine) tries += 1;
@@ -528,8 +635,11 @@ async function send({ id }) {
 }
 
 /** Send once. Gives the `answer`, or the kind of `fault`, its `words` and the least `wait` (ms) before another try. */
-async function post({ id, text }) {
-  const { response, body } = await ask("/api/chat", ANSWER_WITHIN, { text, message_id: id });
+async function post({ id, text, picture }) {
+  if (picture && !pictures.has(id)) return { fault: "refused", words: WORDS.picture_lost };
+  const { response, body } = picture
+    ? await ask(`/api/chat/pictures?message_id=${id}`, ANSWER_WITHIN, pictures.get(id))
+    : await ask("/api/chat", ANSWER_WITHIN, { text, message_id: id });
   if (response?.ok && isList(body?.messages)) return { answer: body.messages };
   const status = response?.status ?? 0;
   const words = explained(body);
