@@ -239,7 +239,7 @@ function showPictures() {
   for (const image of chat.shadowRoot.querySelectorAll(".picture.mine:not([src])")) {
     const { id } = image.dataset;
     if (pictures.addresses.get(id)) image.src = pictures.addresses.get(id);
-    else if (!pictures.addresses.has(id)) fetchPicture(id);
+    else if (!pictures.addresses.has(id) && (pictures.has(id) || outbox.get(id)?.answer || !outbox.get(id))) fetchPicture(id);
   }
 }
 
@@ -591,12 +591,13 @@ document.addEventListener("visibilitychange", () => document.hidden || looking.c
 
 const sending = pause();
 let delivering = false;
+let left = false; // the page is: another one sends what this one has
 
 async function deliver() {
   if (delivering) return;
   delivering = true;
   try {
-    for (let message; (message = next()); ) await send(message);
+    for (let message; !left && (message = next()); ) await send(message);
   } finally {
     delivering = false;
   }
@@ -613,7 +614,7 @@ async function send({ id }) {
   let tries = 0;
   for (let pauses = 0; ; pauses += 1) {
     const message = outbox.get(id);
-    if (!message || !isWaiting(message)) break; // answered or given up in the meantime
+    if (left || !message || !isWaiting(message)) break; // answered or given up in the meantime
     if (Date.now() - message.at > FRESH) return setAside(message, WORDS.old);
     outbox.put({ ...message, by: WINDOW });
     outbox.hold({ lease: Date.now() + LEASE }); // those behind it, too: no other window sends them first
@@ -693,8 +694,14 @@ function keepFocus() {
   if (matchMedia("(hover: hover)").matches) chat.focusInput();
 }
 
-addEventListener("pagehide", () => outbox.hold({ by: "", lease: 0 }));
-addEventListener("pageshow", () => looking.cut());
+addEventListener("pagehide", () => {
+  left = true;
+  outbox.hold({ by: "", lease: 0 });
+});
+addEventListener("pageshow", () => {
+  left = false;
+  looking.cut();
+});
 addEventListener("offline", () => showBanner(WORDS.offline));
 addEventListener("online", () => {
   if (problem === WORDS.offline) showBanner("");
