@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -318,3 +318,31 @@ def test_it_can_be_installed(open_chat: Callable[..., Chat], gateway: Gateway) -
     assert (english.json()["lang"], english.json()["short_name"]) == ("en", "Zhanggui")
     for icon in english.json()["icons"]:
         assert httpx.get(f"{gateway.url}{icon['src']}", trust_env=False).headers["Content-Type"] == "image/svg+xml"
+
+
+# ---- the operators' pages --------------------------------------------------------------------------------------------
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_operators_can_read_every_page_by_day_and_by_night(
+    browser: Browser,  # noqa: F811
+    gateway: Gateway,
+    rasa: FakeRasa,
+    tmp_path: Path,
+    scheme: Literal["light", "dark"],
+) -> None:
+    context = browser.new_context(viewport=ViewportSize(width=1280, height=800), locale="zh-CN", color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{gateway.url}/dashboard")
+    assert page.evaluate(LEGIBLE) == []
+    page.get_by_label("您的称呼").fill("小王")
+    page.get_by_label("口令").fill((gateway.folder / "admin_token").read_text().strip())
+    page.get_by_role("button", name="登录").click()
+    expect(page.get_by_role("link", name="排队")).to_be_visible()
+    for address in page.locator("nav a").evaluate_all("all => all.map((each) => each.getAttribute('href'))"):
+        page.goto(f"{gateway.url}{address}")
+        expect(page.locator("#operator")).to_have_text("小王")
+        page.screenshot(path=tmp_path / f"{scheme}{re.sub('[^a-z]+', '-', address)}.png")
+        assert (address, page.evaluate(LEGIBLE)) == (address, [])
+    context.close()

@@ -10,7 +10,8 @@ const RINGS = [[1], [1, 0.66], [1, 0.76, 0.5]]; // how far out neighbours stand,
 const EACH = 12; // neighbours for one ring
 const KINDS = Object.keys(LABELS);
 const COLOURS = ["#c8402f", "#e0892b", "#2e7d4f", "#6b5b95", "#8d8078", "#2a6f97", "#3f9c93", "#b5487a", "#55606e", "#a0763c"];
-const HALO = { textBorderColor: "#faf6f2", textBorderWidth: 3 }; // words stay readable where a line crosses them
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name); // light or dark
+const HALO = { textBorderColor: colour("--paper"), textBorderWidth: 3 }; // words stay readable where a line crosses them
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // ---- asking, and asking again while the graph is away; a later question makes an earlier one void ----
@@ -138,11 +139,11 @@ function drawPicture() {
   const series = {
     ...{ type: "graph", layout: "none", roam: true, left: 0, top: 0, width: "100%", height: "100%" },
     categories: KINDS.map((label, place) => ({ name: LABELS[label], itemStyle: { color: COLOURS[place] } })),
-    label: { ...HALO, show: true, position: "bottom", width: Math.min(width / 4, 120), overflow: "truncate", color: "#2b211d" },
+    label: { ...HALO, show: true, position: "bottom", width: Math.min(width / 4, 120), overflow: "truncate", color: colour("--ink") },
     labelLayout: ({ dataType }) => ({ hideOverlap: nodes.length > MANY && dataType === "node" }),
-    edgeLabel: { ...HALO, show: !crowded, formatter: ({ data }) => data.words, fontSize: 11, color: "#7a6a62" },
+    edgeLabel: { ...HALO, show: !crowded, formatter: ({ data }) => data.words, fontSize: 11, color: colour("--ink-soft") },
     edgeSymbolSize: 7,
-    lineStyle: { color: "#cbb9ad", width: 1.4, opacity: 1 },
+    lineStyle: { color: colour("--rail"), width: 1.4, opacity: 1 },
     emphasis: { focus: "adjacency", edgeLabel: { show: true } },
     data: [
       ...nodes.map((node, place) => ({
