@@ -26,6 +26,7 @@ from connectors.web.visitor import COOKIE, FRAMED, HEADER
 from tests.connectors.conftest import Gateway, aside, free_port
 from tests.connectors.conversations import Conversations
 from tests.connectors.fake_rasa import FakeRasa
+from tests.connectors.test_visitor_pictures import attach, drawn
 from tests.connectors.test_web_chat import ARGUMENTS, CHROMIUM, WIDTHS
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -254,14 +255,17 @@ def test_without_such_cookies_the_frame_keeps_who_is_speaking(
     chat.opener.click()
     chat.say("一")
     chat.hears("收到：一")
+    attach(chat.page, chat.frame.get_by_role("button", name="发图片"), drawn("PNG"))
+    expect(chat.frame.get_by_role("log").get_by_text("图片收到")).to_be_visible()
     chat.page.reload()
     chat.opener.click()
     chat.say("二")
     chat.hears("收到：二")
     chat.hears("收到：一")
+    expect(chat.frame.get_by_role("img", name="图片")).not_to_have_js_property("naturalWidth", 0)
     expect(chat.frame.get_by_role("status")).to_be_hidden()
     assert len({call.sender for call in rasa.calls}) == 1
-    assert context.cookies() == chat.faults == []
+    assert (len(context.cookies()), chat.faults) == (0, [])
     near.close()
 
 

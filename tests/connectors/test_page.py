@@ -256,7 +256,7 @@ LIKED = {
 
 @pytest.mark.parametrize("liked", LIKED, ids=lambda liked: str(liked)[:20])
 def test_which_language_a_browser_gets(gateway: Gateway, liked: str) -> None:
-    headers = {"Accept-Language": liked.encode("latin-1")} if liked else {}
+    headers = [(b"Accept-Language", liked.encode("latin-1"))] if liked else []
     for path in ("/", "/offline"):
         page = httpx.get(f"{gateway.url}{path}", headers=headers, trust_env=False).text
         assert f'<html lang="{LIKED[liked]}">' in page

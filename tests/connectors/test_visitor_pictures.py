@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, ViewportSize, expect
 
 from connectors.web.pictures import LONGEST, MOST_PIXELS
 from mall_adapter.handoff import HandoffReason
@@ -140,7 +140,6 @@ def test_it_is_sealed_where_it_is_kept(visitor: Visitor, gateway: Gateway) -> No
 # ---- in the browser --------------------------------------------------------------------------------------------------
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-PHOTO = "picture.png"
 
 
 @pytest.fixture(params=[390, 1280])
@@ -156,11 +155,10 @@ def open_chat(context: BrowserContext, gateway: Gateway, rasa: FakeRasa) -> Call
     return lambda: Chat(context.new_page(), gateway)
 
 
-def attach(chat: Chat, *contents: bytes) -> None:
-    with chat.page.expect_file_chooser() as chooser:
-        chat.button("发图片").click()
-    for content in contents:
-        chooser.value.set_files([{"name": PHOTO, "mimeType": "image/png", "buffer": content}])
+def attach(page: Page, button: Locator, content: bytes) -> None:
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    chooser.value.set_files(FilePayload(name="picture.png", mimeType="image/png", buffer=content))
 
 
 def is_drawn(chat: Chat, number: int = 1) -> None:
@@ -188,7 +186,7 @@ def test_a_picture_stands_in_the_conversation_in_every_window(
     one, other = open_chat(), open_chat()
     one.say("鞋底裂了")
     one.hears("收到：鞋底裂了")
-    attach(one, drawn("PNG", (900, 600)))
+    attach(one.page, one.button("发图片"), drawn("PNG", (900, 600)))
     one.hears(RECEIPT)
     one.say("能退吗")
     one.hears("收到：能退吗")
@@ -227,7 +225,7 @@ def test_a_person_at_the_desk_is_shown_it_among_what_was_said(
 
     someone_says(gateway, sender, claim)
     rasa.answers["【图片】"] = []
-    attach(chat, drawn("PNG"))
+    attach(chat.page, chat.button("发图片"), drawn("PNG"))
     is_drawn(chat)
     assert rasa.arrived.acquire(timeout=20)
     expect(chat.log.get_by_text(RECEIPT)).to_have_count(0)
@@ -242,7 +240,7 @@ def test_pictures_chosen_without_a_network_follow_in_order(
 ) -> None:
     chat = open_chat()
     context.set_offline(True)
-    attach(chat, drawn("PNG"))
+    attach(chat.page, chat.button("发图片"), drawn("PNG"))
     chat.say("就是这个")
     is_drawn(chat)
     context.set_offline(False)
@@ -256,10 +254,10 @@ def test_what_cannot_be_opened_is_said_and_what_was_not_sent_can_be_deleted(
     open_chat: Callable[[], Chat], context: BrowserContext, rasa: FakeRasa
 ) -> None:
     chat = open_chat()
-    attach(chat, b"no picture at all")
+    attach(chat.page, chat.button("发图片"), b"no picture at all")
     expect(chat.banner).to_have_text("这张图片打不开，请换一张。")
     chat.page.route(re.compile("/api/chat/pictures"), lambda route: route.abort())
-    attach(chat, drawn("PNG"))
+    attach(chat.page, chat.button("发图片"), drawn("PNG"))
     is_drawn(chat)
     chat.page.reload()  # its bytes are gone
     expect(chat.log.get_by_text("没有发出去。页面关掉后，图片没来得及发。")).to_be_visible()
