@@ -77,16 +77,29 @@ PATHS = [
         "/dashboard/api/health",
         "/dashboard/static/desk.js",
     ),
+    *("/embed", "/embed.js", "/offline", "/manifest.webmanifest", "/service-worker.js"),
+    *("/api/chat/visitor", "/api/chat/pictures", "/api/chat/pictures?message_id=a"),
     *("/dashboard/api/graph/search", "/dashboard/api/graph/around", "/dashboard/api/graph/gaps", "/openapi.json"),
 ]
 BELOW = [
     *("/pictures/{}", "/static/{}", "/dashboard/static/{}", "/dashboard/conversations/{}", "/{}", "/api/chat/{}"),
+    *("/api/chat/pictures/{}", "/api/chat/pictures?message_id={}", "/?lang={}"),
     *("/dashboard/api/conversations/{}", "/dashboard/api/handoffs/{}", "/dashboard/api/handoffs/{}/claim"),
     *("/dashboard/api/handoffs/{}/say", "/dashboard/api/handoffs/{}/hand-back", "/dashboard/api/complaints/{}/settle"),
     "/dashboard/api/misunderstood/{}/settle",
 ]
 HEADERS = [
-    *("Host", "Origin", "Referer", "Cookie", "Authorization", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"),
+    *(
+        "Host",
+        "Origin",
+        "X-Visitor",
+        "Referer",
+        "Cookie",
+        "Authorization",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "Forwarded",
+    ),
     *("X-Real-IP", "Via", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "Accept", "Accept-Encoding"),
     *(
         "Accept-Language",

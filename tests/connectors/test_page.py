@@ -12,7 +12,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from connectors.web import routes
+from connectors.web import languages
 from tests.connectors.conftest import Gateway
 from tests.connectors.conversations import Conversations
 from tests.connectors.fake_rasa import FakeRasa
@@ -263,14 +263,14 @@ def test_which_language_a_browser_gets(gateway: Gateway, liked: str) -> None:
 
 
 def test_a_language_that_lacks_words_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    languages = yaml.safe_load((routes.HERE / "words.yml").read_text("utf-8"))
-    del languages["en"]["send"]
-    (tmp_path / "words.yml").write_text(yaml.safe_dump(languages, allow_unicode=True, sort_keys=False), "utf-8")
-    monkeypatch.setattr(routes, "HERE", tmp_path)
-    routes.words.cache_clear()
+    known = yaml.safe_load(languages.FILE.read_text("utf-8"))
+    del known["en"]["send"]
+    (tmp_path / "languages.yml").write_text(yaml.safe_dump(known, allow_unicode=True, sort_keys=False), "utf-8")
+    monkeypatch.setattr(languages, "FILE", tmp_path / "languages.yml")
+    languages.words.cache_clear()
     with pytest.raises(ValueError, match="en differs in send"):
-        routes.words()
-    routes.words.cache_clear()
+        languages.words()
+    languages.words.cache_clear()
 
 
 # ---- an app on a phone -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ const KEPT = 86_400_000; // ms after which a message that was not sent is forgot
 const LISTEN = 1_500; // ms between looks for a person's words
 const IDLE = 10_000; // ms between looks for what was said in another window
 const REMEMBERED = 200; // exchanges that this window keeps
-/** The page's own words in its language, and what else the server tells it: connectors/web/words.yml. */
+/** The page's own words in its language, and what else the server tells it: connectors/web/languages.yml. */
 const WORDS = JSON.parse(document.getElementById("words").textContent);
 const EMBEDDED = "embedded_in" in WORDS;
 
