@@ -52,7 +52,7 @@ def _filled(name: str, language: str, **data: object) -> str:
 def router(
     pages: Pages, visitors: Visitors, desk: Desk, media: MediaStore, worker: Worker, embed_origins: Sequence[str]
 ) -> APIRouter:
-    """``embed_origins``: the sites that may hold the chat in a frame. Raises ValueError where a language lacks words."""
+    """``embed_origins`` may hold the chat in a frame. Raises ValueError where a language lacks words."""
     words()
     router = APIRouter(include_in_schema=False)
     router.include_router(pictures.router(visitors, desk, media, worker))

@@ -89,17 +89,7 @@ BELOW = [
     "/dashboard/api/misunderstood/{}/settle",
 ]
 HEADERS = [
-    *(
-        "Host",
-        "Origin",
-        "X-Visitor",
-        "Referer",
-        "Cookie",
-        "Authorization",
-        "X-Forwarded-For",
-        "X-Forwarded-Proto",
-        "Forwarded",
-    ),
+    *("Host", "Origin", "Referer", "Cookie", "Authorization", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"),
     *("X-Real-IP", "Via", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "Accept", "Accept-Encoding"),
     *(
         "Accept-Language",
@@ -111,6 +101,7 @@ HEADERS = [
         "Upgrade",
     ),
     *("Sec-Fetch-Site", "X-CSRF-Token", "X-HTTP-Method-Override", "X-Original-URL", "Connection", "User-Agent", "TE"),
+    "X-Visitor",
 ]
 HEADER_VALUES = [
     *(b"", b"\xff\xfe", b"\x80" * 50, b"a" * 9_000, b"http://[", b"null", b"*", b"bytes=0-", b"bytes=9-1,,-", b"gzip"),
