@@ -19,6 +19,7 @@ from fastapi import APIRouter
 import settings
 from connectors.channel import MediaUnavailable, Receive, Shared
 from connectors.inbound import Media
+from connectors.media import MOST_BYTES
 from connectors.rendering import Bubble
 from connectors.telegram.intake import Intake
 from connectors.telegram.polling import Polling
@@ -36,17 +37,14 @@ TIMEOUT = ClientTimeout(total=20, sock_connect=5)
 
 CLOSING_SECONDS = 5.0
 
-FILE_MOST, FILE_SECONDS = 20 * 1024 * 1024, 30
-"""Bytes of a file, of which Telegram gives no larger ones; and for how long one may take."""
+FILE_SECONDS = 30
+"""For one download."""
 
 
 def channel(receive: Receive, shared: Shared) -> Telegram | None:
     """None without ``TELEGRAM_BOT_TOKEN``. Raises ValueError for settings that cannot be."""
     token = settings.telegram_bot_token()
-    if token is None:
-        log.info("Telegram is off: TELEGRAM_BOT_TOKEN is not set")
-        return None
-    return Telegram(token, receive, shared)
+    return Telegram(token, receive, shared) if token else None
 
 
 class Telegram:
@@ -94,7 +92,7 @@ class Telegram:
             await self._bot.session.close()
 
     async def fetch(self, media: Media) -> bytes:
-        if media.handle is None or (media.size or 0) > FILE_MOST:
+        if media.handle is None or (media.size or 0) > MOST_BYTES:
             raise MediaUnavailable
         content = bytearray()
         try:
@@ -104,7 +102,7 @@ class Telegram:
             address = self._bot.session.api.file_url(self._bot.token, file.file_path)
             async for chunk in self._bot.session.stream_content(address, timeout=FILE_SECONDS):
                 content += chunk
-                if len(content) > FILE_MOST:
+                if len(content) > MOST_BYTES:
                     raise MediaUnavailable
         except (AiogramError, ClientError, OSError, TypeError) as error:  # whose text may hold the token
             log.warning("a file of Telegram's cannot be had: %s", type(error).__name__)

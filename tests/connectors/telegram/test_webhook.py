@@ -188,7 +188,7 @@ async def test_the_token_is_in_no_log_and_in_no_error(
             with pytest.raises(MediaUnavailable) as error:
                 await public.fetch(media)
             assert "secret" not in f"{error.value!r} {error.value.__cause__!r}"
-        monkeypatch.setattr("connectors.telegram.FILE_MOST", 3)
+        monkeypatch.setattr("connectors.telegram.MOST_BYTES", 3)
         with pytest.raises(MediaUnavailable):
             await public.fetch(Media(kind="voice", handle="voice.oga"))
         api.files.clear()
