@@ -151,28 +151,22 @@ class Worker:
         """The bot's answer to the message of somebody who waits for it. Raises BotUnavailable: then the message is
         settled, too, and whoever was told may send it again under its id.
 
-        Where nothing can be written, the bot is asked all the same: nobody has been told yet that the message is kept.
+        It is written down while the bot is asked, and settled behind the answer, as nobody is told anything before:
+        who waits need not wait for that. Where nothing can be written, the bot is asked all the same.
         """
-        accepted = await self._accepted(inbound)
-        if accepted is None:
+        written = asyncio.create_task(self._written(inbound))
+        told = True
+        try:
             return await self._ask(inbound, inbound.text or "")
-        self._working[accepted.id] = accepted
-        try:
-            reply: Reply | BotUnavailable = await self._ask(inbound, inbound.text or "")
-        except BotUnavailable as error:
-            reply = error
+        except asyncio.CancelledError:
+            told = False
+            raise
         finally:
-            del self._working[accepted.id]
-        try:
-            async with self._writing.begin() as session:
-                await inbox.finish(session, accepted, Done())
-        except UNWRITTEN as error:
-            log.warning("a message is worked on again when its lease is over: %s", type(error).__name__)
-        if isinstance(reply, BotUnavailable):
-            raise reply
-        return reply
+            settling = asyncio.create_task(self._settle(written, told))
+            self._tasks.add(settling)
+            settling.add_done_callback(self._tasks.discard)
 
-    async def _accepted(self, inbound: Inbound) -> Leased | None:
+    async def _written(self, inbound: Inbound) -> Leased | None:
         """None for what is known, is behind one that a gateway which died has left, or could not be written."""
         try:
             async with self._writing.begin() as session:
@@ -180,7 +174,22 @@ class Worker:
         except UNWRITTEN as error:
             log.warning("a message was not written down: %s", type(error).__name__)
             return None
-        return accepted if isinstance(accepted, Leased) else None
+        if not isinstance(accepted, Leased):
+            return None
+        self._working[accepted.id] = accepted
+        return accepted
+
+    async def _settle(self, written: asyncio.Task[Leased | None], told: bool) -> None:
+        """``told``: somebody has the answer; else another worker takes the message when its lease is over."""
+        if (accepted := await written) is None:
+            return
+        del self._working[accepted.id]
+        if told:
+            try:
+                async with self._writing.begin() as session:
+                    await inbox.finish(session, accepted, Done())
+            except UNWRITTEN as error:
+                log.warning("a message is worked on again when its lease is over: %s", type(error).__name__)
 
     def onward(self, sender: str, name: str, messages: Sequence[BotMessage]) -> list[Message]:
         """What a channel sends to the sender of what the bot says by itself; nothing to those who come for it."""

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Table, bindparam, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -93,8 +93,7 @@ async def accept(
     await queue.in_order(session, order_key)
     mine = lease
     if lease is not None:
-        earlier = select(Inbox.id).where(Inbox.order_key == order_key, text(OPEN)).limit(1)
-        mine = None if await session.scalar(earlier) is not None else lease
+        mine = None if await session.scalar(_EARLIER, {"of_key": order_key}) is not None else lease
     token = token_hex(16) if mine is not None else None
     until = now + mine if mine is not None else None
     dedupe = dedupe_index(Inbox, f"{message.channel} {message.dedupe}")
@@ -112,14 +111,15 @@ async def accept(
     }
     number: int | None = await session.scalar(if_free(dialect, Inbox), row)
     if number is None:
-        return Known(*(await session.execute(_known(dedupe))).one())
+        return Known(*(await session.execute(_KNOWN, {"of_key": dedupe})).one())
     if token is None or until is None:
         return number
     return Leased(number, token, until, message.channel, dict(message.payload), 1, now, None)
 
 
 async def find(session: AsyncSession, channel: str, dedupe: str) -> Known | None:
-    found = (await session.execute(_known(dedupe_index(Inbox, f"{channel} {dedupe}")))).one_or_none()
+    key = dedupe_index(Inbox, f"{channel} {dedupe}")
+    found = (await session.execute(_KNOWN, {"of_key": key})).one_or_none()
     return None if found is None else Known(*found)
 
 
@@ -170,5 +170,7 @@ async def forget_stuck(session: AsyncSession, before: datetime, limit: int = 100
     return len((await session.scalars(gone, execution_options=queue.AS_IT_IS)).all()) == limit
 
 
-def _known(dedupe_key: str) -> Any:
-    return select(Inbox.id, Inbox.state).where(Inbox.dedupe_key == dedupe_key)
+_ROWS = cast(Table, Inbox.__table__)
+_EARLIER = select(_ROWS.c.id).where(_ROWS.c.order_key == bindparam("of_key"), text(OPEN)).limit(1)
+_KNOWN = select(_ROWS.c.id, _ROWS.c.state).where(_ROWS.c.dedupe_key == bindparam("of_key"))
+"""Made once: that costs more than they do."""

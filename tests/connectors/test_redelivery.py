@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -26,6 +29,9 @@ def kill_in_the_middle(mortal_gateway: Gateway, rasa: FakeRasa) -> None:
     speaking = threading.Thread(target=customer)
     speaking.start()
     assert rasa.arrived.acquire(timeout=60)
+    with closing(sqlite3.connect(mortal_gateway.database)) as database:  # it is written down beside that
+        while not database.execute("SELECT count(*) FROM inbox").fetchone()[0]:
+            time.sleep(0.01)
     mortal_gateway.kill()  # … when the gateway dies
     speaking.join()
     assert lost
