@@ -21,6 +21,7 @@ import httpx
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -236,6 +237,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     for channel in channels:
         if doors := channel.router():
             app.include_router(doors)
+            rates.doors |= {route.path for route in doors.routes if isinstance(route, APIRoute)}
     app.include_router(dashboard.router(ring, engine, desk, office, rules, news, channels, graph, health, rates, pages))
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 

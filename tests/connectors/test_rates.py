@@ -71,6 +71,19 @@ def test_pages_have_a_budget_too_and_so_has_what_is_not_there(proxied_gateway: G
         assert stranger.get("/", headers=neighbour).status_code == 429
 
 
+def test_a_channel_speaks_for_everybody(rasa_server: FakeRasa, tmp_path: Path) -> None:
+    """A shop's customers come from the few addresses of their channel."""
+    channel = {"WECHAT_APP_ID": "wx1", "WECHAT_APP_SECRET": "s", "WECHAT_TOKEN": "t"}
+    gateway = Gateway(tmp_path, rasa_server.url, TRUSTED_PROXIES="127.0.0.1", RATE_LIMITS="pages=3/hour", **channel)
+    gateway.start()
+    try:
+        heads = {"X-Forwarded-For": "203.0.113.77"}
+        asked = [httpx.post(f"{gateway.url}/wechat", headers=heads, trust_env=False).status_code for _ in range(9)]
+        assert asked == [400] * 9  # it is not signed, which is not for this to say
+    finally:
+        gateway.stop()
+
+
 def test_a_program_with_the_key_talks_for_many(proxied_gateway: Gateway, rasa: FakeRasa) -> None:
     key = {"Authorization": f"Bearer {(proxied_gateway.folder / 'api_key').read_text()}"}
     with httpx.Client(base_url=proxied_gateway.url, headers=key, trust_env=False) as program:
