@@ -136,6 +136,7 @@ class SqlMall:
     async def _of_code(
         self, sender: str, code: str, command: Command, address: str | None, *, bind: bool = False
     ) -> Customer:
+        people.keep_private(sender)
         attempt = proofs.Attempt(Proof.CODE, sender, address=address)
 
         async def look_up(session: AsyncSession, now: datetime) -> proofs.Verdict:

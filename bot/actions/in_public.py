@@ -14,6 +14,7 @@ PERSONAL = frozenset(
     {
         *("action_ask_order_id", "action_ask_phone_tail", "action_ask_order_phone", "action_ask_ticket_id"),
         *("action_ask_account_phone", "action_ask_account_order", "action_my_coupons", "action_handoff"),
+        *("action_link_account", "action_unbind_account"),
     }
 )
 """What asks for something by which a customer is known, or tells something of theirs."""

@@ -82,6 +82,11 @@ async def test_nobody_proves_who_they_are_where_others_read_along(mall: SqlMall)
             await mall.prove_phone("telegram:7@-100", "ORD10001", phone, new_key())
         with pytest.raises(InPublic):
             await mall.prove_ownership("telegram:7@-100", "ORD10001", phone[-4:], new_key())
+    made = await mall.make_binding_code("web:zhou", new_key())
+    with pytest.raises(InPublic):
+        await mall.whose_code("telegram:7@-100", made.code, new_key())
+    with pytest.raises(InPublic):
+        await mall.bind_with_code("telegram:7@-100", made.code, new_key())
     assert await mall.customer_of("telegram:7@-100") is None
     assert await mall.orders_of("telegram:7@-100") == []
     assert await mall.bind_with_proof("telegram:7", "13800005678", "ORD10001", new_key())

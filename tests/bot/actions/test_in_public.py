@@ -9,7 +9,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.accounts import AskAccountPhone
+from bot.actions.accounts import AskAccountPhone, LinkAccount
 from bot.actions.executor import Executor
 from bot.actions.handoff import AskForPerson
 from bot.actions.order_choice import AskOrderId
@@ -45,7 +45,7 @@ async def run(action: Action, sender: str, *entities: str) -> tuple[list[str | N
 
 
 @pytest.mark.parametrize(
-    "action", [AskOrderId(), AskAccountPhone(), AskForPerson(), Proves()], ids=lambda one: one.name()
+    "action", [AskOrderId(), AskAccountPhone(), AskForPerson(), LinkAccount(), Proves()], ids=lambda one: one.name()
 )
 async def test_a_customer_is_led_away_and_reminded_of_nothing(action: Action) -> None:
     assert await run(action, "telegram:7@-100") == (["utter_in_private"], ["restart", "followup"])
