@@ -12,6 +12,7 @@ import logging
 import random
 import traceback
 import unicodedata
+from collections import ChainMap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -98,6 +99,7 @@ class Worker:
         self._lease = lease
         self._given_up = given_up
         self._working: dict[int, Leased] = {}
+        self._asked: dict[int, Leased] = {}  # of those who wait for their answers
         self._tasks: set[asyncio.Task[None]] = set()
         self._behind: set[str] = set()  # senders of whom something waits for what is worked on
         self._wake = asyncio.Event()
@@ -176,14 +178,14 @@ class Worker:
             return None
         if not isinstance(accepted, Leased):
             return None
-        self._working[accepted.id] = accepted
+        self._asked[accepted.id] = accepted
         return accepted
 
     async def _settle(self, written: asyncio.Task[Leased | None], told: bool) -> None:
         """``told``: somebody has the answer; else another worker takes the message when its lease is over."""
         if (accepted := await written) is None:
             return
-        del self._working[accepted.id]
+        del self._asked[accepted.id]
         if told:
             try:
                 async with self._writing.begin() as session:
@@ -198,7 +200,14 @@ class Worker:
             return []
         rendered = render(messages, channel.capabilities, choices.new_key())
         return [
-            self._outgoing(channel_name, account, sender, "desk", bubble, f"{sender} {name}-{number}", name)
+            Message(
+                channel=channel_name,
+                recipient=account,
+                order_key=sender,
+                kind="desk",
+                payload=asdict(bubble),
+                dedupe=f"{sender} {name}-{number}",
+            )
             for number, bubble in enumerate(rendered.bubbles)
         ]
 
@@ -206,7 +215,8 @@ class Worker:
 
     async def keep_working(self) -> None:
         """Until cancelled; what is then worked on has a moment to end, and is left to another process otherwise."""
-        renewing = asyncio.create_task(keep_renewing(self._engine, self._working, self._lease, inbox.renew))
+        held = ChainMap(self._working, self._asked)
+        renewing = asyncio.create_task(keep_renewing(self._engine, held, self._lease, inbox.renew))
         try:
             while True:
                 self._wake.clear()
@@ -250,17 +260,16 @@ class Worker:
         inbound = INBOUND.validate_python(leased.payload)
         soon = asyncio.create_task(self._tell_soon(leased, inbound))
         try:
-            messages, answers = await self._said(inbound)
+            try:
+                messages, answers = await self._said(inbound)
+            finally:
+                soon.cancel()
         except TROUBLE:
             raise  # nothing could be written, either
         except Exception as error:
-            soon.cancel()
             await self._failed(leased, inbound, error)
         else:
-            soon.cancel()
             await self._done(leased, inbound, messages, answers)
-        finally:
-            soon.cancel()
         if event := self._settled.get(_name(inbound)):
             event.set()
 
@@ -364,44 +373,20 @@ class Worker:
         """``name``: "answer", or what a customer hears once in a while, however many messages wait."""
         if inbound.channel not in self._channels:
             return
+        once = f"{inbound.sender} {name} {leased.created_at.timestamp() // self._given_up.total_seconds():.0f}"
         for number, bubble in enumerate(bubbles):
-            if name == "answer":
-                dedupe = f"{leased.id}-{number}"
-            else:
-                dedupe = (
-                    f"{inbound.sender} {name} {leased.created_at.timestamp() // self._given_up.total_seconds():.0f}"
-                )
-            cause = f"inbox:{leased.id}"
-            message = self._outgoing(
-                *(inbound.channel, inbound.recipient, inbound.sender, "answer", bubble, dedupe, cause),
+            message = Message(
+                channel=inbound.channel,
+                recipient=inbound.recipient,
+                order_key=inbound.sender,
+                kind="answer",
+                payload=asdict(bubble),
+                dedupe=f"{leased.id}-{number}" if name == "answer" else once,
+                cause=f"inbox:{leased.id}",
                 not_before=inbound.reply_until,
                 expires_at=now + STALE,
             )
             await outbox.enqueue(session, message, now)
-
-    @staticmethod
-    def _outgoing(
-        channel: str,
-        recipient: str,
-        sender: str,
-        kind: str,
-        bubble: Bubble,
-        dedupe: str,
-        cause: str,
-        not_before: datetime | None = None,
-        expires_at: datetime | None = None,
-    ) -> Message:
-        return Message(
-            channel=channel,
-            recipient=recipient,
-            order_key=sender,
-            kind=kind,
-            payload=asdict(bubble),
-            dedupe=dedupe,
-            cause=cause,
-            not_before=not_before,
-            expires_at=expires_at,
-        )
 
 
 def message_of(inbound: Inbound) -> inbox.Message:
