@@ -119,7 +119,7 @@ async def test_a_bot_that_is_away_is_waited_for_and_the_customer_hears_so_once(
 async def test_after_a_while_the_customer_is_asked_to_send_it_again(
     open_house: Open, rasa: FakeRasa, engine: AsyncEngine
 ) -> None:
-    async with open_house(patience=0.2, given_up=timedelta(seconds=1)) as shop:
+    async with open_house(patience=0.2, given_up=timedelta(seconds=0.5)) as shop:
         rasa.failures[:] = [500]
         assert [bubble.text for bubble in await shop.say("ann", "m1", "我想退货")] == [RECEIPTS.again]
         async with AsyncSession(engine) as session:
@@ -282,22 +282,32 @@ async def test_a_channel_takes_the_answer_and_gets_the_same_again(
         assert await shop.channel.until("ann", 1) == ["收到：慢慢想"]  # in another way, and m1 not again
 
 
-async def test_an_answer_that_could_not_be_sent_is_sent_when_they_write_again(open_house: Open) -> None:
+async def parked(engine: AsyncEngine) -> None:
+    """Until a message waits for its person to write."""
+    async with asyncio.timeout(30), AsyncSession(engine) as session:
+        while not await session.scalar(select(Outbox.id).where(Outbox.state == State.PARKED)):
+            await session.rollback()
+            await asyncio.sleep(0.02)
+
+
+async def test_an_answer_that_could_not_be_sent_is_sent_when_they_write_again(
+    open_house: Open, engine: AsyncEngine
+) -> None:
     channel = Paper(outcomes=[Parked("window")])
     async with open_house(channel) as shop:
         await shop.receive("ann", "m1", "一")
-        async with asyncio.timeout(10), channel.written:
-            await channel.written.wait_for(lambda: channel.tries)
+        await parked(engine)
         await shop.receive("ann", "m2", "二")
         assert await channel.until("ann", 2) == ["收到：一", "收到：二"]
 
 
-async def test_an_answer_that_could_not_be_sent_comes_with_the_next_message(open_house: Open) -> None:
+async def test_an_answer_that_could_not_be_sent_comes_with_the_next_message(
+    open_house: Open, engine: AsyncEngine
+) -> None:
     channel = Paper(outcomes=[Parked("window")])
     async with open_house(channel) as shop:
         await shop.receive("ann", "m1", "一")
-        async with asyncio.timeout(10), channel.written:
-            await channel.written.wait_for(lambda: channel.tries)
+        await parked(engine)
         message = said("ann", "m2", "二", reply_until=datetime.now(UTC) + timedelta(seconds=60))
         await shop.worker.receive(message)
         assert await shop.worker.answer(message, 5) == [Bubble("收到：一", []), Bubble("收到：二", [])]
