@@ -386,7 +386,9 @@ async def _say_order(
     """Where it stands and what can be done with it; the tail of its phone is asked for where it is not yet known to be
     the sender's."""
     tail = tail or focus.at_hand("tail")
-    focus.on("order", order_id)
+    told = (focus.at_hand("fault") or "").partition(" ")  # of an order, before it was known to be the sender's
+    reason = reason or (told[2] if told[0] == order_id else None)
+    focus.on("order", order_id).on("fault", f"{order_id} {reason}" if reason else None)
     try:
         order = await shown_order(tracker, Turn.of(tracker), order_id, tail)
     except OwnershipRequired:
@@ -404,6 +406,7 @@ async def _say_order(
         until = minute(tracker, error.until)
         dispatcher.utter_message(response="utter_inform_order_locked", order_id=order_id, until=until)
     else:
+        focus.on("fault", None)
         if await tell_order_of_complaint(dispatcher, tracker, domain, focus, order):
             return
         if reason == Reason.LATE_DELIVERY and order.delivered_at is None:
