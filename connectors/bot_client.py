@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -59,6 +60,11 @@ class BotClient:
     async def tell(self, dispatch: Dispatch) -> Recorded:
         """Let the bot know what happened at the service desk; in the same way it records it once."""
         body = {name: getattr(dispatch, name) for name in ("sender", "event", "text", "message_id")}
+        return await self._ask("desk/event", body, Recorded, min(DESK_PATIENCE, self._patience))
+
+    async def announce(self, sender: str, message_id: str, response: str, values: Mapping[str, str]) -> Recorded:
+        """Let the bot say one of its responses by itself; in the same way it says it once."""
+        body = {"sender": sender, "event": "notice", "text": response, "message_id": message_id, "values": dict(values)}
         return await self._ask("desk/event", body, Recorded, min(DESK_PATIENCE, self._patience))
 
     async def _ask(self, path: str, body: dict[str, Any], kind: type[Answer], patience: float) -> Answer:

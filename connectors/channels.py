@@ -16,6 +16,7 @@ from connectors.bot_client import BotClient
 from connectors.channel import Channel, Shared
 from connectors.delivery import Delivery
 from connectors.media import MediaStore
+from connectors.notices import NoticeRelay
 from connectors.words import WORDS
 from connectors.worker import Worker
 from mall_adapter import Desk
@@ -28,6 +29,9 @@ PACKAGES = (wechat, telegram)
 
 COMERS = ("web", "api")
 """Whose people come for their answers to the gateway."""
+
+READERS = ("web",)
+"""Whose people are shown what was said when they come back."""
 
 
 def named_packages() -> Mapping[str, ModuleType]:
@@ -42,6 +46,7 @@ class Channels:
         self.media = MediaStore(engine, settings.media_dir())
         self.delivery = Delivery(engine, self.on)
         self.worker = Worker(engine, bot, desk, self.media, self.on, COMERS, self.delivery.soon)
+        self.notices = NoticeRelay(engine, bot, self.on, READERS, self.delivery.soon)
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(10.0, connect=5.0), trust_env=False)
         shared = Shared(
             engine=engine, ring=ring, http=self._http, public_url=settings.public_url(), answer=self.worker.answer
@@ -60,6 +65,7 @@ class Channels:
         """What any number of processes may do at once."""
         background.start(WORDS.tasks["worker"], self.worker.keep_working)
         background.start(WORDS.tasks["delivery"], self.delivery.keep_sending)
+        background.start(WORDS.tasks["notices"], self.notices.keep_telling)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -21,6 +21,7 @@ from connectors.channel import Channel
 from connectors.leases import LEASE, TROUBLE, keep_renewing
 from connectors.rendering import Bubble
 from connectors.words import WORDS
+from mall_adapter import notices
 from storage import WRITES, outbox
 from storage.outbox import LOST, Dead, Leased, Outcome, Retry, Unknown
 
@@ -29,8 +30,11 @@ log = logging.getLogger(__name__)
 ANSWERS = ("answer", "desk")
 """Kinds of which a second one does no harm: what the bot answers, and what people at the desk say."""
 
+HARMLESS = frozenset({*ANSWERS}) | notices.KINDS.repeatable()
+"""With the notices that may come twice: what is sent again, once, if it may have arrived."""
+
 UNSURE = "unsure"
-"""Why an answer is sent again: it may have arrived."""
+"""Why one of these is sent again: it may have arrived."""
 
 PATIENCE = 45.0
 """Seconds for one bubble."""
@@ -125,11 +129,13 @@ class Delivery:
         outcome = self._decided(leased, await self._tried(leased))
         async with self._writing.begin() as session:
             await outbox.finish(session, leased, outcome)
+            if isinstance(outcome, Dead) and outcome.error_class.split(":")[0] == "person":
+                await notices.lose(session, f"{leased.channel}:{leased.recipient}")
         if isinstance(outcome, (Dead, Unknown)):
             log.warning("message %d (%s, %s): %s", leased.id, leased.channel, leased.kind, outcome.error_class)
 
     async def _tried(self, leased: Leased) -> Outcome:
-        if leased.error_class == LOST and leased.kind not in ANSWERS:
+        if leased.error_class == LOST and leased.kind not in HARMLESS:
             return Unknown(LOST)
         channel = self._channels[leased.channel]
         try:
@@ -145,7 +151,7 @@ class Delivery:
         """What a channel says, by the kind of the message and by how often it was tried."""
         now = datetime.now(UTC)
         match outcome:
-            case Unknown() if leased.kind in ANSWERS and leased.error_class not in (UNSURE, LOST):
+            case Unknown() if leased.kind in HARMLESS and leased.error_class not in (UNSURE, LOST):
                 return Retry(UNSURE, now + backoff(leased.attempts))
             case Retry() if outcome.error_class.split(":")[0] == "configuration":
                 self._resting[leased.channel] = time.monotonic() + REST

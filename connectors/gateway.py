@@ -43,6 +43,7 @@ from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.inbound import Inbound
 from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
+from connectors.notices import keep_broadcasting, keep_noticing
 from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
@@ -128,6 +129,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         background.start(TASKS["upkeep"], lambda: keep_tidy(engine))
         if not elsewhere:
             background.start(TASKS["reservations"], lambda: keep_expiring(SqlBackOffice(engine)))
+            background.start(TASKS["noticing"], lambda: keep_noticing(engine))
+            background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
         background.start(TASKS["rules"], rules.watch)
         channels.start(background)
         for channel in channels:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import repeat
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ class Capabilities:
     typing: bool
     bubbles_most: int | None  # of one answer, as far as its length allows; None: any number
     caption_most: int | None = None  # of the text in a card; None: as much as without a picture
+    window: timedelta | None = None  # after a person's message, in which they may be written to; None: always
 
 
 @dataclass(frozen=True, slots=True)

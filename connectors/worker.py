@@ -276,6 +276,10 @@ class Worker:
     async def _said(self, inbound: Inbound) -> tuple[Sequence[BotMessage], bool]:
         """What the customer is to see, and whether it is the bot's answer. Raises BotUnavailable."""
         if inbound.event is not None:
+            if inbound.event == "left":
+                await self._accounts.lose(inbound.sender)
+            else:
+                await self._accounts.meet(inbound.sender)
             return ([BotMessage(text=RECEIPTS.welcome)] if inbound.event == "joined" else []), False
         text = _readable(inbound.text)
         if len(text) > MAX_TEXT:

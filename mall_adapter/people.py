@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, delete, func, literal, select
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, delete, func, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import selectinload
@@ -96,8 +96,28 @@ def keep_private(sender: str) -> None:
 
 
 async def meet(session: AsyncSession, sender: str, now: datetime) -> None:
-    """Keeps that there is such a sender. Of one that was known only by its hash the rest is kept, too."""
-    await _keep(session, sender, {"first_seen_at": now}, where=models.ChannelAccount.sender.is_(None))
+    """Keeps that there is such a sender, and when it was heard. Of one that was known only by its hash the rest is
+    kept, too."""
+    await _keep(session, sender, {"first_seen_at": now}, {"heard_at": now})
+
+
+async def lose(session: AsyncSession, sender: str) -> None:
+    """The sender cannot be written to until it is heard again: it has left, or blocked the house."""
+    account = models.ChannelAccount
+    gone = update(account).where(account.sender_index == models.sender_index(sender)).values(heard_at=None)
+    await session.execute(gone, execution_options={"synchronize_session": False})
+
+
+async def heard(session: AsyncSession, customer_id: str) -> Sequence[tuple[str, datetime]]:
+    """The senders by which the customer can be written to, and when each wrote last, the latest first."""
+    account = models.ChannelAccount
+    query = (
+        select(account.sender, account.heard_at)
+        .join(models.Principal)
+        .where(models.Principal.customer_id == customer_id, account.sender.is_not(None), account.heard_at.is_not(None))
+        .order_by(account.heard_at.desc(), account.sender_index)
+    )
+    return [(str(sender), at) for sender, at in await session.execute(query)]
 
 
 class Accounts:
@@ -125,6 +145,12 @@ class Accounts:
         else:
             self._met.add(sender)
 
+    async def lose(self, sender: str) -> None:
+        """It has left: nothing is sent to it until it is met again. Raises what the database raises."""
+        self._met.discard(sender)
+        async with self._writing.begin() as session:
+            await lose(session, sender)
+
 
 async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor | None, now: datetime) -> None:
     """The sender belongs to this customer from now on, in place of an earlier one; ``by``: None if they have proved it
@@ -148,24 +174,17 @@ async def unbind(session: AsyncSession, sender: str, now: datetime) -> None:
     found.principal_id = found.bound_at = None
 
 
-async def _keep(
-    session: AsyncSession,
-    sender: str,
-    first: dict[str, object],
-    later: dict[str, object] | None = None,
-    where: ColumnElement[bool] | None = None,
-) -> None:
-    """Writes the account with what is ``first`` and ``later``; one that is there, and is ``where``, without what is
-    ``first``."""
+async def _keep(session: AsyncSession, sender: str, first: dict[str, object], later: dict[str, object]) -> None:
+    """Writes the account with what is ``first`` and ``later``; one that is there without what is ``first``."""
     told: dict[str, object] = {
         "sender": sender,
         "channel": channel_of(sender),
         "conversation": conversation_of(current_ring(), sender),
-        **(later or {}),
+        **later,
     }
     new = insert(session, models.ChannelAccount).values(sender_index=models.sender_index(sender), **told, **first)
     changed = {name: new.excluded[name] for name in told}
-    await session.execute(new.on_conflict_do_update(index_elements=["sender_index"], set_=changed, where=where))
+    await session.execute(new.on_conflict_do_update(index_elements=["sender_index"], set_=changed))
 
 
 async def senders_of(session: AsyncSession, customer_id: str) -> Sequence[str]:

@@ -49,6 +49,8 @@ MAY: dict[str, frozenset[Role]] = {
     "settle_complaint": _DESK,
     "settle": _TEACHING,
     "look_into": _TEACHING,
+    # what goes to many
+    "broadcast": _DESK,
     # the house
     "grant": _HOUSE,
     "revoke": _DESK,

@@ -42,6 +42,11 @@ def around(code: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def within(code: str) -> Sequence[str]:
+    """The codes of the region itself and of those that lie in it."""
+    return [code, *(one.code for one in tree().regions if one.code != code and code in around(one.code))]
+
+
 def named(name: str) -> str | None:
     """The code of an area, a province or a city by its name; of two the larger."""
     return tree().by_name.get(name)

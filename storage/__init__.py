@@ -7,7 +7,7 @@ Every room that keeps something stands on it; it knows nothing of what is kept. 
 from storage import inbox, outbox
 from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
-from storage.events import Event, EventRow, record
+from storage.events import Event, EventCursor, EventRow, locked_cursor, record, settled
 from storage.idempotency import Command, IdempotencyConflict, Known, forget_expired, once, recall
 from storage.leases import Lease
 from storage.migration import MigrationRefused, migrate
@@ -20,6 +20,7 @@ __all__ = [
     "Base",
     "Command",
     "Event",
+    "EventCursor",
     "EventRow",
     "IdempotencyConflict",
     "Known",
@@ -32,9 +33,11 @@ __all__ = [
     "inbox",
     "insert",
     "insert_numbered",
+    "locked_cursor",
     "migrate",
     "once",
     "outbox",
     "recall",
     "record",
+    "settled",
 ]

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, Index, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.actors import Actor, Role
 from storage.adapters import adapter
+from storage.engine import insert
 from storage.tables import Base
 
 
@@ -28,7 +29,7 @@ class Event:
 
 
 class EventRow(Base):
-    """``id`` grows, but on PostgreSQL a smaller one may become visible after a larger one."""
+    """``id`` grows, but on PostgreSQL a smaller one may become visible after a larger one: see :func:`settled`."""
 
     __tablename__ = "event"
     __table_args__ = (Index(None, "kind", "at"), Index(None, "subject", "id"))
@@ -42,6 +43,33 @@ class EventRow(Base):
     channel: Mapped[str | None]
     region: Mapped[str | None]
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class EventCursor(Base):
+    """How far a reader has come that is to miss nothing and to take nothing twice."""
+
+    __tablename__ = "event_cursor"
+
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]  # the id of the last event that it has read, or what else it counts by
+
+
+async def settled(session: AsyncSession) -> int:
+    """Up to this id every event is there that ever will be; 0 where there is none. Of a transaction of its own, which
+    ends at once: on PostgreSQL it waits until nobody is writing events, and others wait for it meanwhile; where that
+    takes too long it raises DBAPIError."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("SET LOCAL lock_timeout = '500ms'"))
+        await session.execute(text("LOCK TABLE event IN SHARE MODE"))
+    return await session.scalar(select(func.max(EventRow.id))) or 0
+
+
+async def locked_cursor(session: AsyncSession, reader: str, start: int = 0) -> EventCursor:
+    """The reader's place, which nobody else moves until the transaction ends; ``start`` where it never was."""
+    new = insert(session, EventCursor).values(reader=reader, position=start)
+    await session.execute(new.on_conflict_do_nothing())
+    query = select(EventCursor).where(EventCursor.reader == reader).with_for_update()
+    return (await session.scalars(query.execution_options(populate_existing=True))).one()
 
 
 def record(session: AsyncSession, event: Event, by: Actor, at: datetime) -> None:

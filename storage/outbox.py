@@ -25,6 +25,7 @@ from storage.queue import (
     OPEN,
     STUCK,
     Dead,
+    Dropped,
     Parked,
     Queued,
     Retry,
@@ -39,6 +40,7 @@ from storage.tables import Base
 __all__ = [
     "LOST",
     "Dead",
+    "Dropped",
     "Leased",
     "Message",
     "Outbox",
@@ -61,9 +63,12 @@ __all__ = [
     "stuck",
     "take",
     "waiting",
+    "withdraw",
 ]
 
-Outcome = Sent | Retry | Parked | Unknown | Dead
+_MANY = text("kind = 'broadcast'")
+
+Outcome = Sent | Dropped | Retry | Parked | Unknown | Dead
 
 
 class Outbox(Queued, Base):
@@ -71,6 +76,8 @@ class Outbox(Queued, Base):
     __table_args__ = (
         *queue.indexes("outbox"),
         Index("ix_outbox_provider_id", "provider_id"),
+        # of what goes to many, how far it has come
+        Index("ix_outbox_broadcast", "cause", "channel", "state", sqlite_where=_MANY, postgresql_where=_MANY),
     )
 
     recipient: Mapped[str] = mapped_column(EncryptedText("outbox.recipient"))
@@ -202,6 +209,17 @@ async def release(session: AsyncSession, channel: str, order_key: str, at: datet
     parked = update(row).where(row.order_key == order_index(row, order_key), text(STUCK))
     parked = parked.where(row.state == State.PARKED, row.channel == channel).values(state=State.PENDING, not_before=at)
     return len((await session.scalars(parked.returning(row.id), execution_options=queue.AS_IT_IS)).all())
+
+
+async def withdraw(session: AsyncSession, channel: str, order_key: str, cause: str) -> int:
+    """What waits for this cause and is on nobody's way is not sent, as there is something newer to say; how much that
+    is. In the caller's transaction."""
+    row, number = Outbox, 0
+    mine = [row.order_key == order_index(row, order_key), row.channel == channel, row.cause == cause]
+    for part, state in ((OPEN, State.PENDING), (STUCK, State.PARKED)):
+        gone = update(row).where(*mine, text(part), row.state == state).values(queue.ended(Dropped("replaced")))
+        number += len((await session.scalars(gone.returning(row.id), execution_options=queue.AS_IT_IS)).all())
+    return number
 
 
 async def take(

@@ -150,19 +150,28 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """There is no need for it any more; ``error_class`` says why in a word."""
+
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dead:
     error_class: str
 
 
-def ended(outcome: Sent | Done | Retry | Parked | Unknown | Dead) -> dict[str, Any]:
+def ended(outcome: Sent | Done | Dropped | Retry | Parked | Unknown | Dead) -> dict[str, Any]:
     """The columns of a row that a try has left so."""
     match outcome:
         case Sent():
             return RETURNED | {"state": State.SENT, "error_class": None, "provider_id": outcome.provider_id}
         case Done():
             return RETURNED | {"state": State.DONE, "error_class": None}
+        case Dropped():
+            values: dict[str, Any] = {"state": State.DONE}
         case Retry():
-            values: dict[str, Any] = {"state": State.PENDING, "not_before": outcome.at}
+            values = {"state": State.PENDING, "not_before": outcome.at}
         case Parked():
             values = {"state": State.PARKED}
         case Unknown():

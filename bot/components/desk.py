@@ -1,8 +1,9 @@
 """What happens at the service desk comes into the conversation here: an operator takes over, speaks, hands back.
 
-``POST /webhooks/desk/event`` ``{"sender", "event": "pause" | "said" | "resume", "text", "message_id"}`` →
+``POST /webhooks/desk/event`` ``{"sender", "event": "pause" | "said" | "resume" | "notice", "text", "message_id"}`` →
 200 ``{"messages": […]}``, what the customer is to see, in the form of the gateway's channel · 400 bad request ·
 503 nothing was recorded. ``text`` is what the operator said, or the operator's name for ``pause``.
+A ``notice`` is something that the shop says by itself: ``text`` names the response, into which ``values`` are filled.
 
 The same ``message_id`` may be sent again: what it had recorded is read back. Between pause and resume the bot is silent
 and records what the customer says.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,18 +36,26 @@ logger = logging.getLogger(__name__)
 
 SAYS = {"pause": "utter_handoff_joined", "resume": "utter_handoff_over"}
 
+NOTICE = re.compile(r"utter_notice_[a-z_]{1,60}")
+
 
 @dataclass(frozen=True)
 class DeskEvent:
     event: str
     inbound: Inbound
+    values: dict[str, str]
 
     @classmethod
     def parse(cls, body: object) -> DeskEvent:
         inbound = Inbound.parse(body)
-        if not isinstance(body, dict) or body.get("event") not in (*SAYS, "said"):
-            raise BadRequest("event must be pause, said or resume")
-        return cls(body["event"], inbound)
+        if not isinstance(body, dict) or body.get("event") not in (*SAYS, "said", "notice"):
+            raise BadRequest("event must be pause, said, resume or notice")
+        if body["event"] == "notice" and not NOTICE.fullmatch(inbound.text):
+            raise BadRequest("the text of a notice names its response")
+        values = body.get("values", {})
+        if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+            raise BadRequest("values must be strings by name")
+        return cls(body["event"], inbound, values)
 
 
 class DeskInput(InputChannel):
@@ -85,7 +95,15 @@ async def record(processor: MessageProcessor, happened: DeskEvent) -> list[dict[
     for event in reversed(tracker.events):
         if isinstance(event, BotUttered) and event.metadata.get("desk_id") == message_id:
             return public([event.message()])
-    if happened.event == "said":
+    if happened.event == "notice":
+        if not tracker.applied_events():  # so that their first message finds a conversation that has begun
+            tracker = await processor.fetch_tracker_and_update_session(sender, Answer(sender))
+        draft = await processor.nlg.generate(said, tracker, Answer(sender).name(), **happened.values)
+        if not draft:
+            raise LookupError(said)
+        utterance = create_bot_utterance({**draft, "utter_action": said})
+        utterance.metadata.update(by="bot", desk_id=message_id)
+    elif happened.event == "said":
         utterance = BotUttered(said, {"custom": {"by": "operator"}}, {"by": "operator", "desk_id": message_id})
     else:
         name = SAYS[happened.event]

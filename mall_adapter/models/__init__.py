@@ -29,12 +29,14 @@ from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
+from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
 
 __all__ = [
     "Warehouse",
     "StockMovement",
     "Stock",
+    "StockWatch",
     "Region",
     "PriceKind",
     "Price",
@@ -44,6 +46,8 @@ __all__ = [
     "FreightTemplate",
     "ApiClient",
     "Base",
+    "Broadcast",
+    "BroadcastState",
     "BindingCode",
     "ChannelAccount",
     "Complaint",
@@ -58,6 +62,7 @@ __all__ = [
     "Membership",
     "Merger",
     "Misunderstood",
+    "NoticeChoice",
     "Order",
     "OrderLine",
     "OwnershipProof",

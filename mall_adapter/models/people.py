@@ -108,6 +108,7 @@ class ChannelAccount(Base):
     conversation: Mapped[str | None] = mapped_column(KeyedHash(), index=True)  # privacy.conversations.conversation_of
     principal_id: Mapped[str | None] = mapped_column(ForeignKey("principal.id"), index=True)
     first_seen_at: Mapped[datetime]
+    heard_at: Mapped[datetime | None]  # within the hour; None: cannot be written to until it writes
     bound_at: Mapped[datetime | None]
 
     principal: Mapped[Principal | None] = relationship()
