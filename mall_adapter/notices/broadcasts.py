@@ -159,7 +159,7 @@ async def newest(session: AsyncSession, actor: Actor, limit: int) -> Sequence[Br
             each.drafted_at,
             names.get(each.approved_by or ""),
             each.drafted_by == actor.principal_id,
-            await _results(session, each.id),
+            await results(session, each.id),
         )
         for each in rows
     ]
@@ -183,7 +183,7 @@ async def _values(session: AsyncSession, broadcast: models.Broadcast) -> dict[st
     return values
 
 
-async def _results(session: AsyncSession, number: int) -> Sequence[tuple[str | None, str, int]]:
+async def results(session: AsyncSession, number: int) -> Sequence[tuple[str | None, str, int]]:
     """How each stands: by what became of it before a channel was chosen, and then by channel. What a channel has of a
     customer, it has once."""
     row = Outbox

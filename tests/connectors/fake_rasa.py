@@ -33,6 +33,7 @@ class FakeRasa:
     events: list[dict[str, str]] = field(default_factory=list)  # of the service desk, in order
     recorded: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # answers by sender and message id
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by text; any other text is echoed
+    said: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # of a notice, by its response
     failures: list[Any] = field(
         default_factory=list
     )  # answered first, in order: a status, or bytes instead of an answer
@@ -49,6 +50,7 @@ class FakeRasa:
         self.events.clear()
         self.recorded.clear()
         self.answers.clear()
+        self.said.clear()
         self.failures.clear()
         self.healthy, self.overtaken, self.warnings, self.store = True, False, (), None
         self.gate.set()
@@ -90,8 +92,13 @@ class FakeRasa:
     async def desk(self, request: Request) -> Response:
         event = await request.json()
         await asyncio.to_thread(self.gate.wait, 30)
+        if event["event"] == "notice" and self.failures:
+            failure = self.failures.pop(0)
+            return Response(failure) if isinstance(failure, bytes) else JSONResponse({"error": "not now"}, failure)
         if event not in self.events:
             self.events.append(event)
+        if event["event"] == "notice":
+            return JSONResponse({"messages": self.said.get(event["text"], [{"text": event["text"]}])})
         return JSONResponse({"messages": [{"text": f"{event['event']} {event['text']}"}]})
 
     async def health(self, _: Request) -> Response:
