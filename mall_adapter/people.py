@@ -117,7 +117,7 @@ async def heard(session: AsyncSession, customer_id: str) -> Sequence[tuple[str, 
         .where(models.Principal.customer_id == customer_id, account.sender.is_not(None), account.heard_at.is_not(None))
         .order_by(account.heard_at.desc(), account.sender_index)
     )
-    return [(str(sender), at) for sender, at in await session.execute(query)]
+    return [(str(sender), at) for sender, at in await session.execute(query) if at is not None]
 
 
 class Accounts:

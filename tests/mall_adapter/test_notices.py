@@ -16,6 +16,7 @@ from mall_adapter import SqlMall, models, notices, people
 from mall_adapter.errors import InvalidTransition, NotPermitted
 from mall_adapter.notices import KINDS, Notice, Notices, Watched, broadcasts, segments
 from mall_adapter.notices.sweeps import tell_of_coupons, tell_of_stock
+from mall_adapter.parcels import ParcelMoved
 from mall_adapter.values import ParcelStatus, ParcelStep, Reason, TicketKind, TicketRequest, TicketStatus
 from storage import WRITES, Actor, Role, create_engine, record
 from storage.outbox import Dropped, Outbox, Retry, State
@@ -165,15 +166,12 @@ async def test_a_reader_that_is_killed_has_read_nothing(
     clock.advance(hours=3)
     await tell(shop, "delivered", 1)
 
-    async def dies(*_: object, **__: object) -> bool:
-        await before(*_, **__)  # type: ignore[arg-type]
+    async def dies(*given: Any, **more: Any) -> bool:
+        await notices.notify(*given, **more)
         raise KeyboardInterrupt
 
-    from mall_adapter.notices import events
-
-    before = events.notify
     with monkeypatch.context() as patch:
-        patch.setattr(events, "notify", dies)
+        patch.setattr("mall_adapter.notices.events.notify", dies)
         with pytest.raises(KeyboardInterrupt):
             await notices.read_on(engine, clock())
     assert not await waiting(engine)
@@ -190,8 +188,6 @@ async def test_an_event_that_is_committed_after_a_later_one_is_not_missed(
         pytest.skip("SQLite has one writer at a time")
     await ship(shop)
     clock.advance(hours=3)
-    from mall_adapter.parcels import ParcelMoved
-
     async with AsyncSession(engine) as slow, slow.begin():
         shipment = (await slow.scalars(select(models.Shipment).where(models.Shipment.id == "ORD10003-S1"))).one()
         shipment.status = ParcelStatus.DELIVERED
