@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import ColumnElement, Select, exists, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, regions
 from mall_adapter.values import OrderStatus
@@ -83,6 +84,13 @@ _SEGMENT: TypeAdapter[Segment] = TypeAdapter(Segment)
 def segment_of(told: Mapping[str, Any]) -> Segment:
     """Raises pydantic's ValidationError."""
     return _SEGMENT.validate_python(told)
+
+
+async def choices(session: AsyncSession) -> dict[str, Any]:
+    """What an operator may choose from: categories of what is sold, and regions down to provinces by code and name."""
+    categories = await session.scalars(select(models.Product.category).distinct().order_by(models.Product.category))
+    large = [(each.code, each.name) for each in regions.tree().regions if each.level is not models.Level.CITY]
+    return {"categories": list(categories), "regions": large}
 
 
 def customers_of(segment: Segment, now: datetime) -> Select[str]:

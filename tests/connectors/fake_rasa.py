@@ -31,6 +31,7 @@ class FakeRasa:
     url: str
     calls: list[Call] = field(default_factory=list)
     events: list[dict[str, str]] = field(default_factory=list)  # of the service desk, in order
+    notices: list[dict[str, Any]] = field(default_factory=list)  # that it was to say, in order
     recorded: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # answers by sender and message id
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by text; any other text is echoed
     said: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # of a notice, by its response
@@ -48,6 +49,7 @@ class FakeRasa:
     def reset(self) -> None:
         self.calls.clear()
         self.events.clear()
+        self.notices.clear()
         self.recorded.clear()
         self.answers.clear()
         self.said.clear()
@@ -95,8 +97,9 @@ class FakeRasa:
         if event["event"] == "notice" and self.failures:
             failure = self.failures.pop(0)
             return Response(failure) if isinstance(failure, bytes) else JSONResponse({"error": "not now"}, failure)
-        if event not in self.events:
-            self.events.append(event)
+        heard = self.notices if event["event"] == "notice" else self.events
+        if event not in heard:
+            heard.append(event)
         if event["event"] == "notice":
             return JSONResponse({"messages": self.said.get(event["text"], [{"text": event["text"]}])})
         return JSONResponse({"messages": [{"text": f"{event['event']} {event['text']}"}]})

@@ -57,6 +57,9 @@ responses:
       image: https://shop.example/sorry.png
   utter_default: [{text: 这句我没听懂}]
   utter_handoff_joined: [{text: "{operator}来了"}]
+  utter_notice_parcel:
+  - text: "{order_id} 到了{place}"
+    buttons: [{title: 查看物流, payload: '/order_status{{"order_id": "{order_id}"}}'}]
   utter_handoff_over:
     - text: 现在换我
       buttons: [{title: 查订单, payload: '/order_status{{"order_id": "ORD66666"}}'}]

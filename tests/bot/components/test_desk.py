@@ -110,3 +110,34 @@ async def test_a_bad_request_is_told_what_is_wrong(bot: Bot, body: object) -> No
     async with bot.http.post(bot.url.replace("gateway", "desk") + "/event", json=body) as response:
         assert response.status == 400
         assert (await response.json())["error"]
+
+
+# ---- what the shop says by itself ----
+
+
+async def announce(bot: Bot, text: str, message_id: str = "notice-1", **values: str) -> Any:
+    body = {"sender": "web:ann", "event": "notice", "text": text, "message_id": message_id, "values": values}
+    async with bot.http.post(bot.url.replace("gateway", "desk") + "/event", json=body) as response:
+        return response.status, await response.json()
+
+
+async def test_a_notice_is_said_once_and_its_button_works(bot: Bot, actions: Actions) -> None:
+    await bot.says("你好")
+    for _ in range(2):
+        status, reply = await announce(bot, "utter_notice_parcel", order_id="ORD66666", place="{order_id}")
+        assert (status, reply["messages"][0]["text"]) == (200, "ORD66666 到了{order_id}")
+    await bot.says(reply["messages"][0]["buttons"][0]["payload"])
+    assert actions.calls[0]["tracker"]["slots"]["order_id"] == "ORD66666"
+    assert (await said(bot)).count("ORD66666 到了{order_id}") == 1
+
+
+async def test_a_notice_may_be_the_first_that_is_said(bot: Bot) -> None:
+    assert (await announce(bot, "utter_notice_parcel", order_id="ORD66666", place="上海"))[0] == 200
+    assert (await bot.says("你好"))[0]["text"] == GREETING
+    assert await said(bot) == ["ORD66666 到了上海", "你好", GREETING]
+
+
+@pytest.mark.parametrize("text, status", [("utter_greet", 400), ("utter_notice_nowhere", 503)])
+async def test_only_notices_are_said_by_themselves(bot: Bot, text: str, status: int) -> None:
+    await bot.says("你好")
+    assert (await announce(bot, text))[0] == status

@@ -114,7 +114,7 @@ async def test_by_which_channel(engine: AsyncEngine, rasa: FakeRasa, heard: dict
     async with relaying(engine, rasa, paper, letter):
         found = await ends(engine)
     assert [bool(each.texts("ann")) for each in (paper, letter)] == [told == "paper", told == "letter"]
-    assert len(rasa.events) == (told != "nobody")
+    assert len(rasa.notices) == (told != "nobody")
     assert found[0][2:] == ((State.DONE, "nobody") if told == "nobody" else (State.SENT, None))
 
 
@@ -137,7 +137,7 @@ async def test_a_bot_that_is_away_is_told_later_and_once(engine: AsyncEngine, ra
     async with relaying(engine, rasa, paper):
         assert len(await paper.until("ann", 1)) == 1
         await ends(engine)
-    assert [event["text"] for event in rasa.events] == ["utter_notice_parcel_delivered"]
+    assert [event["text"] for event in rasa.notices] == ["utter_notice_parcel_delivered"]
     assert len(paper.tries) == 1
 
 
@@ -148,7 +148,7 @@ async def test_relays_that_run_at_once_say_it_once(engine: AsyncEngine, rasa: Fa
         await notify(engine, about=f"shipment:{number}", cause=str(number))
     async with relaying(engine, rasa, paper), relaying(engine, rasa, paper), relaying(engine, rasa, paper):
         await ends(engine)
-    assert len(paper.texts("ann")) == len(rasa.events) == 10
+    assert len(paper.texts("ann")) == len(rasa.notices) == 10
 
 
 async def test_what_waits_for_a_shut_window_gives_way_to_what_is_newer(engine: AsyncEngine, rasa: FakeRasa) -> None:
