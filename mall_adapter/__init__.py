@@ -19,6 +19,8 @@ from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.people import Accounts, in_public
+from mall_adapter.notices import Notices
+from mall_adapter.people import Accounts
 from mall_adapter.ports import BackOffice, CustomerMall
 from mall_adapter.rules import AnyRules, BrokenRules, RulesFile
 from mall_adapter.sql_back_office import SqlBackOffice
@@ -40,6 +42,7 @@ __all__ = [
     "open_back_office",
     "open_desk",
     "open_mall",
+    "open_notices",
     "read_catalogue",
     "was_demo",
 ]
@@ -82,6 +85,13 @@ async def open_desk() -> AsyncIterator[Desk]:
     """The service desk of this house, whatever the mall; raises what :func:`open_mall` raises."""
     async with _taken(HouseRules().desk) as rules, _checked_engine() as engine:
         yield Desk(engine, settings.desk_hours(), rules=rules)
+
+
+@asynccontextmanager
+async def open_notices() -> AsyncIterator[Notices]:
+    """What customers want to be told of this house; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
+    async with _checked_engine() as engine:
+        yield Notices(engine)
 
 
 @asynccontextmanager

@@ -6,11 +6,13 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import CustomerMall, Desk, open_desk, open_mall
+from mall_adapter import CustomerMall, Desk, open_desk, open_mall, open_notices
+from mall_adapter.notices import Notices
 
 _mall: CustomerMall | None = None
 _goods: GoodsIndex | None = None
 _desk: Desk | None = None
+_notices: Notices | None = None
 _opening = asyncio.Lock()
 
 
@@ -31,6 +33,16 @@ async def get_goods() -> GoodsIndex:
     if _goods is None or _goods.mall is not mall:
         _goods = GoodsIndex(mall)
     return _goods
+
+
+async def get_notices() -> Notices:
+    """What customers want to be told, in this process."""
+    global _notices
+    if _notices is None:
+        async with _opening:
+            if _notices is None:
+                _notices = await AsyncExitStack().enter_async_context(open_notices())
+    return _notices
 
 
 async def get_desk() -> Desk:

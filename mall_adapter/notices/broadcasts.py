@@ -6,6 +6,7 @@ pauses it stops what has not been taken.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -184,20 +185,27 @@ async def _values(session: AsyncSession, broadcast: models.Broadcast) -> dict[st
 
 
 async def results(session: AsyncSession, number: int) -> Sequence[tuple[str | None, str, int]]:
-    """How each stands: by what became of it before a channel was chosen, and then by channel. What a channel has of a
-    customer, it has once."""
+    """How each stands: by what became of it before a channel was chosen, and then by channel. Those who see it when
+    they come back ("shown") have nothing in the outbox of a channel."""
     row = Outbox
     of_it = row.kind == "broadcast", row.cause == f"broadcast:{number}"
     counted = select(row.channel, row.state, row.error_class, func.count()).where(*of_it)
-    found = await session.execute(counted.group_by(row.channel, row.state, row.error_class))
-    results = list[tuple[str | None, str, int]]()
-    for channel, state, error_class, customers in found:
+    found = Counter[tuple[str | None, str]]()
+    shown = 0
+    for channel, state, error_class, customers in await session.execute(
+        counted.group_by(row.channel, row.state, row.error_class)
+    ):
+        why = (error_class or "").partition(":")[0]
         if channel != CHANNEL:
-            why = (error_class or "").partition(":")[0]
-            results.append((channel, "refused" if why == "person" else str(state), customers))
-        elif state != State.SENT:  # else its channel tells
-            results.append((None, (state == State.DONE and error_class) or str(state), customers))
-    return sorted(results, key=lambda each: (each[0] or "", each[1]))
+            found[channel, "refused" if why == "person" else str(state)] += customers
+            shown -= customers
+        elif state == State.SENT:
+            shown += customers
+        else:
+            found[None, why if state == State.DONE else str(state)] += customers
+    if shown > 0:
+        found[None, "shown"] += shown
+    return sorted(((*key, customers) for key, customers in found.items()), key=lambda each: (each[0] or "", each[1]))
 
 
 async def _names(session: AsyncSession, principals: set[str]) -> Mapping[str, str]:

@@ -124,7 +124,7 @@ def test_from_the_draft_to_everybody(pages: tuple[Page, Page]) -> None:
     first.get_by_role("button", name="预览").click()
     expect(first.locator("#preview")).to_contain_text("退订")
     first.get_by_role("button", name="存为草稿").click()
-    mine, theirs = (page.locator("#list > li", has_text=text) for page in pages)
+    mine, theirs = (page.locator("#sent > li", has_text=text) for page in pages)
     expect(mine).to_contain_text("住在上海")
     mine.get_by_role("button", name="提交批准").click()
     expect(mine).to_contain_text("等同事批准")

@@ -112,7 +112,7 @@ async function look() {
   regions = new Map(choices.regions);
   options($("category"), choices.categories.map((name) => [name, name]));
   options($("region"), choices.regions);
-  drawList($("list"), broadcasts, ({ id }) => id, line, fill);
+  drawList($("sent"), broadcasts, ({ id }) => id, line, fill);
   $("none").hidden = broadcasts.length > 0;
 }
 
