@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import models, people
 from mall_adapter.notices import broadcasts, segments
-from mall_adapter.notices.events import read_on
+from mall_adapter.notices.events import TOLD_STEPS, read_on
 from mall_adapter.notices.kinds import KINDS
 from mall_adapter.notices.sweeps import tell_of_coupons, tell_of_stock, watch
 from mall_adapter.notices.telling import Notice, choose, decide, due, ended, notify, told
@@ -23,6 +23,7 @@ from mall_adapter.transactions import Clock, Transactions, utc_now
 
 __all__ = [
     "KINDS",
+    "TOLD_STEPS",
     "Notice",
     "Notices",
     "Watched",

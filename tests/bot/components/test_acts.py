@@ -24,8 +24,8 @@ ACTS = Acts(read_acts(FILE))
 SAID = {  # the acts that a message must have, (!) those that it must not have: messages of that kind
     # what the shop says by itself
     "unsubscribes ": """
-        退订 / TD / td。 / 退订！ / 回复TD / 我要退订 / 别再发了 / 不要再给我发消息了 / 你们别老发广告了 / 不要给我发广告
-        退订你们的活动短信 / unsubscribe / Stop sending me offers / 不想再收到广告 / no more ads please / 唔好再发广告
+        退订 / TD / td。 / 退订！ / 回复TD / 我要退订 / 别再发了 / 不要再给我发消息了 / 你们别老发广告了
+        不要给我发广告 / 退订你们的活动短信 / unsubscribe / Stop sending me offers / 不想再收到广告 / no more ads please / 唔好再发广告
     """,
     "!unsubscribes  ": """
         昨儿那单给我退订了吧 / 退订单ORD55600里面的帽子 / 先别发货 / 别发了 / 服务器课没开 退订金 / 订阅的咖啡豆别再发了
@@ -34,8 +34,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "subscribes ": "订阅 / 恢复通知 / 我要订阅 / 重新订阅吧 / subscribe / subscribe again please",
     "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了",
     "waits_for_stock ": """
-        有货了告诉我 / 到货了叫我 / 到货提醒我 / 到货提醒 / 开个到货提醒 / 缺货登记一下 / 什么时候补货了通知我一声 / 有货的话跟我说
-        let me know when it is back in stock / Notify me when available
+        有货了告诉我 / 到货了叫我 / 到货提醒我 / 到货提醒 / 开个到货提醒 / 缺货登记一下 / 什么时候补货了通知我一声
+        有货的话跟我说 / let me know when it is back in stock / Notify me when available
     """,
     "!waits_for_stock  ": "到货提醒在哪开 / 什么时候到货 / 有货吗 / 到货了没 / 收到货了告诉你 / 到货了能提醒吗",
     # Cantonese, in its own script
