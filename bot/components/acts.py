@@ -42,6 +42,9 @@ OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_i
 OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
 """Of somebody who waits for a person."""
 
+OF_NOTICES = frozenset({"unsubscribes", "subscribes", "waits_for_stock"})
+"""About what the shop says by itself: no answer to what was asked."""
+
 ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
@@ -49,10 +52,10 @@ ACTS = frozenset(
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
         *("submit", "unqueues", "keep", "of_courier", "address", "address_part", "of_shipping", "undoes", "takes_out"),
         *("contests", "another", "prefers", "of_verdict", "as_before", "declines", "asks_ways", "tells_number"),
-        *("unsubscribes", "subscribes", "waits_for_stock"),
         *OF_REQUEST,
         *OF_MATTER,
         *OF_WAITING,
+        *OF_NOTICES,
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

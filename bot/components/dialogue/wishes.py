@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.components.acts import OF_NOTICES
 from bot.components.dialogue.answers import objection
 from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Step
 from bot.components.dialogue.reading import (
@@ -139,7 +140,7 @@ def _told_beside(reading: Reading) -> list[Command]:
         return []
     step = reading.step_in_own_words
     found, free = reading.fills(asked_only=False), step is not None and step.in_own_words == "free"
-    if found or step is None or not free or "question" in reading.acts:
+    if found or step is None or not free or reading.acts & {"question", *OF_NOTICES}:
         return found
     return [reading.in_own_words(step)]
 

@@ -25,7 +25,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     # what the shop says by itself
     "unsubscribes ": """
         退订 / TD / td。 / 退订！ / 回复TD / 我要退订 / 别再发了 / 不要再给我发消息了 / 你们别老发广告了
-        不要给我发广告 / 退订你们的活动短信 / unsubscribe / Stop sending me offers / 不想再收到广告 / no more ads please / 唔好再发广告
+        不要给我发广告 / 退订你们的活动短信 / unsubscribe / Stop sending me offers / 不想再收到广告
+        no more ads please / 唔好再发广告
     """,
     "!unsubscribes  ": """
         昨儿那单给我退订了吧 / 退订单ORD55600里面的帽子 / 先别发货 / 别发了 / 服务器课没开 退订金 / 订阅的咖啡豆别再发了
