@@ -1,7 +1,7 @@
 """Sends what waits in the outbox for the channels that are on, in the order of each person.
 
 It goes out at least once: what a sender that died had in hand is sent again, and so is, once, an answer of which nobody
-knows whether it has arrived. Of anything else that could be doubled, a gift, a notice, a person decides.
+knows whether it has arrived, or a notice that may come twice. Of anything else, a gift, an offer, a person decides.
 """
 
 from __future__ import annotations
