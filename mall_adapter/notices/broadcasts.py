@@ -115,6 +115,9 @@ async def take_some(engine: AsyncEngine, now: datetime) -> bool:
     keep to the pace of each together."""
     row = models.Broadcast
     due = select(row).where(row.state == _S.SENDING, row.due_at <= now).order_by(row.due_at, row.id).limit(1)
+    async with AsyncSession(engine) as session:  # without a write, which others would wait for, while there is none
+        if await session.scalar(due) is None:
+            return False
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         broadcast = await session.scalar(due.with_for_update(skip_locked=True))
         if broadcast is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, parcels, presale, ticket_steps
@@ -14,7 +14,7 @@ from mall_adapter.notices.kinds import KindName
 from mall_adapter.notices.telling import notify
 from mall_adapter.values import ParcelStatus, TicketStatus
 from settings import SHANGHAI
-from storage import WRITES, EventRow, Role, locked_cursor, settled
+from storage import WRITES, EventCursor, EventRow, Role, locked_cursor, settled
 
 READER = "notices"
 AT_ONCE = 100
@@ -38,6 +38,8 @@ TOLD_STEPS = frozenset(
 
 KINDS = (*TICKET_STEPS, parcels.ParcelMoved.kind, presale.PresaleMoved.kind)
 
+_POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
+
 Told = tuple[str, KindName, Mapping[str, str], str]
 """The customer, the kind, what is filled in, and what it is about."""
 
@@ -45,7 +47,11 @@ Told = tuple[str, KindName, Mapping[str, str], str]
 async def read_on(engine: AsyncEngine, now: datetime) -> bool:
     """Reads the next events and writes down what is to be told; whether there may be more. Any number may read at once:
     each goes on where the last one ended."""
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+    came = exists().where(EventRow.id > func.coalesce(_POSITION, 0))
+    async with AsyncSession(engine) as session:
+        if not await session.scalar(select(came)):
+            return False
+    async with AsyncSession(engine) as session, session.begin():
         end = await settled(session)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         cursor = await locked_cursor(session, READER)

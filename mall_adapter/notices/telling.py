@@ -63,6 +63,7 @@ async def notify(
     """
     rules = KINDS.kinds[kind]
     expires_at = at + rules.worth
+    customer_id = await _kept(session, customer_id)
     if expires_at <= now or not await people.heard(session, customer_id):
         return False
     if rules.newest:
