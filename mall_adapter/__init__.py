@@ -18,9 +18,8 @@ from mall_adapter.catalogue import read_catalogue
 from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
 from mall_adapter.house_rules import HouseRules
-from mall_adapter.people import Accounts, in_public
 from mall_adapter.notices import Notices
-from mall_adapter.people import Accounts
+from mall_adapter.people import Accounts, in_public
 from mall_adapter.ports import BackOffice, CustomerMall
 from mall_adapter.rules import AnyRules, BrokenRules, RulesFile
 from mall_adapter.sql_back_office import SqlBackOffice

@@ -24,7 +24,7 @@ from connectors.wechat.notice import Notice
 from connectors.wechat.parsing import NAME
 from connectors.wechat.replies import TEXT_MOST, plain
 from connectors.wechat.transport import NotDone, Refused, Unsure
-from connectors.wechat.windows import Windows
+from connectors.wechat.windows import GRANTS, Windows
 from storage.outbox import Dead, Outcome, Parked, Retry, Sent, Unknown
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ CAPABILITIES = Capabilities(
     edits=False,
     typing=True,
     bubbles_most=2,  # each is one of the five that WeChat grants
+    window=GRANTS["message"][1],
 )
 
 SOON = timedelta(seconds=3)
