@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import SqlMall, models, notices, people
+from mall_adapter import SqlMall, merging, models, notices, people
 from mall_adapter.errors import InvalidTransition, NotPermitted
-from mall_adapter.notices import KINDS, Notice, Notices, Watched, broadcasts, segments
+from mall_adapter.notices import KINDS, Notice, Notices, Watched, broadcasts, segments, telling
 from mall_adapter.notices.sweeps import tell_of_coupons, tell_of_stock
 from mall_adapter.parcels import ParcelMoved
 from mall_adapter.values import ParcelStatus, ParcelStep, Reason, TicketKind, TicketRequest, TicketStatus
@@ -325,6 +325,22 @@ async def test_goods_that_are_there_again(shop: SqlMall, engine: AsyncEngine, cl
             await notices.told(session, notice, clock())
         await office(shop).adjust_stock(OPERATOR, "W-S1", "P3-1", -1, "broken", f"less {round}")
         clock.advance(hours=1)
+
+
+async def test_what_two_wanted_who_are_one_is_told_to_the_one(shop: SqlMall, engine: AsyncEngine, clock: Clock) -> None:
+    asked = Notices(engine, clock)
+    await asked.watch("web:he", ["P3-1"])
+    await asked.choose("web:he", False)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await merging.merge(session, WANG, "C1", "C2", clock())
+    await office(shop).receive_stock(OPERATOR, "W-S1", "P3-1", 1, "more")
+    await tell_of_stock(engine, clock())
+    assert [who for who, _, _ in await waiting(engine)] == ["C1"]
+    async with AsyncSession(engine) as session:
+        assert not await telling.wants_marketing(session, "C1")
+    await asked.choose("web:he", True)
+    async with AsyncSession(engine) as session:
+        assert await telling.wants_marketing(session, "C1")
 
 
 # ---- what goes to many

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rasa_sdk import Action
@@ -44,7 +45,7 @@ async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await engine.dispose()
 
 
-async def say(action: Action, text: str, sender: str = "web:ann", **more: tuple[str, str]) -> Customer:
+async def say(action: Action, text: str, sender: str = "web:ann", **more: Any) -> Customer:
     customer = Customer("watch_stock", sender)
     await customer.says(text, **more).meets(action)
     return customer
