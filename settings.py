@@ -100,14 +100,27 @@ def actions_port() -> int:
     return _port("ACTIONS_PORT", 5055)
 
 
-def rasa_url() -> str:
-    """Address of the bot as the gateway sees it (``RASA_URL``)."""
-    return (os.environ.get("RASA_URL") or f"http://{HOST}:{bot_port()}").rstrip("/")
+def _addresses(name: str, default: str) -> tuple[str, ...]:
+    given = (each.strip().rstrip("/") for each in (os.environ.get(name) or default).split(","))
+    addresses = tuple(each for each in given if each)
+    if not addresses or not all(each.startswith(("http://", "https://")) for each in addresses):
+        raise ValueError(f"{name} must name addresses like http://bot:5005, with commas between several")
+    return addresses
 
 
-def actions_url() -> str:
-    """Address of the action server as the bot sees it (``ACTIONS_URL``), without the ``/webhook`` path."""
-    return (os.environ.get("ACTIONS_URL") or f"http://{HOST}:{actions_port()}").rstrip("/")
+def rasa_urls() -> tuple[str, ...]:
+    """Addresses of the bots as the gateway sees them (``RASA_URL``, with commas); any of them will do."""
+    return _addresses("RASA_URL", f"http://{HOST}:{bot_port()}")
+
+
+def actions_urls() -> tuple[str, ...]:
+    """Addresses of the action servers as the bot sees them (``ACTIONS_URL``, with commas), without ``/webhook``."""
+    return _addresses("ACTIONS_URL", f"http://{HOST}:{actions_port()}")
+
+
+def sanic_host() -> str:
+    """Address on which the bot and the action server listen (``SANIC_HOST``, default loopback)."""
+    return os.environ.get("SANIC_HOST") or HOST
 
 
 def bind_host() -> str:
@@ -134,8 +147,19 @@ def trusted_proxies() -> list[str]:
     return given
 
 
+def metrics_port() -> int | None:
+    """Port on which a worker of its own tells its metrics (``METRICS_PORT``, default none); a gateway has its own."""
+    return _port("METRICS_PORT", 0) if os.environ.get("METRICS_PORT") else None
+
+
+def metrics_token() -> str | None:
+    """What Prometheus brings from another machine (``METRICS_TOKEN``, default none: only this machine reads them)."""
+    return os.environ.get("METRICS_TOKEN") or None
+
+
 def redis_url() -> str | None:
-    """A Redis, or what speaks its protocol, in which several gateways count together (``REDIS_URL``, default none)."""
+    """A Redis, or what speaks its protocol, in which several gateways count together, and by which several bots take
+    one message of a sender at a time (``REDIS_URL``, default none)."""
     url = os.environ.get("REDIS_URL") or None
     if url and not url.startswith(("redis://", "rediss://")):
         raise ValueError("REDIS_URL must begin with redis:// or rediss://")

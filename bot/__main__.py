@@ -25,7 +25,7 @@ import settings
 
 # The libraries read these when they are imported: nothing is sent anywhere, and TensorFlow keeps its chatter to itself
 os.environ.update(RASA_TELEMETRY_ENABLED="false", TF_CPP_MIN_LOG_LEVEL="3", SQLALCHEMY_SILENCE_UBER_WARNING="1")
-os.environ.setdefault("ACTIONS_URL", settings.actions_url())  # for bot/endpoints.yml
+os.environ["ACTION_WEBHOOKS"] = ",".join(f"{url}/webhook" for url in settings.actions_urls())  # for bot/endpoints.yml
 
 BOT = settings.ROOT / "bot"
 

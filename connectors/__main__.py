@@ -75,7 +75,7 @@ async def _work(ring: KeyRing) -> None:
     """Until SIGTERM or SIGINT."""
     engine = create_engine(settings.database_url())
     http = httpx.AsyncClient(timeout=5.0, limits=httpx.Limits(max_connections=None), trust_env=False)
-    channels = Channels(engine, ring, BotClient(http, settings.rasa_url()), Desk(engine, settings.desk_hours()))
+    channels = Channels(engine, ring, BotClient(http, settings.rasa_urls()), Desk(engine, settings.desk_hours()))
     background, stopped = Background(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

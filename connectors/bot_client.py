@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar
+from zlib import crc32
 
 import httpx
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ValidationError
 
 import settings
@@ -22,11 +26,39 @@ Answer = TypeVar("Answer", bound=BaseModel)
 PATIENCE = 25.0
 """Seconds for one message, all tries together: the supervisor brings a dead bot back within about 15."""
 
+HEALTH_SECONDS = 2.5
+"""For one bot: less than the health waits for all of them."""
+
 DESK_PATIENCE = 10.0
 """Seconds for one thing from the desk: less than a gateway has for it (``mall_adapter.desk.LEASE``)."""
 
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds between tries; the last one repeats."""
+
+TURNS = Counter("zhanggui_turns", "Messages that were brought to the bot", ["outcome"])
+"""``answered``, or ``unavailable``: the bot did not answer within the patience."""
+
+SECONDS = Histogram(
+    "zhanggui_turn_seconds",
+    "Seconds until the bot answered, all tries together",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 25),
+)
+
+for outcome in ("answered", "unavailable"):
+    TURNS.labels(outcome)  # a rate is seen from the first one on
+
+
+@asynccontextmanager
+async def _counted() -> AsyncIterator[None]:
+    """Counts what happens within as one turn, which is not answered if it raises."""
+    started = time.perf_counter()
+    try:
+        yield
+    except Exception:
+        TURNS.labels("unavailable").inc()
+        raise
+    TURNS.labels("answered").inc()
+    SECONDS.observe(time.perf_counter() - started)
 
 
 class BotUnavailable(Exception):
@@ -34,16 +66,25 @@ class BotUnavailable(Exception):
 
 
 class BotClient:
-    def __init__(self, http: httpx.AsyncClient, url: str, patience: float = PATIENCE) -> None:
+    def __init__(self, http: httpx.AsyncClient, urls: Sequence[str], patience: float = PATIENCE) -> None:
+        """``urls``: of bots that share their conversations. A sender stays with one of them while it answers."""
         self._http = http
-        self._url = f"{url}/webhooks"
+        self._urls = [f"{url}/webhooks" for url in urls]
         self._patience = patience
         self._timeout = httpx.Timeout(patience, connect=2.0)
         self._headers = settings.house_headers()
 
     async def health(self) -> list[str]:
-        """What the bot warns of. Raises httpx.HTTPError or ValueError when it is not well."""
-        answer = await self._http.get(f"{self._url}/gateway/health", headers=self._headers)
+        """What the bots warn of. Raises httpx.HTTPError or ValueError when none is well."""
+        found = await asyncio.gather(*map(self._health, self._urls), return_exceptions=True)
+        faults = [each for each in found if isinstance(each, BaseException)]
+        if len(faults) == len(found):
+            raise faults[0]
+        warned = dict.fromkeys(warning for each in found if not isinstance(each, BaseException) for warning in each)
+        return [*(["some_away"] if faults else []), *warned]
+
+    async def _health(self, url: str) -> list[str]:
+        answer = await self._http.get(f"{url}/gateway/health", headers=self._headers, timeout=HEALTH_SECONDS)
         return [str(each) for each in answer.raise_for_status().json().get("warnings", ())]
 
     async def send(self, message: InboundMessage) -> Reply:
@@ -55,7 +96,8 @@ class BotClient:
         body = asdict(message)
         address = body.pop("address")
         body |= {"metadata": {"address": address}} if address else {}
-        return await self._ask("gateway/webhook", body, Reply, self._patience)
+        async with _counted():
+            return await self._ask("gateway/webhook", body, Reply, self._patience)
 
     async def tell(self, dispatch: Dispatch) -> Recorded:
         """Let the bot know what happened at the service desk; in the same way it records it once."""
@@ -68,13 +110,14 @@ class BotClient:
         return await self._ask("desk/event", body, Recorded, min(DESK_PATIENCE, self._patience))
 
     async def _ask(self, path: str, body: dict[str, Any], kind: type[Answer], patience: float) -> Answer:
-        attempt, fault = 0, ""
+        attempt, fault, first = 0, "", crc32(body["sender"].encode())
         try:
             async with asyncio.timeout(patience):
                 while True:
+                    url = self._urls[(first + attempt) % len(self._urls)]
                     try:
                         response = await self._http.post(
-                            f"{self._url}/{path}", json=body, headers=self._headers, timeout=self._timeout
+                            f"{url}/{path}", json=body, headers=self._headers, timeout=self._timeout
                         )
                     except httpx.TransportError as error:
                         fault = type(error).__name__
@@ -83,8 +126,10 @@ class BotClient:
                             return self._read(response, kind)
                         fault = "status 503"
                     log.warning("turn %s: bot away (%s), asking again", body["message_id"], fault)
-                    await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
                     attempt += 1
+                    rounds, left = divmod(attempt, len(self._urls))
+                    if not left:  # all were asked
+                        await asyncio.sleep(PAUSES[min(rounds, len(PAUSES)) - 1])
         except TimeoutError:
             raise BotUnavailable(f"{fault or 'no answer'} after {attempt + 1} tries") from None
 

@@ -31,7 +31,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import dashboard, web
+from connectors import dashboard, metrics, web
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, Scope, address, address_hash
@@ -79,7 +79,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         limits=httpx.Limits(max_connections=None),  # Turns bounds them
         trust_env=False,  # the bot and the actions are neighbours: never through a proxy
     )
-    bot = BotClient(http, settings.rasa_url())
+    bot = BotClient(http, settings.rasa_urls())
     turns = Turns()
     thumbs = Turns(per_sender=3)  # a queue of their own: nobody waits with a thumb for the bot
     rules = HouseRules()
@@ -258,6 +258,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         response.status_code = 200 if report.status == "ok" else 503
         return {"status": report.status, **asdict(report)}
 
+    app.include_router(metrics.router(callers, engine, health))
     return app
 
 

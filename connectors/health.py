@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors import supervision
-from connectors.bot_client import BotClient
+from connectors.bot_client import HEALTH_SECONDS, BotClient
 from privacy import KeyRing
 
 PATIENCE = 3.0
@@ -41,6 +41,7 @@ WARNINGS = {
     " the trained model is gone: it works until it is started again; run make train",
     "no_encoder": "语义模型不可用，只按字词理解顾客 /"
     " customers are understood by words alone, the encoder cannot be used",
+    "some_away": "其中有几个不应答，其余的在顶着 / some of them do not answer, the others do their work",
 }
 """What the bot warns of, in words."""
 
@@ -113,8 +114,15 @@ class Health:
         return [WARNINGS.get(each, each) for each in await self._bot.health()]
 
     async def _actions(self) -> Iterable[str]:
-        _expect((await self._http.get(f"{settings.actions_url()}/health", headers=self._headers)).is_success)
-        return ()
+        well = await asyncio.gather(*map(self._acts, settings.actions_urls()))
+        _expect(any(well))
+        return () if all(well) else (WARNINGS["some_away"],)
+
+    async def _acts(self, url: str) -> bool:
+        try:
+            return (await self._http.get(f"{url}/health", headers=self._headers, timeout=HEALTH_SECONDS)).is_success
+        except httpx.HTTPError:
+            return False
 
     async def _database(self) -> Iterable[str]:
         if self._file:  # open connections go on with a file that is no longer there, and what they write is lost

@@ -72,8 +72,8 @@ def house() -> tuple[Part, ...]:
         *((graph(),) if settings.graph_is_embedded() else ()),
         sync(),
         *((live(),) if settings.demo_lives() else ()),
-        Part("actions", (app, "-m", "bot.actions"), settings.HOST, settings.actions_port(), "ACTIONS_PORT"),
-        Part("bot", (rasa, "-m", "bot", "serve"), settings.HOST, settings.bot_port(), "BOT_PORT"),
+        Part("actions", (app, "-m", "bot.actions"), settings.sanic_host(), settings.actions_port(), "ACTIONS_PORT"),
+        Part("bot", (rasa, "-m", "bot", "serve"), settings.sanic_host(), settings.bot_port(), "BOT_PORT"),
         Part("gateway", (app, "-m", "connectors"), settings.bind_host(), settings.gateway_port(), "GATEWAY_PORT", True),
     )
 

@@ -20,11 +20,25 @@ from sqlalchemy.orm import Mapped, mapped_column
 from privacy.columns import EncryptedText
 from storage import queue
 from storage.engine import if_free
-from storage.queue import ATTEMPTS, OPEN, STUCK, Dead, Done, Leased, Queued, Retry, State, dedupe_index, order_index
+from storage.queue import (
+    ATTEMPTS,
+    OPEN,
+    STUCK,
+    Dead,
+    Depth,
+    Done,
+    Leased,
+    Queued,
+    Retry,
+    State,
+    dedupe_index,
+    order_index,
+)
 from storage.tables import Base
 
 __all__ = [
     "Dead",
+    "Depth",
     "Done",
     "Inbox",
     "Known",
@@ -36,6 +50,7 @@ __all__ = [
     "Stuck",
     "accept",
     "claim",
+    "depths",
     "find",
     "finish",
     "forget_stuck",
@@ -147,6 +162,11 @@ async def finish(session: AsyncSession, leased: Leased, outcome: Outcome) -> boo
     what is done only its name stays."""
     values = queue.ended(outcome) | ({"payload": None} if isinstance(outcome, Done) else {})
     return await queue.finish(session, Inbox, leased, values)
+
+
+async def depths(session: AsyncSession) -> Sequence[Depth]:
+    """How many messages are not settled well, and since when."""
+    return await queue.depths(session, Inbox)
 
 
 async def stuck(session: AsyncSession, limit: int) -> Sequence[Stuck]:

@@ -25,6 +25,7 @@ from storage.queue import (
     OPEN,
     STUCK,
     Dead,
+    Depth,
     Dropped,
     Parked,
     Queued,
@@ -40,6 +41,7 @@ from storage.tables import Base
 __all__ = [
     "LOST",
     "Dead",
+    "Depth",
     "Dropped",
     "Leased",
     "Message",
@@ -52,7 +54,7 @@ __all__ = [
     "Stuck",
     "Unknown",
     "claim",
-    "counts",
+    "depths",
     "enqueue",
     "enqueued",
     "failures",
@@ -247,11 +249,9 @@ async def stuck(session: AsyncSession, limit: int) -> Sequence[Stuck]:
         return [Stuck(*_opened(each)) for each in (await session.execute(query)).all()]
 
 
-async def counts(session: AsyncSession) -> Mapping[tuple[str, State], int]:
-    """How many messages are not settled well, by channel and state."""
-    query = select(Outbox.channel, Outbox.state, func.count()).where(text(f"({OPEN} OR {STUCK})"))
-    found = await session.execute(query.group_by(Outbox.channel, Outbox.state))
-    return {(channel, state): number for channel, state, number in found}
+async def depths(session: AsyncSession) -> Sequence[Depth]:
+    """How many messages are not settled well, and since when."""
+    return await queue.depths(session, Outbox)
 
 
 async def failures(session: AsyncSession, since: datetime) -> Mapping[str, int]:

@@ -114,6 +114,16 @@ class Leased:
     error_class: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many rows of a channel are in a state, and when the first of them was due."""
+
+    channel: str
+    state: State
+    messages: int
+    due: datetime
+
+
 # ---- how a try ended ----
 
 
@@ -281,6 +291,13 @@ async def again(session: AsyncSession, table: type[Queued], number: int, now: da
     rows = cast(Table, cast(Any, table).__table__)
     values = RETURNED | {"state": State.PENDING, "not_before": now, "attempts": 0, "expires_at": None}
     return await session.scalar(_again(rows), values | {"error_class": None, "of_id": number}) is not None
+
+
+async def depths(session: AsyncSession, table: type[Queued]) -> Sequence[Depth]:
+    """Of what is not settled well."""
+    row = cast(Any, table)
+    query = select(row.channel, row.state, func.count(), func.min(row.not_before)).where(text(f"({OPEN} OR {STUCK})"))
+    return [Depth(*found) for found in await session.execute(query.group_by(row.channel, row.state))]
 
 
 def _name(table: type[Queued]) -> str:

@@ -1,4 +1,4 @@
-"""The action server as the house runs it: rasa-sdk's, on loopback, closed to everybody else."""
+"""The action server as the house runs it: rasa-sdk's, closed to everybody else."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def serve(executor: ActionExecutor, port: int) -> None:
     """Until SIGTERM: ``rasa_sdk.endpoint.run`` has no room for a door."""
     loader = AppLoader(factory=partial(closed_app, executor))
     app = loader.load()
-    app.prepare(host=settings.HOST, port=port, workers=number_of_sanic_workers())
+    app.prepare(host=settings.sanic_host(), port=port, workers=number_of_sanic_workers())
     Sanic.serve(primary=app, app_loader=loader)

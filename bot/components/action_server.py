@@ -13,6 +13,7 @@ import hashlib
 import json
 import traceback
 from typing import Any
+from zlib import crc32
 
 import aiohttp
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig
@@ -41,7 +42,10 @@ class TurnAbandoned(BaseException):
 
 
 class ActionServer(EndpointConfig):
-    """The ``action_endpoint`` of ``endpoints.yml``, as ``rasa.core.actions.action.RemoteAction`` calls it."""
+    """The ``action_endpoint`` of ``endpoints.yml``, as ``rasa.core.actions.action.RemoteAction`` calls it.
+
+    Its ``url`` may name several, with commas: a sender stays with one of them while it answers.
+    """
 
     def __init__(self, config: EndpointConfig) -> None:
         super().__init__(
@@ -53,6 +57,7 @@ class ActionServer(EndpointConfig):
             config.token_name,
             **config.kwargs,
         )
+        self._urls = [url.strip() for url in (config.url or "").split(",")]
         self._session: aiohttp.ClientSession | None = None
         self._domain: object = None
         self._domain_digest = ""
@@ -69,10 +74,12 @@ class ActionServer(EndpointConfig):
         now = asyncio.get_running_loop().time
         give_up = now() + PATIENCE_SECONDS
         pause = _FIRST_PAUSE_SECONDS
+        first, attempt = crc32(call["sender_id"].encode()), 0
         while True:
+            url = self._urls[(first + attempt) % len(self._urls)]
             try:
                 left = max(give_up - now(), _FIRST_PAUSE_SECONDS)  # for aiohttp 0 and less are no limit
-                status, body = await self._post(call, min(ATTEMPT_SECONDS, left))
+                status, body = await self._post(url, call, min(ATTEMPT_SECONDS, left))
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 problem = type(error).__name__
             else:
@@ -82,18 +89,19 @@ class ActionServer(EndpointConfig):
                 if status not in _UNAVAILABLE:
                     return _result(action, status, body)
                 problem = f"it answers {status}"
+            attempt += 1
+            if attempt % len(self._urls):
+                continue  # to another one, at once
             if now() + pause >= give_up:
                 raise TurnAbandoned(f"{action}: the action server cannot be reached ({problem})")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    async def _post(self, call: dict[str, Any], seconds: float) -> tuple[int, bytes]:
+    async def _post(self, url: str, call: dict[str, Any], seconds: float) -> tuple[int, bytes]:
         if self._session is None:
             self._session = self.session()
         timeout = aiohttp.ClientTimeout(total=seconds)
-        async with self._session.post(
-            self.url, json=call, params=self.combine_parameters(), timeout=timeout
-        ) as response:
+        async with self._session.post(url, json=call, params=self.combine_parameters(), timeout=timeout) as response:
             return response.status, await response.read()
 
     def _digest(self, domain: object) -> str:

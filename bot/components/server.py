@@ -67,12 +67,12 @@ def make_app(agent: Agent) -> Sanic:
 
 
 async def serve(agent: Agent, port: int, stop: asyncio.Event) -> None:
-    """Serves on 127.0.0.1 until ``stop``, then lets running turns end. Raises OSError if the port is taken."""
+    """Serves until ``stop``, then lets running turns end. Raises OSError if the port is taken."""
     app = make_app(agent)
-    server: Any = await app.create_server(settings.HOST, port, access_log=False, return_asyncio_server=True)
+    server: Any = await app.create_server(settings.sanic_host(), port, access_log=False, return_asyncio_server=True)
     await server.startup()
     await server.start_serving()
-    logger.info("the bot listens on %s:%d with %s", settings.HOST, port, agent.model_name)
+    logger.info("the bot listens on %s:%d with %s", settings.sanic_host(), port, agent.model_name)
     await stop.wait()
     server.close()
     for _ in range(int(LONGEST_GOODBYE_SECONDS / 0.05)):

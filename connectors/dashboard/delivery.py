@@ -74,11 +74,11 @@ def router(operators: Operators, ring: KeyRing, engine: AsyncEngine, delivery: D
         operators.reader(request)
         response.headers["Cache-Control"] = "no-store"
         async with reading() as session:
-            counted = await outbox.counts(session)
+            depths = await outbox.depths(session)
             unsent, unheard = await outbox.stuck(session, SHOWN), await inbox.stuck(session, SHOWN)
         waiting = [
-            {"channel": channel, "state": NAMES.states[state], "number": number}
-            for (channel, state), number in sorted(counted.items())
+            {"channel": each.channel, "state": NAMES.states[each.state], "number": each.messages}
+            for each in sorted(depths, key=lambda each: (each.channel, each.state))
         ]
         return {
             "waiting": waiting,

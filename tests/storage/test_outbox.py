@@ -196,8 +196,8 @@ async def test_what_does_not_go_out_is_listed_and_sent_again_once(engine: AsyncE
             ("paper:bob", State.UNKNOWN, "timeout"),
             ("paper:ann", State.DEAD, "person"),
         ]
-        assert dict(await outbox.counts(session)) == {
-            (CHANNEL, state): 1 for state in (State.PARKED, State.UNKNOWN, State.DEAD)
+        assert set(await outbox.depths(session)) == {
+            outbox.Depth(CHANNEL, state, 1, NOW) for state in (State.PARKED, State.UNKNOWN, State.DEAD)
         }
         assert await outbox.send_again(session, ann.id, NOW)
         assert not await outbox.send_again(session, ann.id, NOW)
