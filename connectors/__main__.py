@@ -1,6 +1,7 @@
 """``python -m connectors`` serves the gateway; ``python -m connectors chat`` talks to a running one.
 
-``python -m connectors worker`` does the gateway's work on messages in a process of its own; any number may run.
+``python -m connectors worker`` does the gateway's work on messages in a process of its own; any number may run. With
+``METRICS_PORT`` it tells Prometheus what it has done.
 ``python -m connectors wechat …`` and the like are commands of a channel.
 """
 
@@ -14,14 +15,17 @@ import sys
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 import settings
-from connectors import terminal
+from connectors import metrics, terminal
 from connectors.background import Background
 from connectors.bot_client import BotClient
+from connectors.callers import Callers
 from connectors.channels import Channels, named_packages
 from connectors.gateway import create_app
+from connectors.words import WORDS
 from mall_adapter import Desk
 from privacy import KeyRing, KeyRingError, verify_keyring
 from storage import WRITES, create_engine
@@ -80,11 +84,21 @@ async def _work(ring: KeyRing) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     channels.start(background)
+    if port := settings.metrics_port():
+        background.start(WORDS.tasks["metrics"], lambda: _tell_metrics(port))
     await stopped.wait()
     await background.close()
     await channels.close()
     await http.aclose()
     await engine.dispose()
+
+
+async def _tell_metrics(port: int) -> None:
+    """Of a worker of its own, until cancelled."""
+    app = FastAPI(openapi_url=None)
+    app.include_router(metrics.router(Callers.from_settings()))
+    config = uvicorn.Config(app, host=settings.bind_host(), port=port, access_log=False, ws="none", log_config=None)
+    await uvicorn.Server(config).serve()
 
 
 def work() -> None:

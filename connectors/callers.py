@@ -9,11 +9,12 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Iterable, MutableMapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+import settings
 from privacy.columns import blind_index
 
 Scope = MutableMapping[str, Any]
@@ -88,6 +89,10 @@ class Callers:
         self._proxies = bool(list(trusted_proxies))
         self._alone = is_loopback(bind_host) and is_loopback(_hostname(public_url)) and not self._proxies
         self._forwarded = -REMIND_SECONDS  # when a proxy of which nobody spoke has sent something (monotonic)
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
 
     def has_key(self, scope: Scope) -> bool:
         scheme, _, given = Headers(scope=scope).get("Authorization", "").partition(" ")

@@ -102,7 +102,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     graph = Graph.from_settings()  # connects when it is first asked
     visitors = web.Visitors(ring.derive_each("visitor_cookie"), secure=settings.public_url().startswith("https://"))
     senders = ring.derive_each("api_sender")[0]  # gives names, which stay the same
-    callers = Callers(settings.api_key(), settings.bind_host(), settings.public_url(), settings.trusted_proxies())
+    callers = Callers.from_settings()
     pages = Pages(engine)
     elsewhere = connection(url, settings.mall_key()) if (url := settings.mall_url()) else None
     catalogue = HttpMall(elsewhere).catalogue if elsewhere else partial(read_catalogue, engine)
