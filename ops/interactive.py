@@ -44,6 +44,7 @@ OURS = (
     "KEYRING_FILE",
     "RASA_URL",
     "ACTIONS_URL",
+    "REDIS_URL",
     "PUBLIC_URL",
 )
 """Settings that would lead to the real mall."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from aiohttp import web
+from rasa.utils.endpoints import EndpointConfig
 
 from bot.components import action_server
 from bot.components.action_server import is_action_result
-from tests.bot.components.conftest import Actions, Bot, Handler, say_where_it_is, status_of
+from tests.bot.components.conftest import Actions, Bot, Handler, free_port, say_where_it_is, status_of
 
 SHIPPED = [{"text": "订单 ORD12345 已发货"}]
 
@@ -45,6 +47,18 @@ async def test_the_domain_travels_once_to_each_action_server(bot: Bot, actions: 
     known.clear()
     assert await bot.says("我的订单到哪了") == SHIPPED
     assert ["domain" in call for call in actions.calls] == [False, True, False, False, True]
+
+
+async def test_of_two_servers_the_one_that_is_there_is_asked_at_once(bot: Bot, actions: Actions) -> None:
+    server = bot.agent.action_endpoint
+    assert isinstance(server, action_server.ActionServer)
+    away = f"http://127.0.0.1:{free_port()}/webhook"
+    for urls in (f"{away},{server.url}", f"{server.url}, {away}"):
+        server._urls = action_server.ActionServer(EndpointConfig(urls))._urls
+        for sender in ("web:ann", "web:bob", "web:kim", "web:sam"):  # whichever is theirs
+            started = time.monotonic()
+            assert await bot.says("我的订单到哪了", sender) == SHIPPED
+            assert time.monotonic() - started < 2
 
 
 async def test_a_server_that_dies_in_the_middle_and_comes_back_completes_the_turn(bot: Bot, actions: Actions) -> None:
