@@ -62,7 +62,7 @@ class SharedLockStore(InMemoryLockStore):
 
 
 @asynccontextmanager
-async def _shared(redis: Redis[bytes], conversation_id: str) -> AsyncIterator[None]:
+async def _shared(redis: Redis, conversation_id: str) -> AsyncIterator[None]:
     """The lock of all bots, or none where Redis does not answer."""
     name = f"zhanggui:turn:{conversation_of(current_ring(), conversation_id)}"
     lock = Lock(redis, name, timeout=LIFE_SECONDS, sleep=POLL_SECONDS, blocking_timeout=WAITING_SECONDS)
