@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -66,7 +66,7 @@ class BotUnavailable(Exception):
 
 
 class BotClient:
-    def __init__(self, http: httpx.AsyncClient, urls: Sequence[str], patience: float = PATIENCE) -> None:
+    def __init__(self, http: httpx.AsyncClient, urls: tuple[str, ...], patience: float = PATIENCE) -> None:
         """``urls``: of bots that share their conversations. A sender stays with one of them while it answers."""
         self._http = http
         self._urls = [f"{url}/webhooks" for url in urls]

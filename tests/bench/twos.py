@@ -123,7 +123,6 @@ async def green(urls: Sequence[str], seconds: float = 300) -> None:
                 await asyncio.sleep(0.5)
 
 
-
 async def talk(number: int, urls: Sequence[str], said: list[str], seconds: list[float], until: float) -> None:
     """One customer, who sends again what nobody answered."""
     async with httpx.AsyncClient(trust_env=False, timeout=40) as http:

@@ -135,7 +135,7 @@ async def house(
     async with httpx.AsyncClient(trust_env=False) as http:
         delivery, desk = Delivery(engine, on, lease=of_worker.get("lease", LEASE)), Desk(engine, settings.desk_hours())
         media = MediaStore(engine, folder / "media")
-        bot = BotClient(http, [rasa_url], patience)
+        bot = BotClient(http, (rasa_url,), patience)
         worker = Worker(engine, bot, desk, media, on, ("web", "api"), delivery.soon, **of_worker)
         tasks = [asyncio.create_task(worker.keep_working())]
         if sends:

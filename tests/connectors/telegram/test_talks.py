@@ -74,7 +74,7 @@ class House:
         on: dict[str, Channel] = {}
         desk = Desk(self.engine, (time(9), time(21)))
         delivery = Delivery(self.engine, on)
-        bot = BotClient(self.http, rasa.url, patience=2.0)
+        bot = BotClient(self.http, (rasa.url,), patience=2.0)
         media = MediaStore(self.engine, folder)
         lease = timedelta(seconds=2)
         self.worker = Worker(self.engine, bot, desk, media, on, (), delivery.soon, lease=lease)
