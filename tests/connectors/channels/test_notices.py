@@ -79,7 +79,7 @@ async def relaying(engine: AsyncEngine, rasa: FakeRasa, *papers: Paper, sends: b
     on = {paper.name: paper for paper in papers}
     async with httpx.AsyncClient(trust_env=False) as http:
         delivery = Delivery(engine, on)
-        relay = NoticeRelay(engine, BotClient(http, rasa.url, 5.0), on, ("web",), delivery.soon)
+        relay = NoticeRelay(engine, BotClient(http, (rasa.url,), 5.0), on, ("web",), delivery.soon)
         tasks = [asyncio.create_task(relay.keep_telling())]
         if sends:
             tasks.append(asyncio.create_task(delivery.keep_sending()))
