@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.messages import BotMessage
 from mall_adapter import Desk
 from mall_adapter.handoff import Dispatch
-from storage.outbox import Message
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,10 @@ TROUBLE = (SQLAlchemyError, OSError)
 PAUSE = 3.0
 """Seconds between looks for what an earlier try, or a gateway that died, has left."""
 
-Onward = Callable[[str, str, list[BotMessage]], list[Message]]
-"""What a channel sends to a sender, of what the bot says; ``dedupe`` names it. Nothing for whoever asks for it."""
+
+class Onward(Protocol):
+    async def __call__(self, session: AsyncSession, sender: str, name: str, messages: Sequence[BotMessage]) -> None:
+        """Has a channel send to a sender what the bot says, under a name, in that transaction."""
 
 
 class DeskNews:
@@ -67,7 +71,7 @@ class DeskNews:
             await self._desk.not_delivered(dispatch, type(error).__name__)
         else:
             messages = [message.model_dump(exclude_unset=True) for message in recorded.messages]
-            onward = self._onward(dispatch.sender, f"desk-{dispatch.position}", recorded.messages)
+            name = f"desk-{dispatch.position}"
+            onward = partial(self._onward, sender=dispatch.sender, name=name, messages=recorded.messages)
             await self._desk.delivered(dispatch, messages, onward)
-            if onward:
-                self._sent()
+            self._sent()

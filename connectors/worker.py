@@ -193,14 +193,16 @@ class Worker:
             except UNWRITTEN as error:
                 log.warning("a message is worked on again when its lease is over: %s", type(error).__name__)
 
-    def onward(self, sender: str, name: str, messages: Sequence[BotMessage]) -> list[Message]:
-        """What a channel sends to the sender of what the bot says by itself; nothing to those who come for it."""
+    async def onward(self, session: AsyncSession, sender: str, name: str, messages: Sequence[BotMessage]) -> None:
+        """Sends what the bot says by itself by the sender's channel, in the caller's transaction; ``name`` names it
+        among all for the sender. Whoever comes for it is sent nothing."""
         channel_name, _, account = sender.partition(":")
         if (channel := self._channels.get(channel_name)) is None:
-            return []
-        rendered = render(messages, channel.capabilities, choices.new_key())
-        return [
-            Message(
+            return
+        key, now = choices.new_key(), datetime.now(UTC)
+        rendered = render(messages, channel.capabilities, key)
+        for number, bubble in enumerate(rendered.bubbles):
+            message = Message(
                 channel=channel_name,
                 recipient=account,
                 order_key=sender,
@@ -208,8 +210,8 @@ class Worker:
                 payload=asdict(bubble),
                 dedupe=f"{sender} {name}-{number}",
             )
-            for number, bubble in enumerate(rendered.bubbles)
-        ]
+            await outbox.enqueue(session, message, now)
+        await choices.keep(session, sender, key, rendered, now)
 
     # ---- work ----
 

@@ -8,7 +8,7 @@ neither is ever there without the other. Methods that are called again with the 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, time, timedelta
 from itertools import takewhile
@@ -306,17 +306,20 @@ class Desk:
         ]
 
     async def delivered(
-        self, dispatch: Dispatch, messages: Sequence[dict[str, object]], onward: Sequence[outbox.Message] = ()
+        self,
+        dispatch: Dispatch,
+        messages: Sequence[dict[str, object]],
+        onward: Callable[[AsyncSession], Awaitable[None]] | None = None,
     ) -> None:
-        """The bot has recorded it, and gave ``messages`` for the customer; ``onward`` takes them to where they do not
-        ask for them."""
+        """The bot has recorded it, and gave ``messages`` for the customer; ``onward`` takes them, in the same
+        transaction, to where they do not ask for them."""
         row, who = models.DeskUpdate, models.sender_index(dispatch.sender)
         shown = update(row).where(row.sender_index == who, row.position == dispatch.position)
         async with self._writing.begin() as session:
             if await outbox.finish(session, dispatch.lease, outbox.Sent()):  # else another gateway has it, and tells it
                 await session.execute(shown.values(messages=json.dumps(list(messages), ensure_ascii=False)))
-                for each in onward:
-                    await outbox.enqueue(session, each, self._clock())
+                if onward:
+                    await onward(session)
 
     async def not_delivered(self, dispatch: Dispatch, error_class: str) -> None:
         """It is tried again in a moment: the bot may have recorded it or not, and records it once."""

@@ -11,6 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.tables import ChoiceList, KeptMedia
+from mall_adapter import models
 from storage import WRITES, create_engine, migrate
 from storage.inbox import Inbox
 from storage.outbox import Outbox
@@ -30,7 +31,7 @@ def migrated(databases: Sqlite | Postgres, house: Path) -> str:
 async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(migrated)
     async with engine.execution_options(**WRITES).begin() as connection:
-        for table in (ChoiceList, KeptMedia, Inbox, Outbox):
+        for table in (ChoiceList, KeptMedia, models.DeskUpdate, models.Handoff, Inbox, Outbox):
             await connection.execute(delete(table))
     yield engine
     await engine.dispose()

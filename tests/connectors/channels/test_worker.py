@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from connectors.desk_news import DeskNews
 from connectors.inbound import Media
-from connectors.messages import BotMessage
+from connectors.messages import BotMessage, Button
 from connectors.rendering import Bubble
 from connectors.tables import ChoiceList, KeptMedia
 from connectors.words import WORDS
@@ -326,12 +326,20 @@ async def test_what_the_desk_says_goes_out_by_the_channel(open_house: Open, rasa
         # what bot and customer say meanwhile is heard by the person
         await shop.receive("ann", "m1", media=[Media(kind="picture", handle="gone")])
         assert await shop.channel.until("ann", 3) == [*shop.channel.texts("ann")[:2], "收到：【图片】"]
+
+
+async def test_a_button_of_what_the_desk_says_means_what_it_says(
+    open_house: Open, engine: AsyncEngine, rasa: FakeRasa
+) -> None:
+    star = Button(title="五星", payload='/rate_service{"stars": "5"}')
     spoken = [
         BotMessage(text="我来帮您看看", custom={"by": "operator"}),
-        BotMessage(text="已转人工", custom={"by": "desk"}),
+        BotMessage(text="帮到您了吗", custom={"by": "desk"}, buttons=[star]),
     ]
-    assert [each.payload["text"] for each in shop.worker.onward("paper:ann", "d", spoken)] == [
-        "人工客服：我来帮您看看",
-        "已转人工",
-    ]
-    assert shop.worker.onward("web:ann", "d", spoken) == []  # they come for it
+    async with open_house() as shop:
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            await shop.worker.onward(session, "paper:ann", "d", spoken)
+            await shop.worker.onward(session, "web:ann", "d", spoken)  # they come for it
+        assert await shop.channel.until("ann", 2) == ["人工客服：我来帮您看看", "帮到您了吗\n1. 五星\n回复数字就能选。"]
+        await shop.receive("ann", "m1", "1")
+        assert (await shop.channel.until("ann", 3))[-1] == f"收到：{star.payload}"
