@@ -34,6 +34,9 @@ _A_NUMBER = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{0,4}[ -]?[0-9][0-9 -]*(?![0-9A
 LATELY = 3
 """Messages back in which a phone number counts as told."""
 
+ALL = 50
+"""Orders or tickets: nobody has more under way."""
+
 HOW_TO_BIND = "bind_account_how"
 """Id of the answer that is no use to whoever is bound."""
 
@@ -210,7 +213,7 @@ class BindAccount(Action):
 async def _say_what_is_open(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> None:
     """What was begun in another chat of the member, in a line: it can go on in this one."""
     mall = await get_mall()
-    tickets = [ticket for ticket in await mall.tickets_of(tracker.sender_id) if ticket.status in UNSETTLED]
+    tickets = [ticket for ticket in await mall.tickets_of(tracker.sender_id, ALL) if ticket.status in UNSETTLED]
     if len(tickets) == 1:
         values = ticket_values(tracker, domain, tickets[0])
         dispatcher.utter_message(response="utter_account_open_ticket", **values)
@@ -218,7 +221,7 @@ async def _say_what_is_open(dispatcher: CollectingDispatcher, tracker: Tracker, 
         dispatcher.utter_message(response="utter_account_open_tickets", count=len(tickets))
     else:
         under_way = {*TO_BE_SHIPPED, OrderStatus.SHIPPED}
-        orders = [order for order in await mall.orders_of(tracker.sender_id) if order.status in under_way]
+        orders = [order for order in await mall.orders_of(tracker.sender_id, ALL) if order.status in under_way]
         if orders:
             dispatcher.utter_message(response="utter_account_open_orders", count=len(orders))
 
