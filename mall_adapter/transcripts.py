@@ -3,9 +3,8 @@ who want to know why; of the latter a record is kept."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -115,15 +114,26 @@ async def excerpt(session: AsyncSession, conversation: str, before: int | None) 
 
 def _without_codes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """For those who look on: a one-time code may still be good, and would bind their own account to the customer."""
-    told = (event.get("metadata") or {} for event in events if event["event"] == "bot")
-    codes = {str(each["code"]) for each in told if each.get("utter_action") == _TELLS_A_CODE and each.get("code")}
-    if not codes:
-        return events
-    hidden = json.dumps(events, ensure_ascii=False)
-    for code in codes:
-        hidden = hidden.replace(code, "•" * len(code))
-    shown: list[dict[str, Any]] = json.loads(hidden)
-    return shown
+    told = (event.get("metadata") for event in events)
+    codes = {str(each.get("code")) for each in told if isinstance(each, dict) and _tells_a_code(each)}
+    return [_without(event, codes) for event in events] if codes else events
+
+
+def _tells_a_code(metadata: dict[str, Any]) -> bool:
+    return metadata.get("utter_action") == _TELLS_A_CODE and bool(metadata.get("code"))
+
+
+def _without(value: Any, codes: Collection[str]) -> Any:
+    match value:
+        case str():
+            for code in codes:
+                value = value.replace(code, "•" * len(code))
+            return value
+        case dict():
+            return {name: _without(each, codes) for name, each in value.items()}
+        case list():
+            return [_without(each, codes) for each in value]
+    return value
 
 
 def _moment(event: dict[str, Any]) -> datetime:
