@@ -101,6 +101,7 @@ class Worker:
         self._working: dict[int, Leased] = {}
         self._asked: dict[int, Leased] = {}  # of those who wait for their answers
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: dict[str, asyncio.Task[None]] = {}  # the last of those who wait, by sender
         self._behind: set[str] = set()  # senders of whom something waits for what is worked on
         self._wake = asyncio.Event()
         self._settled: dict[str, asyncio.Event] = {}  # by the name of a message that somebody waits for
@@ -156,7 +157,7 @@ class Worker:
         It is written down while the bot is asked, and settled behind the answer, as nobody is told anything before:
         who waits need not wait for that. Where nothing can be written, the bot is asked all the same.
         """
-        written = asyncio.create_task(self._written(inbound))
+        written = asyncio.create_task(self._written(inbound, self._settling.get(inbound.sender)))
         told = True
         try:
             return await self._ask(inbound, inbound.text or "")
@@ -164,12 +165,20 @@ class Worker:
             told = False
             raise
         finally:
-            settling = asyncio.create_task(self._settle(written, told))
+            settling = self._settling[inbound.sender] = asyncio.create_task(self._settle(written, told))
             self._tasks.add(settling)
-            settling.add_done_callback(self._tasks.discard)
+            settling.add_done_callback(partial(self._is_settled, inbound.sender))
 
-    async def _written(self, inbound: Inbound) -> Leased | None:
-        """None for what is known, is behind one that a gateway which died has left, or could not be written."""
+    def _is_settled(self, sender: str, settling: asyncio.Task[None]) -> None:
+        self._tasks.discard(settling)
+        if self._settling.get(sender) is settling:
+            del self._settling[sender]
+
+    async def _written(self, inbound: Inbound, before: asyncio.Task[None] | None) -> Leased | None:
+        """Once the sender's message ``before`` is settled. None for what is known, is behind one that a gateway which
+        died has left, or could not be written."""
+        if before:
+            await asyncio.wait({before})
         try:
             async with self._writing.begin() as session:
                 accepted = await inbox.accept(session, message_of(inbound), datetime.now(UTC), self._lease)
