@@ -292,9 +292,11 @@ async def genuine(ring: KeyRing, engine: AsyncEngine, token: str) -> tuple[dict[
 
 
 def dump(folder: Path) -> list[str]:
-    """Everything but the senders: whoever says something that can be read is one."""
+    """Everything but senders and messages (whoever says something that can be read is one, and has sent one), and how
+    far the events were read."""
+    said = ('INSERT INTO "channel_account"', 'INSERT INTO "inbox"', 'INSERT INTO "event_cursor"')
     with closing(sqlite3.connect(folder / "zhanggui.db")) as database:
-        return [line for line in database.iterdump() if not line.startswith('INSERT INTO "channel_account"')]
+        return [line for line in database.iterdump() if not line.startswith(said)]
 
 
 async def contents(server: Server) -> Any:
