@@ -14,7 +14,7 @@ from mall_adapter import Desk, SqlMall, models
 from mall_adapter.handoff import ComplaintKind, HandoffReason
 from mall_adapter.values import InvoiceKind, InvoiceRequest, Reason, TicketKind, TicketRequest, TicketStatus
 from privacy.columns import EncryptedText, place_of
-from storage import WRITES
+from storage import WRITES, inbox
 from tests.mall_adapter.offices import WANG, advance_ticket
 
 from .conftest import NOW, Clock
@@ -104,4 +104,5 @@ async def fill(engine: AsyncEngine, clock: Clock) -> Desk:
         await desk.note_complaint(sender, ComplaintKind.COURIER, "太慢了", "m2")
         async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
             session.add(models.ConversationView(conversation="0" * 64, operator="小王", viewed_at=NOW))
+            await inbox.accept(session, inbox.Message("web", sender, {"text": "在吗"}, sender), NOW, None)
     return desk

@@ -134,7 +134,7 @@ def with_entities(_: str) -> tuple[Any, str]:
 
 
 def giant(_: str) -> tuple[Any, str]:
-    sealed = "A" * 70_000
+    sealed = "A" * 300_000
     return query(sealed=sealed), envelope(sealed)
 
 
@@ -254,7 +254,7 @@ def hostile(dice: random.Random, earlier: list[tuple[Any, bytes]]) -> tuple[Any,
         case 6:
             body = body.replace(b"</xml>", f"<Encrypt>{sealed}</Encrypt></xml>".encode())
         case 7 if dice.random() < 0.1:
-            body += b" " * 80_000
+            body += b" " * 300_000
         case 8:
             asked = [*asked.items(), *asked.items()]
     if isinstance(asked, dict):
