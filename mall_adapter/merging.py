@@ -119,5 +119,5 @@ async def _holdings(session: AsyncSession, customer_id: str) -> Holdings:
     cases = (await session.execute(theirs)).one()
     coupons = await session.scalar(select(func.count()).where(models.Coupon.customer_id == customer_id))
     bound = select(account.channel).where(account.principal_id == people.principal_of(customer_id))
-    channels = (each or "" for each in await session.scalars(bound.order_by(account.bound_at)))
+    channels = (each or "" for each in await session.scalars(bound.order_by(account.bound_at, account.channel)))
     return Holdings(*bought, *cases, int(coupons or 0), tuple(channels))

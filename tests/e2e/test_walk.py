@@ -71,6 +71,7 @@ SUMMARIES = {
     "delivery": r"确认修改吗|Shall I change it",
     "invoice": r"确认申请吗|Shall I request it",
     "binding": r"确认绑定吗|Shall I link it",
+    "unbinding": r"确认解绑吗|[Uu]nlink.*Shall I submit it|still linked|To unlink it",
 }
 """What can be written, each with the words of the question to which a yes writes it."""
 
@@ -81,6 +82,7 @@ DONE = {
     "delivery": ("utter_address_changed*", "order_id"),
     "invoice": ("utter_invoice_requested*", "invoice_id"),
     "binding": ("utter_account_bound", ""),
+    "unbinding": ("utter_account_unbound", ""),
 }
 """Responses that say that it was written, and the value that names it."""
 
@@ -104,6 +106,7 @@ YES_TO = {
     "delivery": ("改吧", "确认修改", "那就改吧"),
     "invoice": ("开吧", "确认申请", "那就开吧", "申请吧"),
     "binding": ("绑吧", "确认绑定", "那就绑定吧"),
+    "unbinding": ("解绑吧", "确认解绑", "那就解绑吧"),
 }
 """Only as an answer to this summary; elsewhere they are wishes, or stops."""
 
@@ -114,6 +117,7 @@ SUBMIT = {
     "delivery": ("确认提交", "确认修改"),
     "invoice": ("确认提交", "确认申请", "确认开票"),
     "binding": ("确认提交", "确认绑定"),
+    "unbinding": ("确认提交", "确认解绑"),
 }
 """The words of its button, which confirm a summary of one of the last three turns."""
 
@@ -152,7 +156,7 @@ BEGINNINGS = _split(
     退货 <order> 尾号5678 | 取消订单 <waiting> 尾号5678 | 取消订单 <order> | 撤销售后 <order> 尾号5678
     <waiting> 尾号5678 改寄到浙江省宁波市海曙区中山西路 210 号，收件人何远 13622223333 | 改地址 <waiting> 尾号5678
     开个人发票 <order> 尾号5678 | 开公司发票 <order> 尾号5678 | 绑定会员账号 | 绑定会员账号 <phone> <order>
-    我要退货 | 我要换货 | 取消订单 | 改地址 | 开发票 | 撤销售后 | 转人工 | <order> 到哪了 尾号5678
+    我要退货 | 我要换货 | 取消订单 | 改地址 | 开发票 | 撤销售后 | 转人工 | <order> 到哪了 尾号5678 | 解绑
     退货进度 <order> 尾号5678 | <order>
     """
 )
@@ -254,7 +258,8 @@ def _writes(before: Facts, after: Facts) -> list[Write]:
         elif then is not None and what in ("ticket", "invoice"):
             kind = "ticket taken back" if what == "ticket" and now[1] == "cancelled" else f"changed {what}"
         found.append(Write(kind, name, now[0], now))
-    return found + [Write(f"deleted {what}", name, "", ()) for what, name in before.keys() - after.keys()]
+    gone = before.keys() - after.keys()
+    return found + [Write("unbinding" if what == "binding" else f"deleted {what}", name, "", ()) for what, name in gone]
 
 
 class Visit:
@@ -400,6 +405,8 @@ class Visit:
             self.known = True
             if write.now[1] != self.customer:
                 self.fail("bound to somebody else")
+        if write.kind == "unbinding":
+            self.known = False
         if write.kind in ("delivery", "invoice"):
             for value in asyncio.run(self._new_values(write)):
                 shown = _plain(value) in _plain(words) or (value[-4:].isdigit() and value[-4:] in words)

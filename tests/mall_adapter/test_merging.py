@@ -83,7 +83,7 @@ async def test_everything_of_the_one_becomes_the_others_and_no_sum_changes(mall:
     before, shown = await sums(engine), await office(mall).merging(WANG, "C1", "C2")
     assert not shown.done
     assert shown.obstacle is None
-    assert shown.gone.holdings == Holdings(1, 12_800, 100, 1, 0, 1, ("web", "telegram"))
+    assert shown.gone.holdings == Holdings(1, 12_800, 100, 1, 0, 1, ("telegram", "web"))
     assert await sums(engine) == before  # looking moves nothing
     everything = {each.id for sender in ("web:zhou", "web:he") for each in await mall.orders_of(sender, 50)}
 
