@@ -53,7 +53,8 @@ class Greet(Action):
         if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
             greeted = any(one.intent == turn.intent for one in Turn.earlier(tracker))
             again = (turn.asks or greeted) and Conversation.of(tracker).turn > 1  # in the middle it is no hello
-            response = "utter_greet_again" if turn.rest else "utter_unanswered"  # "？" and no word
+            words = any(map(str.isalnum, turn.text))  # "？" has none
+            response = "utter_greet_again" if words else "utter_unanswered"
             dispatcher.utter_message(response=response if again else "utter_greet")
         return focus.events()
 

@@ -232,6 +232,8 @@ async def test_what_follows_and_means_nothing_by_itself_goes_on_about_it(shop: S
 async def test_is_anybody_there_in_the_middle_is_no_hello(shop: SqlMall) -> None:
     assert (await answer(Greet(), "在吗", "greet", acts=["question"], turn=1)).responses == ["utter_greet"]
     assert (await answer(Greet(), "人呢", "greet", acts=["question"], turn=3)).responses == ["utter_greet_again"]
+    assert (await answer(Greet(), "你好", "greet", acts=["question"], turn=3)).responses == ["utter_greet_again"]
+    assert (await answer(Greet(), "？", "greet", acts=["question"], turn=3)).responses == ["utter_unanswered"]
 
 
 async def test_asking_the_courier_is_noted(shop: SqlMall, bought: None) -> None:
