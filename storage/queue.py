@@ -296,7 +296,7 @@ async def again(session: AsyncSession, table: type[Queued], number: int, now: da
 async def depths(session: AsyncSession, table: type[Queued]) -> Sequence[Depth]:
     """Of what is not settled well."""
     row = cast(Any, table)
-    query = select(row.channel, row.state, func.count(), func.min(row.not_before)).where(text(f"({OPEN} OR {STUCK})"))
+    query = select(row.channel, row.state, func.count(), func.min(row.not_before)).where(or_(text(OPEN), text(STUCK)))
     return [Depth(*found) for found in await session.execute(query.group_by(row.channel, row.state))]
 
 

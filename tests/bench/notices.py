@@ -29,30 +29,18 @@ from connectors.rendering import Bubble, Capabilities
 from privacy import KeyRing
 from storage import WRITES, create_engine, migrate, outbox
 from storage.outbox import Message, Outcome, Retry, Sent
+from tests.connectors.channels.paper import PLAIN
 from tests.databases import Postgres, Sqlite
 
 EACH = 4
 """Notices of one person."""
-
-CAN = Capabilities(
-    text_most=2048,
-    text_unit="bytes",
-    buttons=0,
-    button_title_most=0,
-    pictures=True,
-    cards=False,
-    tables=False,
-    edits=False,
-    typing=False,
-    bubbles_most=None,
-)
 
 
 @dataclass
 class StandIn:
     count: int
     name: str = "bench"
-    capabilities: Capabilities = CAN
+    capabilities: Capabilities = PLAIN
     sent: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # by person, in their order
     refused: int = 0
     done: asyncio.Event = field(default_factory=asyncio.Event)

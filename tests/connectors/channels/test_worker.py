@@ -343,3 +343,16 @@ async def test_a_button_of_what_the_desk_says_means_what_it_says(
         assert await shop.channel.until("ann", 2) == ["人工客服：我来帮您看看", "帮到您了吗\n1. 五星\n回复数字就能选。"]
         await shop.receive("ann", "m1", "1")
         assert (await shop.channel.until("ann", 3))[-1] == f"收到：{star.payload}"
+
+
+async def test_who_writes_on_at_once_is_asked_for_each_message_once(
+    open_house: Open, engine: AsyncEngine, rasa: FakeRasa
+) -> None:
+    """Nothing is left in the inbox for a worker to ask the bot again."""
+    async with open_house() as shop:
+        for number in range(20):
+            await shop.worker.turn(replace(said("ann", f"m{number}", str(number)), channel="web"))
+    async with AsyncSession(engine) as session:
+        rows = [(row.state, row.attempts) for row in await session.scalars(select(Inbox))]
+    assert rows == [(State.DONE, 1)] * 20
+    assert len(rasa.calls) == 20
