@@ -90,7 +90,7 @@ async def companions_in_question(tracker: Tracker, turn: Turn) -> Beside | None:
 
     async def find(graph: Graph) -> tuple[bool, list[str] | None]:
         base = GraphKnowledgeBase(graph, listings)
-        called = await categories_called(base, said)
+        called = await categories_called(listings, said)
         others = [name for name in dict.fromkeys([*shelves, *called]) if name != main.live.category]
         if not others and not SAID["any_companion"].search(plain(turn.text)):
             return True, None

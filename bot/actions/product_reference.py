@@ -263,8 +263,7 @@ async def heard_in(talk: Talk, turn: Turn, recommends: bool = False) -> tuple[He
 
 async def shelves_called(text: str) -> list[str]:
     """By one end of their names, else by the word for their kind (衣服)."""
-    nothing: list[str] = []
-    called = await ask(lambda graph: categories_called(GraphKnowledgeBase(graph), text), nothing)
+    called = await categories_called(await (await get_goods()).listings(), text)
     return called or [name for name in kind_called(text) if await there_is(name)]
 
 

@@ -19,15 +19,13 @@ from bot.actions.knowledge_base import GraphKnowledgeBase, Object
 from bot.actions.product_words import AGE, QUALITIES, SAID, UNITS, ways_to_write
 from bot.spelling import number, plain
 from knowledge_graph import products
-from mall_adapter.values import Product
+from mall_adapter.values import Listing, Product
 
 SHELF = 200
 """So many products of a category are enough to learn its words."""
 
 OF_ALL = 1000
 """The same where no shelf is named."""
-
-CATEGORIES = 1000
 
 LOOKED_AT = 30
 """So many more are read of a larger shelf, for each condition."""
@@ -473,10 +471,9 @@ def on_pages(goods: Sequence[Product]) -> Finder:
     return find
 
 
-async def categories_called(base: GraphKnowledgeBase, text: str) -> list[str]:
+async def categories_called(listings: Mapping[str, Listing], text: str) -> list[str]:
     """A category may be called by one end of its name: 平板 for 平板电脑."""
-    names = [category["name"] for category in await base.get_objects("category", [], CATEGORIES)]
-    return await asyncio.to_thread(called, names, text)
+    return await asyncio.to_thread(called, sorted({one.category for one in listings.values()}), text)
 
 
 def called(names: Sequence[str], text: str) -> list[str]:

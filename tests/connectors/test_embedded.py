@@ -355,7 +355,9 @@ def test_a_token_says_who_is_speaking_and_only_its_visitor_has_it(host: Gateway,
     cookie = f"{COOKIE}={page.cookies[COOKIE]}"
     other = says("四", {"Cookie": cookie})
     assert says("五", {"Cookie": cookie, HEADER: mine}) == me
-    for forged in (mine[:-1] + ("A" if mine[-1] != "A" else "B"), "x", "", mine.partition(".")[0]):
+    name, at, signature = mine.split(".")
+    other_signature = f"{name}.{at}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+    for forged in (other_signature, f"{other.split(':')[1]}.{at}.{signature}", "x", "", name):
         assert says("六", {"Cookie": cookie, HEADER: forged}) not in (me, other)  # nor is the cookie believed instead
     framed = {"Cookie": f"{FRAMED}={mine}"}
     assert says("七", framed) == me

@@ -15,6 +15,7 @@ from tests.stack import Stack
 
 # (what is said, what the answer contains, what it must not contain): the same with and without the graph
 SAME = [
+    ("水壶有哪些", "电水壶", "预算"),
     ("200以内适合敏感肌的面霜", "1. 素映 B5 修护霜", "2."),
     ("第一个适合什么肤质", "敏感肌", "没有写"),
     ("拓光年T3入门微单多少钱", "单机身 ¥3799", "T7"),
