@@ -25,12 +25,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    exists,
     false,
     func,
     or_,
     select,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -87,13 +87,15 @@ class Queued:
 
 
 def indexes(name: str) -> tuple[Index, ...]:
-    """Of the open rows of a table: what is due, and what comes before it; and of those that are stuck."""
+    """Of the open rows of a table: what is due, what comes before it, and what is over; and of those that are stuck."""
 
     def part(of: str, words: str, *columns: str) -> Index:
         return Index(f"ix_{name}_{of}", *columns, sqlite_where=text(words), postgresql_where=text(words))
 
     return (
-        part("due", OPEN, "channel", "not_before"),
+        part("due", OPEN, "channel", "not_before", "id"),
+        part("expiry", OPEN, "expires_at"),
+        part("lease", OPEN, "lease_until"),
         part("order", OPEN, "order_key", "id"),
         part("stuck", STUCK, "order_key", "id"),
     )
@@ -224,17 +226,28 @@ async def claim(
     returns.
     """
     row, token = cast(Any, table), secrets.token_hex(16)
-    due: list[ColumnElement[bool]] = [text(OPEN), row.channel.in_(channels), row.not_before <= now]  # type: ignore[list-item]
+    due: list[ColumnElement[bool]] = [text(OPEN), row.not_before <= now]  # type: ignore[list-item]
     due.append(or_(row.lease_until.is_(None), row.lease_until <= now))
     if order_key is not None:
         due.append(row.order_key == order_index(table, order_key))
     expired = row.expires_at <= now
-    lost = and_(row.state == State.LEASED, row.attempts >= attempts) if attempts is not None else false()
-    over = update(row).where(row.id.in_(_locked(select(row.id).where(*due, or_(expired, lost)))))
+    lost = and_(row.lease_until <= now, row.attempts >= attempts) if attempts is not None else false()
+    over = update(row).where(
+        row.id.in_(_locked([select(row.id).where(*due, row.channel.in_(channels), expired | lost)]))
+    )
     over = over.values(RETURNED | {"state": State.DEAD, "error_class": case((expired, "expired"), else_="lease")})
-    earlier = aliased(row)
-    before = [earlier.order_key == row.order_key, earlier.channel == row.channel, earlier.id < row.id, text(OPEN)]
-    mine = _locked(select(row.id).where(*due, ~exists().where(*before)).order_by(row.not_before, row.id).limit(limit))
+    other = aliased(row)
+    same = (other.order_key == row.order_key, other.channel == row.channel, text(OPEN))
+    # not "no earlier one exists": PostgreSQL would look for that once for all open rows, however few are wanted
+    first = select(func.min(other.id)).where(*same).correlate(row).scalar_subquery()
+    turns = [
+        select(row.id, row.not_before)
+        .where(*due, row.channel == channel, row.id == first)
+        .order_by(row.not_before, row.id)
+        .limit(limit)
+        for channel in channels
+    ]
+    mine = _locked(turns).limit(limit)
     taken = {
         "state": State.LEASED,
         "attempts": row.attempts + 1,
@@ -316,9 +329,12 @@ def _again(rows: Table) -> Any:
     return update(rows).where(rows.c.id == bindparam("of_id"), text(STUCK), opens).returning(rows.c.id)
 
 
-def _locked(query: Select[Any]) -> Select[Any]:
-    """The rows of ``query`` that nobody else is about to change, locked; SQLite has one writer at a time anyway.
+def _locked(queries: Sequence[Select[Any]]) -> Select[Any]:
+    """The ids of their rows that nobody else is about to change, locked, in the order of their further columns; SQLite
+    has one writer at a time anyway.
 
-    A query of its own (PostgreSQL folds none that locks into another), or it might be run for every row.
+    Queries of their own (PostgreSQL folds none that locks into another), or they might be run for every row.
     """
-    return select(query.with_for_update(skip_locked=True).cte().c.id)
+    locked = [query.with_for_update(skip_locked=True).cte() for query in queries]
+    found = union_all(*(select(each) for each in locked)).subquery()
+    return select(found.c.id).order_by(*found.c[1:], found.c.id)
