@@ -14,12 +14,12 @@ import secrets
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from sqlalchemy import func, select
@@ -127,11 +127,13 @@ class _Told:
         self.account, self.sender = account, f"{self.channel}:{account}"
         self.said: list[Said] = []
         self.heard: list[str] = []
+        self.received: list[tuple[str, Mapping[str, Any]]] = []  # as it was sent: the kind or the method, and what
         self._news = asyncio.Event()
         house.phones[self.sender] = self
 
-    def shows(self, text: str) -> None:
+    def shows(self, text: str, kind: str, content: Mapping[str, Any]) -> None:
         self.heard.append(text)
+        self.received.append((kind, content))
         self._news.set()
         for said in self.said:
             said.answered = said.answered or time.monotonic()
@@ -179,7 +181,8 @@ class OnWeChat(_Told):
                     said.taken = time.monotonic()
                     if answer.text not in ("", "success"):
                         words, _ = wechat.unseal(xml.read(answer.content)["Encrypt"])
-                        self.shows(xml.read(words.encode())["Content"])
+                        told = xml.read(words.encode())
+                        self.shows(told["Content"], "reply", told)
                     break
             await asyncio.sleep(max(0.0, said.at + (attempt + 1) * WECHAT_HANGS_UP - time.monotonic()))
         return said
@@ -236,12 +239,12 @@ class House:
             for openid, kind, content in self.wechat.sent[sent:]:
                 sent += 1
                 words = {"text": "content", "msgmenu": "head_content"}.get(kind)
-                self.phones[f"wechat:{openid}"].shows(content[words] if words else "")
+                self.phones[f"wechat:{openid}"].shows(content[words] if words else "", kind, content)
             for method, arguments in self.telegram.calls[called:]:
                 called += 1
                 if method in ("sendMessage", "sendPhoto"):
                     text = arguments.get("text", arguments.get("caption", ""))
-                    self.phones[f"telegram:{arguments['chat_id']}"].shows(text)
+                    self.phones[f"telegram:{arguments['chat_id']}"].shows(text, method, arguments)
             await asyncio.sleep(0.05)
 
     async def warm(self) -> None:
