@@ -21,7 +21,7 @@ from connectors.hardening import Hardening
 from connectors.inbound import Media
 from connectors.telegram import Telegram, webhook
 from tests.connectors.telegram.conftest import House
-from tests.connectors.telegram.stand_in import StandIn, message
+from tests.connectors.telegram.stand_in import Answer, StandIn, message
 
 DOOR, HEADER, URL = "/telegram/webhook", "X-Telegram-Bot-Api-Secret-Token", "https://shop.test"
 
@@ -114,6 +114,15 @@ async def test_what_was_not_written_down_is_not_acknowledged(door: httpx.AsyncCl
     assert await bring(door, update(1, text="你好")) == 503
     assert await bring(door, update(1, text="你好")) == 200
     assert shop.texts() == ["你好"]
+
+
+async def test_of_all_that_come_at_the_start_one_asks_who_we_are(
+    door: httpx.AsyncClient, shop: House, api: StandIn
+) -> None:
+    api.scripted["getMe"] = [Answer(502, "<html>")]
+    told = await asyncio.gather(*(bring(door, update(number, text="你好")) for number in range(1, 6)))
+    assert sorted(told) == [200, 200, 200, 200, 503]  # the one that was refused comes again
+    assert len(api.sent("getMe")) == 2
 
 
 def piece(number: int) -> dict[str, Any]:
