@@ -31,6 +31,9 @@ from tests.connectors.shop import Shop
 from tests.connectors.shop import aside as aside
 from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
 
+HOSTILE = int(os.environ.get("HOSTILE_REQUESTS", "1000"))
+"""Hostile requests that are made up by chance; many more of them are a bench (``tests.bench.hostile``)."""
+
 expect.set_options(timeout=60_000)  # a page on a busy machine is slow, and not wrong
 
 
