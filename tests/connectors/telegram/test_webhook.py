@@ -19,7 +19,8 @@ import settings
 from connectors.channel import MediaUnavailable
 from connectors.hardening import Hardening
 from connectors.inbound import Media
-from connectors.telegram import Telegram, webhook
+from connectors.telegram import webhook
+from connectors.telegram.bot import Telegram
 from tests.connectors.telegram.conftest import House
 from tests.connectors.telegram.stand_in import Answer, StandIn, message
 
@@ -197,7 +198,7 @@ async def test_the_token_is_in_no_log_and_in_no_error(
             with pytest.raises(MediaUnavailable) as error:
                 await public.fetch(media)
             assert "secret" not in f"{error.value!r} {error.value.__cause__!r}"
-        monkeypatch.setattr("connectors.telegram.MOST_BYTES", 3)
+        monkeypatch.setattr("connectors.telegram.bot.MOST_BYTES", 3)
         with pytest.raises(MediaUnavailable):
             await public.fetch(Media(kind="voice", handle="voice.oga"))
         api.files.clear()
