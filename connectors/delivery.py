@@ -112,7 +112,10 @@ class Delivery:
         room = AT_ONCE - len(self._sending)
         if not awake or room <= 0:
             return
-        for leased in await outbox.claim(self._engine, awake, room, self._lease, datetime.now(UTC), attempts=None):
+        now = datetime.now(UTC)
+        for leased in await outbox.claim(
+            self._engine, awake, room, self._lease, now, attempts=None, held=list(self._held)
+        ):
             self._held[leased.id] = leased
             task = asyncio.create_task(self._deliver(leased))
             self._sending.add(task)

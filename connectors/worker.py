@@ -249,7 +249,8 @@ class Worker:
         if room <= 0:
             return
         names = [*self._channels, *self._comers]
-        for leased in await inbox.claim(self._engine, names, room, self._lease, datetime.now(UTC)):
+        held = [*self._working, *self._asked]
+        for leased in await inbox.claim(self._engine, names, room, self._lease, datetime.now(UTC), held=held):
             self._start(leased)
         self._behind &= {_sender(each) for each in self._working.values()}
 

@@ -146,9 +146,15 @@ async def claim(
     now: datetime,
     *,
     order_key: str | None = None,
+    held: Collection[int] = (),
 ) -> Sequence[Leased]:
-    """At most ``limit`` messages of these channels that are due, leased to the caller; any number may claim at once."""
-    found = await queue.claim(engine, Inbox, channels, limit, lease, now, order_key=order_key, attempts=ATTEMPTS)
+    """At most ``limit`` messages of these channels that are due, leased to the caller; any number may claim at once.
+
+    ``held`` are those that the caller is at work on.
+    """
+    found = await queue.claim(
+        engine, Inbox, channels, limit, lease, now, order_key=order_key, attempts=ATTEMPTS, held=held
+    )
     return [leased for leased, _ in found]
 
 

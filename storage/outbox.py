@@ -177,14 +177,16 @@ async def claim(
     *,
     order_key: str | None = None,
     attempts: int | None = ATTEMPTS,
+    held: Collection[int] = (),
 ) -> Sequence[Leased]:
     """At most ``limit`` messages of these channels that are due, leased to the caller; any number may claim at once.
 
-    With ``order_key`` only those of that key. How messages end that nobody settles: :func:`storage.queue.claim`.
+    With ``order_key`` only those of that key; none in ``held``, which the caller is at work on. How messages end that
+    nobody settles: :func:`storage.queue.claim`.
     """
     columns = (Outbox.recipient, Outbox.kind)
     found = await queue.claim(
-        engine, Outbox, channels, limit, lease, now, *columns, order_key=order_key, attempts=attempts
+        engine, Outbox, channels, limit, lease, now, *columns, order_key=order_key, attempts=attempts, held=held
     )
     return [
         Leased(

@@ -218,9 +218,12 @@ async def claim(
     *more: Any,
     order_key: str | None,
     attempts: int | None,
+    held: Collection[int],
 ) -> Sequence[tuple[Leased, Row[Any]]]:
     """At most ``limit`` rows that are due, leased to the caller, each with its columns ``more``.
 
+    None of the numbers in ``held``: the caller is at work on these, and if their leases have run out meanwhile, it was
+    too busy to renew them.
     A row whose lease has run out is due again, but dead (of class "lease") after so many ``attempts``; one that has
     expired is dead (of class "expired"), as is one that does not open ("damaged"). The transaction is over when this
     returns.
@@ -230,6 +233,8 @@ async def claim(
     due.append(or_(row.lease_until.is_(None), row.lease_until <= now))
     if order_key is not None:
         due.append(row.order_key == order_index(table, order_key))
+    if held:
+        due.append(row.id.not_in(held))
     expired = row.expires_at <= now
     lost = and_(row.lease_until <= now, row.attempts >= attempts) if attempts is not None else false()
     over = update(row).where(

@@ -8,12 +8,14 @@ with Stack(tmp_path) as stack:
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +23,7 @@ import httpx
 import psutil
 
 import settings
+from connectors.supervision import Life
 from ops.stack import free_ports as free_ports
 from ops.stack import house
 
@@ -149,6 +152,22 @@ class Stack:
     def kill(self, part: str) -> None:
         """`kill -9` of one part's process; the supervisor starts it again."""
         os.kill(self.pids()[part], signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        """`kill -9` of the supervisor and of every part, all at once; :meth:`start` starts them again."""
+        supervisor, self._supervisor = self._supervisor, None
+        assert supervisor is not None, "the stack was not started"
+        parts = psutil.Process(supervisor.pid).children(True)
+        supervisor.kill()
+        for part in parts:
+            with suppress(psutil.NoSuchProcess):
+                part.kill()
+        supervisor.wait(timeout=60)
+
+    def lives(self) -> dict[str, Life]:
+        """What the supervisor tells of each part."""
+        told = json.loads((self.data_dir / "supervisor.json").read_text())
+        return {name: Life(**life) for name, life in told.items()}
 
     def memory(self) -> int:
         """Resident bytes of the supervisor and everything under it."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiogram import Bot
-from aiogram.types import Update
+from aiogram.types import Update, User
 from pydantic import ValidationError
 
 from connectors.channel import Receive
@@ -31,6 +31,7 @@ class Intake:
         self._sender = sender
         self._receive = receive
         self._answering: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Lock()
 
     def parse(self, raw: Mapping[str, Any]) -> Update | None:
         """None for one that cannot be read, which the log tells of: it is left out, or it would hold up all others."""
@@ -47,11 +48,16 @@ class Intake:
         if tap := pieces[0].callback_query:
             # the button stops waiting at once; one that was tapped long ago cannot be answered any more
             self._answer(tap.id)
-        said = read(pieces, await self._bot.me())
+        said = read(pieces, await self._me())
         if isinstance(said, Migrated):
             self._sender.moved(said.old, said.new)
         elif said is not None:
             await self._receive(said)
+
+    async def _me(self) -> User:
+        """Asked once: of all who come at the start, one asks for the others."""
+        async with self._asking:
+            return await self._bot.me()
 
     def _answer(self, tap: str) -> None:
         task = asyncio.create_task(silently(self._bot.answer_callback_query(tap)))

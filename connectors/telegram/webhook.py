@@ -55,7 +55,11 @@ class Webhook:
             if not isinstance(raw, dict):
                 raise HTTPException(400)
             if found := self._intake.parse(raw):
-                await self._take(found)
+                try:
+                    await self._take(found)
+                except (AiogramError, TypeError) as error:
+                    log.warning("an update has to come again: %s", type(error).__name__)
+                    raise HTTPException(503) from None
             return Response(status_code=200)
 
         return router

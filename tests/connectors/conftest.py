@@ -9,12 +9,14 @@ import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -30,6 +32,9 @@ from tests.connectors.fake_rasa import FakeRasa, serve
 from tests.connectors.shop import Shop
 from tests.connectors.shop import aside as aside
 from tests.knowledge_graph.servers import PASSWORD, Embedded, Server, start
+
+HOSTILE = int(os.environ.get("HOSTILE_REQUESTS", "1000"))
+"""Hostile requests that are made up by chance; many more of them are a bench (``tests.bench.hostile``)."""
 
 expect.set_options(timeout=60_000)  # a page on a busy machine is slow, and not wrong
 
@@ -53,6 +58,14 @@ def fake_graph(port: int) -> Iterator[None]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield
         server.shutdown()
+
+
+@cache
+def migrated() -> bytes:
+    """A database with all its tables and nothing in them, which is copied: to make one takes a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(migrate(f"sqlite+aiosqlite:///{folder}/empty.db"))
+        return (Path(folder) / "empty.db").read_bytes()
 
 
 class Gateway:
@@ -79,7 +92,7 @@ class Gateway:
             "GRAPH_PASSWORD": "never asked for",
             **environment,
         }
-        asyncio.run(migrate(f"sqlite+aiosqlite:///{self.database}"))
+        self.database.write_bytes(migrated())
 
     def command(self, *arguments: str, **options: object) -> subprocess.Popen[str]:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]

@@ -220,14 +220,21 @@ class Operator:
         return bool(self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
-@pytest.fixture(params=list(WIDTHS))
+in_both_widths = pytest.mark.parametrize("operator", list(WIDTHS), indirect=True)
+"""What a test says for which the width matters."""
+
+
+@pytest.fixture
 def operator(request: pytest.FixtureRequest, browser: Browser, house: Gateway) -> Iterator[Operator]:
-    context = browser.new_context(viewport=WIDTHS[request.param], locale="zh-CN", reduced_motion="reduce")
+    """At a desktop, if a test says nothing else."""
+    width = WIDTHS[getattr(request, "param", "desktop")]
+    context = browser.new_context(viewport=width, locale="zh-CN", reduced_motion="reduce")
     yield Operator(context.new_page(), house)
     context.close()
 
 
 @with_browser
+@in_both_widths
 def test_walking_through_the_graph(operator: Operator, tmp_path: Path) -> None:
     page = operator.page
     expect(page.get_by_role("link", name="退换货")).to_be_visible()  # something to begin with
@@ -289,6 +296,7 @@ def test_a_node_that_is_gone(operator: Operator) -> None:
 
 
 @with_browser
+@in_both_widths
 def test_questions_without_an_answer(operator: Operator, tmp_path: Path) -> None:
     operator.page.get_by_role("link", name="未答问题").click()
     asked = operator.page.locator("#asked > li")
@@ -318,6 +326,7 @@ def test_questions_without_an_answer(operator: Operator, tmp_path: Path) -> None
 
 
 @with_browser
+@in_both_widths
 def test_files_of_answers_that_are_not_well(operator: Operator, house: Gateway, tmp_path: Path) -> None:
     files = operator.page.locator("#problems > li")
     with told_by_sync(house, reports.Report(PROBLEMS)):
@@ -335,13 +344,12 @@ def test_files_of_answers_that_are_not_well(operator: Operator, house: Gateway, 
 
 
 @with_browser
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_graph_that_is_down_and_comes_back(browser: Browser, rasa: FakeRasa, tmp_path: Path, width: str) -> None:
+def test_a_graph_that_is_down_and_comes_back(browser: Browser, rasa: FakeRasa, tmp_path: Path) -> None:
     server = Embedded(tmp_path / "graph")  # not started yet
     access = {"GRAPH_URI": server.uri, "GRAPH_USER": "root", "GRAPH_PASSWORD": PASSWORD}
     gateway = aside(lambda: Gateway(tmp_path, rasa.url, **access))
     gateway.start()
-    context = browser.new_context(viewport=WIDTHS[width], locale="zh-CN")
+    context = browser.new_context(viewport=WIDTHS["phone"], locale="zh-CN")
     try:
         operator = Operator(context.new_page(), gateway)
         for page in ("gaps", "graph"):

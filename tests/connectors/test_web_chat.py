@@ -31,6 +31,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 WIDTHS = {"phone": ViewportSize(width=360, height=740), "desktop": ViewportSize(width=1280, height=800)}
+in_both_widths = pytest.mark.parametrize("chat", list(WIDTHS), indirect=True)
+"""What a test says for which the width matters."""
+
 REASONS: list[dict[str, Any]] = [
     {
         "text": "好的，ORD12345 这双跑步鞋，为什么想退呢？",
@@ -94,14 +97,16 @@ class Chat:
         expect(self.log.get_by_text(text, exact=True)).to_have_count(1)
 
 
-@pytest.fixture(params=list(WIDTHS))
+@pytest.fixture
 def chat(request: pytest.FixtureRequest, browser: Browser, gateway: Gateway, rasa: FakeRasa) -> Iterator[Chat]:
-    width = WIDTHS[request.param]
+    """As wide as a phone, if a test says nothing else."""
+    width = WIDTHS[getattr(request, "param", "phone")]
     context = browser.new_context(viewport=width, locale="zh-CN", has_touch=width["width"] < 640)
     yield Chat(context.new_page(), gateway)
     context.close()
 
 
+@in_both_widths
 def test_a_return_by_words_and_buttons(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> None:
     rasa.answers["我想退货"] = [{"text": "没问题，请提供订单号（ORD 开头）。"}]
     rasa.answers["ORD12345"] = [*REASONS, {"image": "/static/avatar.svg"}]
@@ -131,6 +136,7 @@ def test_a_return_by_words_and_buttons(chat: Chat, rasa: FakeRasa, tmp_path: Pat
     assert chat.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@in_both_widths
 def test_words_stay_words(chat: Chat, rasa: FakeRasa) -> None:
     attack = (
         "<img src=x onerror=\"document.title='pwned'\"> **粗** [点](javascript:document.title='pwned') ![](/healthz)"
@@ -254,6 +260,7 @@ def test_the_page_speaks_to_screen_readers(chat: Chat) -> None:
     expect(chat.button("发送")).to_be_visible()
 
 
+@in_both_widths
 def test_goods_and_a_comparison(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> None:
     goods: list[dict[str, Any]] = [
         {
@@ -286,6 +293,7 @@ def test_goods_and_a_comparison(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> N
     assert (chat.outside, chat.faults) == ([], [])
 
 
+@in_both_widths
 def test_where_an_answer_comes_from(chat: Chat, rasa: FakeRasa, tmp_path: Path) -> None:
     source = {"id": "no_reason_return", "title": "无理由退货的条件", "valid_until": "2027-12-31", "score": 0.87}
     buttons = [{"title": "申请退货", "payload": "/request_return"}]
@@ -302,11 +310,11 @@ def test_where_an_answer_comes_from(chat: Chat, rasa: FakeRasa, tmp_path: Path) 
     assert (chat.outside, chat.faults) == ([], [])
 
 
-@pytest.fixture(params=list(WIDTHS))
-def reader(request: pytest.FixtureRequest, browser: Browser, house: Gateway, rasa: FakeRasa) -> Iterator[Chat]:
+@pytest.fixture
+def reader(browser: Browser, house: Gateway, rasa: FakeRasa) -> Iterator[Chat]:
     """A visitor of the house that knows something, with an answer before them."""
     rasa.answers["能退吗"] = [{"text": "可以", "custom": {"source": {"id": JUDGED.id, "title": JUDGED.title}}}]
-    context = browser.new_context(viewport=WIDTHS[request.param], locale="zh-CN")
+    context = browser.new_context(viewport=WIDTHS["phone"], locale="zh-CN")
     chat = Chat(context.new_page(), house)
     chat.say("能退吗")
     yield chat

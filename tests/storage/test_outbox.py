@@ -113,6 +113,14 @@ async def test_a_lease_that_ran_out_is_anothers(engine: AsyncEngine) -> None:
     assert list((await states(engine)).values()) == [(State.SENT, None)]
 
 
+async def test_a_lease_that_ran_out_is_not_lent_to_who_is_still_at_work(engine: AsyncEngine) -> None:
+    first, _, third = await enqueue(engine, message("1"), message("2"), message("3", "bob"))
+    assert names(await claim(engine)) == ["1", "3"]
+    late = NOW + 2 * LEASE
+    assert names(await claim(engine, late, held=[first, third])) == []
+    assert names(await claim(engine, late, held=[third])) == ["1"]
+
+
 async def test_what_kills_every_worker_ends(engine: AsyncEngine) -> None:
     await enqueue(engine, message("poison"), message("well"))
     for number in range(3):

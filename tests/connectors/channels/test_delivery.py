@@ -59,8 +59,8 @@ async def ends(engine: AsyncEngine) -> dict[str, tuple[State, str | None]]:
 
 
 @asynccontextmanager
-async def sending(engine: AsyncEngine, channel: Paper) -> AsyncIterator[Delivery]:
-    delivery = Delivery(engine, {channel.name: channel})
+async def sending(engine: AsyncEngine, channel: Paper, **options: timedelta) -> AsyncIterator[Delivery]:
+    delivery = Delivery(engine, {channel.name: channel}, **options)
     task = asyncio.create_task(delivery.keep_sending())
     try:
         yield delivery
@@ -113,6 +113,27 @@ async def test_what_a_process_that_died_had_in_hand(
     async with sending(engine, channel):
         assert await ends(engine) == {"在的": end}
     assert channel.texts("ann") == (["在的"] if kind == "answer" else [])
+
+
+async def test_who_is_too_busy_to_renew_its_leases_sends_nothing_twice(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    class Slow(Paper):
+        async def send(self, recipient: str, bubble: Bubble, key: str) -> Outcome:
+            outcome = await super().send(recipient, bubble, key)
+            await asyncio.sleep(0.5)  # its lease runs out, and there is a look for what is due
+            return outcome
+
+    monkeypatch.setattr(module, "keep_renewing", never)
+    monkeypatch.setattr(module, "PAUSE", 0.1)
+    channel = Slow()
+    number = await enqueue(engine, "在的")
+    async with sending(engine, channel, lease=timedelta(seconds=0.1)):
+        assert await ends(engine) == {"在的": (State.SENT, None)}
+    assert channel.tries == [str(number)]
 
 
 async def test_a_channel_that_breaks_is_no_worse_than_one_that_does_not_answer(engine: AsyncEngine) -> None:

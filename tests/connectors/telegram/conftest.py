@@ -14,7 +14,7 @@ import settings
 from connectors.channel import Shared
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
-from connectors.telegram import Telegram
+from connectors.telegram.bot import Telegram
 from privacy import KeyRing
 from storage import create_engine, migrate
 from tests.connectors.telegram.stand_in import TOKEN, StandIn, serve, until

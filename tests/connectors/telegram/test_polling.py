@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
-from connectors.telegram import Telegram, intake, polling
+from connectors.telegram import intake, polling
+from connectors.telegram.bot import Telegram
 from tests.connectors.telegram.conftest import House
 from tests.connectors.telegram.stand_in import PERSON, PRIVATE, StandIn, message, refusal
 

@@ -13,7 +13,7 @@ import pytest
 
 import settings
 from connectors.rendering import Bubble, Choice
-from connectors.telegram import Telegram
+from connectors.telegram.bot import Telegram
 from connectors.telegram.pace import Pace
 from connectors.telegram.sending import Place
 from storage.outbox import Dead, Outcome, Retry, Sent

@@ -19,9 +19,10 @@ import settings
 from connectors.channel import MediaUnavailable
 from connectors.hardening import Hardening
 from connectors.inbound import Media
-from connectors.telegram import Telegram, webhook
+from connectors.telegram import webhook
+from connectors.telegram.bot import Telegram
 from tests.connectors.telegram.conftest import House
-from tests.connectors.telegram.stand_in import StandIn, message
+from tests.connectors.telegram.stand_in import Answer, StandIn, message
 
 DOOR, HEADER, URL = "/telegram/webhook", "X-Telegram-Bot-Api-Secret-Token", "https://shop.test"
 
@@ -116,6 +117,15 @@ async def test_what_was_not_written_down_is_not_acknowledged(door: httpx.AsyncCl
     assert shop.texts() == ["你好"]
 
 
+async def test_of_all_that_come_at_the_start_one_asks_who_we_are(
+    door: httpx.AsyncClient, shop: House, api: StandIn
+) -> None:
+    api.scripted["getMe"] = [Answer(502, "<html>")]
+    told = await asyncio.gather(*(bring(door, update(number, text="你好")) for number in range(1, 6)))
+    assert sorted(told) == [200, 200, 200, 200, 503]  # the one that was refused comes again
+    assert len(api.sent("getMe")) == 2
+
+
 def piece(number: int) -> dict[str, Any]:
     size = {"file_id": f"p{number}", "file_unique_id": f"u{number}", "width": 1, "height": 1}
     return update(number, media_group_id="a", photo=[size])
@@ -188,7 +198,7 @@ async def test_the_token_is_in_no_log_and_in_no_error(
             with pytest.raises(MediaUnavailable) as error:
                 await public.fetch(media)
             assert "secret" not in f"{error.value!r} {error.value.__cause__!r}"
-        monkeypatch.setattr("connectors.telegram.MOST_BYTES", 3)
+        monkeypatch.setattr("connectors.telegram.bot.MOST_BYTES", 3)
         with pytest.raises(MediaUnavailable):
             await public.fetch(Media(kind="voice", handle="voice.oga"))
         api.files.clear()
