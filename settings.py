@@ -392,7 +392,7 @@ def wechat_api_base() -> str:
 
 
 def wechat_notice_file() -> Path | None:
-    """The template notice for customers who may not be sent an answer now (``WECHAT_NOTICE_FILE``, default none)."""
+    """What customers are told who may not be sent a message now, by kind (``WECHAT_NOTICE_FILE``, default nothing)."""
     return _path("WECHAT_NOTICE_FILE", ROOT) if os.environ.get("WECHAT_NOTICE_FILE") else None
 
 

@@ -15,6 +15,7 @@ class _Part(BaseModel):
 class Health(_Part):
     plain: str
     sealed: str
+    no_value: str
     clock: str
 
 
