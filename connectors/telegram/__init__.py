@@ -30,6 +30,8 @@ from connectors.telegram.words import WORDS
 from storage import Lease
 from storage.outbox import Outcome
 
+__all__ = ["NAME", "Telegram", "channel"]
+
 log = logging.getLogger(__name__)
 
 TIMEOUT = ClientTimeout(total=20, sock_connect=5)

@@ -24,6 +24,8 @@ class Setup(_Part):
     credentials: str
     menu: str
     address: str
+    kf_accounts: str
+    kf_address: str
     away: str
     unreadable: str
     bad_menu: str
