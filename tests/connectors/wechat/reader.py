@@ -1,4 +1,4 @@
-"""Reads customer service into the inbox; as a process of its own, to be killed, it is told when to write a message down.
+"""Reads customer service into the inbox; as a process of its own, to be killed, it is told when to write one down.
 
 ``python -m tests.connectors.wechat.reader DATABASE WECOM`` waits for a line before each message, and prints one when
 that is in the inbox.

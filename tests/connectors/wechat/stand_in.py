@@ -49,7 +49,7 @@ class StandIn:
     notices: list[dict[str, Any]] = field(default_factory=list)
     subscribed: list[dict[str, Any]] = field(default_factory=list)  # subscription notices
     consents: dict[tuple[str, str], int] = field(default_factory=dict)  # by openid and template
-    refused_notices: list[int] = field(default_factory=list)  # codes for the next ones of either kind
+    refused_notices: list[int] = field(default_factory=list)  # of either kind, in order: a code, or a status
     typing: list[str] = field(default_factory=list)
     menu: Any = None
     uploads: list[bytes] = field(default_factory=list)
@@ -171,7 +171,7 @@ class StandIn:
             return refusal
         notice = await request.json()
         if self.refused_notices:
-            return error(self.refused_notices.pop(0))
+            return refused(self.refused_notices.pop(0))
         if notice["touser"] not in self.followers:
             return error(43004)
         if notice["client_msg_id"] not in {known["client_msg_id"] for known in self.notices}:
@@ -183,7 +183,7 @@ class StandIn:
             return refusal
         notice = await request.json()
         if self.refused_notices:
-            return error(self.refused_notices.pop(0))
+            return refused(self.refused_notices.pop(0))
         agreed = (notice["touser"], notice["template_id"])
         if not self.consents.get(agreed):
             return error(43101)
@@ -242,6 +242,10 @@ class StandIn:
 
 def error(code: int, words: str = "") -> Response:
     return JSONResponse({"errcode": code, "errmsg": words or ("ok" if code == 0 else f"refused {code}")})
+
+
+def refused(code: int) -> Response:
+    return HTMLResponse(PAGE, code) if 400 <= code < 600 else error(code)
 
 
 @contextmanager
