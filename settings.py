@@ -272,6 +272,11 @@ def desk_file() -> Path:
     return _path("DESK_FILE", ROOT / "mall_adapter" / "rules" / "desk.yml")
 
 
+def retention_file() -> Path:
+    """How long messages and what customers have sent are kept (``RETENTION_FILE``, default the shipped table)."""
+    return _path("RETENTION_FILE", ROOT / "connectors" / "retention.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

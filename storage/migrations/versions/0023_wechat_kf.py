@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("album", _HASH, nullable=False),
         sa.Column("name", _HASH, nullable=False),
-        sa.Column("update", _ENCRYPTED, nullable=False),
+        sa.Column("content", _ENCRYPTED),
         sa.Column("came_at", _TIME, nullable=False),
         sa.Column("batch", sa.String),
         sa.Column("lease_until", _TIME),
