@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
 from ipaddress import ip_network
@@ -271,6 +272,11 @@ def desk_file() -> Path:
     return _path("DESK_FILE", ROOT / "mall_adapter" / "rules" / "desk.yml")
 
 
+def retention_file() -> Path:
+    """How long messages and what customers have sent are kept (``RETENTION_FILE``, default the shipped table)."""
+    return _path("RETENTION_FILE", ROOT / "connectors" / "retention.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name
@@ -368,13 +374,17 @@ class WeChatCredentials:
 
 def wechat_credentials() -> WeChatCredentials | None:
     """``WECHAT_APP_ID``, ``WECHAT_APP_SECRET`` and ``WECHAT_TOKEN``; without them WeChat is off."""
-    names = ("WECHAT_APP_ID", "WECHAT_APP_SECRET", "WECHAT_TOKEN")
+    given = _all_or_none("WeChat", "微信", ("WECHAT_APP_ID", "WECHAT_APP_SECRET", "WECHAT_TOKEN"))
+    return WeChatCredentials(*given) if given else None
+
+
+def _all_or_none(english: str, chinese: str, names: Sequence[str]) -> list[str] | None:
     given = [(os.environ.get(name) or "").strip() for name in names]
     if missing := [name for name, value in zip(names, given, strict=True) if not value]:
         if len(missing) == len(names):
             return None
-        raise ValueError(f"WeChat needs {', '.join(missing)}, too / 微信还缺 {', '.join(missing)}")
-    return WeChatCredentials(*given)
+        raise ValueError(f"{english} needs {', '.join(missing)}, too / {chinese}还缺 {', '.join(missing)}")
+    return given
 
 
 def wechat_aes_key() -> str | None:
@@ -385,14 +395,40 @@ def wechat_aes_key() -> str | None:
 
 def wechat_api_base() -> str:
     """Address of WeChat's API (``WECHAT_API_BASE``)."""
-    base = (os.environ.get("WECHAT_API_BASE") or "https://api.weixin.qq.com").rstrip("/")
+    return _https("WECHAT_API_BASE", "https://api.weixin.qq.com")
+
+
+def _https(name: str, default: str) -> str:
+    base = (os.environ.get(name) or default).rstrip("/")
     if not base.startswith(("https://", f"http://{HOST}:")):
-        raise ValueError("WECHAT_API_BASE must begin with https:// / WECHAT_API_BASE 要以 https:// 开头")
+        raise ValueError(f"{name} must begin with https:// / {name} 要以 https:// 开头")
     return base
 
 
+@dataclass(frozen=True)
+class WeComCredentials:
+    """Of a company's customer service (微信客服); ``token`` and ``aes_key`` are those of its callback."""
+
+    corp_id: str
+    kf_secret: str
+    token: str
+    aes_key: str
+
+
+def wecom_credentials() -> WeComCredentials | None:
+    """``WECOM_CORP_ID``, ``WECOM_KF_SECRET``, ``WECOM_TOKEN`` and ``WECOM_AES_KEY``; without them 微信客服 is off."""
+    names = ("WECOM_CORP_ID", "WECOM_KF_SECRET", "WECOM_TOKEN", "WECOM_AES_KEY")
+    given = _all_or_none("WeCom", "微信客服", names)
+    return WeComCredentials(*given) if given else None
+
+
+def wecom_api_base() -> str:
+    """Address of WeCom's API (``WECOM_API_BASE``)."""
+    return _https("WECOM_API_BASE", "https://qyapi.weixin.qq.com")
+
+
 def wechat_notice_file() -> Path | None:
-    """The template notice for customers who may not be sent an answer now (``WECHAT_NOTICE_FILE``, default none)."""
+    """What customers are told who may not be sent a message now, by kind (``WECHAT_NOTICE_FILE``, default nothing)."""
     return _path("WECHAT_NOTICE_FILE", ROOT) if os.environ.get("WECHAT_NOTICE_FILE") else None
 
 

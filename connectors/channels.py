@@ -17,6 +17,7 @@ from connectors.channel import Channel, Shared
 from connectors.delivery import Delivery
 from connectors.media import MediaStore
 from connectors.notices import NoticeRelay
+from connectors.wechat import kf as wechat_kf
 from connectors.words import WORDS
 from connectors.worker import Worker
 from mall_adapter import Desk
@@ -24,8 +25,9 @@ from privacy import KeyRing
 
 log = logging.getLogger(__name__)
 
-PACKAGES = (wechat, telegram)
-"""Each has ``channel(receive, shared)``, and may have a command, ``main(arguments)``, which gives the exit status."""
+PACKAGES = (wechat, wechat_kf, telegram)
+"""Each has a ``NAME`` and ``channel(receive, shared)``, and may have a command, ``main(arguments)``, which gives the
+exit status."""
 
 COMERS = ("web", "api")
 """Whose people come for their answers to the gateway."""
@@ -35,7 +37,7 @@ READERS = ("web",)
 
 
 def named_packages() -> Mapping[str, ModuleType]:
-    return {package.__name__.rpartition(".")[2]: package for package in PACKAGES}
+    return {package.NAME: package for package in PACKAGES}
 
 
 class Channels:

@@ -31,7 +31,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import dashboard, metrics, web
+from connectors import dashboard, metrics, retention, web
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, Scope, address, address_hash
@@ -89,6 +89,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     rules.desk.look()
     desk = Desk(engine, settings.desk_hours(), rules=rules.desk.good())
     channels = Channels(engine, ring, bot, desk)
+    kept = retention.read(settings.retention_file())
     worker = channels.worker
     news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
     accounts = Accounts(engine)
@@ -126,7 +127,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         background.start(TASKS["names"], lambda: watch_names(catalogue, settings.catalogue_file()))
         background.start(TASKS["desk"], news.keep_sending)
-        background.start(TASKS["upkeep"], lambda: keep_tidy(engine))
+        background.start(TASKS["upkeep"], lambda: keep_tidy(engine, channels.media, kept))
         if not elsewhere:
             background.start(TASKS["reservations"], lambda: keep_expiring(SqlBackOffice(engine)))
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))

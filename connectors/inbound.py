@@ -37,7 +37,7 @@ class Inbound:
     """One message of one person, or something that they did.
 
     ``channel`` and ``account`` make the sender, by whom the bot knows the person; both are visible ASCII, else
-    ValueError. By channel, account and ``message_id`` a message is known for ever.
+    ValueError. By channel, account and ``message_id`` a message is known, for months.
     """
 
     channel: str  # "wechat", "telegram", "web", …

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from connectors.inbound import MediaKind
 from connectors.tables import KeptMedia
+from mall_adapter import evidence
 from privacy import TamperedError, current_ring
 from privacy.columns import exact_index
 from privacy.conversations import conversation_of
@@ -131,6 +132,19 @@ class MediaStore:
             return _kept(row), AESGCM(key).decrypt(NONCE, sealed, row.file.encode())
         except (OSError, InvalidTag) as error:
             raise TamperedError(f"media {number} does not open: {type(error).__name__}") from None
+
+    async def forget(self, session: AsyncSession, before: datetime, limit: int = 100) -> bool:
+        """Forgets some of what came before then and nobody needs, in the caller's transaction; whether there may be
+        more. The contents go first: one that is left without its row would lie there for ever."""
+        old = select(KeptMedia.id, KeptMedia.file).where(
+            KeptMedia.received_at < before, KeptMedia.conversation.not_in(evidence.needed())
+        )
+        gone = (await session.execute(old.order_by(KeptMedia.received_at).limit(limit))).all()
+        for _, file in gone:
+            if file is not None:
+                await asyncio.to_thread((self._folder / file).unlink, missing_ok=True)
+        await session.execute(delete(KeptMedia).where(KeptMedia.id.in_([number for number, _ in gone])))
+        return len(gone) == limit
 
     def _write(self, file: str, sealed: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

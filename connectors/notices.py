@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +19,7 @@ from connectors import choices
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.channel import Channel
 from connectors.messages import Recorded
-from connectors.rendering import render
+from connectors.rendering import Occasion, render
 from mall_adapter import notices
 from mall_adapter.notices import Notice
 from storage import WRITES, outbox
@@ -112,13 +112,14 @@ class NoticeRelay:
                 return
             if notices.KINDS.kinds[notice.kind].newest:
                 await outbox.withdraw(session, name, sender, notice.about)
+            occasion = Occasion(notice.kind, notice.values)
             for number, bubble in enumerate(rendered.bubbles):
                 message = Message(
                     channel=name,
                     recipient=account,
                     order_key=sender,
                     kind=notice.kind,
-                    payload=asdict(bubble),
+                    payload=asdict(bubble if number else replace(bubble, occasion=occasion)),
                     dedupe=f"{notice.name}-{number}",
                     cause=notice.about,
                     expires_at=notice.expires_at,

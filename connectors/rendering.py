@@ -47,6 +47,15 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why the shop says something by itself, for a channel that may not say it as it is: the kind of the notice, and
+    what fills its words."""
+
+    kind: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Bubble:
     """What is sent at once. ``picture`` is the name of a file in ``settings.pictures_dir()``, an https address, or a
     path under the house's own address."""
@@ -56,6 +65,7 @@ class Bubble:
     picture: str | None = None
     link: str | None = None
     private: bool = False  # said where others read it: the way to a conversation of one's own belongs below it
+    occasion: Occasion | None = None  # of a notice, in the first of its bubbles
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,4 +38,4 @@ class KeptMedia(Base):
     kind: Mapped[str]
     about: Mapped[str] = mapped_column(EncryptedText("media.about"))  # JSON
     file: Mapped[str | None]  # none where there is nothing to keep, or it could not be had
-    received_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(index=True)

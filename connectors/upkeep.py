@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from connectors import choices
+from connectors.media import MediaStore
+from connectors.retention import Retention
 from mall_adapter import SqlBackOffice
-from storage import WRITES, forget_expired, inbox
+from storage import WRITES, forget_expired, inbox, outbox
 
 PAUSE = 3600.0
 """Seconds between two rounds."""
@@ -21,12 +23,19 @@ EXPIRY_PAUSE = 60.0
 """Seconds, by which an unpaid order may outlive its time."""
 
 
-async def keep_tidy(engine: AsyncEngine) -> None:
-    """Until cancelled: answers of commands, what buttons meant, and messages that could not be worked on are forgotten
-    when their time is over, a few in a transaction, so that nobody waits for long."""
+async def keep_tidy(engine: AsyncEngine, media: MediaStore, kept: Retention) -> None:
+    """Until cancelled: answers of commands, what buttons meant, messages that could not be worked on, and what came and
+    went out long ago are forgotten when their time is over, a few in a transaction, so that nobody waits for long."""
     while True:
         now = datetime.now(UTC)
-        for forget, until in ((forget_expired, now), (choices.forget, now), (inbox.forget_stuck, now - UNHEARD)):
+        for forget, until in (
+            (forget_expired, now),
+            (choices.forget, now),
+            (inbox.forget_stuck, now - UNHEARD),
+            (inbox.forget, now - timedelta(days=kept.received)),
+            (outbox.forget, now - timedelta(days=kept.sent)),
+            (media.forget, now - timedelta(days=kept.media)),
+        ):
             more = True
             while more:
                 async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():

@@ -49,6 +49,9 @@ MAY: dict[str, frozenset[Role]] = {
     "settle_complaint": _DESK,
     "settle": _TEACHING,
     "look_into": _TEACHING,
+    # what came, and what could not go out
+    "view_media": _DESK,
+    "send_again": _DESK,
     # what goes to many
     "broadcast": _DESK,
     # the house

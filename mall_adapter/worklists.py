@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, se
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mall_adapter import delivery, models, orders, people, permissions, regions, ticket_steps, tickets
+from mall_adapter import delivery, evidence, models, orders, people, permissions, regions, ticket_steps, tickets
 from mall_adapter.cursors import from_cursor, to_cursor
 from mall_adapter.errors import InvalidCursor, NotFound
 from mall_adapter.values import (
@@ -252,15 +252,11 @@ async def _conversations(session: AsyncSession, actor: Actor, order_id: str) -> 
     """For those who may look into them: what the customer, or somebody who has proved the order, has said."""
     if actor.role is not Role.OPERATOR:
         return ()
-    account, proof, said = models.ChannelAccount, models.OwnershipProof, conversation_event
-    customers = select(models.Principal.id).join(models.Order, models.Order.customer_id == models.Principal.customer_id)
+    account, said = models.ChannelAccount, conversation_event
     query = (
         select(account.conversation)
         .where(
-            or_(
-                account.principal_id.in_(customers.where(models.Order.id == order_id)),
-                account.sender_index.in_(select(proof.sender_index).where(proof.order_id == order_id)),
-            ),
+            evidence.accounts_of(select(models.Order.id).where(models.Order.id == order_id)),
             exists().where(said.c.conversation == account.conversation),
         )
         .order_by(account.first_seen_at.desc(), account.conversation)

@@ -1,7 +1,7 @@
 """The inbox: what people have sent, written down before it is acknowledged, and then worked on until it is settled.
 
-By its name a message is known for ever, so what a channel sends again changes nothing. How workers share what waits is
-told in :mod:`storage.queue`.
+By its name a message is known as long as its row is kept, far longer than a channel says it again: what comes again
+changes nothing. How workers share what waits is told in :mod:`storage.queue`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ __all__ = [
     "depths",
     "find",
     "finish",
+    "forget",
     "forget_stuck",
     "renew",
     "stuck",
@@ -194,6 +195,11 @@ async def forget_stuck(session: AsyncSession, before: datetime, limit: int = 100
     old = select(Inbox.id).where(text(STUCK), Inbox.created_at < before).limit(limit)
     gone = update(Inbox).where(Inbox.id.in_(old)).values(state=State.DONE, payload=None).returning(Inbox.id)
     return len((await session.scalars(gone, execution_options=queue.AS_IT_IS)).all()) == limit
+
+
+async def forget(session: AsyncSession, before: datetime, limit: int = 1000) -> bool:
+    """Of some of what is done and came before then not even the name stays; whether there may be more."""
+    return await queue.forget(session, Inbox, Inbox.state == State.DONE, before, limit)
 
 
 _ROWS = cast(Table, Inbox.__table__)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, func, or_, select, text, update
+from sqlalchemy import Index, func, not_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -59,6 +59,7 @@ __all__ = [
     "enqueued",
     "failures",
     "finish",
+    "forget",
     "release",
     "renew",
     "send_again",
@@ -93,7 +94,7 @@ class Outbox(Queued, Base):
 class Message:
     """``recipient`` is the external address in its channel; ``payload`` is JSON, and both are sealed.
 
-    ``dedupe`` names the message among all of its channel: enqueued again, even much later, it changes nothing.
+    ``dedupe`` names the message among all of its channel: enqueued again while its row is kept, it changes nothing.
     ``order_key`` names what it belongs to: for customers their sender. No claim before ``not_before``, and none from
     ``expires_at`` on: then it is dead, of class "expired".
     """
@@ -268,6 +269,12 @@ async def send_again(session: AsyncSession, number: int, now: datetime) -> bool:
     """What does not go out by itself is due again, and does not expire, in the caller's transaction; False if it is
     not such a message, or one that does not open."""
     return await queue.again(session, Outbox, number, now)
+
+
+async def forget(session: AsyncSession, before: datetime, limit: int = 1000) -> bool:
+    """Some of what came before then and waits for nobody's try is no more, nor is its name; whether there may be
+    more."""
+    return await queue.forget(session, Outbox, not_(text(OPEN)), before, limit)
 
 
 def _opened(row: Iterable[Any]) -> list[Any]:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     false,
     func,
     or_,
@@ -75,7 +76,7 @@ class Queued:
     id: Mapped[int] = mapped_column(primary_key=True)  # grows with each row of an order key
     channel: Mapped[str]
     order_key: Mapped[str] = mapped_column(KeyedHash())
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     not_before: Mapped[datetime]  # as asked for, and later as the last try said
     expires_at: Mapped[datetime | None]
     state: Mapped[State]
@@ -309,6 +310,16 @@ async def again(session: AsyncSession, table: type[Queued], number: int, now: da
     rows = cast(Table, cast(Any, table).__table__)
     values = RETURNED | {"state": State.PENDING, "not_before": now, "attempts": 0, "expires_at": None}
     return await session.scalar(_again(rows), values | {"error_class": None, "of_id": number}) is not None
+
+
+async def forget(
+    session: AsyncSession, table: type[Queued], settled: ColumnElement[bool], before: datetime, limit: int
+) -> bool:
+    """Some of the rows that are ``settled`` and older are no more; whether there may be more."""
+    row = cast(Any, table)
+    old = select(row.id).where(row.created_at < before, settled).order_by(row.created_at).limit(limit)
+    gone = delete(row).where(row.id.in_(old)).returning(row.id)
+    return len((await session.scalars(gone, execution_options=AS_IT_IS)).all()) == limit
 
 
 async def depths(session: AsyncSession, table: type[Queued]) -> Sequence[Depth]:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from connectors.dashboard.operators import Operators, Refused
 from connectors.dashboard.turns import read_turns
 from connectors.media import MediaStore, picture_type
-from mall_adapter import Desk
+from mall_adapter import Desk, permissions
 from mall_adapter.errors import NotFound
 from mall_adapter.handoff import TURNS, NotOnRecord
 
@@ -61,7 +61,7 @@ def router(operators: Operators, desk: Desk, media: MediaStore) -> APIRouter:
     @router.get("/{conversation}/media")
     async def kept(conversation: str, request: Request, response: Response) -> dict[str, Any]:
         """What the customer has sent beside words, the latest first."""
-        operators.reader(request)
+        permissions.check(operators.reader(request).actor, "view_media")
         response.headers["Cache-Control"] = "no-store"
         require_hash(conversation)
         return {"media": [asdict(each) for each in await media.of_conversation(conversation)]}
@@ -71,7 +71,7 @@ def router(operators: Operators, desk: Desk, media: MediaStore) -> APIRouter:
         conversation: str, number: Annotated[int, Path(ge=1, le=2**31 - 1)], request: Request
     ) -> Response:
         """A picture is shown, by what is in it; everything else can only be saved."""
-        operators.reader(request)
+        permissions.check(operators.reader(request).actor, "view_media")
         require_hash(conversation)
         if (found := await media.open(conversation, number)) is None:
             raise Refused(404, "not_found", NO_CONVERSATION)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from connectors.dashboard.operators import Operators, Refused
 from connectors.delivery import Delivery
+from mall_adapter import permissions
 from privacy import KeyRing
 from privacy.conversations import conversation_of
 from storage import WRITES, Event, inbox, outbox, record
@@ -88,6 +89,7 @@ def router(operators: Operators, ring: KeyRing, engine: AsyncEngine, delivery: D
     @router.post("/{box}/{number}/again", status_code=204)
     async def again(box: Box, number: Number, request: Request) -> None:
         actor, now = operators.writer(request).actor, datetime.now(UTC)
+        permissions.check(actor, "send_again")
         due = outbox.send_again if box == "outbox" else inbox.work_again
         async with writing.begin() as session:
             if not await due(session, number, now):

@@ -52,7 +52,9 @@ class Telegram:
         intake = Intake(self._bot, self._sender, receive)
         self._door: Webhook | Polling
         if shared.public_url.startswith("https://"):
-            self._door = Webhook(self._bot, intake, settings.telegram_webhook_secret(), shared.public_url)
+            self._door = Webhook(
+                self._bot, intake, shared.engine, settings.telegram_webhook_secret(), shared.public_url
+            )
         else:
             self._door = Polling(self._bot, intake, Lease(shared.engine, "telegram.polling"))
 

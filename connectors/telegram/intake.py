@@ -17,10 +17,6 @@ from connectors.telegram.updates import Migrated, album, read
 
 log = logging.getLogger(__name__)
 
-ALBUM_SECONDS = 1.0
-"""In which another piece of an album comes, if there is one."""
-
-
 PLAIN = ("message_id", "date", "edit_date", "chat", "from", "text", "caption", "entities", "caption_entities")
 """What is enough of a message."""
 

@@ -14,7 +14,8 @@ from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import Update
 from sqlalchemy.exc import SQLAlchemyError
 
-from connectors.telegram.intake import ALBUM_SECONDS, Intake, grouped
+from connectors.telegram.albums import ALBUM_SECONDS
+from connectors.telegram.intake import Intake, grouped
 from connectors.telegram.updates import ALLOWED, album
 from storage import Lease
 

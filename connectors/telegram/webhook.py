@@ -7,14 +7,18 @@ import asyncio
 import hmac
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiogram import Bot
 from aiogram.exceptions import AiogramError
 from aiogram.types import Update, WebhookInfo
 from fastapi import APIRouter, HTTPException, Request, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectors.telegram.intake import ALBUM_SECONDS, Intake
+from connectors.telegram.albums import Albums
+from connectors.telegram.intake import Intake
 from connectors.telegram.updates import ALLOWED, album
 
 log = logging.getLogger(__name__)
@@ -32,12 +36,12 @@ LATELY = timedelta(minutes=10)
 
 
 class Webhook:
-    def __init__(self, bot: Bot, intake: Intake, secret: str, public_url: str) -> None:
+    def __init__(self, bot: Bot, intake: Intake, engine: AsyncEngine, secret: str, public_url: str) -> None:
         self._bot = bot
         self._intake = intake
         self._secret = secret
         self._url = f"{public_url}{PATH}"
-        self._albums: dict[tuple[int, str], tuple[list[Update], asyncio.Task[None]]] = {}
+        self._albums = Albums(engine, self._take_album)
         self.failing = False
 
     def router(self) -> APIRouter:
@@ -56,7 +60,7 @@ class Webhook:
                 raise HTTPException(400)
             if found := self._intake.parse(raw):
                 try:
-                    await self._take(found)
+                    await self._take(found, raw)
                 except (AiogramError, TypeError) as error:
                     log.warning("an update has to come again: %s", type(error).__name__)
                     raise HTTPException(503) from None
@@ -64,31 +68,22 @@ class Webhook:
 
         return router
 
-    async def _take(self, update: Update) -> None:
-        """The pieces of an album come at once, each by itself, and all of them wait until the album is whole."""
-        key = album(update)
-        if key is None:
+    async def _take(self, update: Update, raw: Mapping[str, Any]) -> None:
+        if (key := album(update)) is not None:
+            await self._albums.add(key, update, raw)
+        else:
             await self._intake.take([update])
-            return
-        if key not in self._albums:
-            pieces: list[Update] = []
-            self._albums[key] = pieces, asyncio.create_task(self._take_album(key, pieces))
-        pieces, task = self._albums[key]
-        pieces.append(update)
-        await asyncio.shield(task)
 
-    async def _take_album(self, key: tuple[int, str], pieces: list[Update]) -> None:
-        try:
-            seen = 0
-            while len(pieces) > seen:
-                seen = len(pieces)
-                await asyncio.sleep(ALBUM_SECONDS)
-        finally:
-            del self._albums[key]  # a piece that is late is a message of its own
-        await self._intake.take(sorted(pieces, key=lambda piece: piece.update_id))
+    async def _take_album(self, pieces: Sequence[Mapping[str, Any]]) -> None:
+        await self._intake.take([found for raw in pieces if (found := self._intake.parse(raw))])
 
     async def run(self) -> None:
-        """Until cancelled: sees to it that Telegram knows the door."""
+        """Until cancelled: gathers albums, and sees to it that Telegram knows the door."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._albums.keep_gathering())
+            tasks.create_task(self._keep_known())
+
+    async def _keep_known(self) -> None:
         while True:
             try:
                 info = await self._bot.get_webhook_info()

@@ -15,6 +15,10 @@ SENDING = "message/custom/send"
 MENUS = "msgmenu"
 """Customer-service messages at all, and those with lines to tap."""
 
+TEMPLATES = "message/template/send"
+SUBSCRIBED = "message/subscribe/bizsend"
+"""Template and subscription notices."""
+
 REMEMBERED = timedelta(days=1)
 """Then it is tried again: accounts are verified, and upgraded."""
 

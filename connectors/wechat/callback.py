@@ -8,11 +8,9 @@ without an answer, so that WeChat comes again, twice, about five seconds apart.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -26,17 +24,16 @@ from connectors.inbound import Inbound
 from connectors.rendering import Bubble
 from connectors.wechat import xml
 from connectors.wechat.account import SENDING, Account
-from connectors.wechat.crypto import Envelope, Unreadable, signature, signed
+from connectors.wechat.consents import Consents
+from connectors.wechat.crypto import Envelope, Unreadable, signature
 from connectors.wechat.parsing import NAME, Parsed, parse
 from connectors.wechat.replies import compose
+from connectors.wechat.verification import Verifier, one
 from connectors.wechat.windows import Windows
 from connectors.wechat.words import WORDS
 from storage import WRITES, outbox
 
 log = logging.getLogger(__name__)
-
-FRESH = 300
-"""Seconds by which WeChat's clock and ours may differ: an older request is no request."""
 
 REPLY_SECONDS = 4.5
 """From the request on. After five WeChat hangs up."""
@@ -50,14 +47,8 @@ COMES_AGAIN = 9
 AGAIN_MOST = 60
 """Seconds after a message in which WeChat may say it again."""
 
-KNOWN_MOST = 20_000
-"""Requests that are remembered: so many are never made within the time."""
-
 KEPT = timedelta(hours=24)
 """After which what had no room in the reply is not sent any more."""
-
-TROUBLE_LASTS = 600.0
-"""Seconds for which what was wrong with a signed request is worth a warning."""
 
 
 class Callback:
@@ -67,6 +58,7 @@ class Callback:
         shared: Shared,
         account: Account,
         windows: Windows,
+        consents: Consents,
         token: str,
         envelope: Envelope | None,
     ) -> None:
@@ -74,10 +66,10 @@ class Callback:
         self._shared = shared
         self._account = account
         self._windows = windows
+        self._consents = consents
         self._token = token
         self._envelope = envelope
-        self._known: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
-        self._trouble: dict[str, float] = {}  # what operators have to know, and when (monotonic) it was last seen
+        self._verifier = Verifier(token)
 
     def router(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)
@@ -87,70 +79,51 @@ class Callback:
 
     def check(self) -> list[str]:
         """What WeChat itself does that an operator has to see to."""
-        return [words for words, at in self._trouble.items() if time.monotonic() < at + TROUBLE_LASTS]
+        return self._verifier.check()
 
     async def _greet(self, request: Request) -> Response:
         """WeChat asks whether this is the server that the operator has named."""
         query = request.query_params
-        self._verify(query, "signature")
-        return Response(_one(query, "echostr"), media_type="text/plain")
+        self._verifier.verify(query, "signature")
+        return Response(one(query, "echostr"), media_type="text/plain")
 
     async def _take(self, request: Request) -> Response:
         started = asyncio.get_running_loop().time()
         query, body = request.query_params, await request.body()
         try:
-            fields = self._opened(query, body)
-            parsed = parse(fields)
+            message = self._opened(query, body)
+            parsed = parse(xml.read(message), xml.rows(message))
         except (xml.Malformed, Unreadable) as error:
             log.warning("not a message of WeChat: %s", error or type(error).__name__)
             raise HTTPException(400) from None
         if parsed.given:
             await self._windows.open(parsed.account, parsed.given, parsed.at)
+        if parsed.choices:
+            await self._consents.note(parsed.account, parsed.choices, parsed.at)
         if parsed.inbound is None:
             return _success()
-        return await self._answered(parsed, parsed.inbound, int(_one(query, "timestamp")), started)
+        return await self._answered(parsed, parsed.inbound, int(one(query, "timestamp")), started)
 
     # ---- is it WeChat, and does it say so itself? ----
 
-    def _opened(self, query: QueryParams, body: bytes) -> dict[str, str]:
+    def _opened(self, query: QueryParams, body: bytes) -> bytes:
         """What is said, in the mode that was agreed on: with a key nothing counts but what was sealed with it."""
         if self._envelope is None:
-            self._verify(query, "signature", body)
-            fields = xml.read(body)
-            if "Encrypt" in fields:
-                self._trouble[WORDS.health.sealed] = time.monotonic()
+            self._verifier.verify(query, "signature", body)
+            if "Encrypt" in xml.read(body):
+                self._verifier.warn(WORDS.health.sealed)
                 raise xml.Malformed("sealed, and there is no key")
-            return fields
+            return body
         try:
             sealed = xml.read(body).get("Encrypt", "")
         except xml.Malformed:  # of whom, nobody knows
             raise HTTPException(400) from None
         if not sealed:
-            self._verify(query, "signature", body)
-            self._trouble[WORDS.health.plain] = time.monotonic()
+            self._verifier.verify(query, "signature", body)
+            self._verifier.warn(WORDS.health.plain)
             raise HTTPException(403)
-        self._verify(query, "msg_signature", body, sealed)
-        return xml.read(self._envelope.open(sealed))
-
-    def _verify(self, query: QueryParams, name: str, body: bytes = b"", *sealed: str) -> None:
-        given, timestamp, nonce = (_one(query, each) for each in (name, "timestamp", "nonce"))
-        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-            raise HTTPException(400)
-        if not signed(given, self._token, timestamp, nonce, *sealed):
-            raise HTTPException(403)
-        if abs(time.time() - int(timestamp)) > FRESH:
-            self._trouble[WORDS.health.clock] = time.monotonic()
-            raise HTTPException(403)
-        if not self._first_or_again(given, nonce, body):
-            raise HTTPException(403)
-
-    def _first_or_again(self, given: str, nonce: str, body: bytes) -> bool:
-        """A signature in plain mode does not cover the body: who has seen one could send another body with it. WeChat
-        itself may send the same again."""
-        now, digest = time.monotonic(), hashlib.sha256(body).digest()
-        while self._known and (len(self._known) > KNOWN_MOST or next(iter(self._known.values()))[0] < now - 2 * FRESH):
-            self._known.popitem(last=False)
-        return self._known.setdefault((given, nonce), (now, digest))[1] == digest
+        self._verifier.verify(query, "msg_signature", body, sealed)
+        return self._envelope.open(sealed)
 
     # ---- the answer ----
 
@@ -199,13 +172,6 @@ class Callback:
                     expires_at=now + KEPT,
                 )
                 await outbox.enqueue(session, message, now)
-
-
-def _one(query: QueryParams, name: str) -> str:
-    values = query.getlist(name)
-    if len(values) != 1 or not values[0]:
-        raise HTTPException(400)
-    return values[0]
 
 
 def _success() -> Response:

@@ -21,7 +21,9 @@ REST = timedelta(minutes=5)
 """Before a channel that is set up wrongly is tried again."""
 
 
-class Errors(BaseModel):
+class Classes(BaseModel):
+    """What the codes of one API lead to."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     person: Sequence[int]
@@ -30,29 +32,32 @@ class Errors(BaseModel):
     configuration: Mapping[int, str]
     content: Sequence[int]
     token: Sequence[int]
+
+    def outcome(self, code: int, now: datetime) -> Outcome:
+        """How a message ends, or goes on, that was answered with this code."""
+        if code in self.person:
+            return Dead(f"person:{code}")
+        if code in self.window:
+            return Parked(f"window:{code}")
+        if code in self.content:
+            return Dead(f"content:{code}")
+        if code in self.configuration:
+            return Retry(f"configuration:{code}", now + REST)
+        return Retry(f"later:{code}", self._later(code, now))
+
+    def _later(self, code: int, now: datetime) -> datetime:
+        pause = self.later.get(code)
+        if pause == "midnight":
+            tomorrow = now.astimezone(SHANGHAI) + timedelta(days=1)
+            return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0) + PAUSE
+        return now + (PAUSE if pause is None else timedelta(seconds=pause))
+
+
+class Errors(Classes):
     no_menus: Sequence[int]
     no_sending: Sequence[int]
+    no_consent: Sequence[int]
+    template: Mapping[int, str]
 
 
 ERRORS = Errors.model_validate(yaml.safe_load(Path(__file__).with_name("errors.yml").read_text("utf-8")))
-
-
-def outcome(code: int, now: datetime) -> Outcome:
-    """How a message ends, or goes on, that WeChat has answered with this code."""
-    if code in ERRORS.person:
-        return Dead(f"person:{code}")
-    if code in ERRORS.window:
-        return Parked(f"window:{code}")
-    if code in ERRORS.content:
-        return Dead(f"content:{code}")
-    if code in ERRORS.configuration:
-        return Retry(f"configuration:{code}", now + REST)
-    return Retry(f"later:{code}", _later(code, now))
-
-
-def _later(code: int, now: datetime) -> datetime:
-    pause = ERRORS.later.get(code)
-    if pause == "midnight":
-        tomorrow = now.astimezone(SHANGHAI) + timedelta(days=1)
-        return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0) + PAUSE
-    return now + (PAUSE if pause is None else timedelta(seconds=pause))

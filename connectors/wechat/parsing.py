@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -21,9 +21,19 @@ _CHOICE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 _MEDIA: Mapping[str, MediaKind] = {"image": "picture", "voice": "voice", "video": "video", "shortvideo": "video"}
 _SCENE = "qrscene_"
+_FOR_GOOD = {"subscribe_msg_popup_event": False, "subscribe_msg_change_event": True}
 
 Given = Literal["message", "tap"]
 """What somebody did who may therefore be sent something (:mod:`connectors.wechat.windows`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What somebody has said of a subscription notice."""
+
+    template: str
+    agreed: bool
+    for_good: bool  # not only this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +43,11 @@ class Parsed:
     at: datetime
     given: Given | None
     inbound: Inbound | None  # None: nothing to write down
+    choices: Sequence[Choice] = ()
 
 
-def parse(fields: Mapping[str, str]) -> Parsed:
-    """Raises Malformed."""
+def parse(fields: Mapping[str, str], rows: Sequence[Mapping[str, str]] = ()) -> Parsed:
+    """Of the fields of a message (:func:`connectors.wechat.xml.read`) and its rows, if it has any. Raises Malformed."""
     account, kind = _matching(fields, "FromUserName", _OPENID), _wanted(fields, "MsgType")
     house, at = _wanted(fields, "ToUserName"), _time(_matching(fields, "CreateTime", _NUMBER))
     if kind == "event":
@@ -52,7 +63,7 @@ def parse(fields: Mapping[str, str]) -> Parsed:
         )
         if not (text or choice or media):
             inbound = None
-    return Parsed(house, account, at, given, inbound)
+    return Parsed(house, account, at, given, inbound, _choices(fields, rows) if kind == "event" else ())
 
 
 def _text(fields: Mapping[str, str], kind: str) -> str | None:
@@ -110,6 +121,18 @@ def _event(fields: Mapping[str, str], account: str, at: datetime) -> tuple[Given
     return given, Inbound(
         channel=NAME, account=account, message_id=message_id, sent_at=at, text=text or None, event=event, data=data
     )
+
+
+def _choices(fields: Mapping[str, str], rows: Sequence[Mapping[str, str]]) -> Sequence[Choice]:
+    """In the window that asks for consent, and in the person's own settings later."""
+    for_good = _FOR_GOOD.get(fields["Event"].strip().lower())
+    if for_good is None:
+        return ()
+    return [
+        Choice(template, row.get("SubscribeStatusString") == "accept", for_good)
+        for row in rows
+        if (template := row.get("TemplateId", ""))
+    ]
 
 
 def _wanted(fields: Mapping[str, str], name: str) -> str:

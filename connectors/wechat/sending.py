@@ -11,17 +11,16 @@ from typing import Any
 
 from fastapi import APIRouter
 
-import settings
 from connectors.channel import MediaUnavailable
 from connectors.inbound import Media
-from connectors.messages import PICTURE
 from connectors.rendering import Bubble, Capabilities, split
 from connectors.wechat.account import MENUS, SENDING, Account
 from connectors.wechat.api import Api
 from connectors.wechat.callback import Callback
-from connectors.wechat.errors import ERRORS, outcome
-from connectors.wechat.notice import Notice
+from connectors.wechat.errors import ERRORS
+from connectors.wechat.notices import Notices
 from connectors.wechat.parsing import NAME
+from connectors.wechat.pictures import drawn
 from connectors.wechat.replies import TEXT_MOST, plain
 from connectors.wechat.transport import NotDone, Refused, Unsure
 from connectors.wechat.windows import GRANTS, Windows
@@ -66,7 +65,7 @@ class WeChat:
         api: Api,
         account: Account,
         windows: Windows,
-        notice: Notice | None,
+        notices: Notices,
         public_url: str,
     ) -> None:
         self.capabilities = CAPABILITIES
@@ -74,7 +73,7 @@ class WeChat:
         self._api = api
         self._account = account
         self._windows = windows
-        self._notice = notice
+        self._notices = notices
         self._public_url = public_url
         self._fault: int | None = None  # what an operator has to see to
 
@@ -82,10 +81,9 @@ class WeChat:
         try:
             await self._show(recipient, bubble)
         except Shut as error:
-            await self._nudge(recipient, key)
-            return Parked(str(error))
+            return await self._instead(recipient, bubble, key, Parked(str(error)))
         except Refused as error:
-            return await self._refused(recipient, error, key)
+            return await self._refused(recipient, bubble, error, key)
         except NotDone as error:
             return Retry(f"later:{error}", datetime.now(UTC) + SOON)
         except Unsure as error:
@@ -104,7 +102,7 @@ class WeChat:
 
     async def check(self) -> list[str]:
         faults = [ERRORS.configuration[self._fault]] if self._fault is not None else []
-        return [*faults, *self._callback.check()]
+        return [*faults, *self._notices.check(), *self._callback.check()]
 
     def router(self) -> APIRouter | None:
         return self._callback.router()
@@ -117,7 +115,7 @@ class WeChat:
 
     async def fetch(self, media: Media) -> bytes:
         try:
-            return await self._api.download(media)
+            return await self._api.download(media.handle or "")
         except (Refused, NotDone, Unsure) as error:
             raise MediaUnavailable(str(error)) from None
 
@@ -149,14 +147,9 @@ class WeChat:
         return True
 
     async def _uploaded(self, picture: str | None) -> str | None:
-        """The media id of a picture that the house has drawn; others are shown by their address."""
-        if picture is None or not PICTURE.fullmatch(picture):
-            return None
-        try:
-            content = await asyncio.to_thread((settings.pictures_dir() / picture).read_bytes)
-        except FileNotFoundError:
-            return None
-        return await self._api.upload(picture, content)
+        """The media id of a picture of the house's own."""
+        content = await drawn(picture)
+        return None if picture is None or content is None else await self._api.upload(picture, content)
 
     async def _say(self, recipient: str, kind: str, content: Mapping[str, Any]) -> None:
         if not self._account.may(SENDING):
@@ -175,12 +168,12 @@ class WeChat:
 
     # ---- how it ends ----
 
-    async def _refused(self, recipient: str, error: Refused, key: str) -> Outcome:
-        ended = outcome(error.code, datetime.now(UTC))
+    async def _refused(self, recipient: str, bubble: Bubble, error: Refused, key: str) -> Outcome:
+        ended = ERRORS.outcome(error.code, datetime.now(UTC))
         match ended:
             case Parked():
                 await self._windows.shut(recipient)
-                await self._nudge(recipient, key)
+                return await self._instead(recipient, bubble, key, ended)
             case Retry() if error.code in ERRORS.configuration:
                 self._fault = error.code
                 log.error("WeChat refuses the account's calls (%d)", error.code)
@@ -188,19 +181,16 @@ class WeChat:
                 log.warning("WeChat does not take a message (%d)", error.code)
         return ended
 
-    async def _nudge(self, recipient: str, key: str) -> None:
-        """Lets a person know, once until they write, that something waits for them."""
-        if self._notice is None or not self._account.may(SENDING) or await self._windows.is_nudged(recipient):
-            return
-        now = datetime.now(UTC)
-        try:
-            await self._api.notify(recipient, self._notice.template_id, self._notice.filled(now), key)
-        except (Refused, NotDone) as error:
-            log.warning("no notice that an answer waits: %s", error)
-            return
-        except Unsure:  # rather none than two
-            pass
-        await self._windows.nudged(recipient, now)
+    async def _instead(self, recipient: str, bubble: Bubble, key: str, parked: Parked) -> Outcome:
+        """A notice takes the place of what the shop says by itself. Of an answer a person hears once, until they write,
+        that it waits."""
+        if bubble.occasion:
+            return await self._notices.tell(recipient, bubble, key) or parked
+        if not await self._windows.is_nudged(recipient):
+            told = await self._notices.tell(recipient, bubble, key)
+            if isinstance(told, (Sent, Unknown)):  # rather none than two
+                await self._windows.nudged(recipient, datetime.now(UTC))
+        return parked
 
     def _adapt(self) -> None:
         """What the house need not try to show."""

@@ -1,5 +1,5 @@
-"""``python -m connectors wechat setup`` checks the account and sets its menu; ``… wechat code SCENE`` makes a QR code
-that brings people in with a word of where it hung."""
+"""``python -m connectors wechat setup`` checks the account and sets its menu, and looks at customer service; ``… wechat
+code SCENE`` makes a QR code of the account that brings people in with a word of where it hung."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ import settings
 from connectors.wechat import menu, words
 from connectors.wechat.api import Api, connected
 from connectors.wechat.crypto import Envelope
-from connectors.wechat.errors import ERRORS
+from connectors.wechat.errors import ERRORS, Classes
+from connectors.wechat.kf import api as kf_api
+from connectors.wechat.kf.callback import PATH
+from connectors.wechat.kf.errors import ERRORS as KF_ERRORS
 from connectors.wechat.transport import NotDone, Refused, Unsure
 from storage import create_engine
 
@@ -40,8 +43,7 @@ def main(arguments: Sequence[str]) -> str | None:
     try:
         asyncio.run(_run(given.scene if given.command == "code" else None))
     except Refused as error:
-        known = ERRORS.configuration.get(error.code, "")
-        return f"{error.code} {error.message}\n{known}".rstrip()
+        return _told(error, ERRORS)
     except (NotDone, Unsure) as error:
         return f"{WORDS.away}: {error}"
     except (OSError, SQLAlchemyError) as error:
@@ -54,15 +56,20 @@ def main(arguments: Sequence[str]) -> str | None:
 
 
 async def _run(scene: str | None) -> None:
-    if (credentials := settings.wechat_credentials()) is None:
+    account, service = settings.wechat_credentials(), settings.wecom_credentials()
+    if account is None and (service is None or scene is not None):
         raise ValueError(WORDS.no_credentials)
-    if key := settings.wechat_aes_key():
-        Envelope(key, credentials.app_id)
+    if account and (key := settings.wechat_aes_key()):
+        Envelope(key, account.app_id)
     engine = create_engine(settings.database_url())
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
-            api = connected(engine, http, credentials)
-            await (_set_up(api) if scene is None else _make_code(api, scene))
+            if account:
+                api = connected(engine, http, account)
+                await (_set_up(api) if scene is None else _make_code(api, scene))
+            if service and scene is None:
+                Envelope(service.aes_key, service.corp_id)
+                await _look_at(kf_api.connected(engine, http, service))
     finally:
         await engine.dispose()
 
@@ -75,7 +82,21 @@ async def _set_up(api: Api) -> None:
     print(f"{WORDS.address}: {settings.public_url()}/wechat")
 
 
+async def _look_at(api: kf_api.Api) -> None:
+    """Raises ValueError for what WeCom refuses."""
+    try:
+        accounts = await api.accounts()
+    except Refused as error:
+        raise ValueError(_told(error, KF_ERRORS)) from None
+    print(WORDS.kf_accounts.format(names=", ".join(name for _, name in accounts) or "–"))
+    print(f"{WORDS.kf_address}: {settings.public_url()}{PATH}")
+
+
 async def _make_code(api: Api, scene: str) -> None:
     if not 0 < len(scene) <= SCENE_MOST:
         raise ValueError(WORDS.bad_scene)
     print(await api.scene_code(scene, int(CODE_LASTS.total_seconds())))
+
+
+def _told(error: Refused, classes: Classes) -> str:
+    return f"{error.code} {error.message}\n{classes.configuration.get(error.code, '')}".rstrip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from privacy.columns import EncryptedText, KeyedHash
@@ -41,6 +42,33 @@ class Grant(Base):
     since: Mapped[datetime]  # of what gave it, by WeChat's clock
     until: Mapped[datetime]
     left: Mapped[int]
+
+
+class Consent(Base):
+    """A person has agreed to one notice of this template."""
+
+    __tablename__ = "wechat_consent"
+    __table_args__ = (UniqueConstraint("person", "template", "given_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person: Mapped[str] = mapped_column(KeyedHash())
+    template: Mapped[str]
+    given_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class KfAccount(Base):
+    """An account of WeCom's customer service, and how far the house has read what is written to it."""
+
+    __tablename__ = "wechat_kf_account"
+
+    open_kfid: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]  # what was written before is none of the house's
+    cursor: Mapped[str | None]  # where to read on; None: from the first of the last three days
+    bells: Mapped[int]  # how often WeCom has said that there is something
+    token: Mapped[str | None] = mapped_column(EncryptedText("wechat_kf_account.token"))  # of the last bell
+    bells_read: Mapped[int]  # after how many of them all was read
+    read_at: Mapped[datetime | None]
 
 
 class Nudge(Base):

@@ -1,12 +1,13 @@
 """The account's access token: one for all processes, sealed in the database, renewed by one of them at a time.
 
-It is the stable one: fetched again it stays the same until it is nearly over, and the one before lives on for a while.
+It is a stable one: fetched again it stays the same until it is nearly over, and the one before lives on for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,13 +45,35 @@ class Token:
     version: int
 
 
+Ask = Callable[[bool], Awaitable[dict[str, Any]]]
+"""Asks for a token; True: for another one, which ends the life of the one before where the API knows such a thing."""
+
+
+def stable(http: httpx.AsyncClient, base: str, app_id: str, secret: str) -> Ask:
+    """Of an official account."""
+    credentials = {"grant_type": "client_credential", "appid": app_id, "secret": secret}
+
+    async def ask(force: bool) -> dict[str, Any]:
+        return await call(http, f"{base}/cgi-bin/stable_token", body=credentials | {"force_refresh": force})
+
+    return ask
+
+
+def corporate(http: httpx.AsyncClient, base: str, corp_id: str, secret: str) -> Ask:
+    """Of a company in WeCom, which gives the same one out until it is over."""
+    credentials = {"corpid": corp_id, "corpsecret": secret}
+
+    async def ask(force: bool) -> dict[str, Any]:
+        return await call(http, f"{base}/cgi-bin/gettoken", query=credentials)
+
+    return ask
+
+
 class Tokens:
-    def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient, base: str, app_id: str, secret: str) -> None:
+    def __init__(self, engine: AsyncEngine, app_id: str, ask: Ask) -> None:
         self._engine = engine
-        self._http = http
-        self._url = f"{base}/cgi-bin/stable_token"
         self._app = app_index(app_id)
-        self._credentials = {"grant_type": "client_credential", "appid": app_id, "secret": secret}
+        self._asked = ask
         self._here = asyncio.Lock()  # one of this process asks the database
         self._failed: tuple[float, Refused | NotDone] | None = None  # when, and how
 
@@ -100,7 +123,7 @@ class Tokens:
 
     async def _ask(self, force: bool) -> dict[str, Any]:
         try:
-            answer = await call(self._http, self._url, body=self._credentials | {"force_refresh": force})
+            answer = await self._asked(force)
         except Unsure as error:  # a token that was not received can be asked for again
             raise NotDone(str(error)) from None
         match answer:

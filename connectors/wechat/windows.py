@@ -33,14 +33,14 @@ class Windows:
         count, lasts = GRANTS[given]
         new = {"since": at, "until": at + lasts, "left": count}
         async with AsyncSession(self._writing) as session, session.begin():
-            row = insert(session, Grant).values(person=_person(account), kind=given, **new)
+            row = insert(session, Grant).values(person=person_of(account), kind=given, **new)
             later = Grant.since < at
             await session.execute(row.on_conflict_do_update(index_elements=["person", "kind"], set_=new, where=later))
-            await session.execute(delete(Nudge).where(Nudge.person == _person(account)))
+            await session.execute(delete(Nudge).where(Nudge.person == person_of(account)))
 
     async def take(self, account: str, now: datetime) -> str | None:
         """One message of the grant that ends first, by its kind; None where there is none."""
-        good = (Grant.person == _person(account), Grant.left > 0, Grant.until > now)
+        good = (Grant.person == person_of(account), Grant.left > 0, Grant.until > now)
         first = select(Grant.kind).where(*good).order_by(Grant.until).limit(1).scalar_subquery()
         taken = update(Grant).where(*good, Grant.kind == first).values(left=Grant.left - 1).returning(Grant.kind)
         async with AsyncSession(self._writing) as session, session.begin():
@@ -49,25 +49,26 @@ class Windows:
 
     async def give_back(self, account: str, kind: str) -> None:
         """It was not sent."""
-        back = update(Grant).where(Grant.person == _person(account), Grant.kind == kind).values(left=Grant.left + 1)
+        back = update(Grant).where(Grant.person == person_of(account), Grant.kind == kind).values(left=Grant.left + 1)
         async with AsyncSession(self._writing) as session, session.begin():
             await session.execute(back, execution_options={"synchronize_session": False})
 
     async def shut(self, account: str) -> None:
         """WeChat counts otherwise: nothing is left."""
-        none = update(Grant).where(Grant.person == _person(account)).values(left=0)
+        none = update(Grant).where(Grant.person == person_of(account)).values(left=0)
         async with AsyncSession(self._writing) as session, session.begin():
             await session.execute(none, execution_options={"synchronize_session": False})
 
     async def is_nudged(self, account: str) -> bool:
         async with AsyncSession(self._reading) as session:
-            return await session.get(Nudge, _person(account)) is not None
+            return await session.get(Nudge, person_of(account)) is not None
 
     async def nudged(self, account: str, now: datetime) -> None:
         async with AsyncSession(self._writing) as session, session.begin():
-            row = insert(session, Nudge).values(person=_person(account), at=now)
+            row = insert(session, Nudge).values(person=person_of(account), at=now)
             await session.execute(row.on_conflict_do_nothing())
 
 
-def _person(account: str) -> str:
+def person_of(account: str) -> str:
+    """Under which the database knows them."""
     return exact_index(account, "wechat.person")

@@ -15,6 +15,7 @@ class _Part(BaseModel):
 class Health(_Part):
     plain: str
     sealed: str
+    no_value: str
     clock: str
 
 
@@ -23,6 +24,8 @@ class Setup(_Part):
     credentials: str
     menu: str
     address: str
+    kf_accounts: str
+    kf_address: str
     away: str
     unreadable: str
     bad_menu: str

@@ -17,7 +17,18 @@ class Malformed(Exception):
 
 def read(body: bytes) -> dict[str, str]:
     """The elements directly under ``<xml>`` with their texts; of what is nested in one, nothing. Raises Malformed."""
+    return _parsed(body)[0]
+
+
+def rows(body: bytes) -> list[dict[str, str]]:
+    """Of each element two below ``<xml>``, of which there may be several of one name, the elements with their texts.
+    Raises Malformed."""
+    return _parsed(body)[1]
+
+
+def _parsed(body: bytes) -> tuple[dict[str, str], list[dict[str, str]]]:
     found: dict[str, list[str]] = {}
+    rows: list[dict[str, str]] = []
     path: list[str] = []
 
     def start(name: str, _: Mapping[str, str]) -> None:
@@ -27,11 +38,15 @@ def read(body: bytes) -> dict[str, str]:
             if name in found:  # which of them counts, no two readers agree
                 raise Malformed("an element twice")
             found[name] = []
+        if len(path) == 2:
+            rows.append({})
         path.append(name)
 
     def text(words: str) -> None:
         if len(path) == 2:
             found[path[1]].append(words)
+        if len(path) == 4:
+            rows[-1][path[3]] = rows[-1].get(path[3], "") + words
 
     def refuse(*_: object) -> None:
         raise Malformed("a document type")
@@ -46,7 +61,7 @@ def read(body: bytes) -> dict[str, str]:
         parser.Parse(_UNSPEAKABLE.sub(b"", body), True)
     except expat.ExpatError:
         raise Malformed("no XML") from None
-    return {name: "".join(words) for name, words in found.items()}
+    return {name: "".join(words) for name, words in found.items()}, rows
 
 
 def write(fields: Mapping[str, str | int]) -> str:

@@ -324,7 +324,7 @@ async def test_a_repeat_waits_for_the_answer_in_flight(gateway: Gateway, rasa: F
 def test_health_names_every_part(gateway: Gateway, rasa: FakeRasa) -> None:
     names = ("bot", "actions", "database", "graph", "data", "keyring", "tasks", "limits", "rules", "knowledge")
     on = dict.fromkeys((*names, "delivery"), "ok")
-    parts = on | {"wechat": "off", "telegram": "off"}
+    parts = on | {"wechat": "off", "wechat_kf": "off", "telegram": "off"}
 
     def health() -> tuple[int, dict[str, Any]]:
         response = httpx.get(f"{gateway.url}/healthz", trust_env=False)

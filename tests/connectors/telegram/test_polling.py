@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
-from connectors.telegram import intake, polling
+from connectors.telegram import polling
 from connectors.telegram.bot import Telegram
 from tests.connectors.telegram.conftest import House
 from tests.connectors.telegram.stand_in import PERSON, PRIVATE, StandIn, message, refusal
@@ -21,7 +21,6 @@ from tests.connectors.telegram.stand_in import PERSON, PRIVATE, StandIn, message
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "ALBUM_SECONDS", 0.3)
     monkeypatch.setattr(polling, "ALBUM_SECONDS", 0.3)
     monkeypatch.setattr(polling, "PAUSES", (0.02,) * 3)
     monkeypatch.setattr(polling, "LOOK_SECONDS", 0.05)

@@ -6,30 +6,34 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 from fastapi import FastAPI, Response
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors.channel import MediaUnavailable
 from connectors.hardening import Hardening
 from connectors.inbound import Media
-from connectors.telegram import webhook
+from connectors.telegram import albums, webhook
 from connectors.telegram.bot import Telegram
+from connectors.telegram.webhook import Webhook
 from tests.connectors.telegram.conftest import House
-from tests.connectors.telegram.stand_in import Answer, StandIn, message
+from tests.connectors.telegram.stand_in import Answer, StandIn, message, until
 
 DOOR, HEADER, URL = "/telegram/webhook", "X-Telegram-Bot-Api-Secret-Token", "https://shop.test"
 
 
 @pytest.fixture
 async def public(shop: House, api: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Telegram]:
-    monkeypatch.setattr(webhook, "ALBUM_SECONDS", 0.1)
+    monkeypatch.setattr(albums, "ALBUM_SECONDS", 0.2)
     telegram = shop.telegram(URL)
     yield telegram
     await telegram._bot.session.close()
@@ -37,6 +41,12 @@ async def public(shop: House, api: StandIn, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 async def door(public: Telegram) -> AsyncIterator[httpx.AsyncClient]:
+    async with opened(public) as client:
+        yield client
+
+
+@asynccontextmanager
+async def opened(public: Telegram) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     router = public.router()
     assert router is not None
@@ -126,25 +136,81 @@ async def test_of_all_that_come_at_the_start_one_asks_who_we_are(
     assert len(api.sent("getMe")) == 2
 
 
-def piece(number: int) -> dict[str, Any]:
+def piece(number: int, group: str = "a") -> dict[str, Any]:
     size = {"file_id": f"p{number}", "file_unique_id": f"u{number}", "width": 1, "height": 1}
-    return update(number, media_group_id="a", photo=[size])
+    return update(number, media_group_id=group, photo=[size])
 
 
-async def test_the_pieces_of_an_album_come_at_once_and_are_one_message(door: httpx.AsyncClient, shop: House) -> None:
-    statuses = await asyncio.gather(*(bring(door, piece(number)) for number in (2, 1, 3)))
+@asynccontextmanager
+async def gathering(telegram: Telegram) -> AsyncIterator[None]:
+    door = telegram._door
+    assert isinstance(door, Webhook)
+    task = asyncio.create_task(door._albums.keep_gathering())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def handles(shop: House) -> list[list[str]]:
+    return [[one.handle or "" for one in album.media] for album in shop.received]
+
+
+async def test_the_pieces_of_an_album_come_at_once_and_are_one_message(
+    door: httpx.AsyncClient, public: Telegram, shop: House
+) -> None:
+    statuses = await asyncio.gather(*(bring(door, piece(number)) for number in (12, 11, 13)))
     assert statuses == [200, 200, 200]
-    [album] = shop.received
-    assert [one.handle for one in album.media] == ["p1", "p2", "p3"]
+    async with gathering(public):
+        await shop.heard(1)
+        assert await bring(door, piece(12)) == 200  # which Telegram may say again
+        assert await bring(door, piece(14, "another")) == 200
+        await shop.heard(2)
+    assert handles(shop) == [["p11", "p12", "p13"], ["p14"]]
+
+
+async def test_pieces_that_come_to_several_gateways_are_one_message(
+    door: httpx.AsyncClient, public: Telegram, shop: House
+) -> None:
+    """Also of a gateway that dies with one: it gathers nothing here."""
+    second, third = shop.telegram(URL), shop.telegram(URL)
+    async with opened(second) as beside, opened(third) as dies:
+        doors = (door, beside, dies, door, beside)
+        brought = (bring(at, piece(number)) for number, at in enumerate(doors, 21))
+        assert await asyncio.gather(*brought) == [200] * 5
+        async with gathering(public), gathering(second):
+            await shop.heard(1)
+            assert await bring(beside, piece(26, "another")) == 200
+            await shop.heard(2)
+    assert handles(shop) == [["p21", "p22", "p23", "p24", "p25"], ["p26"]]
+    for telegram in (second, third):
+        await telegram._bot.session.close()
 
 
 async def test_no_piece_of_an_album_is_acknowledged_that_was_not_written_down(
-    door: httpx.AsyncClient, shop: House
+    door: httpx.AsyncClient, public: Telegram, shop: House, engine: AsyncEngine
 ) -> None:
+    for old, new in (("telegram_album_piece", "away"), ("away", "telegram_album_piece")):
+        async with engine.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+        expected = 503 if new == "away" else 200
+        assert await asyncio.gather(*(bring(door, piece(number)) for number in (31, 32))) == [expected] * 2
+    async with gathering(public):
+        await shop.heard(1)
+    assert handles(shop) == [["p31", "p32"]]
+
+
+async def test_an_album_that_could_not_be_written_down_is_gathered_again_as_it_was(
+    door: httpx.AsyncClient, public: Telegram, shop: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(albums, "LEASE", timedelta(seconds=0.2))
+    monkeypatch.setattr(albums, "LOOK_SECONDS", 0.1)
     shop.refusals = [OperationalError("", {}, Exception("database is locked"))]
-    assert await asyncio.gather(*(bring(door, piece(number)) for number in (1, 2))) == [503, 503]
-    assert await asyncio.gather(*(bring(door, piece(number)) for number in (1, 2))) == [200, 200]
-    assert [[one.handle for one in album.media] for album in shop.received] == [["p1", "p2"]]
+    async with gathering(public):
+        await asyncio.gather(*(bring(door, piece(number)) for number in (41, 42)))
+        await until(lambda: not shop.refusals)
+        await bring(door, piece(43))  # too late: a message of its own
+        await shop.heard(2)
+    assert sorted(handles(shop)) == [["p41", "p42"], ["p43"]]
 
 
 # ---- what Telegram is told ----

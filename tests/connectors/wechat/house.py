@@ -14,6 +14,7 @@ from connectors.channel import Shared
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
 from connectors.wechat import channel
+from connectors.wechat.consents import Consents
 from connectors.wechat.sending import WeChat
 from connectors.wechat.windows import Windows
 from privacy import current_ring
@@ -22,7 +23,15 @@ from tests.connectors.wechat.stand_in import APP_ID, SECRET, TOKEN, StandIn
 LI, WANG = "oLVPpjqs9BhvzwPj5A-vTYAX3GLc", "oWangqs9BhvzwPj5A-vTYAX3GLc0"
 HELLO = Bubble("您好，有什么可以帮您？")
 
-NOTICE = "template_id: T1\ndata: {thing1: 您的问题有回复了, time2: '{time}'}\n"
+NOTICES = """
+answer:
+  template: {template_id: T1, data: {thing1: 您的问题有回复了, time2: "{time}"}}
+parcel_delayed:
+  subscription: {template_id: S2, data: {character_string1: "{order_id}", thing2: "{text}"}}
+  template: {template_id: T2, data: {character_string1: "{order_id}", thing2: "{text}", time3: "{time}"}}
+coupon_expiring:
+  subscription: {template_id: S3, data: {thing1: "{title}"}}
+"""
 
 
 class House:
@@ -30,7 +39,7 @@ class House:
 
     def __init__(self, engine: AsyncEngine, http: httpx.AsyncClient) -> None:
         self._engine, self._http = engine, http
-        self.windows = Windows(engine)
+        self.windows, self.consents = Windows(engine), Consents(engine)
         self.restart()
 
     def restart(self) -> None:
@@ -63,7 +72,7 @@ async def house_of_li(
     tmp_path: Path,
 ) -> House:
     """Li has just written."""
-    (tmp_path / "notice.yml").write_text(NOTICE, "utf-8")
+    (tmp_path / "notice.yml").write_text(NOTICES, "utf-8")
     given = {"WECHAT_APP_ID": APP_ID, "WECHAT_APP_SECRET": SECRET, "WECHAT_TOKEN": TOKEN}
     given |= {"WECHAT_API_BASE": wechat.url, "WECHAT_NOTICE_FILE": str(tmp_path / "notice.yml")}
     for name, value in given.items():

@@ -47,6 +47,9 @@ class StandIn:
     sent: list[tuple[str, str, Any]] = field(default_factory=list)  # openid, kind, content
     raw: list[bytes] = field(default_factory=list)  # bodies of what was sent
     notices: list[dict[str, Any]] = field(default_factory=list)
+    subscribed: list[dict[str, Any]] = field(default_factory=list)  # subscription notices
+    consents: dict[tuple[str, str], int] = field(default_factory=dict)  # by openid and template
+    refused_notices: list[int] = field(default_factory=list)  # of either kind, in order: a code, or a status
     typing: list[str] = field(default_factory=list)
     menu: Any = None
     uploads: list[bytes] = field(default_factory=list)
@@ -167,11 +170,28 @@ class StandIn:
         if refusal := self.refusal(request):
             return refusal
         notice = await request.json()
+        if self.refused_notices:
+            return refused(self.refused_notices.pop(0))
         if notice["touser"] not in self.followers:
             return error(43004)
         if notice["client_msg_id"] not in {known["client_msg_id"] for known in self.notices}:
             self.notices.append(notice)
         return JSONResponse({"errcode": 0, "errmsg": "ok", "msgid": len(self.notices)})
+
+    async def notify_subscribed(self, request: Request) -> Response:
+        if refusal := self.refusal(request):
+            return refusal
+        notice = await request.json()
+        if self.refused_notices:
+            return refused(self.refused_notices.pop(0))
+        agreed = (notice["touser"], notice["template_id"])
+        if not self.consents.get(agreed):
+            return error(43101)
+        if any(len(each["value"]) > 20 for name, each in notice["data"].items() if name.startswith("thing")):
+            return error(47003)
+        self.consents[agreed] -= 1
+        self.subscribed.append(notice)
+        return error(0)
 
     async def upload(self, request: Request) -> Response:
         if refusal := self.refusal(request):
@@ -224,6 +244,10 @@ def error(code: int, words: str = "") -> Response:
     return JSONResponse({"errcode": code, "errmsg": words or ("ok" if code == 0 else f"refused {code}")})
 
 
+def refused(code: int) -> Response:
+    return HTMLResponse(PAGE, code) if 400 <= code < 600 else error(code)
+
+
 @contextmanager
 def serve(port: int) -> Iterator[StandIn]:
     """Serves on 127.0.0.1:``port`` in a thread."""
@@ -233,6 +257,7 @@ def serve(port: int) -> Iterator[StandIn]:
         "message/custom/send": wechat.send,
         "message/custom/typing": wechat.type,
         "message/template/send": wechat.notify,
+        "message/subscribe/bizsend": wechat.notify_subscribed,
         "media/upload": wechat.upload,
         "menu/create": wechat.create_menu,
         "qrcode/create": wechat.create_code,
@@ -240,6 +265,12 @@ def serve(port: int) -> Iterator[StandIn]:
     routes = [Route(f"/cgi-bin/{path}", endpoint, methods=["POST"]) for path, endpoint in posts.items()]
     routes += [Route("/cgi-bin/media/get", wechat.get_media), Route("/film", wechat.film)]
     routes += [Route("/cgi-bin/getcallbackip", wechat.addresses)]
+    with running(routes, port):
+        yield wechat
+
+
+@contextmanager
+def running(routes: list[Route], port: int) -> Iterator[None]:
     config = uvicorn.Config(Starlette(routes=routes), port=port, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -247,7 +278,7 @@ def serve(port: int) -> Iterator[StandIn]:
     while not server.started:
         time.sleep(0.01)
     try:
-        yield wechat
+        yield
     finally:
         server.should_exit = True
         thread.join(10)
@@ -286,6 +317,20 @@ def message(openid: str, /, at: float | None = None, **fields: Any) -> str:
         for name, value in about.items()
     )
     return f"<xml>{''.join(parts)}</xml>"
+
+
+def choices(
+    openid: str, *chosen: tuple[str, str], event: str = "subscribe_msg_popup_event", at: float | None = None
+) -> str:
+    """What somebody says of templates: "accept" or "reject" of each. One is an element, several are several."""
+    name = "".join(part.capitalize() for part in event.split("_"))
+    rows = "".join(
+        f"<List><TemplateId><![CDATA[{template}]]></TemplateId>"
+        f"<SubscribeStatusString><![CDATA[{said}]]></SubscribeStatusString><PopupScene>0</PopupScene></List>"
+        for template, said in chosen
+    )
+    told = message(openid, at, MsgType="event", Event=event)
+    return told.replace("</xml>", f"<{name}>{rows}</{name}></xml>")
 
 
 def cipher() -> Cipher[modes.CBC]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -53,6 +55,14 @@ async def test_nobody_else_is_greeted(shop: Shop, change: dict[str, Any], status
 
 async def test_what_is_sealed_comes_in(shop: Shop) -> None:
     assert await shop.customer().says("你好") == "收到：你好"
+
+
+async def test_a_consent_to_notices_is_noted_once(shop: Shop) -> None:
+    li = shop.customer()
+    told = stand_in.choices(li.openid, ("S1", "accept"), ("S2", "accept"), ("S3", "reject"))
+    assert [await li.sends(told) for _ in range(3)] == [None] * 3
+    with closing(sqlite3.connect(shop.gateway.database)) as database:
+        assert {*database.execute("SELECT template, used_at FROM wechat_consent")} == {("S1", None), ("S2", None)}
 
 
 async def test_beside_what_is_sealed_nothing_counts(shop: Shop) -> None:

@@ -17,7 +17,7 @@ import settings
 from connectors.channel import MediaUnavailable
 from connectors.inbound import Media
 from connectors.rendering import Bubble, Choice
-from connectors.wechat.errors import ERRORS, outcome
+from connectors.wechat.errors import ERRORS
 from settings import SHANGHAI
 from storage import migrate
 from storage.outbox import Dead, Parked, Retry, Sent, Unknown
@@ -112,7 +112,7 @@ async def test_nobody_knows_of_an_answer_that_was_cut_off(
 
 async def test_calls_that_are_used_up_count_anew_at_midnight_in_shanghai() -> None:
     now = datetime(2026, 3, 11, 15, 59, tzinfo=UTC)  # 23:59 there
-    ended = outcome(45009, now)
+    ended = ERRORS.outcome(45009, now)
     assert isinstance(ended, Retry) and ended.at.astimezone(SHANGHAI).strftime("%d %H:%M") == "12 00:01"
 
 

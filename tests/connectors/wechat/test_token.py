@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.wechat import token as tokens
 from connectors.wechat.api import Api
+from connectors.wechat.errors import ERRORS
 from connectors.wechat.tables import AccessToken
-from connectors.wechat.token import Tokens
+from connectors.wechat.token import Tokens, stable
 from connectors.wechat.transport import NotDone, Refused
 from storage import WRITES, create_engine
 from tests.connectors.wechat.stand_in import APP_ID, SECRET, StandIn
@@ -31,7 +32,7 @@ async def process(
 
     def start() -> Tokens:
         engines.append(create_engine(migrated))
-        return Tokens(engines[-1], http, wechat.url, APP_ID, SECRET)
+        return Tokens(engines[-1], APP_ID, stable(http, wechat.url, APP_ID, SECRET))
 
     yield start
     for each in engines:
@@ -111,7 +112,7 @@ async def test_a_wechat_that_is_away_is_no_more_than_that(
     engine: AsyncEngine, http: httpx.AsyncClient, wechat: StandIn
 ) -> None:
     with pytest.raises(NotDone) as error:
-        await Tokens(engine, http, "http://127.0.0.1:9", APP_ID, SECRET).current()
+        await Tokens(engine, APP_ID, stable(http, "http://127.0.0.1:9", APP_ID, SECRET)).current()
     assert SECRET not in repr(error.value)
 
 
@@ -139,7 +140,7 @@ async def test_a_sealed_token_that_does_not_open_is_fetched_anew(
 async def test_a_call_is_made_once_more_with_another_token_and_then_given_up(
     process: Process, http: httpx.AsyncClient, wechat: StandIn, code: int
 ) -> None:
-    api = Api(http, wechat.url, process())
+    api = Api(http, wechat.url, process(), ERRORS.token)
     wechat.follow("o" * 28)
     await api.send("o" * 28, "text", {"content": "一"})
     if code == 40001:
