@@ -78,6 +78,8 @@ class Kinds(_Part):
     per_second: Annotated[int, Field(ge=1, le=1000)]
     coupon_days: Annotated[int, Field(ge=1, le=30)]
     footer: str
+    gift: str
+    gift_on_anything: str
     kinds: Annotated[Mapping[KindName, Kind], AfterValidator(_all)]
 
     def repeatable(self) -> frozenset[str]:
