@@ -277,6 +277,11 @@ def retention_file() -> Path:
     return _path("RETENTION_FILE", ROOT / "connectors" / "retention.yml")
 
 
+def notice_kinds_file() -> Path:
+    """What the shop says by itself, and when (``NOTICE_KINDS_FILE``, default the shipped kinds); read at the start."""
+    return _path("NOTICE_KINDS_FILE", ROOT / "mall_adapter" / "notices" / "kinds.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

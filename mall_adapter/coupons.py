@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, people
 from mall_adapter.errors import CouponRefused, NotFound
 from mall_adapter.values import Coupon
+from storage import insert
 
 
 async def grant(
@@ -38,6 +42,33 @@ async def grant(
     )
     session.add(coupon)
     return coupon.id
+
+
+class Gift(BaseModel):
+    """A coupon that many get, each one of their own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+    off_cents: Annotated[int, Field(ge=1, le=10_000_00)]
+    min_spend_cents: Annotated[int, Field(ge=0, le=1_000_000_00)]
+    days: Annotated[int, Field(ge=1, le=365)]  # from the day on which each gets it
+
+
+async def give(session: AsyncSession, customer_id: str, gift: Gift, cause: str, now: datetime) -> bool:
+    """Whether the customer has got it now: once for each cause ("broadcast:7"), whatever is begun again."""
+    name = hashlib.sha256(f"{cause} {customer_id}".encode()).hexdigest()[:16]
+    new = insert(session, models.Coupon).values(
+        id=f"CP{name.upper()}",
+        customer_id=customer_id,
+        title=gift.title,
+        off_cents=gift.off_cents,
+        min_spend_cents=gift.min_spend_cents,
+        granted_at=now,
+        valid_until=now + timedelta(days=gift.days),
+    )
+    given = new.on_conflict_do_nothing(index_elements=["id"]).returning(models.Coupon.id)
+    return await session.scalar(given) is not None
 
 
 async def read(session: AsyncSession, coupon_id: str) -> models.Coupon:

@@ -34,6 +34,7 @@ OURS = (
         "DEMO",
         "DEMO_LIVE",
         "DESK_HOURS",
+        "NOTICE_KINDS_FILE",
         "API_KEY",
         "HOUSE_TOKEN",
         "TRUSTED_PROXIES",

@@ -4,6 +4,8 @@ another chat that is bound; such codes, and unbinding."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -11,6 +13,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+import settings
 from bot.actions.answers import find_answers
 from bot.actions.conversation import Conversation, ask, confirmed, key, problem, proof_key
 from bot.actions.focus import Focus
@@ -18,14 +21,16 @@ from bot.actions.knowledge import say_answer
 from bot.actions.malls import get_mall
 from bot.actions.orders import TO_BE_SHIPPED
 from bot.actions.summaries import sum_up
-from bot.actions.tickets import ticket_values
+from bot.actions.tickets import ticket_values, wish_button
 from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
-from bot.actions.wording import Domain, minute
+from bot.actions.wording import Domain, minute, word
 from bot.spelling import plain
 from knowledge_graph import sure
+from mall_adapter import in_public
 from mall_adapter.errors import BindingLocked, CodeOver, NotBound, WrongProof
 from mall_adapter.values import UNSETTLED, OrderStatus
+from settings import SHANGHAI
 
 _DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ -]?[0-9]){3,19}(?![0-9A-Za-z])")
 _SIX_DIGITS = re.compile(r"[^0-9A-Za-z]*([0-9](?:[ -]?[0-9]){5})[^0-9A-Za-z]*")
@@ -210,6 +215,25 @@ class BindAccount(Action):
         return Focus(tracker).wrote("bind_account", None).events()
 
 
+async def say_open_once_a_day(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+    """Below a hello: a member's tickets that are not settled, else their parcels on the way. Nothing in a group."""
+    today = datetime.now(SHANGHAI).date().isoformat()
+    mall, sender = await get_mall(), tracker.sender_id
+    if tracker.get_slot("told_open_on") == today or in_public(sender) or await mall.customer_of(sender) is None:
+        return []
+    tickets = [ticket for ticket in await mall.tickets_of(sender, ALL) if ticket.status in UNSETTLED]
+    if len(tickets) == 1:
+        dispatcher.utter_message(response="utter_open_ticket", **ticket_values(tracker, domain, tickets[0]))
+    elif tickets:
+        dispatcher.utter_message(response="utter_open_tickets", count=len(tickets))
+    else:
+        shipped = [order for order in await mall.orders_of(sender, ALL) if order.status is OrderStatus.SHIPPED]
+        if not shipped:
+            return []
+        dispatcher.utter_message(response="utter_open_parcels", count=len(shipped))
+    return [SlotSet("told_open_on", today)]
+
+
 async def _say_what_is_open(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> None:
     """What was begun in another chat of the member, in a line: it can go on in this one."""
     mall = await get_mall()
@@ -226,6 +250,43 @@ async def _say_what_is_open(dispatcher: CollectingDispatcher, tracker: Tracker, 
             dispatcher.utter_message(response="utter_account_open_orders", count=len(orders))
 
 
+_CHANNELS: Mapping[str, Callable[[], object]] = {
+    "web": lambda: True,
+    "wechat": settings.wechat_credentials,
+    "telegram": settings.telegram_bot_token,
+}
+"""Where customers can talk to the shop, and what tells whether they can here."""
+
+
+def _channel_names(tracker: Tracker, domain: Domain) -> str:
+    """Of those that are open."""
+    names = [word(tracker, domain, f"channel_{name}") for name, usable in _CHANNELS.items() if usable()]
+    return word(tracker, domain, "between_wishes").join(names)
+
+
+class OtherChannels(Action):
+    """Which there are. The slot ``bound`` leads on to a code: of a member who wants to go on in another one."""
+
+    def name(self) -> str:
+        return "action_other_channels"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        said = str(Turn.of(tracker).first("channel") or "other")
+        wanted, moves = said.removeprefix("to_"), said.startswith("to_")
+        bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
+        is_there = wanted in _CHANNELS and _CHANNELS[wanted]()
+        response = "utter_channels" if wanted == "other" else "utter_channel" if is_there else "utter_channel_missing"
+        if bound and moves and is_there:
+            return [SlotSet("bound", True)]  # its code says it all
+        told = {"channels": _channel_names(tracker, domain), "channel": ""}
+        if wanted in _CHANNELS:
+            told["channel"] = word(tracker, domain, f"channel_{wanted}")
+        wish = "link_account" if bound else "bind_account"
+        buttons = [] if bound and moves else [wish_button(tracker, domain, wish)]
+        dispatcher.utter_message(response=response, buttons=buttons, **told)
+        return [SlotSet("bound", bound and moves)]
+
+
 class LinkAccount(Action):
     def name(self) -> str:
         return "action_link_account"
@@ -236,7 +297,8 @@ class LinkAccount(Action):
         except NotBound:
             dispatcher.utter_message(response="utter_account_code_where")
             return []
-        dispatcher.utter_message(response="utter_account_code", code=made.code)
+        channels = _channel_names(tracker, domain)
+        dispatcher.utter_message(response="utter_account_code", code=made.code, channels=channels)
         return [SlotSet("bound", True)]
 
 

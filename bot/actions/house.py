@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.accounts import say_open_once_a_day
+from bot.actions.complaints import go_on_with_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, is_task, slots_of
 from bot.actions.focus import Focus
@@ -35,6 +38,9 @@ TAKE_BACK = frozenset({"cancel_order", "cancel_ticket"})
 JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
 
+TROUBLE, TROUBLED_FOR = frozenset({"report_problem", "complain", "worry_delivery"}), 3
+"""Whoever said such a thing in so many messages before is not small-talked to."""
+
 _CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change", "heard")
 """Slots that mean nothing after a day."""
 
@@ -56,6 +62,8 @@ class Greet(Action):
             words = any(map(str.isalnum, turn.text))  # "？" has none
             response = "utter_greet_again" if words else "utter_unanswered"
             dispatcher.utter_message(response=response if again else "utter_greet")
+            if words and not turn.asks:
+                return [*await say_open_once_a_day(dispatcher, tracker, domain), *focus.events()]
         return focus.events()
 
 
@@ -125,8 +133,12 @@ class Chitchat(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
         if not turn.asks:
-            if not await say_waiting(dispatcher, tracker, domain, focus):
-                dispatcher.utter_message(response="utter_chitchat")
+            if not (
+                await say_waiting(dispatcher, tracker, domain, focus)
+                or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
+            ):
+                troubled = any(one.intent in TROUBLE for one in islice(Turn.earlier(tracker), TROUBLED_FOR))
+                dispatcher.utter_message(response="utter_chitchat_troubled" if troubled else "utter_chitchat")
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             dispatcher.utter_message(response="utter_chitchat_asked")
         return focus.events()

@@ -42,7 +42,7 @@ OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_i
 OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
 """Of somebody who waits for a person."""
 
-OF_NOTICES = frozenset({"unsubscribes", "subscribes", "waits_for_stock"})
+OF_NOTICES = frozenset({"unsubscribes", "subscribes", "waits_for_stock", "stop_word"})
 """About what the shop says by itself: no answer to what was asked."""
 
 ACTS = frozenset(

@@ -43,7 +43,7 @@ FORGIVING_FROM = 4
 ANCHORED_BY_AT_MOST = 300
 """An end that more names share (跑鞋 in a mall of a hundred thousand) is no sign of any of them."""
 
-_SAID = patterns.load("catalogue", "tells_apart", "no_goods")
+_SAID = patterns.load("catalogue", "tells_apart", "no_goods", "kept")
 _LETTERS = re.compile("[a-z]{5,}")
 _BETWEEN = frozenset(" -_–—·・.'\"“”()[]《》【】")
 
@@ -156,6 +156,8 @@ class Names:
                 kept.append(find)
         entities = []
         for find in sorted(kept, key=lambda find: find.start):
+            if _SAID["kept"].search(normalized.text[places[find.end - 1] + 1 :]):
+                continue  # nothing is wanted of them
             entity, value = self.values[find.form]
             start, end = normalized.span(places[find.start], places[find.end - 1] + 1)
             entities.append(Entity(entity, start, end, value))

@@ -15,14 +15,15 @@ from rasa.shared.nlu.training_data.message import Message
 from bot import patterns
 from bot.spelling import plain
 
-_SAID = patterns.load("language", "chinese", "english")
+_SAID = patterns.load("language", "chinese", "english", "in_any")
 
 
 def language_of(text: str) -> str | None:
-    """``zh`` or ``en``; None when the message does not show it: "ok", "ORD12345", "XXL", "5678"."""
+    """``zh`` or ``en``; None when the message does not show it: "ok", "stop", "ORD12345", "XXL", "5678"."""
     if _SAID["chinese"].search(text):
         return "zh"
-    return "en" if _SAID["english"].search(plain(text)) else None
+    said = plain(text)
+    return "en" if _SAID["english"].search(said) and not _SAID["in_any"].search(said) else None
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)

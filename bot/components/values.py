@@ -44,6 +44,7 @@ _EMAIL = re.compile(r"(?<![a-z0-9_.+-])[a-z0-9_.+-]+ ?@ ?[a-z0-9-]+(?:\.[a-z0-9-
 _TAX_RUNS = re.compile("[0-9a-z]+(?:[ –—_-][0-9a-z]+)*")
 _TAX_LENGTHS = (18, 15, 20, 17)  # today's first
 _INSIDE_ADDRESS = re.compile("[0-9a-z][/=?&@._]$")  # of a web page
+_SIZES = ("number", "named", "worn", "alone", "letters", "letter")
 _LARGER = frozenset({"larger", "large", "up", "bigger"})
 _ORDINAL_WORDS = {"first": 1, "second": 2, "third": 3, "last": -1}
 
@@ -212,7 +213,7 @@ def _named_tails(text: str) -> Iterator[Claim]:
 
 def _sizes(text: str) -> Iterator[Claim]:
     for match in _SAID["size"].finditer(text):
-        size = match["number"] or match["named"] or match["worn"] or match["letters"] or match["letter"]
+        size = next((found for name in _SIZES if (found := match[name])), None)
         if size:
             yield _claim("size", match, size.upper() + (".5" if match["half"] else ""))
         elif spoken := match["spoken"]:

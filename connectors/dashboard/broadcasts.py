@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from connectors.dashboard.operators import Operators, Refused
+from mall_adapter.coupons import Gift
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
 from mall_adapter.notices import broadcasts, segments
 from storage import WRITES
@@ -44,6 +45,7 @@ class Whom(BaseModel):
 class Draft(Whom):
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
     product_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    coupon: Gift | None = None
 
 
 def router(operators: Operators, engine: AsyncEngine) -> APIRouter:
@@ -70,14 +72,17 @@ def router(operators: Operators, engine: AsyncEngine) -> APIRouter:
     @router.post("/preview")
     async def preview(body: Draft, request: Request) -> dict[str, str]:
         operators.writer(request)
-        return {"text": broadcasts.shown(body.text)}
+        return {"text": broadcasts.shown(body.text, body.coupon)}
 
     @router.post("", status_code=201)
     async def draft(body: Draft, request: Request) -> dict[str, int]:
         actor, now = operators.writer(request).actor, datetime.now(UTC)
         try:
             async with writing.begin() as session:
-                return {"id": await broadcasts.draft(session, actor, body.text, body.product_id, body.segment, now)}
+                number = await broadcasts.draft(
+                    session, actor, body.text, body.product_id, body.segment, now, body.coupon
+                )
+                return {"id": number}
         except NotFound:
             raise Refused(404, "no_goods", WORDS.refusals["no_goods"]) from None
 

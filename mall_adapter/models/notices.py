@@ -53,6 +53,7 @@ class Broadcast(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str]
     product_id: Mapped[str | None] = mapped_column(ForeignKey("product.id"))  # the button below leads to it
+    coupon: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # what each of them gets: a mall_adapter.coupons.Gift
     segment: Mapped[dict[str, Any]] = mapped_column(JSON)
     state: Mapped[BroadcastState]
     total: Mapped[int]  # as counted when it was proposed

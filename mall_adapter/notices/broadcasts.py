@@ -16,11 +16,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, permissions
+from mall_adapter.coupons import Gift, give
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
 from mall_adapter.models import BroadcastState
 from mall_adapter.notices.kinds import KINDS
 from mall_adapter.notices.segments import Segment, customers_of, segment_of
-from mall_adapter.notices.telling import CHANNEL, notify
+from mall_adapter.notices.telling import CHANNEL, notify, wants_marketing
 from storage import WRITES, Actor, Event, record
 from storage.outbox import Outbox, State
 
@@ -53,6 +54,7 @@ class Broadcast:
     text: str
     product_id: str | None
     product: str | None
+    coupon: Mapping[str, Any] | None
     segment: Mapping[str, Any]
     state: BroadcastState
     total: int
@@ -65,15 +67,22 @@ class Broadcast:
 
 
 async def draft(
-    session: AsyncSession, actor: Actor, text: str, product_id: str | None, segment: Segment, now: datetime
+    session: AsyncSession,
+    actor: Actor,
+    text: str,
+    product_id: str | None,
+    segment: Segment,
+    now: datetime,
+    gift: Gift | None = None,
 ) -> int:
-    """The number of the new one. Raises NotFound for goods that there are not."""
+    """The number of the new one; with a ``gift`` each gets a coupon. Raises NotFound for goods that there are not."""
     permissions.check(actor, "broadcast")
     if product_id is not None and await session.get(models.Product, product_id) is None:
         raise NotFound(product_id)
     row = models.Broadcast(
         text=text,
         product_id=product_id,
+        coupon=gift.model_dump() if gift else None,
         segment=segment.model_dump(),
         state=_S.DRAFT,
         total=await count(session, segment, now),
@@ -128,10 +137,12 @@ async def take_some(engine: AsyncEngine, now: datetime) -> bool:
         customer_id = models.Customer.id
         theirs = customers_of(segment_of(broadcast.segment), now).where(customer_id > broadcast.position)
         found = (await session.scalars(theirs.order_by(customer_id).limit(KINDS.per_second))).all()
-        values = await _values(session, broadcast)
+        values, gift = await _values(session, broadcast), gift_of(broadcast.coupon)
         for each in found:
             cause = about = f"broadcast:{broadcast.id}"
-            await notify(session, each, "broadcast", values, about=about, cause=cause, at=now, now=now)
+            told = await notify(session, each, "broadcast", values, about=about, cause=cause, at=now, now=now)
+            if told and gift and await wants_marketing(session, each):
+                await give(session, each, gift, cause, now)
         broadcast.taken += len(found)
         broadcast.due_at = now + TICK
         if found:
@@ -155,6 +166,7 @@ async def newest(session: AsyncSession, actor: Actor, limit: int) -> Sequence[Br
             each.text,
             each.product_id,
             goods.get(each.product_id or ""),
+            each.coupon,
             each.segment,
             each.state,
             each.total,
@@ -175,15 +187,33 @@ def _principal(actor: Actor) -> str:
     return actor.principal_id
 
 
-def shown(text: str) -> str:
+def gift_of(stored: Mapping[str, Any] | None) -> Gift | None:
+    return Gift.model_validate(stored) if stored else None
+
+
+def shown(text: str, gift: Gift | None = None) -> str:
     """As those see it to whom it goes."""
-    return f"{text}\n{KINDS.footer}"
+    return "\n".join([text, *([_told(gift)] if gift else []), KINDS.footer])
+
+
+def _told(gift: Gift) -> str:
+    words = KINDS.gift if gift.min_spend_cents else KINDS.gift_on_anything
+    return words.format(
+        title=gift.title, off=_yuan(gift.off_cents), minimum=_yuan(gift.min_spend_cents), days=gift.days
+    )
+
+
+def _yuan(cents: int) -> str:
+    """``5000`` → ``50``, ``990`` → ``9.90``."""
+    whole, rest = divmod(cents, 100)
+    return f"{whole}.{rest:02d}" if rest else str(whole)
 
 
 async def _values(session: AsyncSession, broadcast: models.Broadcast) -> dict[str, str]:
-    values = {"text": shown(broadcast.text), "form": "plain"}
+    gift = gift_of(broadcast.coupon)
+    values = {"text": shown(broadcast.text, gift), "form": "gift" if gift else "plain"}
     if broadcast.product_id and (product := await session.get(models.Product, broadcast.product_id)):
-        values |= {"form": "goods", "product": product.name}
+        values |= {"form": "goods_and_gift" if gift else "goods", "product": product.name}
     return values
 
 

@@ -10,10 +10,8 @@ from typing import Annotated, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+import settings
 from settings import SHANGHAI
-
-FILE = Path(__file__).with_name("kinds.yml")
-
 
 KindName = Literal[
     "ticket_moved",
@@ -78,6 +76,8 @@ class Kinds(_Part):
     per_second: Annotated[int, Field(ge=1, le=1000)]
     coupon_days: Annotated[int, Field(ge=1, le=30)]
     footer: str
+    gift: str
+    gift_on_anything: str
     kinds: Annotated[Mapping[KindName, Kind], AfterValidator(_all)]
 
     def repeatable(self) -> frozenset[str]:
@@ -85,9 +85,9 @@ class Kinds(_Part):
         return frozenset(name for name, kind in self.kinds.items() if kind.again)
 
 
-def read(file: Path = FILE) -> Kinds:
+def read(file: Path) -> Kinds:
     """Raises OSError, yaml.YAMLError, or pydantic's ValidationError, which names the place."""
     return Kinds.model_validate(yaml.safe_load(file.read_text("utf-8")))
 
 
-KINDS = read()
+KINDS = read(settings.notice_kinds_file())

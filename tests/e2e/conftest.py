@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
+import settings
 from tests.e2e.held_actions import HeldActions
 from tests.stack import Stack
 
@@ -18,7 +20,13 @@ def actions() -> Iterator[HeldActions]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, actions: HeldActions) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"), ACTIONS_URL=actions.url, DESK_HOURS="00:00-24:00")
+    folder = tmp_path_factory.mktemp("stack")
+    kinds = yaml.safe_load((settings.ROOT / "mall_adapter" / "notices" / "kinds.yml").read_text("utf-8"))
+    never = {"from": "00:00", "until": "00:00"}  # tests run at night, too
+    (folder / "kinds.yml").write_text(yaml.safe_dump(kinds | {"quiet": never}, allow_unicode=True), "utf-8")
+    stack = Stack(
+        folder, ACTIONS_URL=actions.url, DESK_HOURS="00:00-24:00", NOTICE_KINDS_FILE=str(folder / "kinds.yml")
+    )
     actions.forward_to(int(stack.env["ACTIONS_PORT"]))
     with pytest.MonkeyPatch.context() as patch, stack:
         patch.setenv("DATA_DIR", str(stack.data_dir))  # the tests read the same mall, with the same keys

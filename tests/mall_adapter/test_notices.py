@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import SqlMall, merging, models, notices, people
+from mall_adapter.coupons import Gift
 from mall_adapter.errors import InvalidTransition, NotPermitted
 from mall_adapter.notices import KINDS, Notice, Notices, Watched, broadcasts, segments, telling
 from mall_adapter.notices.sweeps import tell_of_coupons, tell_of_stock
@@ -405,6 +406,36 @@ async def test_a_broadcast(shop: SqlMall, engine: AsyncEngine, clock: Clock) -> 
     assert (shown.state, shown.total, shown.taken) == ("done", everyone, everyone)
     assert shown.results == [(None, "pending", everyone)]
     assert (shown.drafted_by, shown.approved_by, shown.mine) == ("小王", "小李", False)
+
+
+async def test_a_broadcast_that_gives_a_coupon_gives_each_one(shop: SqlMall, engine: AsyncEngine, clock: Clock) -> None:
+    """Paused, resumed, taken from the beginning again, and by three at once; those who want no offers get none."""
+    await many(engine, KINDS.per_second + 1)
+    gift = Gift(title="回馈券", off_cents=990, min_spend_cents=0, days=7)
+    segment = segments.segment_of({"kind": "region", "region": "330000"})
+    row = models.Broadcast
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        number = await broadcasts.draft(session, WANG, "谢谢您", None, segment, clock(), gift)
+        customers = (await session.scalars(segments.customers_of(segment, clock()))).all()
+        await telling.choose(session, customers[0], False, clock())
+    await step(engine, WANG, number, "propose", clock())
+    await step(engine, LI, number, "approve", clock())
+    await asyncio.gather(*(broadcasts.take_some(engine, clock()) for _ in range(3)))
+    await step(engine, WANG, number, "pause", clock())
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(update(row).where(row.id == number).values(position=""))
+    await step(engine, LI, number, "resume", clock())
+    clock.advance(seconds=5)
+    while await broadcasts.take_some(engine, clock()):
+        clock.advance(seconds=1)
+    coupon = models.Coupon
+    async with AsyncSession(engine) as session:
+        held = (
+            await session.execute(select(coupon.customer_id, coupon.off_cents).where(coupon.title == "回馈券"))
+        ).all()
+    assert sorted(held) == [(each, 990) for each in sorted(customers[1:])]
+    text = (await waiting(engine))[0][2]["text"]
+    assert text.startswith("谢谢您\n") and "9.90 元" in text and "7 天" in text and text.endswith(KINDS.footer)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from bot.components.dialogue.answers import (
 )
 from bot.components.dialogue.consent import answer_to_yes_or_no, no, take_up, yes
 from bot.components.dialogue.corrections import another_kind, correction
-from bot.components.dialogue.endings import end_or_pause, take_back
+from bot.components.dialogue.endings import end_or_pause, stop_word, take_back
 from bot.components.dialogue.flows import CONFIRMED, Flows
 from bot.components.dialogue.follow_ups import about_matter, about_request, after_answer, after_refusal, verdict
 from bot.components.dialogue.handoff import person, while_waiting
@@ -37,7 +37,14 @@ from bot.components.dialogue.reading import (
     Reading,
 )
 from bot.components.dialogue.state import Message, Shown, State
-from bot.components.dialogue.wishes import address_and_more, all_orders, bare_subject, named_kind, new_wish
+from bot.components.dialogue.wishes import (
+    address_and_more,
+    all_orders,
+    bare_subject,
+    named_kind,
+    new_wish,
+    supposed_case,
+)
 
 
 def understand(message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> list[Command]:
@@ -62,6 +69,7 @@ def _one(reading: Reading) -> list[Command]:
 def _first_that_fits(reading: Reading) -> list[Command]:
     """Each looks for what it is about, and says nothing where it finds none."""
     for read in (
+        stop_word,
         another_kind,
         answer_to_yes_or_no,
         take_up,
@@ -81,6 +89,7 @@ def _first_that_fits(reading: Reading) -> list[Command]:
         address_and_more,
         as_before,
         new_wish,
+        supposed_case,
         told_values,
         named_kind,
         own_words,

@@ -34,6 +34,20 @@ LONGEST_LEAVE = 40
 """Characters of a message that may thank or take leave by its intent, with whatever else it says."""
 
 
+def stop_word(reading: Reading) -> list[Command]:
+    """ "T", "退订", "stop": what is open is stopped first; with nothing open, it is the offers that are not wanted."""
+    if "stop_word" not in reading.acts or reading.message.parts:
+        return []
+    if reading.frame or reading.slots.get("queued"):
+        return [Command("Cancel", why="one word that stops")]
+    written = (reading.slots.get("focus") or {}).get("written") or {}
+    lately = reading.state.turn - written.get("turn", -WRITTEN_LATELY) < WRITTEN_LATELY
+    flow = reading.flows.of_intent("unsubscribe")
+    if flow is None or (lately and "unsubscribes" not in reading.acts):
+        return []
+    return [Command("StartFlow", flow.name, {"intent": "unsubscribe"}, "a stop, and nothing is open", reading.part)]
+
+
 def take_back(reading: Reading) -> list[Command]:
     """A stop: of what is open, or of what has just been written."""
     short = reading.short and not reading.message.entities

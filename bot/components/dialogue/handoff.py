@@ -21,7 +21,7 @@ def person(reading: Reading) -> list[Command]:
     back = "stays" in reading.acts and taken_out(reading)
     if not (back or "human" in reading.acts) or flow is None:
         return []
-    if reading.intent in ("bot_challenge", "ask_policy") and reading.sure:
+    if reading.intent == "ask_policy" and reading.sure:
         return []
     return [Command("StartFlow", flow.name, {"intent": "human_handoff"}, "a person is asked for", reading.part)]
 

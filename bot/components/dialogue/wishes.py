@@ -105,17 +105,30 @@ def new_wish(reading: Reading) -> list[Command]:
     return [*found, *_hear(reading, flow)] if both else found
 
 
+def supposed_case(reading: Reading) -> list[Command]:
+    """ "那我要是穿着磨脚能退不": what is wrong in a case that is only supposed is no reason; the rule is asked."""
+    flow = reading.flows.of_intent("ask_policy")
+    if flow is None or not _supposes(reading) or not reading.message.values("reason"):
+        return []
+    return [Command("StartFlow", flow.name, {"intent": "ask_policy"}, "a question about a case", reading.part)]
+
+
 def named_kind(reading: Reading) -> list[Command]:
-    """ "退货 口红 断了": what a wish would tell is named, and goods or an order, though it was taken for none."""
+    """ "退货 口红 断了", "那就补发吧" below such a button: what a wish would tell is named, and goods, an order or
+    what was offered, though it was taken for none."""
     if reading.intent not in ANSWERS or reading.acts & (AGAINST_YES - {"negation"}):
         return []
     if reading.flow is not None and reading.flow.kind == "task":
         return []
-    if not any(reading.message.values(name) for name in ("order_id", "product", "category", "goods_kind", "brand")):
-        return []
+    named = any(reading.message.values(name) for name in ("order_id", "product", "category", "goods_kind", "brand"))
     for flow in reading.flows.values():
         for intent, told in flow.triggers.items():
-            if told and all(value in reading.message.values(slot) for slot, value in told.items()):
+            offered = any(payload.startswith(f"/{intent}") for payload in reading.shown.buttons.values())
+            if (
+                told
+                and (named or offered)
+                and all(value in reading.message.values(slot) for slot, value in told.items())
+            ):
                 return reading.begin(flow, "what is to be done with goods is named", intent)
     return []
 

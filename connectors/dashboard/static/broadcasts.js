@@ -49,7 +49,22 @@ function options(select, pairs) {
 
 // ---- writing one ----
 
-const draft = () => ({ text: $("text").value, product_id: $("product").value.trim() || null, segment: segment() });
+const cents = (field) => Math.round(Number($(field).value) * 100);
+
+/** What each of them gets; nothing where the box is not ticked. */
+function coupon() {
+  if (!$("gives").checked) return null;
+  return { title: $("coupon-title").value, off_cents: cents("off"), min_spend_cents: cents("minimum"), days: Number($("coupon-days").value) };
+}
+
+function showCoupon() {
+  $("coupon").hidden = !$("gives").checked;
+  for (const field of $("coupon").querySelectorAll("input")) field.disabled = $("coupon").hidden;
+}
+
+$("gives").onchange = showCoupon;
+
+const draft = () => ({ text: $("text").value, product_id: $("product").value.trim() || null, coupon: coupon(), segment: segment() });
 
 $("look").onclick = ({ currentTarget }) =>
   act(currentTarget, async () => {
@@ -64,6 +79,7 @@ $("draft").onsubmit = (event) => {
   act(event.submitter, async () => {
     await call("broadcasts", "POST", draft());
     $("draft").reset();
+    showCoupon();
     $("preview").hidden = true;
     await count();
     await look();
@@ -72,8 +88,8 @@ $("draft").onsubmit = (event) => {
 
 // ---- those that there are ----
 
-function line({ id, text, product, segment: whom, drafted_by: by, drafted_at: at }) {
-  const about = `${by}　${clock.format(new Date(at))}　发给：${inWords(whom)}${product ? `　商品：${product}` : ""}`;
+function line({ id, text, product, coupon: gift, segment: whom, drafted_by: by, drafted_at: at }) {
+  const about = `${by}　${clock.format(new Date(at))}　发给：${inWords(whom)}${product ? `　商品：${product}` : ""}${gift ? `　每人一张：${gift.title}` : ""}`;
   const progress = element("progress", { ariaLabel: `已取到的顾客：${text}` });
   return element(
     "li",
@@ -126,5 +142,6 @@ async function keepLooking() {
   setTimeout(keepLooking, POLL);
 }
 
+showCoupon();
 await keepLooking();
 await recount();

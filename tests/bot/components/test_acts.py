@@ -32,8 +32,17 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         昨儿那单给我退订了吧 / 退订单ORD55600里面的帽子 / 先别发货 / 别发了 / 服务器课没开 退订金 / 订阅的咖啡豆别再发了
         退订怎么弄 / 广告里那款有吗 / 你们在推什么活动
     """,
-    "subscribes ": "订阅 / 恢复通知 / 我要订阅 / 重新订阅吧 / subscribe / subscribe again please",
-    "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了",
+    "stop_word ": "退订 / TD / T / 回复T / stop / Stop! / 退订。",
+    "!stop_word  ": "退订那一单 / stop it please now / 停 / 不退了 / TT / 退订你们的活动短信 / 别再发了",
+    "subscribes ": """
+        订阅 / 恢复通知 / 我要订阅 / 重新订阅吧 / subscribe / subscribe again please / 降价了喊我一声 / 有活动通知我
+        下次大促叫我 / tell me when there is a sale
+    """,
+    "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了 / 降价会通知我吗 / 有什么活动 / 别有活动就叫我",
+    "repeat  ": "刚才说到哪了 / 我们聊到哪儿了 / 回来了 刚才办到哪",
+    "!repeat  ": "快递到哪了 / 送到哪了",
+    "all ": "月饼都馊了 / 两盒全坏了 / 全都碎了",
+    "!all ": "都三天了 / 我都等烦了",
     "waits_for_stock ": """
         有货了告诉我 / 到货了叫我 / 到货提醒我 / 到货提醒 / 开个到货提醒 / 缺货登记一下 / 什么时候补货了通知我一声
         有货的话跟我说 / let me know when it is back in stock / Notify me when available

@@ -633,3 +633,39 @@ def test_a_number_told_since_the_summary_makes_it_be_shown_again() -> None:
     talk.say("能量还有多少", "energy_balance")
     talk.say("ORD1234567891", "inform")
     assert talk.say("确认提交", "affirm") != ["action_bind_account"], talk.state.commands
+
+
+@pytest.mark.parametrize("word", ["退订", "TD", "T", "stop"])
+def test_one_word_stops_what_is_open_and_else_the_offers(word: str) -> None:
+    talk = Talk()
+    assert talk.say(word, "nlu_fallback", 0.4) == ["action_unsubscribe"], talk.state.commands
+    talk.say("我想退货", "request_return")
+    assert talk.say(word, "stop") == ["action_cancelled"], talk.state.commands
+    assert talk.say(word, "stop") == ["action_unsubscribe"], talk.state.commands
+
+
+def test_what_is_wrong_in_a_supposed_case_changes_no_summary() -> None:
+    found = {"order_id": "ORD1234567890", "proved": True, "ticket_kind": "return", "reason": "dislike"}
+    talk = Talk(found={"validate_after_sales": found})
+    assert talk.say("我想退货 ORD1234567890 5678", "request_return")[-1] == "action_ask_confirm_ticket", talk.actions
+    said = talk.say("那我要是穿着磨脚能退不", "ask_policy", 0.48, reason="wrong_size")
+    assert said[0] == "action_answer_from_graph", talk.state.commands
+    assert talk.slots["reason"] == "dislike"
+
+
+def test_another_place_to_talk_is_told_of_and_begins_no_other_flow() -> None:
+    talk = Talk(found={"action_other_channels": {"bound": True}, "action_link_account": {"bound": True}})
+    said = talk.say("换到微信聊行不", "ask_policy", 0.81, channel="to_wechat")
+    assert said == ["action_other_channels", "action_link_account"], talk.state.commands
+
+
+def test_a_person_is_called_beside_the_question_whether_one_is_there() -> None:
+    assert Talk().say("你是机器人吧 叫个活人来", "bot_challenge", 0.99) == ["action_handoff"]
+    assert Talk().say("你是真人吗", "bot_challenge", 0.99) == ["utter_bot_challenge"]
+
+
+def test_a_kind_that_was_offered_is_chosen_by_its_word() -> None:
+    talk = Talk()
+    talk.shown = Shown({"退款": "/request_refund", "换货": "/request_exchange"})
+    assert "validate_after_sales" in talk.say("那就补发", "inform", 0.6, ticket_kind="exchange"), talk.state.commands
+    assert talk.slots["ticket_kind"] == "exchange"

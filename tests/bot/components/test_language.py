@@ -23,6 +23,11 @@ from bot.components.language import language_of
         ("5678", None),
         ("😀", None),
         ("yes", None),
+        ("stop", None),  # people of any language type them
+        ("Confirm!", None),
+        ("thanks", None),
+        ("stop it please", "en"),
+        ("hello", "en"),
     ],
 )
 def test_language(text: str, language: str | None) -> None:
