@@ -2,7 +2,7 @@
 
 Learned from the lines of ``bot/data/worry``, which were written for it, and, with less weight, from the lines of all
 intents: most customers ask calmly, and only thousands of calm lines show in how many ways. Probabilities are fitted
-on lines that the model had not seen. The cues are the phrases that weighed most for the feeling: they show trainers why.
+on lines that the model had not seen. The cues are the phrases that weighed most: they show trainers why.
 """
 
 from __future__ import annotations
