@@ -145,7 +145,7 @@ def test_what_was_understood() -> None:
         ],
         "entities": [{"entity": "order_id", "value": "ORD1"}, {"entity": "sku", "role": "old", "value": 2}, "odd"],
         "acts": ["inform", "request"],
-        "worry": 0.25,
+        "worry": {"score": 0.25, "label": "urge", "cues": ["到哪了"]},
         "topic": "refund",
         "parts": [{"text": "快递到哪了", "intent": {"name": "track_parcel", "confidence": 0.8}}],
         "language": "zh",
@@ -163,6 +163,8 @@ def test_what_was_understood() -> None:
         "entities": [("order_id", "ORD1"), ("sku old", "2"), ("", "odd")],
         "acts": ["inform", "request"],
         "worry": 0.25,
+        "feeling": "urge",
+        "cues": ["到哪了"],
         "topic": "refund",
         "more": [("language", "zh")],
     }
@@ -536,7 +538,7 @@ def a_long_story() -> list[list[Event]]:
             intent_ranking=[{"name": name, "confidence": confidence} for name, confidence in ranking],
             entities=[{"entity": "order_id", "value": "ORD10001"}, {"entity": "reason", "value": "quality"}],
             acts=["inform", "request"],
-            worry=0.31,
+            worry={"score": 0.31, "label": "worry", "cues": ["开胶"]},
             topic="return_exchange",
             parts=[
                 {

@@ -25,6 +25,8 @@ export const TOPICS = {
   ...{ presale: "预售", card_energy: "名片和能量" },
 };
 
+export const FEELINGS = { worry: "担心", anger: "生气", urge: "催促" };
+
 export const named = ({ label, id, name }) => (label === "Topic" ? (TOPICS[id] ?? name) : name);
 
 export const address = ({ label, id }) => `/dashboard/graph#${label}/${encodeURIComponent(id)}`;

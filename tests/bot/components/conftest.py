@@ -34,6 +34,7 @@ pipeline:
   - {name: FallbackClassifier, threshold: 0.3}
   - {name: RegexEntityExtractor, use_word_boundaries: false}
   - name: bot.components.entities.ShopEntityExtractor
+  - {name: bot.components.worry.WorryFinder, folds: 2}
 policies:
   - name: RulePolicy
 """

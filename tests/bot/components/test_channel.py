@@ -19,7 +19,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 
 import encoder
 from bot.components import channel, patches
-from bot.components.channel import WORRIES, _asked_again, _typed_lately, _understood
+from bot.components.channel import _asked_again, _typed_lately, _understood
 from bot.components.text import visible
 from tests.bot.components.conftest import Actions, Bot, status_of
 
@@ -167,9 +167,17 @@ async def test_one_request_has_no_parts(bot: Bot, actions: Actions) -> None:
 async def test_a_worry_in_a_later_clause_counts(bot: Bot) -> None:
     whole = "查一下订单，运动鞋那一单，查订单状态，怎么还不发货好着急"
     parse = await bot.agent.processor.parse_message(UserMessage(whole))
-    alone = sum(guess["confidence"] for guess in parse["intent_ranking"] if guess["name"] in WORRIES)
     _, reply = await bot.send(whole)
-    assert alone < 0.6 < reply["understood"]["worry"] <= 1
+    assert parse["worry"]["score"] < reply["understood"]["worry"] <= 1
+
+
+@pytest.mark.parametrize(("payload", "worry"), [("/worry_delivery", 1.0), ("/complain", 1.0), ("/greet", 0.0)])
+async def test_a_button_feels_what_its_intent_says(
+    bot: Bot, actions: Actions, payload: str, worry: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.components.channel._offered", lambda events: {payload})
+    _, reply = await bot.send(payload)
+    assert reply["understood"]["worry"] == worry
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,8 @@ async def test_what_was_understood_is_stored_and_reaches_the_actions(
     for message in (actions.calls[0]["tracker"]["latest_message"], read):
         assert message["acts"] == ["question", "urgent"]
         assert message["topic"] == reply["understood"]["topic"] == "delivery"
-        assert round(message["worry"], 3) == reply["understood"]["worry"] > 0.5
+        assert message["worry"]["score"] == reply["understood"]["worry"] > 0.5
+        assert (message["worry"]["label"], bool(message["worry"]["cues"])) == ("anger", True)
         assert [part["acts"] for part in message["parts"]] == [["question", "urgent"]] * 2
 
 
@@ -314,6 +323,8 @@ async def test_a_payload_has_strings_or_is_words_though_it_was_offered(
         ({"intent": {"name": 7, "confidence": "x"}, "worry": []}, {"intent": None, "confidence": 0.0, "worry": 0.0}),
         ({"intent": {"name": "a", "confidence": float("nan")}}, {"intent": "a", "confidence": 0.0, "worry": 0.0}),
         ({"intent": {"name": "a", "confidence": 7}, "worry": -1}, {"intent": "a", "confidence": 1.0, "worry": 0.0}),
+        ({"worry": {"score": 0.71, "label": "worry"}}, {"intent": None, "confidence": 0.0, "worry": 0.71}),
+        ({"worry": 0.31}, {"intent": None, "confidence": 0.0, "worry": 0.31}),  # as it was stored before
         (
             {
                 "intent": {"name": "a", "confidence": 0.5},
