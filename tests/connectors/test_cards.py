@@ -206,7 +206,7 @@ def test_somebody_looks_at_it_on_a_telephone(
 ) -> None:
     before, page = forwards(shop), telephone.new_page()
     faults: list[Any] = []
-    page.on("pageerror", faults.append)
+    page.on("pageerror", lambda fault: faults.append(fault))
     page.goto(f"{gateway.url}/c/{card}")
     page.wait_for_url(re.compile(rf"/c/(?!{card})[\w-]+$"))
     expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
