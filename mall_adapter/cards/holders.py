@@ -35,7 +35,7 @@ async def by_token(session: AsyncSession, token: str) -> models.CardHolder | Non
     """The copy that the token leads to now. None where there is none, or where its owner works here no more."""
     holder, into, card, held = models.CardHolder, aliased(models.CardHolder), models.Card, models.Membership
     query = (
-        select(holder, into)
+        select(holder, into, card)  # the card, so that it is there when it is shown
         .outerjoin(into, into.id == holder.into_id)
         .join(card, card.id == holder.card_id)
         .join(held, held.principal_id == card.principal_id)
@@ -64,7 +64,7 @@ async def open_link(
     mine = await came(session, shared, person, channel, signals, now)
     if mine.id == shared.id and crosses:
         mine.crossing_until = None  # for one, once
-    elif channel == PAGE:
+    elif channel == PAGE and mine.since < now:  # looks at it again
         mine.crossing_until = now + card_rules().crossing
     return mine
 
@@ -89,6 +89,7 @@ async def came(
             "depth": shared.depth + 1,
             "channel": channel,
             "since": now,
+            "crossing_until": now + card_rules().crossing if channel == PAGE else None,
         }
         is_new = await _is_new(session, person, now)
         made = insert(session, holder).values(new).on_conflict_do_nothing().returning(holder)

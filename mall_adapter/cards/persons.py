@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import String, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
@@ -42,33 +42,46 @@ def of_principal(principal_id: str, customer_id: str | None) -> str:
 
 async def find(session: AsyncSession, sender: str) -> Person | None:
     """None for a sender who has met no card and is bound to nobody."""
+    known = (await session.execute(_KNOWN, {"index": models.sender_index(sender)})).one()
+    return _person(*known)
+
+
+def _known() -> Any:
+    """Of a sender, in one row: when their account was first seen, their principal and customer, and the visitor."""
     account, visitor, principal = models.ChannelAccount, models.CardVisitor, models.Principal
-    index = models.sender_index(sender)
-    query = (
-        select(account.first_seen_at, principal.id, principal.customer_id)
-        .outerjoin(principal, principal.id == account.principal_id)
-        .where(account.sender_index == index)
+    index = bindparam("index", type_=String)
+    theirs = select(principal).join(account, account.principal_id == principal.id).where(account.sender_index == index)
+    return select(
+        select(account.first_seen_at).where(account.sender_index == index).scalar_subquery(),
+        theirs.with_only_columns(principal.id).scalar_subquery(),
+        theirs.with_only_columns(principal.customer_id).scalar_subquery(),
+        select(visitor.person).where(visitor.sender_index == index).scalar_subquery(),
     )
-    known = (await session.execute(query)).one_or_none()
-    since = known.first_seen_at if known else None
-    if known and known.id:
-        return Person(of_principal(known.id, known.customer_id), known.id, known.customer_id, since)
-    name = await session.scalar(select(visitor.person).where(visitor.sender_index == index))
-    return Person(name, known_since=since) if name else None
+
+
+_KNOWN = _known()
+"""Made once: this is asked for every opening."""
+
+
+def _person(
+    since: datetime | None, principal_id: str | None, customer_id: str | None, visitor: str | None
+) -> Person | None:
+    if principal_id is not None:
+        return Person(of_principal(principal_id, customer_id), principal_id, customer_id, since)
+    return Person(visitor, known_since=since) if visitor else None
 
 
 async def meet(session: AsyncSession, sender: str, name: str | None, now: datetime) -> Person:
     """As :func:`find`; whoever is not known is somebody new from now on, or the person of this ``name``."""
-    if found := await find(session, sender):
+    visitor, index = models.CardVisitor, models.sender_index(sender)
+    known = (await session.execute(_KNOWN, {"index": index})).one()
+    if found := _person(*known):
         return found
-    visitor = models.CardVisitor
-    new = {"person": name or f"{_ACCOUNT}{secrets.token_urlsafe(12)}", "since": now}
-    made = insert(session, visitor).values(sender_index=models.sender_index(sender), **new)
-    await session.execute(made.on_conflict_do_nothing())
-    found = await find(session, sender)
-    if found is None:
-        raise RuntimeError("a visitor who was just written down is not there")
-    return found
+    name = name or f"{_ACCOUNT}{secrets.token_urlsafe(12)}"
+    new = insert(session, visitor).values(sender_index=index, person=name, since=now)
+    same = new.on_conflict_do_update(index_elements=["sender_index"], set_={"since": visitor.since})
+    met = await session.scalar(same.returning(visitor.person))  # by another tab, a moment ago
+    return Person(str(met), known_since=known[0])
 
 
 async def forget(session: AsyncSession, person: Person) -> None:
