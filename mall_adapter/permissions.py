@@ -54,6 +54,8 @@ MAY: dict[str, frozenset[Role]] = {
     "send_again": _DESK,
     # what goes to many
     "broadcast": _DESK,
+    # smart cards
+    "make_card": frozenset({Role.SALES}),
     # the house
     "grant": _HOUSE,
     "revoke": _DESK,

@@ -6,13 +6,15 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import CustomerMall, Desk, open_desk, open_mall, open_notices
+from mall_adapter import CustomerMall, Desk, open_cards, open_desk, open_mall, open_notices
+from mall_adapter.cards import Cards
 from mall_adapter.notices import Notices
 
 _mall: CustomerMall | None = None
 _goods: GoodsIndex | None = None
 _desk: Desk | None = None
 _notices: Notices | None = None
+_cards: Cards | None = None
 _opening = asyncio.Lock()
 
 
@@ -43,6 +45,16 @@ async def get_notices() -> Notices:
             if _notices is None:
                 _notices = await AsyncExitStack().enter_async_context(open_notices())
     return _notices
+
+
+async def get_cards() -> Cards:
+    """The salespeople's cards, in this process."""
+    global _cards
+    if _cards is None:
+        async with _opening:
+            if _cards is None:
+                _cards = await AsyncExitStack().enter_async_context(open_cards())
+    return _cards
 
 
 async def get_desk() -> Desk:

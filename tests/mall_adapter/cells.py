@@ -89,7 +89,7 @@ async def read_all(engine: AsyncEngine) -> dict[Cell, str]:
 async def fill(engine: AsyncEngine, clock: Clock) -> Desk:
     """A mall and a desk in which every sealed column has a value in two rows at least."""
     mall, desk = SqlMall(engine, clock=clock), Desk(engine, settings.desk_hours(), clock)
-    for sender, order_id in (("web:zhou", "ORD10001"), ("web:he", "ORD20001")):
+    for sender, order_id, principal_id in (("web:zhou", "ORD10001", "P-C1"), ("web:he", "ORD20001", "P-C2")):
         company = InvoiceRequest(order_id, InvoiceKind.COMPANY, "某某公司", "91310000MA1FL4567K"[:15], "a@b.cn")
         await mall.request_invoice(sender, company, f"i{sender}")
         request = TicketRequest(order_id, TicketKind.RETURN, Reason.QUALITY, note="开胶了")
@@ -108,5 +108,8 @@ async def fill(engine: AsyncEngine, clock: Clock) -> Desk:
         await desk.note_complaint(sender, ComplaintKind.COURIER, "太慢了", "m2")
         async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
             session.add(models.ConversationView(conversation="0" * 64, operator="小王", viewed_at=NOW))
+            named = {"name": "小周", "greeting": "有事找我", "phone": "13800001111", "portrait": "anBlZw=="}
+            shown = named | {"product_ids": [], "made_at": NOW, "changed_at": NOW}
+            session.add(models.Card(id=f"CD-{principal_id}", principal_id=principal_id, **shown))
             await inbox.accept(session, inbox.Message("web", sender, {"text": "在吗"}, sender), NOW, None)
     return desk
