@@ -271,6 +271,11 @@ def desk_file() -> Path:
     return _path("DESK_FILE", ROOT / "mall_adapter" / "rules" / "desk.yml")
 
 
+def cards_file() -> Path:
+    """What counts of smart cards (``CARDS_FILE``, default the shipped numbers); taken as saved."""
+    return _path("CARDS_FILE", ROOT / "mall_adapter" / "rules" / "cards.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

@@ -8,14 +8,16 @@ from sqlalchemy import delete, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, people, proofs
+from mall_adapter.cards import persons
 from mall_adapter.proof_limits import ProofLimits
 from storage import Actor
 
 
 async def bind(session: AsyncSession, sender: str, customer_id: str, by: Actor | None, now: datetime) -> None:
-    """Ties the sender to a customer, in place of an earlier one; coupons that the sender held go along. ``by``: None
-    if they have proved it themselves. Raises NotFound."""
+    """Ties the sender to a customer, in place of an earlier one; coupons and cards that the sender held go along.
+    ``by``: None if they have proved it themselves. Raises NotFound."""
     await people.bind(session, sender, customer_id, by, now)
+    await persons.bound(session, sender, by or await people.actor_of(session, sender), now)
     await session.execute(
         update(models.Coupon)
         .where(models.Coupon.sender_index == models.sender_index(sender))

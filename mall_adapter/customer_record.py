@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, permissions
+from mall_adapter.cards import persons
 from mall_adapter.errors import NotFound
 from mall_adapter.people import kept, principal_of
 from privacy.tables import conversation_event
@@ -72,7 +73,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
     said = [each.conversation for each in accounts if each.conversation]
 
     ticket, coupon, invoice, handoff = models.Ticket, models.Coupon, models.Invoice, models.Handoff
-    complaint, misunderstood = models.Complaint, models.Misunderstood
+    complaint, misunderstood, holder = models.Complaint, models.Misunderstood, models.CardHolder
     listed: dict[str, Select[Any]] = {
         "orders": theirs.order_by(order.placed_at, order.id),
         "tickets": select(ticket.id).where(ticket.order_id.in_(theirs)).order_by(ticket.created_at, ticket.id),
@@ -86,6 +87,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
         "misunderstood": select(misunderstood.id)
         .where(misunderstood.conversation.in_(said))
         .order_by(misunderstood.id),
+        "cards": select(holder.token).where(holder.person == persons.of_customer(found.id)).order_by(holder.id),
     }
     ids = {name: [str(one) for one in await session.scalars(query)] for name, query in listed.items()}
     subjects = [f"principal:{principal_id}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import settings
+from mall_adapter.cards.rules import CardRules
 from mall_adapter.desk_rules import DeskRules
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.policy import AfterSalesPolicy
@@ -45,13 +46,15 @@ def check(path: Path) -> bool:
 
     What kind it is says its name, or that of the house's own (``PROOFS_FILE``); else it is after-sales rules.
     """
-    kinds: dict[str, type[ProofLimits] | type[Promises] | type[DeskRules]] = {
+    kinds: dict[str, type[ProofLimits] | type[Promises] | type[DeskRules] | type[CardRules]] = {
         "proofs.yml": ProofLimits,
         "promises.yml": Promises,
         "desk.yml": DeskRules,
+        "cards.yml": CardRules,
         settings.proofs_file().name: ProofLimits,
         settings.promises_file().name: Promises,
         settings.desk_file().name: DeskRules,
+        settings.cards_file().name: CardRules,
     }
     try:
         content = read(path)

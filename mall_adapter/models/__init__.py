@@ -29,6 +29,7 @@ from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
+from mall_adapter.models.cards import Card, CardConversion, CardForward, CardHolder, CardVisitor
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
 
@@ -49,6 +50,11 @@ __all__ = [
     "Broadcast",
     "BroadcastState",
     "BindingCode",
+    "Card",
+    "CardConversion",
+    "CardForward",
+    "CardHolder",
+    "CardVisitor",
     "ChannelAccount",
     "Complaint",
     "ConversationView",

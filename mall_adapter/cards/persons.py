@@ -1,0 +1,138 @@
+"""Who holds cards: people under a name that tells nobody who they are, until they are bound.
+
+Two who turn out to be one have one copy of each card, the one that came first. What ran between them ends, and so does
+what would run in a circle.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mall_adapter import models
+from mall_adapter.cards.events import CardForwardEnded, CardPersonBound
+from storage import Actor, Role, insert, record
+
+_ACCOUNT = "account:"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """``name`` is that among those who hold cards; ``known_since``: when the house first heard of them."""
+
+    name: str
+    principal_id: str | None = None
+    customer_id: str | None = None
+    known_since: datetime | None = None
+
+
+def of_customer(customer_id: str) -> str:
+    return f"customer:{customer_id}"
+
+
+def of_principal(principal_id: str, customer_id: str | None) -> str:
+    return of_customer(customer_id) if customer_id else f"staff:{principal_id}"
+
+
+async def find(session: AsyncSession, sender: str) -> Person | None:
+    """None for a sender who has met no card and is bound to nobody."""
+    account, visitor, principal = models.ChannelAccount, models.CardVisitor, models.Principal
+    index = models.sender_index(sender)
+    query = (
+        select(account.first_seen_at, principal.id, principal.customer_id)
+        .outerjoin(principal, principal.id == account.principal_id)
+        .where(account.sender_index == index)
+    )
+    known = (await session.execute(query)).one_or_none()
+    since = known.first_seen_at if known else None
+    if known and known.id:
+        return Person(of_principal(known.id, known.customer_id), known.id, known.customer_id, since)
+    name = await session.scalar(select(visitor.person).where(visitor.sender_index == index))
+    return Person(name, known_since=since) if name else None
+
+
+async def meet(session: AsyncSession, sender: str, name: str | None, now: datetime) -> Person:
+    """As :func:`find`; whoever is not known is somebody new from now on, or the person of this ``name``."""
+    if found := await find(session, sender):
+        return found
+    visitor = models.CardVisitor
+    new = {"person": name or f"{_ACCOUNT}{secrets.token_urlsafe(12)}", "since": now}
+    made = insert(session, visitor).values(sender_index=models.sender_index(sender), **new)
+    await session.execute(made.on_conflict_do_nothing())
+    found = await find(session, sender)
+    if found is None:
+        raise RuntimeError("a visitor who was just written down is not there")
+    return found
+
+
+async def forget(session: AsyncSession, person: Person) -> None:
+    """From now on nothing leads from their senders to what they were among those who hold cards."""
+    await session.execute(delete(models.CardVisitor).where(models.CardVisitor.person == person.name))
+
+
+async def bound(session: AsyncSession, sender: str, by: Actor, now: datetime) -> None:
+    """The sender belongs to a principal from now on: so does what they held before."""
+    visitor, index = models.CardVisitor, models.sender_index(sender)
+    gone = delete(visitor).where(visitor.sender_index == index).returning(visitor.person)
+    was, person = await session.scalar(gone), await find(session, sender)
+    if was is None or person is None or not was.startswith(_ACCOUNT):
+        return  # nothing to bring along; or it is another's already
+    await session.execute(update(visitor).where(visitor.person == was).values(person=person.name))
+    event = CardPersonBound(subject=f"principal:{person.principal_id}", account=was, customer=person.name, at=now)
+    record(session, event, by, now)
+    await become(session, was, person.name, by, now)
+
+
+async def become(session: AsyncSession, was: str, person: str, by: Actor, now: datetime) -> None:
+    """What the one held, the other holds."""
+    holder = models.CardHolder
+    theirs = select(holder).where(holder.person == was, holder.into_id.is_(None)).order_by(holder.id)
+    for one in (await session.scalars(theirs.with_for_update())).all():
+        same = select(holder).where(holder.card_id == one.card_id, holder.person == person, holder.into_id.is_(None))
+        if (other := await session.scalar(same.with_for_update())) is None:
+            one.person = person
+            continue
+        kept, gone = sorted((one, other), key=lambda each: each.id)
+        await session.execute(update(holder).where(holder.into_id == gone.id).values(into_id=kept.id))
+        gone.into_id, gone.person = kept.id, person
+        await session.flush()
+        kept.person = person
+        await session.execute(update(holder).where(holder.parent_id == gone.id).values(parent_id=kept.id))
+        await _join(session, kept.id, gone.id, by, now)
+    await session.execute(update(models.CardVisitor).where(models.CardVisitor.person == was).values(person=person))
+
+
+async def _join(session: AsyncSession, kept: int, gone: int, by: Actor, now: datetime) -> None:
+    """What led to the copy that is gone, and on from it, leads to the one that is kept."""
+    forward = models.CardForward
+    about = select(forward).where(or_(forward.sharer_id == gone, forward.opener_id == gone)).order_by(forward.id)
+    for one in (await session.scalars(about.with_for_update())).all():
+        sharer = kept if one.sharer_id == gone else one.sharer_id
+        opener = kept if one.opener_id == gone else one.opener_id
+        twice = select(forward.id).where(forward.sharer_id == sharer, forward.opener_id == opener)
+        if sharer >= opener or await session.scalar(twice) is not None:
+            await end(session, [one], "loop", by, now)
+        else:
+            one.sharer_id, one.opener_id = sharer, opener
+            await session.flush()
+
+
+async def end(
+    session: AsyncSession, forwards: Sequence[models.CardForward], reason: str, by: Actor, now: datetime
+) -> None:
+    """They count no more."""
+    for one in forwards:
+        told: dict[str, Any] = {"forward_id": one.id, "card_id": one.card_id, "reason": reason, "at": now}
+        record(session, CardForwardEnded(subject=f"card:{one.card_id}", **told), by, now)
+        await session.delete(one)
+    await session.flush()
+
+
+def actor(person: Person, channel: str) -> Actor:
+    return Actor(Role.CUSTOMER, person.principal_id, channel=channel)
