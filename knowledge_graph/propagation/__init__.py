@@ -16,6 +16,7 @@ A person is "customer:<id>", or "account:<opaque id>" while nobody knows whose i
 from knowledge_graph.propagation.following import Follower
 from knowledge_graph.propagation.paths import (
     LEVELS,
+    WARMEST,
     Carrier,
     Converted,
     Copy,
@@ -35,6 +36,7 @@ from knowledge_graph.propagation.paths import (
 
 __all__ = [
     "LEVELS",
+    "WARMEST",
     "Carrier",
     "Converted",
     "Copy",
