@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
@@ -24,6 +25,7 @@ from privacy import current_ring
 from privacy.conversations import conversation_of
 
 CARRIERS = 3
+ASKED = 3
 LEADS = 5
 NAMED = 200
 """Leads among whom a name in a message is looked for."""
@@ -91,9 +93,9 @@ class MyLeads(Action):
         leads = await get_leads()
         names = await leads.names([one.person for one in found] + [one.source for one in found])
         numbers = await leads.numbers(tracker.sender_id, [one.person for one in found])
-        lines = []
+        lines, nothing = [], list[propagation.Question]()
         for place, lead in enumerate(found, 1):
-            asked = await graphs.ask(lambda graph, who=lead.person: propagation.questions(graph, who, 3), ())  # type: ignore[misc]
+            asked = await graphs.ask(partial(propagation.questions, person=lead.person, limit=ASKED), nothing)
             topics = dict.fromkeys(word(tracker, domain, f"asked_{one.topic}") for one in asked)
             line = word(tracker, domain, "lead_line_asked" if topics else "lead_line").format(
                 place=place,
@@ -164,12 +166,13 @@ async def _say_whence(dispatcher: CollectingDispatcher, tracker: Tracker, domain
     """Whether the message names one of the leads, whose way was told then."""
     said = Turn.of(tracker).text
     every = (*propagation.WARMEST, "converted", "lost")
-    found = await graphs.ask(lambda graph: propagation.leads(graph, shown.cards, every, NAMED), [])
+    nobody, nowhere = list[propagation.Lead](), tuple[propagation.Step, ...]()
+    found = await graphs.ask(lambda graph: propagation.leads(graph, shown.cards, every, NAMED), nobody)
     names = await (await get_leads()).names([one.person for one in found])
     lead = next((one for one in found if (name := names.get(one.person)) and name in said), None)
     if lead is None:
         return False
-    way = await graphs.ask(lambda graph: propagation.chain(graph, lead.card, lead.person), ())
+    way = await graphs.ask(lambda graph: propagation.chain(graph, lead.card, lead.person), nowhere)
     people = [step.person for step in way] or [lead.source, lead.person]
     known = await (await get_leads()).names(people)
     told = [_name(tracker, domain, known, person) for person in people]

@@ -80,7 +80,7 @@ def _arranged(path: Path) -> list[_Spot]:
     def place(person: str, parent: str | None, level: int, brought: int, orders: int) -> float:
         nonlocal free
         below = sorted(children[person], key=lambda copy: (-copy.brought - 5 * copy.orders, copy.since))
-        rows = []
+        rows = list[float]()
         for copy in below if level < LEVELS else ():
             if free + (not rows) > ROWS and rows:
                 break

@@ -83,13 +83,13 @@ class Leads:
             lead.principal_id == mine.scalar_subquery(), lead.person.in_(list(persons))
         )
         async with self._database.reading() as session:
-            return dict(row._tuple() for row in await session.execute(query))
+            return dict((await session.execute(query)).all())
 
     async def product_names(self, ids: Sequence[str]) -> Mapping[str, str]:
         product = models.Product
         async with self._database.reading() as session:
             rows = await session.execute(select(product.id, product.name).where(product.id.in_(ids)))
-            return dict(row._tuple() for row in rows)
+            return dict(rows.all())
 
     async def reach(self, sender: str, lead_id: int) -> Waiting:
         """By which account this lead of the sender's wrote last. Raises NotPermitted, NotFound."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, people
@@ -181,7 +181,7 @@ async def _unread(engine: AsyncEngine, now: datetime, stored: bool) -> Sequence[
     person = _person(principal.customer_id, visitor.person)
     later = turns.position >= func.coalesce(reading.position, 0)
     more = exists().where(turns.conversation == account.conversation, later)
-    query: Select[Any] = (
+    query = (
         select(account.conversation, person)
         .outerjoin(principal, principal.id == account.principal_id)
         .outerjoin(visitor, visitor.sender_index == account.sender_index)
@@ -273,7 +273,7 @@ async def _weigh(session: AsyncSession, person: str, now: datetime) -> None:
 async def _asked(session: AsyncSession, person: str, now: datetime) -> dict[str, int]:
     question = models.LeadQuestion
     counted = select(question.topic, func.count()).where(question.person == person, question.at > now - STAGES.window)
-    found = dict(row._tuple() for row in await session.execute(counted.group_by(question.topic)))
+    found = dict((await session.execute(counted.group_by(question.topic))).all())
     return found | {"asked": sum(found.values())}
 
 

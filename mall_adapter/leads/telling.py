@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
@@ -46,10 +47,16 @@ async def tell(session: AsyncSession, lead: models.Lead, reason: Reason, now: da
 
 async def names_of(session: AsyncSession, persons: Sequence[str]) -> Mapping[str, str]:
     """Of those who are known: customers, and who works here. The others are strangers."""
-    kinds = {"customer": models.Customer, "staff": models.Principal}
+    customer, staff = models.Customer, models.Principal
+    known: dict[str, Select[Any]] = {
+        "customer": select(customer.id, customer.name).where(customer.id.in_(_ids(persons, "customer"))),
+        "staff": select(staff.id, staff.name).where(staff.id.in_(_ids(persons, "staff"))),
+    }
     found: dict[str, str] = {}
-    for kind, model in kinds.items():
-        ids = [person.partition(":")[2] for person in persons if person.startswith(f"{kind}:")]
-        rows = await session.execute(select(model.id, model.name).where(model.id.in_(ids)))
-        found |= {f"{kind}:{which}": name for which, name in rows if name}
+    for kind, query in known.items():
+        found |= {f"{kind}:{which}": name for which, name in await session.execute(query) if name}
     return found
+
+
+def _ids(persons: Sequence[str], kind: str) -> list[str]:
+    return [person.partition(":")[2] for person in persons if person.startswith(f"{kind}:")]

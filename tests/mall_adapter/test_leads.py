@@ -192,7 +192,7 @@ async def test_two_customers_who_are_one_are_one_lead(cards: Cards, engine: Asyn
     await say(engine, "web:guest", clock(), PRICE)
     await follow(engine, clock())
     assert await stage(engine) == {"customer:C1": "awareness", "customer:C3": "consideration"}
-    await own_office(engine, clock).merge_customers(WANG, "C1", "C3")
+    await own_office(engine, clock).merge_customers(WANG, "C1", "C3", "merge")
     await follow(engine, clock())
     assert await stage(engine) == {"customer:C1": "consideration"}
 
