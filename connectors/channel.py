@@ -66,5 +66,8 @@ class Channel(Protocol):
     async def listen(self) -> None:
         """What it does by itself, until cancelled: polling, sweeps. Ends at once if there is nothing."""
 
+    async def invite(self, scene: str) -> str | None:
+        """An address by which somebody comes in with this scene, at most 64 of ``A-Za-z0-9_-``; None: not now."""
+
     async def fetch(self, media: Media) -> bytes:
         """The content. Raises MediaUnavailable."""

@@ -31,10 +31,11 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import dashboard, metrics, web
+from connectors import cards, dashboard, metrics, web
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, Scope, address, address_hash
+from connectors.cards.counting import keep_counting
 from connectors.channel import Channel
 from connectors.channels import Channels
 from connectors.dashboard.operators import Refused
@@ -53,6 +54,7 @@ from connectors.words import WORDS
 from connectors.worker import Worker
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import Accounts, BackOffice, Desk, HouseRules, SqlBackOffice, read_catalogue
+from mall_adapter.cards import Cards
 from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
 from mall_adapter.http.own import own_mall_api
@@ -93,6 +95,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     worker = channels.worker
     news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
     accounts = Accounts(engine)
+    smart = Cards(engine)
     background = Background()
     for channel in channels:
         health.add(channel.name, channel.check)
@@ -133,6 +136,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
             background.start(TASKS["leads"], lambda: keep_following(engine))
+            background.start(TASKS["cards"], lambda: keep_counting(engine))
         background.start(TASKS["rules"], rules.watch)
         channels.start(background)
         for channel in channels:
@@ -154,8 +158,10 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
 
-    app.include_router(web.router(pages, visitors, desk, channels.media, worker, settings.embed_origins()))
+    app.include_router(web.router(pages, visitors, desk, channels.media, worker, smart, settings.embed_origins()))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=web.STATIC)))
+    app.include_router(cards.router(smart, catalogue, visitors, channels.on, pages))
+    app.mount("/cards/static", GZipMiddleware(StaticFiles(directory=cards.STATIC)))
 
     def who(request: Request, conversation: str | None) -> str | None:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""

@@ -58,6 +58,8 @@ class Receipts(_Part):
     welcome: Text
     too_long: Text
     listening: Text
+    came_by_card: Text
+    portrait: Text
     said_by_desk: Text
     media: OfMedia
     unkept: Text

@@ -30,9 +30,11 @@ from connectors.inbound import Inbound, Media
 from connectors.leases import LEASE, TROUBLE, keep_renewing
 from connectors.media import MediaStore, TooLarge
 from connectors.messages import MAX_TEXT, BotMessage, InboundMessage, Reply, shows
+from connectors.portraits import take_portrait
 from connectors.rendering import Bubble, Rendered, render
 from connectors.words import WORDS
 from mall_adapter import Accounts, Desk
+from mall_adapter.cards import Cards
 from mall_adapter.handoff import HandoffStatus
 from privacy import KeyRingError
 from storage import WRITES, inbox, outbox
@@ -93,6 +95,7 @@ class Worker:
         self._desk = desk
         self._media = media
         self._accounts = Accounts(engine)
+        self._cards = Cards(engine)
         self._channels = channels
         self._comers = comers
         self._sent = sent
@@ -291,6 +294,10 @@ class Worker:
                 await self._accounts.lose(inbound.sender)
             else:
                 await self._accounts.meet(inbound.sender)
+            scene = inbound.data.get("scene")
+            if scene and (copy := await self._cards.open(scene, inbound.sender, {})):
+                text = RECEIPTS.came_by_card.format(name=copy.face.name)
+                return [BotMessage(text=text, image=f"/c/{copy.token}.png")], False
             return ([BotMessage(text=RECEIPTS.welcome)] if inbound.event == "joined" else []), False
         text = _readable(inbound.text)
         if len(text) > MAX_TEXT:
@@ -328,6 +335,8 @@ class Worker:
                 async with asyncio.timeout(FETCHED):
                     content = await self._channels[inbound.channel].fetch(media)
             await self._media.keep(inbound.sender, origin, media.kind, content, name=media.name, place=media.place)
+            if media.kind == "picture" and content and await take_portrait(self._cards, inbound.sender, content):
+                return RECEIPTS.portrait
         except (MediaUnavailable, TooLarge, TimeoutError) as error:
             log.warning("a %s was not kept: %s", media.kind, type(error).__name__)
             return RECEIPTS.unkept

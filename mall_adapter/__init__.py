@@ -14,6 +14,7 @@ from typing import cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
+from mall_adapter.cards import Cards
 from mall_adapter.catalogue import read_catalogue
 from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
@@ -41,6 +42,7 @@ __all__ = [
     "in_public",
     "is_demo",
     "open_back_office",
+    "open_cards",
     "open_desk",
     "open_leads",
     "open_mall",
@@ -101,6 +103,13 @@ async def open_notices() -> AsyncIterator[Notices]:
     """What customers want to be told of this house; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
     async with _checked_engine() as engine:
         yield Notices(engine)
+
+
+@asynccontextmanager
+async def open_cards() -> AsyncIterator[Cards]:
+    """The smart cards of this house; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
+    async with _checked_engine() as engine:
+        yield Cards(engine)
 
 
 @asynccontextmanager

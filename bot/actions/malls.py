@@ -6,7 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import CustomerMall, Desk, Leads, open_desk, open_leads, open_mall, open_notices
+from mall_adapter import CustomerMall, Desk, Leads, open_cards, open_desk, open_leads, open_mall, open_notices
+from mall_adapter.cards import Cards
 from mall_adapter.notices import Notices
 
 _mall: CustomerMall | None = None
@@ -14,6 +15,7 @@ _goods: GoodsIndex | None = None
 _desk: Desk | None = None
 _notices: Notices | None = None
 _leads: Leads | None = None
+_cards: Cards | None = None
 _opening = asyncio.Lock()
 
 
@@ -54,6 +56,16 @@ async def get_leads() -> Leads:
             if _leads is None:
                 _leads = await AsyncExitStack().enter_async_context(open_leads())
     return _leads
+
+
+async def get_cards() -> Cards:
+    """The salespeople's cards, in this process."""
+    global _cards
+    if _cards is None:
+        async with _opening:
+            if _cards is None:
+                _cards = await AsyncExitStack().enter_async_context(open_cards())
+    return _cards
 
 
 async def get_desk() -> Desk:

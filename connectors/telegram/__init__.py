@@ -13,6 +13,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import AiogramError
 from aiogram.types import BotCommand
+from aiogram.utils.deep_linking import create_deep_link
 from aiohttp import ClientError, ClientTimeout
 from fastapi import APIRouter
 
@@ -90,6 +91,13 @@ class Telegram:
         finally:
             await self._sender.finish(CLOSING_SECONDS)  # what is cut off would have to be sent again
             await self._bot.session.close()
+
+    async def invite(self, scene: str) -> str | None:
+        try:
+            return create_deep_link((await self._bot.me()).username or "", "start", scene)
+        except (AiogramError, TypeError, ValueError, OSError) as error:
+            log.warning("nobody can be invited to Telegram now: %s", type(error).__name__)
+            return None
 
     async def fetch(self, media: Media) -> bytes:
         if media.handle is None or (media.size or 0) > MOST_BYTES:

@@ -3,63 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from io import BytesIO
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from PIL import Image, ImageOps
 
 from connectors.callers import from_own_page
 from connectors.dashboard.operators import Refused
+from connectors.image_files import NoPicture, rewritten
 from connectors.inbound import Inbound
 from connectors.media import MediaStore
 from connectors.messages import MessageId
+from connectors.portraits import take_portrait
 from connectors.web.visitor import Visitors
 from connectors.words import WORDS
 from connectors.worker import Worker
 from mall_adapter import Desk
+from mall_adapter.cards import Cards
 from mall_adapter.handoff import HandoffStatus
 from privacy import current_ring
 from privacy.conversations import conversation_of
 
 REFUSALS = WORDS.refusals
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-
-MOST_PIXELS = 25_000_000
-"""Of a picture that is read, 100 MB while it is. Our own page makes it smaller before it sends it."""
-
-LONGEST = 2048
-"""Pixels of the longer side of what is kept."""
-
 AT_ONCE = 2
 """Pictures that are read: each takes much memory for a moment."""
 
 
-class NoPicture(Exception):
-    """It cannot be read, is too large, or is of another format."""
-
-
-def rewritten(content: bytes) -> bytes:
-    """The picture as a JPEG, upright and without what was noted in it (where it was taken, by which camera); of one
-    that moves the beginning. Raises NoPicture."""
-    try:
-        picture = Image.open(BytesIO(content), formats=FORMATS)
-        if picture.width * picture.height > MOST_PIXELS:
-            raise NoPicture
-        picture.draft("RGB", (LONGEST, LONGEST))  # a JPEG is read no larger than it has to be
-        picture.thumbnail((LONGEST, LONGEST))
-        upright = ImageOps.exif_transpose(picture).convert("RGBA")
-        paper = Image.new("RGB", upright.size, "white")
-        paper.paste(upright, mask=upright)
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError) as error:
-        raise NoPicture from error
-    written = BytesIO()
-    paper.save(written, "JPEG", quality=85)
-    return written.getvalue()
-
-
-def router(visitors: Visitors, desk: Desk, media: MediaStore, worker: Worker) -> APIRouter:
+def router(visitors: Visitors, desk: Desk, media: MediaStore, worker: Worker, cards: Cards) -> APIRouter:
     router = APIRouter(prefix="/api/chat/pictures")
     reading = asyncio.Semaphore(AT_ONCE)
 
@@ -78,6 +48,8 @@ def router(visitors: Visitors, desk: Desk, media: MediaStore, worker: Worker) ->
             raise Refused(422, "no_picture", REFUSALS["no_picture"]) from None
         sender = f"web:{visitor}"
         await media.keep(sender, message_id, "picture", picture)
+        if await take_portrait(cards, sender, picture):
+            return {"id": message_id, "messages": [{"text": WORDS.receipts.portrait}]}
         live = await desk.live(sender)
         if live is None or live.status is not HandoffStatus.CLAIMED:
             return {"id": message_id, "messages": [{"text": WORDS.receipts.media["picture"]}]}

@@ -22,6 +22,7 @@ from connectors.web.visitor import HEADER, Visitors
 from connectors.words import WORDS
 from connectors.worker import Worker
 from mall_adapter import Desk
+from mall_adapter.cards import Cards
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -50,12 +51,18 @@ def _filled(name: str, language: str, **data: object) -> str:
 
 
 def router(
-    pages: Pages, visitors: Visitors, desk: Desk, media: MediaStore, worker: Worker, embed_origins: Sequence[str]
+    pages: Pages,
+    visitors: Visitors,
+    desk: Desk,
+    media: MediaStore,
+    worker: Worker,
+    cards: Cards,
+    embed_origins: Sequence[str],
 ) -> APIRouter:
     """``embed_origins`` may hold the chat in a frame. Raises ValueError where a language lacks words."""
     words()
     router = APIRouter(include_in_schema=False)
-    router.include_router(pictures.router(visitors, desk, media, worker))
+    router.include_router(pictures.router(visitors, desk, media, worker, cards))
 
     async def page(name: str, language: str, **data: object) -> Response:
         return await pages.page(await asyncio.to_thread(_filled, name, language, **data))

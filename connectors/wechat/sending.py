@@ -29,6 +29,9 @@ from storage.outbox import Dead, Outcome, Parked, Retry, Sent, Unknown
 
 log = logging.getLogger(__name__)
 
+SCENE_SECONDS = 30 * 24 * 3600
+"""For which a code that brings somebody in is good: the longest that WeChat gives."""
+
 CAPABILITIES = Capabilities(
     text_most=TEXT_MOST,
     text_unit="bytes",
@@ -114,6 +117,13 @@ class WeChat:
             await self._account.refresh()
             self._adapt()
             await asyncio.sleep(REFRESH)
+
+    async def invite(self, scene: str) -> str | None:
+        try:
+            return await self._api.scene_code(scene, SCENE_SECONDS)
+        except (Refused, NotDone, Unsure) as error:
+            log.warning("nobody can be invited to WeChat now: %s", error)
+            return None
 
     async def fetch(self, media: Media) -> bytes:
         try:

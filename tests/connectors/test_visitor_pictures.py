@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, ViewportSize, expect
 
-from connectors.web.pictures import LONGEST, MOST_PIXELS
+from connectors.image_files import LONGEST, MOST_PIXELS
 from mall_adapter.handoff import HandoffReason
 from tests.connectors.conftest import Gateway
 from tests.connectors.conversations import Conversations

@@ -6,6 +6,7 @@ A file is a list of conversations::
       given: {shoes: ORD12345}          # a copy of that order of the demo mall, under a number of its own;
                                         # "ORD12346 paid": as it was before it was sent
       customer: known                   # optional: the sender's account is bound to the owner of the orders
+      role: sales                       # optional: in which they have a role beside that of a customer
       talk:
         - 我想退货: 请提供订单号           # what is said: what the answer contains
         - "{shoes}": 后四位
@@ -60,6 +61,7 @@ from mall_adapter.models import (
     Customer,
     Fulfilment,
     Invoice,
+    Membership,
     Order,
     OrderLine,
     Shipment,
@@ -73,7 +75,7 @@ from mall_adapter.models import (
 from mall_adapter.values import OrderStatus
 from privacy import current_ring
 from settings import SHANGHAI
-from storage import WRITES
+from storage import WRITES, Role
 from tests.mall_adapter.offices import bind
 
 FOLDER = Path(__file__).parent
@@ -126,6 +128,7 @@ class Conversation:
     talk: list[tuple[str, dict[str, Any]]]
     given: dict[str, str] = field(default_factory=dict)
     known: bool = False
+    role: str | None = None
     then: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -153,6 +156,7 @@ def read_conversations() -> list[Conversation]:
                     talk=turns,
                     given=entry.get("given", {}),
                     known=entry.get("customer") == "known",
+                    role=entry.get("role"),
                     then=entry.get("then", {}),
                 )
             )
@@ -231,6 +235,13 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, befor
                 lambda row: {name: value for name, value in renamed(row).items() if name != "id"},
             )
     return fresh
+
+
+async def employ(engine: AsyncEngine, customer_id: str, role: Role) -> None:
+    """Gives a customer who is bound a role beside that of a customer."""
+    row = {"principal_id": people.principal_of(customer_id), "role": role, "granted_at": datetime.now(UTC)}
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(insert(Membership).values(row))
 
 
 async def copy_customer(engine: AsyncEngine, order_id: str) -> str:
@@ -481,7 +492,10 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
         chat, other = Chat(client), Chat(client)
         other.transcript = chat.transcript
         if conversation.known:
-            await bind(SqlMall(engine), api_sender(chat.name), next(iter(customers.values())))
+            customer_id = next(iter(customers.values()))
+            await bind(SqlMall(engine), api_sender(chat.name), customer_id)
+            if conversation.role:
+                await employ(engine, customer_id, Role(conversation.role))
         desk = Desk(client, chat, engine)
         earlier: set[str] = set()
         for said, expected in conversation.talk:

@@ -76,6 +76,9 @@ class Paper:
     async def listen(self) -> None:
         return
 
+    async def invite(self, scene: str) -> str | None:
+        return f"https://paper.example/{scene}"
+
     async def fetch(self, media: Media) -> bytes:
         if media.handle not in self.contents:
             raise MediaUnavailable
