@@ -43,6 +43,7 @@ from connectors.desk_news import DeskNews
 from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.inbound import Inbound
+from connectors.leads import keep_following
 from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
 from connectors.notices import keep_broadcasting, keep_noticing
 from connectors.pages import Pages
@@ -135,6 +136,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["reservations"], lambda: keep_expiring(SqlBackOffice(engine)))
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
+            background.start(TASKS["leads"], lambda: keep_following(engine))
             background.start(TASKS["cards"], lambda: keep_counting(engine))
         background.start(TASKS["rules"], rules.watch)
         channels.start(background)

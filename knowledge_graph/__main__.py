@@ -27,10 +27,12 @@ from knowledge_graph.answering import Answering, Found, sure
 from knowledge_graph.client import Graph, GraphDown
 from knowledge_graph.files import READERS
 from knowledge_graph.migrations import migrate
+from knowledge_graph.propagation import Follower
 from knowledge_graph.retrieval import Question
 from knowledge_graph.server import ServerError, serve
 from privacy import KeyRingError
 from settings import SHANGHAI
+from storage import create_engine
 
 TOGETHER = 512
 """Lines that are answered at once."""
@@ -49,7 +51,7 @@ def main() -> None:
     commands.add_parser("migrate", help="bring the graph's constraints and indexes up to date")
     syncing = commands.add_parser("sync", help="bring the mall's goods and the shop's answers into the graph")
     syncing.add_argument("files", nargs="*", type=Path, metavar="FILE", help=f"also these: {', '.join(READERS)}")
-    syncing.add_argument("--keep", action="store_true", help="go on, and bring over what changes")
+    syncing.add_argument("--keep", action="store_true", help="go on, and bring over what changes, and how cards travel")
     training = commands.add_parser("train", help="learn how to find answers, if what that is learned from has changed")
     training.add_argument("--force", action="store_true", help="also if nothing has changed")
     commands.add_parser("learn", help="learn to find the answers that are in the graph; others do so when it is needed")
@@ -104,7 +106,8 @@ def _sync(keep: bool, more: Sequence[Path]) -> int:
     async def run() -> bool:
         async with Graph.from_settings() as graph, sources.open_shop() as shop:
             if keep:
-                await sync.Keeper(graph, shop).keep()
+                events = create_engine(settings.database_url())
+                await asyncio.gather(sync.Keeper(graph, shop).keep(), Follower(graph, events).keep())
             return await sync.sync(graph, shop, more)
 
     if keep:

@@ -41,6 +41,13 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     (gaps.bind,),
     # prices and stock are the mall's; without ``links`` the next sync writes the relations anew
     ("MATCH (p:Product) REMOVE p.price_min_cents, p.price_max_cents, p.in_stock, p.links",),
+    (
+        "CREATE CONSTRAINT alias_id IF NOT EXISTS FOR (n:Alias) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT interest_id IF NOT EXISTS FOR (n:Interest) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT lead_id IF NOT EXISTS FOR (n:Lead) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT reader_id IF NOT EXISTS FOR (n:Reader) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT sales_id IF NOT EXISTS FOR (n:Sales) REQUIRE n.id IS UNIQUE",
+    ),
 )
 
 SECONDS = 60.0

@@ -19,6 +19,7 @@ from mall_adapter.catalogue import read_catalogue
 from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
 from mall_adapter.house_rules import HouseRules
+from mall_adapter.leads import Leads
 from mall_adapter.notices import Notices
 from mall_adapter.people import Accounts, in_public
 from mall_adapter.ports import BackOffice, CustomerMall
@@ -35,6 +36,7 @@ __all__ = [
     "CustomerMall",
     "Desk",
     "HouseRules",
+    "Leads",
     "SqlBackOffice",
     "SqlMall",
     "in_public",
@@ -42,6 +44,7 @@ __all__ = [
     "open_back_office",
     "open_cards",
     "open_desk",
+    "open_leads",
     "open_mall",
     "open_notices",
     "read_catalogue",
@@ -86,6 +89,13 @@ async def open_desk() -> AsyncIterator[Desk]:
     """The service desk of this house, whatever the mall; raises what :func:`open_mall` raises."""
     async with _taken(HouseRules().desk) as rules, _checked_engine() as engine:
         yield Desk(engine, settings.desk_hours(), rules=rules)
+
+
+@asynccontextmanager
+async def open_leads() -> AsyncIterator[Leads]:
+    """The leads of this house's salespeople; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
+    async with _checked_engine() as engine:
+        yield Leads(engine)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ orders move on, as `make run` does; ``--until`` a time does at once all that is 
 ``… grant NAME ROLE`` lets somebody sell, train, operate or act for a supplier, ``… revoke`` takes it back,
 ``… principals`` lists them; ``… customer ID`` tells everything that the house has about one customer, and
 ``… merge KEEP GONE`` makes one of two who are the same person.
+``… leads`` reads what leads asked in conversations that were stored before they were followed.
 ``… stock-check`` proves that every balance of stock is the sum of its movements.
 """
 
@@ -27,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
 from demo import DemoRefused, live_on, seed, unseed, unwanted
-from mall_adapter import HouseRules, open_desk, open_mall, people_commands, read_catalogue
+from mall_adapter import HouseRules, leads, open_desk, open_mall, people_commands, read_catalogue
 from mall_adapter.actors import SHELL
 from mall_adapter.clients import Clients
 from mall_adapter.errors import MallUnavailable, NotFound
@@ -145,6 +146,19 @@ async def _stock_check() -> None:
     print("Every balance is the sum of its movements / 库存与流水一致")
 
 
+async def _leads() -> None:
+    engine = create_engine(settings.database_url())
+    number = 0
+    try:
+        while await leads.read_on(engine, utc_now()):
+            pass
+        while some := await leads.read_conversations(engine, utc_now(), stored=True):
+            number += some
+    finally:
+        await engine.dispose()
+    print(f"{number} conversations were read on / 读了 {number} 段对话")
+
+
 async def _review(done: int | None) -> None:
     async with open_desk() as desk:
         if done is not None:
@@ -171,6 +185,7 @@ def main() -> None:
         "--until", type=_moment, metavar="TIME", help="2026-12-24T20:00; alone: at once, and no further"
     )
     commands.add_parser("stock-check", help="prove that every balance of stock is the sum of its movements")
+    commands.add_parser("leads", help="read what leads asked in all stored conversations")
     commands.add_parser("names", help="write down what customers call the goods")
     rules = commands.add_parser("rules-check", help="prove the files of rules without a start")
     rules.add_argument("file", nargs="?", type=Path, help="default: those of the house")
@@ -206,7 +221,9 @@ def main() -> None:
         elif arguments.command == "live":
             asyncio.run(_live(arguments.speed, arguments.until))
         else:
-            asyncio.run({"unseed": _unseed, "names": _names, "stock-check": _stock_check}[arguments.command]())
+            asyncio.run(
+                {"unseed": _unseed, "names": _names, "stock-check": _stock_check, "leads": _leads}[arguments.command]()
+            )
     except (DemoRefused, KeyRingError, MallUnavailable, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ class HandoffReason(StrEnum):
     NOT_UNDERSTOOD = "not_understood"  # the bot had failed to understand, and offered one
     STUCK = "stuck"  # in the middle of a form
     COMPLAINT = "complaint"  # after a complaint
+    LEAD = "lead"  # a salesperson wants to talk with them
 
 
 class ComplaintKind(StrEnum):

@@ -56,6 +56,8 @@ MAY: dict[str, frozenset[Role]] = {
     "broadcast": _DESK,
     # smart cards
     "make_card": frozenset({Role.SALES}),
+    "card_report": frozenset({Role.SALES, Role.OPERATOR}),  # a salesperson only of their own cards
+    "reach_lead": frozenset({Role.SALES}),
     # the house
     "grant": _HOUSE,
     "revoke": _DESK,

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import CustomerMall, Desk, open_cards, open_desk, open_mall, open_notices
+from mall_adapter import CustomerMall, Desk, Leads, open_cards, open_desk, open_leads, open_mall, open_notices
 from mall_adapter.cards import Cards
 from mall_adapter.notices import Notices
 
@@ -14,6 +14,7 @@ _mall: CustomerMall | None = None
 _goods: GoodsIndex | None = None
 _desk: Desk | None = None
 _notices: Notices | None = None
+_leads: Leads | None = None
 _cards: Cards | None = None
 _opening = asyncio.Lock()
 
@@ -45,6 +46,16 @@ async def get_notices() -> Notices:
             if _notices is None:
                 _notices = await AsyncExitStack().enter_async_context(open_notices())
     return _notices
+
+
+async def get_leads() -> Leads:
+    """The leads of the salespeople, in this process."""
+    global _leads
+    if _leads is None:
+        async with _opening:
+            if _leads is None:
+                _leads = await AsyncExitStack().enter_async_context(open_leads())
+    return _leads
 
 
 async def get_cards() -> Cards:

@@ -42,7 +42,7 @@ def draw(table: Table) -> str | None:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
         return None
-    font = _font(ImageFont)
+    font = font_of(ImageFont)
     if font is None:
         return None
     name = hashlib.sha256(repr(table).encode()).hexdigest()[:32] + ".png"
@@ -74,14 +74,15 @@ def draw(table: Table) -> str | None:
                 pen.text(spot, line, fill=ink, font=font, stroke_width=0.6 if head or answers else 0)
             left += width
         top += height
-    _keep(image, path)
+    keep(image, path)
     return name
 
 
-def _font(fonts: Any) -> Any:
+def font_of(fonts: Any, size: int = SIZE) -> Any:
+    """Of Pillow's ``ImageFont``; None where this machine has no Chinese one."""
     for name in FONTS:
         try:
-            return fonts.truetype(name, SIZE)
+            return fonts.truetype(name, size)
         except OSError:
             continue
     return None
@@ -99,7 +100,8 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def _keep(image: Any, path: Path) -> None:
+def keep(image: Any, path: Path) -> None:
+    """The oldest pictures give way."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as draft:
         image.save(draft, "PNG")

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors.channels import Channels
-from connectors.dashboard import broadcasts, conversations, delivery, knowledge, office
+from connectors.dashboard import broadcasts, cards, conversations, delivery, knowledge, office
 from connectors.dashboard.operators import Operators, Refused
 from connectors.desk_news import DeskNews
 from connectors.health import Health
@@ -24,7 +24,7 @@ from connectors.messages import MessageId, Words
 from connectors.pages import Pages
 from connectors.rates import Rates
 from knowledge_graph import Graph
-from mall_adapter import BackOffice, Desk, HouseRules
+from mall_adapter import BackOffice, Desk, HouseRules, Leads
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.handoff import Handoff
 from privacy import KeyRing
@@ -121,6 +121,10 @@ def router(
     @router.get("/gaps")
     async def gaps_page(request: Request) -> Response:
         return await page(request, "gaps")
+
+    @router.get("/cards")
+    async def cards_page(request: Request) -> Response:
+        return await page(request, "cards")
 
     @router.get("/delivery")
     async def delivery_page(request: Request) -> Response:
@@ -239,6 +243,7 @@ def router(
 
     router.include_router(conversations.router(operators, desk, channels.media), prefix="/api")
     router.include_router(broadcasts.router(operators, engine), prefix="/api")
+    router.include_router(cards.router(operators, graph, Leads(engine)), prefix="/api")
     router.include_router(delivery.router(operators, ring, engine, channels.delivery), prefix="/api")
     router.include_router(office.router(operators, back_office, rules), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")

@@ -30,6 +30,7 @@ from mall_adapter.models.proofs import typed_order_index, address_index, code_in
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
 from mall_adapter.models.cards import Card, CardConversion, CardForward, CardHolder, CardVisitor
+from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
 
@@ -65,6 +66,10 @@ __all__ = [
     "Fulfilment",
     "Handoff",
     "Invoice",
+    "Lead",
+    "LeadQuestion",
+    "LeadReading",
+    "LeadStage",
     "Membership",
     "Merger",
     "Misunderstood",

@@ -20,6 +20,7 @@ KindName = Literal[
     "presale_moved",
     "back_in_stock",
     "coupon_expiring",
+    "lead_warm",
     "broadcast",
 ]
 

@@ -1,7 +1,7 @@
-"""Prints how long loading and three hands' reach take, embedded and on Neo4j: `python -m tests.bench.graph`.
+"""Prints how long goods and the ways of cards take, embedded and on Neo4j: `python -m tests.bench.graph`.
 
-Both servers get the same products and the same forwards: few people forward much and most forward little, as in life.
-They run one after the other, because the machine is small.
+Both servers get the same products and the same forwards, of twenty cards for each salesperson: few people forward much
+and most forward little, as in life. They run one after the other, because the machine is small.
 """
 
 from __future__ import annotations
@@ -14,31 +14,49 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from knowledge_graph import Graph, Product, catalogue, products, spread
+from knowledge_graph import Graph, Product, catalogue, products, propagation
 from knowledge_graph.fitting import nearest_in_price
 from knowledge_graph.migrations import migrate
-from knowledge_graph.spread import Forward
+from knowledge_graph.propagation import Follower
+from knowledge_graph.propagation.events import Happened
+from knowledge_graph.propagation.following import AT_ONCE
+from storage import create_engine
 from tests.knowledge_graph.servers import Embedded, Neo4j, NoNeo4j, Server, start
+from tests.knowledge_graph.ways import NOON, made
 
-NOON = datetime(2026, 3, 11, 4, 0, tzinfo=UTC)
+SALES = 100
+CARDS = 20
+"""Of each of them."""
 
 
-def forwards(number: int) -> Iterator[Forward]:
-    """Three for each user on average; a source is drawn from a Pareto distribution."""
-    chance, users = random.Random(1), number // 3  # noqa: S311 (the same every time)
+def ways(number: int) -> Iterator[Happened]:
+    """Forwards among a tenth as many people. Each card goes its own way: whoever has it passes it on, those who have
+    had it longest to most."""
+    chance, people = random.Random(1), number // 10  # noqa: S311 (the same every time)
+    cards = SALES * CARDS
+    for card in range(cards):
+        yield made(f"C{card}", f"S{card // CARDS}")
+    holders: dict[int, list[str]] = defaultdict(list)
     for place in range(number):
-        source = min(int((chance.paretovariate(1.2) - 1) * users / 20), users - 1)
-        target = chance.randrange(users)
-        yield Forward(
-            f"U{source}", f"U{target}", f"C{place % 50}", "wechat", NOON + timedelta(seconds=place), 1 + place % 4
-        )
+        card = place % cards
+        has = holders[card]
+        near = min(int((chance.paretovariate(1.2) - 1) * (len(has) + 1) / 20), len(has))
+        sharer = has[near - 1] if near else f"S{card // CARDS}"
+        opener = f"U{chance.randrange(people)}"
+        if opener != sharer:
+            has.append(opener)
+            told = {"forward_id": place, "card_id": f"C{card}", "sharer": sharer, "opener": opener}
+            told |= {"channel": "wechat", "depth": 1 + near % 4, "new_person": True, "signals": {}}
+            yield Happened("card.forwarded", f"card:C{card}", NOON + timedelta(seconds=place), told)
 
 
 def goods(number: int) -> Iterator[Product]:
@@ -76,7 +94,7 @@ async def measure(server: Server, options: argparse.Namespace) -> dict[str, floa
         await catalogue.sync(graph, goods(options.products), substitutes=near)
         results["products: nothing changed (s)"] = time.monotonic() - begin
         begin = time.monotonic()
-        await spread.load(graph, forwards(options.edges))
+        await load(graph, options.edges)
         results["forwards: loading (s)"] = time.monotonic() - begin
         results |= await ask(graph, options)
     assert server.process
@@ -84,33 +102,49 @@ async def measure(server: Server, options: argparse.Namespace) -> dict[str, floa
     return results
 
 
+async def load(graph: Graph, edges: int) -> None:
+    """As the mall's events bring them in, a batch after the other."""
+    follower = Follower(graph, create_engine("sqlite+aiosqlite://"))
+    rest = ways(edges)
+    while batch := list(islice(rest, AT_ONCE)):
+        await follower.write(batch, 0)
+
+
 async def ask(graph: Graph, options: argparse.Namespace) -> dict[str, float]:
     chance = random.Random(3)  # noqa: S311
-    users = options.edges // 3
-    senders = [one.source for one in forwards(min(options.edges, 20_000))]
     shelves = defaultdict[str, list[str]](list)
-    for one in goods(options.products):
-        shelves[one.category].append(one.id)
-    reached, spent, found = [], list[float](), list[float]()
-    for place in range(options.queries + 20):
+    for product in goods(options.products):
+        shelves[product.category].append(product.id)
+    told = [one for one in islice(ways(options.edges), 200_000) if one.kind == "card.forwarded"]
+    follower = Follower(graph, create_engine("sqlite+aiosqlite://"))
+    spent, hands = defaultdict[str, list[float]](list), list[int]()
+
+    async def timed(name: str, asking: Awaitable[Any]) -> Any:
         begin = time.perf_counter()
-        people = await spread.reach(graph, chance.choice(senders) if place % 2 else f"U{chance.randrange(users)}")
+        answer = await asking
         if place >= 20:  # warm by then
-            spent.append((time.perf_counter() - begin) * 1000)
-            reached.append(people)
-        shelf = chance.choice([*shelves.values()])
-        begin = time.perf_counter()
-        await products.find(graph, shelf, words=["7cm"])
-        if place >= 20:
-            found.append((time.perf_counter() - begin) * 1000)
-    return {
-        "people reached, median": statistics.median(reached),
-        "people reached, most": max(reached),
-        "reach by three hands, p50 (ms)": percentile(spent, 50),
-        "reach by three hands, p95 (ms)": percentile(spent, 95),
-        "products of a shelf by words, p50 (ms)": percentile(found, 50),
-        "products of a shelf by words, p95 (ms)": percentile(found, 95),
-    }
+            spent[name].append((time.perf_counter() - begin) * 1000)
+        return answer
+
+    for place in range(options.queries + 20):
+        one = chance.choice(told)
+        card, person = one.data["card_id"], one.data["opener"]
+        way = await timed("path from a lead back to the card", propagation.chain(graph, card, person))
+        hands.append(len(way) - 1)
+        await timed("path of three levels", propagation.path(graph, card))
+        salesperson = int(card[1:]) // CARDS
+        cards = [f"C{salesperson * CARDS + number}" for number in range(CARDS)]
+        await timed("leaderboard of a salesperson", propagation.carriers(graph, cards))
+        await timed("reach of a salesperson by level", propagation.reach(graph, cards))
+        new = Happened(one.kind, one.subject, one.at, dict(one.data) | {"forward_id": options.edges + place})
+        await timed("recording one forward", follower.write([new], 0))
+        await timed(
+            "products of a shelf by words", products.find(graph, chance.choice([*shelves.values()]), words=["7cm"])
+        )
+    results = {"hands of a path, most": float(max(hands))}
+    for name, values in spent.items():
+        results |= {f"{name}, p50 (ms)": percentile(values, 50), f"{name}, p95 (ms)": percentile(values, 95)}
+    return results
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -136,9 +170,9 @@ def main() -> None:
             finally:
                 server.stop()
     print(f"{options.edges} forwards, {options.products} products, {os.cpu_count()} cores\n")
-    print(f"{'':38}" + "".join(f"{name:>12}" for name in columns))
+    print(f"{'':46}" + "".join(f"{name:>12}" for name in columns))
     for title in next(iter(columns.values())):
-        print(f"{title:38}" + "".join(f"{column[title]:12.1f}" for column in columns.values()))
+        print(f"{title:46}" + "".join(f"{column[title]:12.1f}" for column in columns.values()))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tests.knowledge_graph.test_catalogue import NEAR, SHELF
 UNIQUE = {
     *("User", "Card", "Product", "Category", "Brand", "Supplier", "Attribute"),
     *("Faq", "Policy", "Topic", "Gap", "Feedback", "Vote", "Migration"),
+    *("Alias", "Interest", "Lead", "Reader", "Sales"),
 }
 
 

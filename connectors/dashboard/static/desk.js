@@ -7,7 +7,7 @@ import { $, OFFLINE, Refusal, act, call, drawList, element, showBanner, write } 
 import { CHANNELS } from "./names.js";
 
 const POLL = 1_500;
-const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉" };
+const REASONS = { asked: "想找人工", not_understood: "机器人没听懂", stuck: "办事卡住了", complaint: "要投诉", lead: "销售想联系" };
 const COMPLAINTS = {
   harmed: "伤到人", fake: "疑似假货", courier: "快递员", not_received: "签收未收到", unanswered: "没人理",
   promise: "说了没做到", compensation: "要求赔偿", threat: "要举报曝光", other: "生气",

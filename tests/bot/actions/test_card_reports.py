@@ -1,0 +1,148 @@
+"""How cards travelled and who is warm, told to whoever they belong to and to nobody else.
+
+Ben (C2, web:ben) sells. A stranger passed his card on to Ann (C1, web:ann), who asked for a price; another stranger had
+it from her. 小王 (web:wang) runs the shop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rasa_sdk import Action
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+import settings
+from bot.actions import graphs, malls
+from bot.actions.card_reports import CardReport, MyLeads, ReachLead
+from knowledge_graph import Graph
+from knowledge_graph import migrate as migrate_graph
+from knowledge_graph.propagation import Follower
+from mall_adapter import Desk, Leads, SqlMall, models
+from mall_adapter.leads import LeadStage
+from storage import WRITES, Role, create_engine, migrate
+from tests.bot.actions.asking import DOMAIN, Customer, add_orders
+from tests.knowledge_graph.servers import Server
+from tests.knowledge_graph.ways import NOON, asked, bought, forwarded, made, moved
+from tests.mall_adapter.goods import empty
+
+ANN, BEN = "customer:C1", "customer:C2"
+
+
+@pytest.fixture(scope="module")
+def address(house: Path) -> str:
+    url = f"sqlite+aiosqlite:///{house}/cards.db"
+    asyncio.run(migrate(url))
+    return url
+
+
+@pytest.fixture
+async def engine(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(address)
+    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    monkeypatch.setattr(malls, "_leads", Leads(engine))
+    monkeypatch.setattr(malls, "_desk", Desk(engine, settings.desk_hours()))
+    monkeypatch.setattr(graphs, "_rests_until", 0.0)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await empty(session)
+        add_orders(session)
+        session.add(models.Membership(principal_id="P-C2", role=Role.SALES, granted_at=NOON))
+        index, sender = models.name_index("小王"), "web:wang"
+        session.add(models.Principal(id="P-wang", name="小王", name_index=index, created_at=NOON))
+        session.add(models.Membership(principal_id="P-wang", role=Role.OPERATOR, granted_at=NOON))
+        account = {"sender_index": models.sender_index(sender), "sender": sender, "channel": "web"}
+        session.add(models.ChannelAccount(**account, principal_id="P-wang", first_seen_at=NOON))
+        await session.flush()
+        card = {"name": "本", "product_ids": [], "made_at": NOON, "changed_at": NOON}
+        session.add(models.Card(id="K", principal_id="P-C2", **card))
+        lead = {"stage": LeadStage.INTENT, "since": NOON, "last_at": NOON}
+        session.add(models.Lead(id=7, person=ANN, principal_id="P-C2", **lead))
+        await session.flush()
+        ann = await session.get_one(models.ChannelAccount, models.sender_index("web:ann"))
+        ann.heard_at = NOON
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def travelled(engine: AsyncEngine, graph_server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Graph]:
+    ways = (BEN, "account:a"), ("account:a", ANN), (ANN, "account:b")
+    events = [made("K", BEN), *forwarded("K", *ways), bought("K", "account:b", 1, "ORD1", 3, 12900)]
+    events += [asked(ANN, "price_inquiry", 1), moved(ANN, "intent")]
+    async with graph_server.graph() as graph:
+        await migrate_graph(graph)
+        await Follower(graph, engine).write(events, 0)
+        monkeypatch.setattr(graphs, "_graph", graph)
+        yield graph
+
+
+async def say(action: Action, text: str, sender: str, **more: Any) -> dict[str, Any]:
+    customer = Customer("card_report", sender)
+    await customer.says(text, **more).meets(action)
+    (message,) = customer.told
+    return dict(message)
+
+
+def words(message: dict[str, Any]) -> str:
+    """As they are read, in Chinese."""
+    first = next(one for one in DOMAIN["responses"][message["response"]] if not one.get("condition"))
+    return str(first["text"]).format(**{name: value for name, value in message.items() if name != "text"})
+
+
+async def test_how_far_and_through_whom(travelled: Graph) -> None:
+    message = await say(CardReport(), "谁转发了我的名片", "web:ben")
+    told = words(message)
+    assert "3 位朋友" in told
+    assert "第 1 层 1 人、第 2 层 1 人、第 3 层 1 人" in told
+    assert "一位朋友带来 1 人、安带来 1 人" in told or "安带来 1 人、一位朋友带来 1 人" in told
+    assert "成交 1 单，共 ¥129" in told
+    picture = settings.pictures_dir() / str(message["image"]).rpartition("/")[2]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_the_warmest_lead_and_how_to_reach_them(travelled: Graph, engine: AsyncEngine) -> None:
+    message = await say(MyLeads(), "哪条线索最热", "web:ben")
+    first, *_ = words(message).splitlines()[1:]
+    assert first == "1. 安：快要下单，问过价格，经一位朋友看到您的名片（第 2 层）"
+    (reach,) = message["buttons"]
+    assert reach == {"title": "联系安", "payload": '/reach_lead{"lead": "7"}'}
+    told = await say(ReachLead(), "联系安", "web:ben", lead="7")
+    assert told["who"] == "安"
+    async with AsyncSession(engine) as session:
+        (waiting,) = (await session.scalars(select(models.Handoff))).all()
+    assert (waiting.sender, waiting.reason) == ("web:ann", "lead")
+
+
+async def test_by_whom_somebody_came_who_is_named(travelled: Graph) -> None:
+    told = words(await say(MyLeads(), "安是从谁那来的", "web:ben"))
+    assert "安是这样来的：您 → 一位朋友 → 安（第 2 层）" in told
+
+
+async def test_the_manager_sees_everybodys(travelled: Graph) -> None:
+    message = await say(CardReport(), "名片传播情况", "web:wang")
+    assert message["response"] == "utter_card_report_all"
+
+
+@pytest.mark.parametrize("action", [CardReport(), MyLeads(), ReachLead()])
+@pytest.mark.parametrize("sender", ["web:ann", "web:guest"])
+async def test_nobody_else_hears_anything(travelled: Graph, action: Action, sender: str) -> None:
+    message = await say(action, "本的名片传到哪了", sender, lead="7")
+    assert message["response"] == "utter_cards_not_yours"
+    assert "安" not in words(message)
+
+
+async def test_with_the_graph_away_that_is_said(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Graph("bolt://127.0.0.1:9", "nobody", "nothing") as nowhere:
+        monkeypatch.setattr(graphs, "_graph", nowhere)
+        for action in (CardReport(), MyLeads()):
+            assert (await say(action, "名片传播", "web:ben"))["response"] == "utter_card_report_away"
+
+
+async def test_whoever_sells_and_has_no_card_is_helped_to_one(travelled: Graph, engine: AsyncEngine) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await session.delete(await session.get_one(models.Card, "K"))
+    assert (await say(CardReport(), "名片数据", "web:ben"))["response"] == "utter_card_report_no_card"
