@@ -6,12 +6,19 @@ import asyncio
 
 import settings
 from mall_adapter.desk_rules import DeskRules
+from mall_adapter.energy.rules import TITLE, EnergyRules
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.rules import RulesFile
 
-AnyFile = RulesFile[AfterSalesPolicy] | RulesFile[ProofLimits] | RulesFile[Promises] | RulesFile[DeskRules]
+AnyFile = (
+    RulesFile[AfterSalesPolicy]
+    | RulesFile[ProofLimits]
+    | RulesFile[Promises]
+    | RulesFile[DeskRules]
+    | RulesFile[EnergyRules]
+)
 
 
 class HouseRules:
@@ -24,7 +31,8 @@ class HouseRules:
         self.proofs = RulesFile(ProofLimits, settings.proofs_file, "proofs.yml", ("验证次数", "the limits of proofs"))
         self.promises = RulesFile(Promises, settings.promises_file, "promises.yml", ("时效承诺", "the promises"))
         self.desk = RulesFile(DeskRules, settings.desk_file, "desk.yml", ("客服设置", "the rules of the desk"))
-        self.files: tuple[AnyFile, ...] = (self.after_sales, self.proofs, self.promises, self.desk)
+        self.energy = RulesFile(EnergyRules, settings.energy_file, "energy.yml", TITLE)
+        self.files: tuple[AnyFile, ...] = (self.after_sales, self.proofs, self.promises, self.desk, self.energy)
 
     def look(self) -> None:
         """See :meth:`RulesFile.look`."""

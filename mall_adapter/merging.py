@@ -13,7 +13,7 @@ from typing import ClassVar
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import binding_codes, models, orders, people, permissions, regions
+from mall_adapter import binding_codes, energy, models, orders, people, permissions, regions
 from mall_adapter.errors import MergeRefused, NotFound
 from mall_adapter.values import UNSETTLED, Customer, Holdings, Mergeable, Merging
 from storage import Actor, Event, insert, record
@@ -64,6 +64,7 @@ async def merge(session: AsyncSession, actor: Actor, kept_id: str, gone_id: str,
     theirs = account.principal_id == people.principal_of(gone_id)
     await session.execute(update(account).where(theirs).values(principal_id=principal_id))
     await binding_codes.end(session, gone_id, now)
+    await energy.become(session, energy.customer(gone_id), energy.customer(kept_id), f"merger:{gone_id}", now)
     merger = models.Merger
     await session.execute(update(merger).where(merger.kept_id == gone_id).values(kept_id=kept_id))
     merged = CustomersMerged(

@@ -51,6 +51,8 @@ MAY: dict[str, frozenset[Role]] = {
     "look_into": _TEACHING,
     # what goes to many
     "broadcast": _DESK,
+    # energy
+    "judge_energy": _DESK,
     # the house
     "grant": _HOUSE,
     "revoke": _DESK,

@@ -22,6 +22,8 @@ KindName = Literal[
     "presale_moved",
     "back_in_stock",
     "coupon_expiring",
+    "energy_arrived",
+    "energy_expiring",
     "broadcast",
 ]
 
