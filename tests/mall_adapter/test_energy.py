@@ -141,11 +141,11 @@ async def test_a_day_of_shanghai_has_a_most(cards: Cards, engine: AsyncEngine) -
     evening = datetime(2026, 3, 11, 8, 0, tzinfo=SHANGHAI)
     for number in range(16):
         await cards.opened(ZHOU, f"account:{number}", evening + number * timedelta(minutes=30))
-    await cards.read(NOW)
+    await cards.read(NOW + DAY)
     assert (await sums(engine, ZHOU)).active == 30
     await cards.opened(ZHOU, "account:late", datetime(2026, 3, 11, 23, 59, 59, tzinfo=SHANGHAI))
     await cards.opened(ZHOU, "account:later", datetime(2026, 3, 12, 0, 0, tzinfo=SHANGHAI))
-    await cards.read(NOW)
+    await cards.read(NOW + DAY)
     assert (await sums(engine, ZHOU)).active == 32
 
 
@@ -292,7 +292,7 @@ async def test_a_device_of_ones_own_is_no_friend(cards: Cards, engine: AsyncEngi
     await cards.opened(OWNER, ZHOU, NOW, **SAME)
     await cards.opened(ZHOU, "account:a", NOW, **SAME)
     await cards.read(NOW)
-    assert await reasons(engine) == [["same_device", "crowd_device"]]
+    assert await reasons(engine) == [["same_device"]]
     assert await sums(engine, ZHOU) == Sums(held=2)
 
 
@@ -303,7 +303,7 @@ async def test_a_friend_on_the_way_to_oneself_is_a_circle(cards: Cards, engine: 
     await cards.opened("account:b", ZHOU, NOW - DAY)
     await cards.opened(OWNER, ZHOU, NOW, card_id="CARD2")
     await cards.opened(ZHOU, "account:a", NOW, card_id="CARD2", new=False)
-    await cards.bought("account:a", "ORD10001", NOW + DAY, card_id="CARD2")
+    await cards.bought("account:a", "ORD20001", NOW + DAY, card_id="CARD2")
     await cards.read(NOW)
     assert await reasons(engine) == [[], [], ["cycle"]]
 
@@ -325,7 +325,7 @@ async def test_many_at_once_and_much_too_soon(cards: Cards, engine: AsyncEngine)
     for number in range(11):
         await cards.opened(ZHOU, f"account:{number}", NOW + number * timedelta(seconds=5))
     await cards.opened(ZHOU, "account:late", NOW + DAY)
-    await cards.bought("account:late", "ORD10001", NOW + DAY + timedelta(seconds=30))
+    await cards.bought("account:late", "ORD20001", NOW + DAY + timedelta(seconds=30))
     await cards.read(NOW)
     assert await reasons(engine) == [*[[]] * 10, ["burst"], [], ["young"]]
 
@@ -450,7 +450,7 @@ def changed(*pairs: tuple[str, str]) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("level: 2, channels: [web, telegram, api, wechat], points: 0", "level: 3, channels: [web], points: 1", "earn.2.level"),
+        ("level: 2, channels: [web, telegram, api, wechat]", "level: 3, channels: [web]", "earn.2.level"),
         ("channels: [wechat],                     points: 0", "channels: [wechat], points: 2", "wechat bans paying"),
         ("{name: no_opening,     event: opening, level: 1, channels: [wechat]",
          "{name: no_opening,     event: opening, level: 1, channels: [web]", "rows, one is wanted"),
