@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -41,11 +42,11 @@ class Cards:
         channel: str = "web",
         card_id: str = CARD,
         new: bool = True,
-        **signals: str,
+        signals: Mapping[str, str] | None = None,
     ) -> int:
         number = next(self._numbers)
         told = {"forward_id": number, "card_id": card_id, "sharer": sharer, "opener": opener, "channel": channel}
-        await self.tell("card.forwarded", at, **told, depth=1, new_person=new, signals=signals)
+        await self.tell("card.forwarded", at, **told, depth=1, new_person=new, signals=dict(signals or {}))
         return number
 
     async def bound(self, account: str, customer: str, at: datetime) -> None:

@@ -275,7 +275,7 @@ async def test_what_was_spent_is_owed_and_paid_by_the_next(
 
 async def test_who_declines_to_be_recorded_takes_the_opening_along(cards: Cards, engine: AsyncEngine) -> None:
     await cards.opened(OWNER, ZHOU, NOW)
-    number = await cards.opened(ZHOU, "account:a", NOW, device="d" * 64)
+    number = await cards.opened(ZHOU, "account:a", NOW, signals={"device": "d" * 64})
     await cards.tell("card.forward_ended", NOW, forward_id=number, card_id="CARD1", reason="declined")
     await cards.read(NOW)
     assert await sums(engine, ZHOU) == Sums(reversed=2)
@@ -289,8 +289,8 @@ SAME = {"device": "1" * 64}
 
 
 async def test_a_device_of_ones_own_is_no_friend(cards: Cards, engine: AsyncEngine) -> None:
-    await cards.opened(OWNER, ZHOU, NOW, **SAME)
-    await cards.opened(ZHOU, "account:a", NOW, **SAME)
+    await cards.opened(OWNER, ZHOU, NOW, signals=SAME)
+    await cards.opened(ZHOU, "account:a", NOW, signals=SAME)
     await cards.read(NOW)
     assert await reasons(engine) == [["same_device"]]
     assert await sums(engine, ZHOU) == Sums(held=2)
@@ -314,7 +314,7 @@ async def test_a_crowd_at_one_address(cards: Cards, engine: AsyncEngine, friends
     await cards.opened(OWNER, ZHOU, NOW)
     last = ZHOU
     for number in range(friends):
-        await cards.opened(last, f"account:{number}", NOW + number * DAY, address="a" * 64)
+        await cards.opened(last, f"account:{number}", NOW + number * DAY, signals={"address": "a" * 64})
         last = f"account:{number}" if number % 2 else last
     await cards.read(NOW)
     assert len([each for each in await reasons(engine) if "crowd_address" in each]) == expected
@@ -340,9 +340,9 @@ async def test_an_order_to_ones_own_door_or_phone(cards: Cards, engine: AsyncEng
 
 
 async def test_a_colleague_decides(cards: Cards, engine: AsyncEngine, mall: SqlMall, clock: Clock) -> None:
-    await cards.opened(OWNER, ZHOU, NOW, **SAME)
+    await cards.opened(OWNER, ZHOU, NOW, signals=SAME)
     for number in range(3):
-        await cards.opened(ZHOU, f"account:{number}", NOW, **SAME)
+        await cards.opened(ZHOU, f"account:{number}", NOW, signals=SAME)
     await cards.read(NOW)
     assert (await mall.energy_of("web:zhou")).held == 6
     assert {each.waits for each in await mall.energy_history("web:zhou")} == {"held"}
