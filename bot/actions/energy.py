@@ -38,24 +38,31 @@ class EnergyBalance(Action):
         return "action_energy_balance"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn, focus, mall = Turn.of(tracker), Focus(tracker), await get_mall()
-        fact = turn.first(FACT)
-        found = (await find_answers(tracker, turn)).best if turn.asks and not fact else []
-        if sure(found) and found[0].answer.topic == turn.topic:  # "能量是什么" asks for a rule
-            await say_answer(dispatcher, tracker, domain, found[0], focus)
-            if await mall.customer_of(tracker.sender_id) is None:
-                return focus.events()
+        turn, mall = Turn.of(tracker), await get_mall()
         try:
             await mall.settle_energy(tracker.sender_id, proof_key(tracker, "settle"))
             energy = await mall.energy_of(tracker.sender_id)
         except NotBound:
-            return [SlotSet("missing", "binding")]
+            return await _ask_binding(dispatcher, tracker, domain, turn)
+        fact = turn.first(FACT)
         if fact == "why":
             await _say_history(dispatcher, tracker, domain)
         elif fact == "rank" and await _say_carriers(dispatcher, tracker, domain):
-            return focus.events()
+            return []
         await _say_balance(dispatcher, tracker, domain, energy)
-        return focus.events()
+        return []
+
+
+async def _ask_binding(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn
+) -> list[EventType]:
+    """Of whom nothing is known; a question about the rules ("能量是什么") has an answer all the same."""
+    found = (await find_answers(tracker, turn)).best if turn.asks else []
+    if not sure(found) or found[0].answer.topic != turn.topic:
+        return [SlotSet("missing", "binding")]
+    focus = Focus(tracker)
+    await say_answer(dispatcher, tracker, domain, found[0], focus)
+    return focus.events()
 
 
 async def _say_balance(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, energy: Energy) -> None:
