@@ -1,7 +1,7 @@
 """Honest sharing beside fraud of every kind, through the real ledger: ``python -m tests.bench.energy``.
 
 The house sees of people what openings, bindings and orders show: channel, times, and hashes of device and network. The
-honest share with friends of their own, some in one household or one office, some by posting in a group; fraud is cheap: a
+honest share with friends of their own, some in one household or office, some by posting in a group; fraud is cheap: a
 few devices and addresses, whatever patience. Told is what either earns (what can be spent or will be), and how much of
 the honest is held.
 """

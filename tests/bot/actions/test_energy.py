@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -197,7 +198,7 @@ async def test_a_stranger_redeems_nothing(session: AsyncSession) -> None:
 async def test_one_yes_and_the_coupon_is_there(session: AsyncSession) -> None:
     """The same yes again changes nothing; a yes to other values is none; what another window has spent is told."""
     await give(session, "active", 150)
-    values = {"energy_coupons": 1, "energy_price": 100}
+    values: dict[str, Any] = {"energy_coupons": 1, "energy_price": 100}
     customer = Customer("redeem_energy", **values).says("换券")
     assert await customer.meets(AskConfirmRedeemEnergy()) == ["utter_ask_confirm_redeem_energy"]
     assert await customer.meets(RedeemEnergy()) == []
