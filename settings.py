@@ -287,6 +287,11 @@ def cards_file() -> Path:
     return _path("CARDS_FILE", ROOT / "mall_adapter" / "rules" / "cards.yml")
 
 
+def energy_file() -> Path:
+    """What customers earn energy for, and what it buys (``ENERGY_FILE``, default the shipped table); taken as saved."""
+    return _path("ENERGY_FILE", ROOT / "mall_adapter" / "rules" / "energy.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

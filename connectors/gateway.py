@@ -49,7 +49,7 @@ from connectors.notices import keep_broadcasting, keep_noticing
 from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
-from connectors.upkeep import keep_expiring, keep_tidy
+from connectors.upkeep import keep_earning, keep_expiring, keep_tidy
 from connectors.words import WORDS
 from connectors.worker import Worker
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
@@ -134,6 +134,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         background.start(TASKS["upkeep"], lambda: keep_tidy(engine, channels.media, kept))
         if not elsewhere:
             background.start(TASKS["reservations"], lambda: keep_expiring(SqlBackOffice(engine)))
+            background.start(TASKS["energy"], lambda: keep_earning(engine, rules))
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
             background.start(TASKS["leads"], lambda: keep_following(engine))

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, permissions
 from mall_adapter.cards import persons
+from mall_adapter.energy.names import customer as earner
 from mall_adapter.errors import NotFound
 from mall_adapter.people import kept, principal_of
 from privacy.tables import conversation_event
@@ -73,6 +74,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
     said = [each.conversation for each in accounts if each.conversation]
 
     ticket, coupon, invoice, handoff = models.Ticket, models.Coupon, models.Invoice, models.Handoff
+    lot = models.EnergyLot
     complaint, misunderstood, holder = models.Complaint, models.Misunderstood, models.CardHolder
     listed: dict[str, Select[Any]] = {
         "orders": theirs.order_by(order.placed_at, order.id),
@@ -81,6 +83,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
         "coupons": select(coupon.id)
         .where((coupon.customer_id == found.id) | coupon.sender_index.in_(senders))
         .order_by(coupon.granted_at, coupon.id),
+        "energy": select(lot.id).where(lot.person == earner(found.id)).order_by(lot.earned_at, lot.id),
         "proofs": select(proof.order_id).where(proof.sender_index.in_(senders)).order_by(proof.proven_at),
         "handoffs": select(handoff.id).where(handoff.sender_index.in_(senders)).order_by(handoff.id),
         "complaints": select(complaint.id).where(complaint.conversation.in_(said)).order_by(complaint.id),

@@ -181,3 +181,13 @@ class CouponRefused(MallError):
     def __init__(self, why: str) -> None:
         super().__init__(f"coupon refused: {why}")
         self.why = why
+
+
+class EnergyShort(MallError):
+    """There is not enough energy for it: the customer's ``balance``, below zero where they owe some, and the ``price``
+    of one coupon."""
+
+    def __init__(self, balance: int, price: int) -> None:
+        super().__init__(f"{balance} points, and one coupon takes {price}")
+        self.balance = balance
+        self.price = price

@@ -7,6 +7,7 @@ import asyncio
 import settings
 from mall_adapter.cards.rules import CardRules
 from mall_adapter.desk_rules import DeskRules
+from mall_adapter.energy.rules import TITLE, EnergyRules
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
@@ -18,6 +19,7 @@ AnyFile = (
     | RulesFile[Promises]
     | RulesFile[DeskRules]
     | RulesFile[CardRules]
+    | RulesFile[EnergyRules]
 )
 
 
@@ -32,7 +34,11 @@ class HouseRules:
         self.promises = RulesFile(Promises, settings.promises_file, "promises.yml", ("时效承诺", "the promises"))
         self.desk = RulesFile(DeskRules, settings.desk_file, "desk.yml", ("客服设置", "the rules of the desk"))
         self.cards = RulesFile(CardRules, settings.cards_file, "cards.yml", ("名片规则", "the rules of cards"))
-        self.files: tuple[AnyFile, ...] = (self.after_sales, self.proofs, self.promises, self.desk, self.cards)
+        self.energy = RulesFile(EnergyRules, settings.energy_file, "energy.yml", TITLE)
+        self.files: tuple[AnyFile, ...] = (
+            *(self.after_sales, self.proofs, self.promises),
+            *(self.desk, self.cards, self.energy),
+        )
 
     def look(self) -> None:
         """See :meth:`RulesFile.look`."""

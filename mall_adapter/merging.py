@@ -13,7 +13,7 @@ from typing import ClassVar
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import binding_codes, models, orders, people, permissions, regions
+from mall_adapter import binding_codes, energy, models, orders, people, permissions, regions
 from mall_adapter.cards import persons
 from mall_adapter.errors import MergeRefused, NotFound
 from mall_adapter.values import UNSETTLED, Customer, Holdings, Mergeable, Merging
@@ -66,6 +66,7 @@ async def merge(session: AsyncSession, actor: Actor, kept_id: str, gone_id: str,
     await session.execute(update(account).where(theirs).values(principal_id=principal_id))
     await persons.become(session, persons.of_customer(gone_id), persons.of_customer(kept_id), actor, now)
     await binding_codes.end(session, gone_id, now)
+    await energy.become(session, energy.customer(gone_id), energy.customer(kept_id), f"merger:{gone_id}", now)
     merger = models.Merger
     await session.execute(update(merger).where(merger.kept_id == gone_id).values(kept_id=kept_id))
     merged = CustomersMerged(

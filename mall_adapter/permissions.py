@@ -58,6 +58,8 @@ MAY: dict[str, frozenset[Role]] = {
     "make_card": frozenset({Role.SALES}),
     "card_report": frozenset({Role.SALES, Role.OPERATOR}),  # a salesperson only of their own cards
     "reach_lead": frozenset({Role.SALES}),
+    # energy
+    "judge_energy": _DESK,
     # the house
     "grant": _HOUSE,
     "revoke": _DESK,

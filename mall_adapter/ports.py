@@ -13,11 +13,15 @@ from typing import Protocol
 
 from mall_adapter.values import (
     BindingCode,
+    Carrier,
     Coupon,
     Customer,
     Decision,
     Delivery,
     DeliveryChange,
+    Energy,
+    EnergyEntry,
+    EnergyRedemption,
     Invoice,
     InvoiceRequest,
     Listing,
@@ -150,6 +154,21 @@ class CustomerMall(Protocol):
     async def grant_coupon(
         self, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, idempotency_key: str
     ) -> Coupon: ...
+
+    # energy; each but the last raises NotBound
+    async def energy_of(self, sender: str) -> Energy: ...
+    async def energy_history(self, sender: str, limit: int = 10) -> Sequence[EnergyEntry]:
+        """What came and went, the newest first."""
+
+    async def settle_energy(self, sender: str, idempotency_key: str) -> int:
+        """Lets the customer spend what is due already; how many points that is. The house does so by itself, too."""
+
+    async def redeem_energy(self, sender: str, coupons: int, idempotency_key: str) -> EnergyRedemption:
+        """Energy becomes so many coupons at once, the oldest of it first. Raises EnergyShort, or ValueError for a
+        number that cannot be."""
+
+    async def energy_carriers(self, sender: str, limit: int = 10) -> Sequence[Carrier]:
+        """Who passes on the cards of this salesperson, and brings most. Raises NotPermitted to anybody else."""
 
 
 class BackOffice(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 import settings
 from mall_adapter.cards.rules import CardRules
 from mall_adapter.desk_rules import DeskRules
+from mall_adapter.energy import EnergyRules
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import Promises
@@ -46,15 +47,17 @@ def check(path: Path) -> bool:
 
     What kind it is says its name, or that of the house's own (``PROOFS_FILE``); else it is after-sales rules.
     """
-    kinds: dict[str, type[ProofLimits] | type[Promises] | type[DeskRules] | type[CardRules]] = {
+    kinds: dict[str, type[ProofLimits] | type[Promises] | type[DeskRules] | type[CardRules] | type[EnergyRules]] = {
         "proofs.yml": ProofLimits,
         "promises.yml": Promises,
         "desk.yml": DeskRules,
         "cards.yml": CardRules,
+        "energy.yml": EnergyRules,
         settings.proofs_file().name: ProofLimits,
         settings.promises_file().name: Promises,
         settings.desk_file().name: DeskRules,
         settings.cards_file().name: CardRules,
+        settings.energy_file().name: EnergyRules,
     }
     try:
         content = read(path)

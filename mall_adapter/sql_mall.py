@@ -15,6 +15,7 @@ from mall_adapter import (
     catalogue,
     coupons,
     delivery,
+    energy,
     invoices,
     models,
     orders,
@@ -26,7 +27,7 @@ from mall_adapter import (
     ticket_steps,
     tickets,
 )
-from mall_adapter.errors import BindingLocked, OwnershipRequired, PhoneRequired
+from mall_adapter.errors import BindingLocked, NotBound, OwnershipRequired, PhoneRequired
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import promises
 from mall_adapter.proof_limits import ProofLimits
@@ -34,11 +35,15 @@ from mall_adapter.terms import terms
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import (
     BindingCode,
+    Carrier,
     Coupon,
     Customer,
     Decision,
     Delivery,
     DeliveryChange,
+    Energy,
+    EnergyEntry,
+    EnergyRedemption,
     Invoice,
     InvoiceRequest,
     Listing,
@@ -51,7 +56,7 @@ from mall_adapter.values import (
     TicketRequest,
     TicketStatus,
 )
-from storage import Command, once, recall
+from storage import Command, Role, once, recall
 
 
 class SqlMall:
@@ -281,7 +286,7 @@ class SqlMall:
             return decision
 
     async def terms(self) -> dict[str, int]:
-        return terms(self._policy, self._limits, promises())
+        return terms(self._policy, self._limits, promises(), energy.energy_rules())
 
     async def create_ticket(self, sender: str, request: TicketRequest, idempotency_key: str) -> Ticket:
         async def create(session: AsyncSession, now: datetime) -> Ticket:
@@ -341,3 +346,49 @@ class SqlMall:
 
         request = {"title": title, "off_cents": off_cents, "min_spend_cents": min_spend_cents, "days": days}
         return await self.database.once(sender, idempotency_key, "grant_coupon", request, Coupon, grant)
+
+    # ---- energy ----
+
+    async def energy_of(self, sender: str) -> Energy:
+        async with self.database.reading() as session:
+            customer_id = await _bound(session, sender)
+            return await energy.balance(session, energy.energy_rules(), customer_id, self.database.clock())
+
+    async def energy_history(self, sender: str, limit: int = 10) -> Sequence[EnergyEntry]:
+        async with self.database.reading() as session:
+            return await energy.history(session, await _bound(session, sender), limit)
+
+    async def settle_energy(self, sender: str, idempotency_key: str) -> int:
+        return_days = self._policy.limits["no_reason_days"]
+
+        async def settle(session: AsyncSession, now: datetime) -> int:
+            customer_id = await people.held_id(session, await _bound(session, sender))
+            return await energy.arrived(session, customer_id, return_days, now)
+
+        return await self.database.once(sender, idempotency_key, "settle_energy", {}, int, settle)
+
+    async def redeem_energy(self, sender: str, coupons: int, idempotency_key: str) -> EnergyRedemption:
+        redeem, kind = partial(_redeem, sender, coupons), EnergyRedemption
+        return await self.database.once(sender, idempotency_key, "redeem_energy", {"coupons": coupons}, kind, redeem)
+
+    async def energy_carriers(self, sender: str, limit: int = 10) -> Sequence[Carrier]:
+        async with self.database.reading() as session:
+            actor = await people.actor_of(session, sender, Role.SALES)
+            return await energy.carriers(session, str(actor.principal_id), limit)
+
+
+async def _bound(session: AsyncSession, sender: str) -> str:
+    """The id of the sender's customer. Raises NotBound."""
+    customer_id: str | None = await session.scalar(select(people.customer_id_of(sender)))
+    if customer_id is None:
+        raise NotBound("a visitor has no energy")
+    return customer_id
+
+
+async def _redeem(sender: str, number: int, session: AsyncSession, now: datetime) -> EnergyRedemption:
+    rules = energy.energy_rules()
+    customer_id = await people.held_id(session, await _bound(session, sender))
+    made = await energy.redeem(session, rules, sender, customer_id, number, now)
+    left = await energy.balance(session, rules, customer_id, now)
+    told = tuple(coupons.to_coupon(each, now) for each in made)
+    return EnergyRedemption(told, number * rules.coupon.points, left.balance)

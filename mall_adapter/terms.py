@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import time
 
+from mall_adapter.energy import EnergyRules
 from mall_adapter.facts import WINDOW
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.policy import AfterSalesPolicy
@@ -15,16 +16,16 @@ from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
 
 
-def terms(policy: AfterSalesPolicy, proofs: ProofLimits, promises: Promises) -> dict[str, int]:
+def terms(policy: AfterSalesPolicy, proofs: ProofLimits, promises: Promises, energy: EnergyRules) -> dict[str, int]:
     """``{"no_reason_days": 7, "auto_approve_cents": 200000, "wrong_tries": 5, …}``"""
     window = {"frequent_window_days": WINDOW.days}
-    return policy.limits | policy.longest | window | proofs.told | promises.told
+    return policy.limits | policy.longest | window | proofs.told | promises.told | energy.told
 
 
 def house_terms() -> dict[str, int]:
     """Those of this house's files, where no mall is open. Raises BrokenRules."""
     rules = HouseRules()
-    return terms(rules.after_sales.load(), rules.proofs.load(), rules.promises.load())
+    return terms(rules.after_sales.load(), rules.proofs.load(), rules.promises.load(), rules.energy.load())
 
 
 def in_answers(known: Mapping[str, int], hours: tuple[time, time]) -> dict[str, str | int]:

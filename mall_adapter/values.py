@@ -540,3 +540,57 @@ class Merging:
     gone: Mergeable
     done: bool
     obstacle: str | None = None  # why it cannot be: MergeRefused.why
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """A customer's energy, in points. What is owed is paid by the next that comes; then nothing is ``active``."""
+
+    active: int  # can be spent
+    owed: int  # spent before what earned it came back
+    pending: int  # earned, but what earned it may still come back
+    held: int  # a colleague looks at it first
+    expiring: int  # of what can be spent, ends within days
+    expires_at: datetime | None  # the first of that: the moment from which on it is gone
+
+    @property
+    def balance(self) -> int:
+        return self.active - self.owed
+
+
+class EnergyChange(StrEnum):
+    EARNED = "earned"
+    REDEEMED = "redeemed"
+    EXPIRED = "expired"
+    TAKEN_BACK = "taken_back"  # what had earned it came back
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyEntry:
+    """What has come or gone at once, and what for."""
+
+    at: datetime
+    change: EnergyChange
+    points: int  # negative where they went
+    event: str | None = None  # what a friend did: opening, bind, order
+    level: int | None = None  # 1: a friend, 2: a friend's friend
+    waits: str | None = None  # held or pending: of what was earned and cannot be spent yet
+    until: datetime | None = None  # of what is pending, where that is known
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyRedemption:
+    """Energy that has become coupons."""
+
+    coupons: tuple[Coupon, ...]
+    points: int
+    balance: int  # what is left
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Somebody who passes a salesperson's cards on."""
+
+    name: str | None  # masked; None: nobody knows who they are
+    people: int  # who came by them
+    points: int  # that they have earned by it

@@ -53,6 +53,7 @@ QUICK = (
     Step("import contracts", (".venvs/app/bin/lint-imports",)),
     Step("types", (APP, "-m", "mypy", ".", "--exclude", f"^({'|'.join(RASA_SIDE)})")),
     Step("flows and patterns", (RASA, "-m", "bot.components.dialogue")),
+    Step("no lure to forward", (APP, "-m", "ops.lures")),
     Step("types on Rasa's side", (*MYPY_RASA, "--cache-dir", ".mypy_cache/rasa", *RASA_SIDE)),
 )
 MALL = ("tests/demo", "tests/mall_adapter", "tests/storage")

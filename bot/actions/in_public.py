@@ -14,7 +14,8 @@ PERSONAL = frozenset(
     {
         *("action_ask_order_id", "action_ask_phone_tail", "action_ask_order_phone", "action_ask_ticket_id"),
         *("action_ask_account_phone", "action_ask_account_order", "action_my_coupons", "action_handoff"),
-        *("action_link_account", "action_unbind_account"),
+        *("action_link_account", "action_unbind_account", "action_energy_balance", "action_award_energy"),
+        *("action_ask_confirm_redeem_energy", "action_refuse_redeem_energy"),
         *("action_card_report", "action_my_leads", "action_reach_lead"),
     }
 )

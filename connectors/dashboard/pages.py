@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors.channels import Channels
-from connectors.dashboard import broadcasts, cards, conversations, delivery, knowledge, office
+from connectors.dashboard import broadcasts, cards, conversations, delivery, energy, knowledge, office
 from connectors.dashboard.operators import Operators, Refused
 from connectors.desk_news import DeskNews
 from connectors.health import Health
@@ -134,6 +134,10 @@ def router(
     async def broadcasts_page(request: Request) -> Response:
         return await page(request, "broadcasts")
 
+    @router.get("/energy")
+    async def energy_page(request: Request) -> Response:
+        return await page(request, "energy")
+
     @router.get("/conversations/{conversation}")
     async def conversation_page(conversation: str, request: Request) -> Response:
         """The frame only: what was said comes, and is put on record, when its script asks for it."""
@@ -245,6 +249,7 @@ def router(
     router.include_router(broadcasts.router(operators, engine), prefix="/api")
     router.include_router(cards.router(operators, graph, Leads(engine)), prefix="/api")
     router.include_router(delivery.router(operators, ring, engine, channels.delivery), prefix="/api")
+    router.include_router(energy.router(operators, engine), prefix="/api")
     router.include_router(office.router(operators, back_office, rules), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router

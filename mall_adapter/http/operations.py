@@ -228,6 +228,11 @@ OPERATIONS = (
     _customer("cancel_ticket", "POST", "/customer/tickets/{ticket_id}/cancellation"),
     _customer("coupons_of", "GET", "/customer/coupons"),
     _customer("grant_coupon", "POST", "/customer/coupons", status=201),
+    _customer("energy_of", "GET", "/customer/energy"),
+    _customer("energy_history", "GET", "/customer/energy/entries"),
+    _customer("settle_energy", "POST", "/customer/energy/settlements"),
+    _customer("redeem_energy", "POST", "/customer/energy/redemptions", status=201),
+    _customer("energy_carriers", "GET", "/customer/energy/carriers"),
     # goods, the same for everybody
     _customer("terms", "GET", "/terms", Scope.CATALOGUE_READ),
     _customer("catalogue", "GET", "/catalogue", Scope.CATALOGUE_READ, pages=True),

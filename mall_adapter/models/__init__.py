@@ -25,6 +25,7 @@ from mall_adapter.models.orders import phone_tail_index, Fulfilment, Order, Orde
 from mall_adapter.models.after_sales import Ticket, TicketLine, TicketEvent
 from mall_adapter.models.clients import ApiClient
 from mall_adapter.models.coupons import Coupon
+from mall_adapter.models.energy import EnergyAccount, EnergyCard, EnergyEntry, EnergyLot, EnergyReferral, EnergySignal
 from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
@@ -63,6 +64,12 @@ __all__ = [
     "Customer",
     "Demo",
     "DeskUpdate",
+    "EnergyAccount",
+    "EnergyCard",
+    "EnergyEntry",
+    "EnergyLot",
+    "EnergyReferral",
+    "EnergySignal",
     "Fulfilment",
     "Handoff",
     "Invoice",

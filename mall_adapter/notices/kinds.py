@@ -21,6 +21,8 @@ KindName = Literal[
     "back_in_stock",
     "coupon_expiring",
     "lead_warm",
+    "energy_arrived",
+    "energy_expiring",
     "broadcast",
 ]
 

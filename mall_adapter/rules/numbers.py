@@ -24,6 +24,9 @@ _CHINESE = {
     "extra_forbidden": "没有这一项，写错了吗？",
     "greater_than_equal": "太小，最小 {ge}",
     "less_than_equal": "太大，最大 {le}",
+    "literal_error": "只能写 {expected}",
+    "enum": "只能写 {expected}",
+    "value_error": "{error}",
 }
 """What is wrong with an entry, by pydantic's name for it."""
 

@@ -7,6 +7,7 @@ A file is a list of conversations::
                                         # "ORD12346 paid": as it was before it was sent
       customer: known                   # optional: the sender's account is bound to the owner of the orders
       role: sales                       # optional: in which they have a role beside that of a customer
+      energy: 150                       # optional: so many points, which the owner of the orders may spend
       talk:
         - 我想退货: 请提供订单号           # what is said: what the answer contains
         - "{shoes}": 后四位
@@ -50,7 +51,7 @@ from typing import Any
 import httpx
 import yaml
 from sqlalchemy import Table, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 import mall_adapter
 import settings
@@ -59,6 +60,9 @@ from mall_adapter import SqlMall, models, people
 from mall_adapter.models import (
     Base,
     Customer,
+    EnergyAccount,
+    EnergyEntry,
+    EnergyLot,
     Fulfilment,
     Invoice,
     Membership,
@@ -129,6 +133,7 @@ class Conversation:
     given: dict[str, str] = field(default_factory=dict)
     known: bool = False
     role: str | None = None
+    energy: int = 0
     then: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -157,6 +162,7 @@ def read_conversations() -> list[Conversation]:
                     given=entry.get("given", {}),
                     known=entry.get("customer") == "known",
                     role=entry.get("role"),
+                    energy=entry.get("energy", 0),
                     then=entry.get("then", {}),
                 )
             )
@@ -253,6 +259,31 @@ async def copy_customer(engine: AsyncEngine, order_id: str) -> str:
         change = {"id": fresh, "phone": phone, "phone_index": phone_index(phone)}
         await _copy(connection, Customer, Customer.id, owner, lambda row: {**row, **change})
     return fresh
+
+
+async def give_energy(engine: AsyncEngine, customer_id: str, points: int) -> None:
+    """For a friend's first order, long ago enough that it may be spent."""
+    now, person = datetime.now(UTC), f"customer:{customer_id}"
+    lot = EnergyLot(
+        person=person,
+        invitee="account:friend",
+        event="order",
+        level=1,
+        rule="order",
+        channel="web",
+        card_id="CARD1",
+        cause=f"given {customer_id}",
+        points=points,
+        reasons=[],
+        earned_at=now - timedelta(days=20),
+        frozen_until=now,
+        expires_at=now + timedelta(days=300),
+        active=points,
+    )
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        session.add_all([lot, EnergyAccount(person=person, balance=points)])
+        await session.flush()
+        session.add(EnergyEntry(lot_id=lot.id, target="active", points=points, cause=f"given {lot.id}", at=now))
 
 
 async def look_up(engine: AsyncEngine, what: str, order_id: str) -> Any:
@@ -496,6 +527,8 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
             await bind(SqlMall(engine), api_sender(chat.name), customer_id)
             if conversation.role:
                 await employ(engine, customer_id, Role(conversation.role))
+        if conversation.energy:
+            await give_energy(engine, next(iter(customers.values())), conversation.energy)
         desk = Desk(client, chat, engine)
         earlier: set[str] = set()
         for said, expected in conversation.talk:

@@ -54,6 +54,7 @@ AT: dict[str, dict[str, Values]] = {
         CONFIRMED: {"account_phone": "13900001111", "account_order": "ORD1234567890"},
     },
     "unbind_account": {CONFIRMED: {"bound": True}},
+    "redeem_energy": {CONFIRMED: {"energy_coupons": 1, "energy_price": 100}},
 }
 """What is known when each slot is asked for: flow → slot → the other slots."""
 
@@ -183,6 +184,7 @@ BUTTON = {
     "request_invoice": ("确认开票", "确认退款"),
     "bind_account": ("确认绑定", "确认取消"),
     "unbind_account": ("确认解绑", "确认绑定"),
+    "redeem_energy": ("确认兑换", "确认取消"),
 }
 """Of each flow: the words for its write, and words for another one."""
 
