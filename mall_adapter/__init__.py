@@ -19,6 +19,7 @@ from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.notices import Notices
+from mall_adapter.offers import Offers, Rules
 from mall_adapter.people import Accounts, in_public
 from mall_adapter.ports import BackOffice, CustomerMall
 from mall_adapter.rules import AnyRules, BrokenRules, RulesFile
@@ -34,6 +35,7 @@ __all__ = [
     "CustomerMall",
     "Desk",
     "HouseRules",
+    "Offers",
     "SqlBackOffice",
     "SqlMall",
     "in_public",
@@ -42,6 +44,7 @@ __all__ = [
     "open_desk",
     "open_mall",
     "open_notices",
+    "open_offers",
     "read_catalogue",
     "was_demo",
 ]
@@ -91,6 +94,14 @@ async def open_notices() -> AsyncIterator[Notices]:
     """What customers want to be told of this house; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
     async with _checked_engine() as engine:
         yield Notices(engine)
+
+
+@asynccontextmanager
+async def open_offers() -> AsyncIterator[Offers]:
+    """What worried customers of this house are offered; raises what :func:`open_mall` raises."""
+    rules = HouseRules()
+    async with _taken(rules.offers) as table, _taken(rules.budgets) as limits, _checked_engine() as engine:
+        yield Offers(engine, Rules(table, limits))
 
 
 @asynccontextmanager

@@ -6,12 +6,20 @@ import asyncio
 
 import settings
 from mall_adapter.desk_rules import DeskRules
+from mall_adapter.offers.rules import OfferLimits, OfferTable
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.rules import RulesFile
 
-AnyFile = RulesFile[AfterSalesPolicy] | RulesFile[ProofLimits] | RulesFile[Promises] | RulesFile[DeskRules]
+AnyFile = (
+    RulesFile[AfterSalesPolicy]
+    | RulesFile[ProofLimits]
+    | RulesFile[Promises]
+    | RulesFile[DeskRules]
+    | RulesFile[OfferTable]
+    | RulesFile[OfferLimits]
+)
 
 
 class HouseRules:
@@ -24,7 +32,13 @@ class HouseRules:
         self.proofs = RulesFile(ProofLimits, settings.proofs_file, "proofs.yml", ("验证次数", "the limits of proofs"))
         self.promises = RulesFile(Promises, settings.promises_file, "promises.yml", ("时效承诺", "the promises"))
         self.desk = RulesFile(DeskRules, settings.desk_file, "desk.yml", ("客服设置", "the rules of the desk"))
-        self.files: tuple[AnyFile, ...] = (self.after_sales, self.proofs, self.promises, self.desk)
+        self.offers = RulesFile(OfferTable, settings.offers_file, "offers.json", ("安抚规则", "the table of offers"))
+        self.budgets = RulesFile(
+            OfferLimits, settings.budgets_file, "budgets.yml", ("安抚预算", "the budgets of offers")
+        )
+        self.files: tuple[AnyFile, ...] = (
+            *(self.after_sales, self.proofs, self.promises, self.desk, self.offers, self.budgets),
+        )
 
     def look(self) -> None:
         """See :meth:`RulesFile.look`."""

@@ -49,6 +49,7 @@ MAY: dict[str, frozenset[Role]] = {
     "settle_complaint": _DESK,
     "settle": _TEACHING,
     "look_into": _TEACHING,
+    "offers": _DESK,
     # what goes to many
     "broadcast": _DESK,
     # the house

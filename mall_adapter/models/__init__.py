@@ -29,6 +29,7 @@ from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
+from mall_adapter.models.offers import Offer, OfferBudget
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
 
@@ -63,6 +64,8 @@ __all__ = [
     "Merger",
     "Misunderstood",
     "NoticeChoice",
+    "Offer",
+    "OfferBudget",
     "Order",
     "OrderLine",
     "OwnershipProof",

@@ -23,6 +23,7 @@ KindName = Literal[
     "back_in_stock",
     "coupon_expiring",
     "broadcast",
+    "offer",
 ]
 
 
