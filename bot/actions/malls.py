@@ -6,13 +6,14 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import CustomerMall, Desk, open_desk, open_mall, open_notices
+from mall_adapter import CustomerMall, Desk, Offers, open_desk, open_mall, open_notices, open_offers
 from mall_adapter.notices import Notices
 
 _mall: CustomerMall | None = None
 _goods: GoodsIndex | None = None
 _desk: Desk | None = None
 _notices: Notices | None = None
+_offers: Offers | None = None
 _opening = asyncio.Lock()
 
 
@@ -43,6 +44,16 @@ async def get_notices() -> Notices:
             if _notices is None:
                 _notices = await AsyncExitStack().enter_async_context(open_notices())
     return _notices
+
+
+async def get_offers() -> Offers:
+    """What worried customers are offered, in this process."""
+    global _offers
+    if _offers is None:
+        async with _opening:
+            if _offers is None:
+                _offers = await AsyncExitStack().enter_async_context(open_offers())
+    return _offers
 
 
 async def get_desk() -> Desk:
