@@ -44,6 +44,7 @@ from connectors.health import Health
 from connectors.inbound import Inbound
 from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
 from connectors.notices import keep_broadcasting, keep_noticing
+from connectors.offers import keep_offering
 from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
@@ -56,6 +57,7 @@ from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
 from mall_adapter.http.own import own_mall_api
 from mall_adapter.names import watch_names
+from mall_adapter.offers import Rules
 from privacy import KeyRing, KeyRingError, TamperedError
 from privacy.columns import blind_index
 
@@ -88,6 +90,9 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health.add("knowledge", _knowledge)
     rules.desk.look()
     desk = Desk(engine, settings.desk_hours(), rules=rules.desk.good())
+    rules.offers.look()
+    rules.budgets.look()
+    offering = Rules(rules.offers.good(), rules.budgets.good())
     channels = Channels(engine, ring, bot, desk)
     worker = channels.worker
     news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
@@ -131,6 +136,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["reservations"], lambda: keep_expiring(SqlBackOffice(engine)))
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
+            background.start(TASKS["offering"], lambda: keep_offering(engine, offering))
         background.start(TASKS["rules"], rules.watch)
         channels.start(background)
         for channel in channels:

@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from mall_adapter import models, orders, ownership, people
 from mall_adapter.errors import NotFound
 from mall_adapter.offers import making
+from mall_adapter.offers.assignments import Assignment, assignments
 from mall_adapter.offers.events import (
+    FOLLOWED,
     OfferOutcome,
     expire,
     offer_for_late_parcels,
@@ -29,6 +31,8 @@ from privacy import current_ring
 from privacy.conversations import conversation_of
 
 __all__ = [
+    "FOLLOWED",
+    "Assignment",
     "OfferAssigned",
     "OfferLimits",
     "OfferOutcome",
@@ -37,6 +41,7 @@ __all__ = [
     "OfferTable",
     "Offers",
     "Rules",
+    "assignments",
     "expire",
     "offer_for_late_parcels",
     "read_on",
