@@ -33,8 +33,9 @@ from insights import OfferReport, report_offers
 from mall_adapter import SqlMall, models
 from mall_adapter.errors import InvalidTransition
 from mall_adapter.offers import OfferLimits, Offers, OfferTable, Rules, read_on
+from mall_adapter.offers.experiment import variant_of
 from mall_adapter.people import principal_of
-from mall_adapter.values import Feeling, OfferState, OrderStatus
+from mall_adapter.values import Feeling, OfferKind, OfferState, OrderStatus
 from privacy import KeyRing, current_ring
 from privacy.conversations import conversation_of
 from storage import WRITES, Role, create_engine, migrate
@@ -283,6 +284,58 @@ async def run_experiment(engine: AsyncEngine, customers: int, effect: float, see
     while await read_on(engine, offering, now[0]):
         pass
     return await report_offers(engine, "simulated", at + timedelta(days=21))
+
+
+async def write_experiments(engine: AsyncEngine, customers: int, effects: Sequence[float], at: datetime) -> list[str]:
+    """The same by rows alone, many times over; the names of the experiments. What the mall records of an offer is
+    written as it would, by one writer."""
+    offer, event = models.Base.metadata.tables["offer"], models.Base.metadata.tables["event"]
+    names, kinds = [], {"role": Role.SERVICE, "principal_id": "rules", "channel": None, "region": None}
+    for number, effect in enumerate(effects):
+        name, chance = f"run_{number}", random.Random(number)  # noqa: S311
+        experiment = rules({}, experiment={"name": name, "variants": VARIANTS}).limits.experiment
+        rows, events = [], []
+        for one in range(customers):
+            variant, percent = variant_of(experiment, f"C{one}")
+            offer_id, cents = f"OF{number:03}{one:06}", 5 * percent
+            taken = bool(cents) and chance.random() < 0.7
+            state = OfferState.ACCEPTED if taken else OfferState.EXPIRED if cents else OfferState.WITHHELD
+            rows.append(
+                {
+                    "id": offer_id,
+                    "customer_id": f"C{one}",
+                    "order_id": f"ORD{one:08}",
+                    "reason": name,
+                    "feeling": Feeling.WORRY,
+                    "rule": "presale_worry",
+                    "kind": OfferKind.COUPON,
+                    "value_cents": cents,
+                    "min_spend_cents": 0,
+                    "valid_days": 30,
+                    "experiment": name,
+                    "variant": variant,
+                    "state": state,
+                    "why": "",
+                    "made_at": at,
+                    "charged_on": at.date(),
+                    "good_until": at + timedelta(days=2),
+                }
+            )
+            told: list[tuple[str, dict[str, Any]]] = [
+                ("offer_assigned", {"variant": variant, "presale": True, "value_cents": cents})
+            ]
+            if taken:
+                told.append(("offer_settled", {"state": state, "value_cents": cents}))
+            if chance.random() < 0.3 - (effect if cents else 0.0):
+                told.append(("offer_outcome", {"outcome": "cancelled"}))
+            events += [
+                kinds | {"kind": kind, "subject": f"offer:{offer_id}", "at": at, "data": data} for kind, data in told
+            ]
+        async with engine.execution_options(**WRITES).begin() as connection:
+            await connection.execute(insert(offer), rows)
+            await connection.execute(insert(event), events)
+        names.append(name)
+    return names
 
 
 async def experiments(customers: int, effects: Sequence[float]) -> None:

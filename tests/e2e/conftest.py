@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,13 @@ def actions() -> Iterator[HeldActions]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, actions: HeldActions) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"), ACTIONS_URL=actions.url, DESK_HOURS="00:00-24:00")
+    budgets = Path(__file__).with_name("budgets.yaml")
+    stack = Stack(
+        tmp_path_factory.mktemp("stack"),
+        ACTIONS_URL=actions.url,
+        DESK_HOURS="00:00-24:00",
+        BUDGETS_FILE=str(budgets),
+    )
     actions.forward_to(int(stack.env["ACTIONS_PORT"]))
     with pytest.MonkeyPatch.context() as patch, stack:
         patch.setenv("DATA_DIR", str(stack.data_dir))  # the tests read the same mall, with the same keys

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from insights import intervals
-from insights.offers import VariantReport
+from insights import VariantReport, intervals, report_offers
+from mall_adapter.values import OrderStatus
 from storage import create_engine, migrate
-from tests.bench.offers import run_experiment
+from tests.bench.offers import fill, write_experiments
 from tests.databases import Sqlite, house
 
 __all__ = ["house"]  # a fixture
@@ -39,27 +41,45 @@ def test_intervals_of_shares(hits: int, of: int, low: float, high: float) -> Non
     assert intervals.share(hits, of) == pytest.approx((low, high), abs=5e-5)
 
 
-async def simulated(folder: Path, effect: float) -> VariantReport:
-    url = Sqlite(folder).create()
-    await migrate(url)
-    engine = create_engine(url)
-    try:
-        report = await run_experiment(engine, 400, effect, seed=4)
-    finally:
-        await engine.dispose()
-    control, usual = report.variants
-    assert (control.variant, usual.variant) == ("none", "usual")
-    assert (control.accepted, control.cost_cents) == (0, 0)
-    assert control.customers + usual.customers == 400
-    assert usual.cost_cents == 500 * usual.accepted > 0
-    return usual
+RUNS, CUSTOMERS, BUILT_IN = 20, 400, 0.2
 
 
-async def test_an_effect_that_was_built_in_is_found(house: Path, tmp_path: Path) -> None:
-    found = (await simulated(tmp_path, effect=0.25)).against_control
-    assert found is not None and found[0] < -0.25 < found[1] < 0
+@pytest.fixture(scope="module")
+def reports(house: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[float, list[VariantReport]]:
+    """Of twenty shops in which offers work, and of twenty in which they do not: what was found of the offers."""
+
+    async def run() -> dict[float, list[VariantReport]]:
+        url = Sqlite(tmp_path_factory.mktemp("shops")).create()
+        await migrate(url)
+        engine, at = create_engine(url), datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+        try:
+            await fill(engine, CUSTOMERS, 1, at, OrderStatus.PRESALE)
+            names = await write_experiments(engine, CUSTOMERS, [BUILT_IN, 0.0] * RUNS, at)
+            found = [await report_offers(engine, name, at + timedelta(days=15)) for name in names]
+            assert not (await report_offers(engine, names[0], at + timedelta(days=13))).variants  # too early to tell
+        finally:
+            await engine.dispose()
+        for report in found:
+            control, usual = report.variants
+            assert (control.variant, control.accepted, control.cost_cents) == ("none", 0, 0)
+            assert control.customers + usual.customers == control.presales + usual.presales == CUSTOMERS
+            assert usual.cost_cents == 500 * usual.accepted > 0
+        return {BUILT_IN: [one.variants[1] for one in found[::2]], 0.0: [one.variants[1] for one in found[1::2]]}
+
+    return asyncio.run(run())
 
 
-async def test_none_is_found_where_there_was_none(house: Path, tmp_path: Path) -> None:
-    found = (await simulated(tmp_path, effect=0.0)).against_control
-    assert found is not None and found[0] < 0 < found[1]
+@pytest.mark.parametrize("effect", [BUILT_IN, 0.0])
+def test_intervals_hold_what_was_built_in(reports: dict[float, list[VariantReport]], effect: float) -> None:
+    """Nineteen in twenty would be expected to."""
+    intervals = [one.against_control for one in reports[effect]]
+    assert sum(one is not None and one[0] <= -effect <= one[1] for one in intervals) >= RUNS - 3
+
+
+def test_an_effect_is_found_where_there_was_one(reports: dict[float, list[VariantReport]]) -> None:
+    found = {
+        effect: sum(one.against_control[1] < 0 for one in them if one.against_control)
+        for effect, them in reports.items()
+    }
+    assert found[BUILT_IN] >= RUNS - 1
+    assert found[0.0] <= 2
