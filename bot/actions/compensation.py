@@ -41,11 +41,16 @@ class OfferCompensation(Action):
         turn = Turn.of(tracker)
         if (feeling := _feeling(tracker, turn, order)) is None:
             return []
-        demands = ComplaintKind.COMPENSATION in turn.entities.get("complaint", ())
         offers, key = await get_offers(), f"{turn.message_id} offer"
-        if offer := await offers.propose(tracker.sender_id, order_id, feeling, key, demands=demands):
+        if offer := await offers.propose(tracker.sender_id, order_id, feeling, key, demands=_demands(tracker)):
             dispatcher.utter_message(response=f"utter_offer_{offer.kind}", **_told(tracker, domain, offer))
         return []
+
+
+def _demands(tracker: Tracker) -> bool:
+    """Whether money was asked for in so many words, in this conversation."""
+    said = (Turn.whole(tracker), *Turn.earlier(tracker))
+    return any(ComplaintKind.COMPENSATION in turn.entities.get("complaint", ()) for turn in said)
 
 
 def _just_told(tracker: Tracker) -> str | None:
