@@ -67,7 +67,8 @@ TYPED_LATELY = 3
 TELLS_A_RULE = "/ask_policy{"
 ANSWERS_A_QUESTION = frozenset({"/affirm", "/deny", "/inform", "/stop"})
 
-WORRIES = frozenset({"worry_delivery", "complain"})
+TAPPED_FEELINGS: dict[str | None, str] = {"worry_delivery": "worry", "complain": "anger"}
+"""What is felt by whoever taps a button with this intent: it has no words that would tell."""
 
 _ID = re.compile(r"[!-~]{1,200}")
 
@@ -217,7 +218,7 @@ async def _understand(
     ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting or
     put once more; the words of a button and what goes on behind them.
     The intent is the first's.
-    ``worry``: the probability that the customer worries or complains, the highest of the message and its clauses.
+    ``worry``: that of the message, or of a clause that is more worried (:class:`bot.components.worry.WorryFinder`).
     ``intent_ranking`` has the guesses weighed by what was asked and talked of; where they are unsure and the message
     before was not understood, both are read as one sentence.
     ``acts``: none for a payload, which no component has read.
@@ -253,7 +254,7 @@ async def _understand(
         if said["intent"]["confidence"] >= SURE:
             whole = {**whole, "intent": said["intent"], "intent_ranking": said["intent_ranking"]}
     intent = parts[0]["intent"] if parts else whole["intent"]
-    return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": max(map(_worry, parsed.values()))}
+    return {"acts": [], **whole, "intent": intent, "parts": parts, "worry": _worry_of(whole, parsed.values())}
 
 
 def _asked_again(parse: dict[str, Any]) -> dict[str, Any]:
@@ -280,9 +281,22 @@ def _lost(tracker: DialogueStateTracker) -> bool:
     return bool((tracker.current_slot_values().get("dialogue") or {}).get("lost"))
 
 
-def _worry(parse_data: dict[str, Any]) -> float:
-    ranking = parse_data.get("intent_ranking") or []
-    return min(1.0, sum(_probability(guess.get("confidence")) for guess in ranking if guess.get("name") in WORRIES))
+def _worry_of(whole: dict[str, Any], clauses: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    most = max(map(_worry, clauses), key=_score)
+    return _worry(whole) if most["label"] == "neutral" else most
+
+
+def _worry(parse: dict[str, Any]) -> dict[str, Any]:
+    worry = parse.get("worry")
+    if isinstance(worry, dict):
+        return worry
+    label = TAPPED_FEELINGS.get(_intent(parse)[0], "neutral")
+    return {"score": float(label != "neutral"), "label": label, "cues": []}
+
+
+def _score(worry: Any) -> float:
+    """Older conversations have the number alone."""
+    return _probability(worry.get("score") if isinstance(worry, dict) else worry)
 
 
 async def _words_or_payload(processor: MessageProcessor, tracker: DialogueStateTracker, inbound: Inbound) -> str:
@@ -385,7 +399,7 @@ def _understood(parse_data: dict[str, Any]) -> dict[str, Any]:
     understood: dict[str, Any] = {
         "intent": name,
         "confidence": confidence,
-        "worry": _probability(parse_data.get("worry")),
+        "worry": _score(parse_data.get("worry")),
     }
     if isinstance(topic := parse_data.get("topic"), str) and topic:
         understood["topic"] = topic

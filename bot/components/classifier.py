@@ -54,13 +54,14 @@ def sharpness(scores: Numbers, truth: Truth) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
 
 
-def scores_unseen(features: Any, truth: Truth, c: float, folds: int) -> Numbers:
-    """Of each line (lines × intents), by a machine that had not seen it; -∞ where it did not know the intent."""
+def scores_unseen(features: Any, truth: Truth, c: float, folds: int, weights: Numbers | None = None) -> Numbers:
+    """Of each line (lines × intents), by a machine that had not seen it; -∞ where it did not know the intent.
+    ``weights`` are those of the lines in learning; without, all weigh the same."""
     if np.bincount(truth).max() < folds:
         return np.zeros((len(truth), truth.max() + 1))
     scores = np.full((len(truth), truth.max() + 1), -np.inf)
     for learned, left in StratifiedKFold(folds, shuffle=True, random_state=0).split(features, truth):
-        trained = machine(c).fit(features[learned], truth[learned])
+        trained = machine(c).fit(features[learned], truth[learned], None if weights is None else weights[learned])
         scores[np.ix_(left, trained.classes_)] = trained.decision_function(features[left])
     return scores
 

@@ -39,6 +39,8 @@ class Meaning:
     entities: Sequence[Pair]  # (name and role, value)
     acts: Sequence[str]
     worry: float | None
+    feeling: str | None  # worry | anger | urge | neutral; None in older conversations
+    cues: Sequence[str]  # the words by which it was told
     topic: str | None
     parts: Sequence[Meaning]
     more: Sequence[Pair]  # what has no place above
@@ -218,13 +220,17 @@ def _meaning(data: Any) -> Meaning:
     taken = _guess(data["intent"]) if _dict(data.get("intent")).get("name") else None
     ranking = [_guess(each) for each in _list(data.get("intent_ranking"))]
     others = [guess for guess in ranking if taken is None or guess.intent != taken.intent]
+    worry = data.get("worry")
+    felt = worry if isinstance(worry, dict) else {"score": worry}  # older conversations have the number alone
     return Meaning(
         text=_text(data.get("text")),
         intent=taken,
         guesses=others[:GUESSES],
         entities=[_entity(each) for each in _list(data.get("entities"))],
         acts=[_text(each) for each in _list(data.get("acts"))],
-        worry=_number(data.get("worry")),
+        worry=_number(felt.get("score")),
+        feeling=_optional(felt.get("label")),
+        cues=[_text(each) for each in _list(felt.get("cues"))],
         topic=_optional(data.get("topic")),
         parts=[_meaning(each if isinstance(each, dict) else {"text": each}) for each in _list(data.get("parts"))],
         more=_more(

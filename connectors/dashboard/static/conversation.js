@@ -3,7 +3,7 @@
 
 import { linked } from "/static/links.js";
 import { $, Away, OFFLINE, Refusal, call, element, showBanner } from "./common.js";
-import { CHANNELS, MEDIA, ROLES, TOPICS } from "./names.js";
+import { CHANNELS, FEELINGS, MEDIA, ROLES, TOPICS } from "./names.js";
 
 const SPEAKERS = { bot: "掌柜", operator: "人工", desk: "掌柜" };
 const EVENTS = {
@@ -43,11 +43,12 @@ function bar(name, confidence, className) {
   return element("li", { className }, element("span", {}, name), meter, element("small", {}, percent(confidence)));
 }
 
-function understood({ intent, guesses, entities, acts, worry, topic, parts, more }) {
+function understood({ intent, guesses, entities, acts, worry, feeling, cues, topic, parts, more }) {
   const bars = guesses.map((guess) => bar(guess.intent, guess.confidence, "guess"));
   if (intent) bars.unshift(bar(intent.intent, intent.confidence, "taken"));
   if (worry !== null) bars.push(bar("担心", worry, "worry"));
-  const about = [...(topic ? [["话题", TOPICS[topic] ?? topic]] : []), ...acts.map((act) => ["行为", act])];
+  const felt = feeling in FEELINGS ? [["情绪", [FEELINGS[feeling], ...cues].join(" · ")]] : [];
+  const about = [...(topic ? [["话题", TOPICS[topic] ?? topic]] : []), ...felt, ...acts.map((act) => ["行为", act])];
   const drawnParts = parts.map((each) => element("li", {}, each.text, ...understood({ ...each, text: "" })));
   return [
     ...row("bars", bars),
