@@ -292,6 +292,16 @@ def energy_file() -> Path:
     return _path("ENERGY_FILE", ROOT / "mall_adapter" / "rules" / "energy.yml")
 
 
+def offers_file() -> Path:
+    """What worried customers are offered (``OFFERS_FILE``, default the shipped table); taken as saved."""
+    return _path("OFFERS_FILE", ROOT / "mall_adapter" / "rules" / "offers.json")
+
+
+def budgets_file() -> Path:
+    """What offers may cost, and the experiment (``BUDGETS_FILE``, default the shipped numbers); taken as saved."""
+    return _path("BUDGETS_FILE", ROOT / "mall_adapter" / "rules" / "budgets.yml")
+
+
 def kept_rules_file(name: str) -> Path:
     """A copy of the last good rules of this name, for when an operator breaks the file."""
     return data_dir() / "rules" / name

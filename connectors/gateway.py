@@ -46,6 +46,7 @@ from connectors.inbound import Inbound
 from connectors.leads import keep_following
 from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
 from connectors.notices import keep_broadcasting, keep_noticing
+from connectors.offers import keep_offering
 from connectors.pages import Pages
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
@@ -59,6 +60,7 @@ from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
 from mall_adapter.http.own import own_mall_api
 from mall_adapter.names import watch_names
+from mall_adapter.offers import Rules
 from privacy import KeyRing, KeyRingError, TamperedError
 from privacy.columns import blind_index
 
@@ -91,6 +93,9 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     health.add("knowledge", _knowledge)
     rules.desk.look()
     desk = Desk(engine, settings.desk_hours(), rules=rules.desk.good())
+    rules.offers.look()
+    rules.budgets.look()
+    offering = Rules(rules.offers.good(), rules.budgets.good())
     channels = Channels(engine, ring, bot, desk)
     kept = retention.read(settings.retention_file())
     worker = channels.worker
@@ -139,6 +144,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
             background.start(TASKS["leads"], lambda: keep_following(engine))
             background.start(TASKS["cards"], lambda: keep_counting(engine))
+            background.start(TASKS["offering"], lambda: keep_offering(engine, offering))
         background.start(TASKS["rules"], rules.watch)
         channels.start(background)
         for channel in channels:

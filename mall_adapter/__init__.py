@@ -21,6 +21,7 @@ from mall_adapter.desk import Desk
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.leads import Leads
 from mall_adapter.notices import Notices
+from mall_adapter.offers import Offers, Rules
 from mall_adapter.people import Accounts, in_public
 from mall_adapter.ports import BackOffice, CustomerMall
 from mall_adapter.rules import AnyRules, BrokenRules, RulesFile
@@ -37,6 +38,7 @@ __all__ = [
     "Desk",
     "HouseRules",
     "Leads",
+    "Offers",
     "SqlBackOffice",
     "SqlMall",
     "in_public",
@@ -47,6 +49,7 @@ __all__ = [
     "open_leads",
     "open_mall",
     "open_notices",
+    "open_offers",
     "read_catalogue",
     "was_demo",
 ]
@@ -110,6 +113,13 @@ async def open_cards() -> AsyncIterator[Cards]:
     """The smart cards of this house; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
     async with _checked_engine() as engine:
         yield Cards(engine)
+
+
+async def open_offers() -> AsyncIterator[Offers]:
+    """What worried customers of this house are offered; raises what :func:`open_mall` raises."""
+    rules = HouseRules()
+    async with _taken(rules.offers) as table, _taken(rules.budgets) as limits, _checked_engine() as engine:
+        yield Offers(engine, Rules(table, limits))
 
 
 @asynccontextmanager

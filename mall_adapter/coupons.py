@@ -30,15 +30,37 @@ async def grant(
     customer_id = await session.scalar(select(people.customer_id_of(sender)))
     if customer_id is not None:
         customer_id = await people.held_id(session, customer_id)
+    until = now + timedelta(days=days)
+    return _add(session, customer_id, None if customer_id else who, title, off_cents, min_spend_cents, until, now)
+
+
+async def give(
+    session: AsyncSession, customer_id: str, title: str, off_cents: int, min_spend_cents: int, days: int, now: datetime
+) -> str:
+    """The id of a new coupon of this customer, or of whom they were merged into."""
+    held = await people.held_id(session, customer_id)
+    return _add(session, held, None, title, off_cents, min_spend_cents, now + timedelta(days=days), now)
+
+
+def _add(
+    session: AsyncSession,
+    customer_id: str | None,
+    who: str | None,
+    title: str,
+    off_cents: int,
+    min_spend_cents: int,
+    until: datetime,
+    now: datetime,
+) -> str:
     coupon = models.Coupon(
         id=f"CP{secrets.token_hex(8).upper()}",
         customer_id=customer_id,
-        sender_index=None if customer_id else who,
+        sender_index=who,
         title=title,
         off_cents=off_cents,
         min_spend_cents=min_spend_cents,
         granted_at=now,
-        valid_until=now + timedelta(days=days),
+        valid_until=until,
     )
     session.add(coupon)
     return coupon.id

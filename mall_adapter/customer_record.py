@@ -18,6 +18,9 @@ from mall_adapter.people import kept, principal_of
 from privacy.tables import conversation_event
 from storage import Actor, Event, EventRow, Role, record
 
+_SUBJECTS = (("order", "orders"), ("ticket", "tickets"), ("offer", "offers"))
+"""Of events: what they happened to, and where its ids stand."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerLookedUp(Event):
@@ -74,7 +77,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
     said = [each.conversation for each in accounts if each.conversation]
 
     ticket, coupon, invoice, handoff = models.Ticket, models.Coupon, models.Invoice, models.Handoff
-    lot = models.EnergyLot
+    lot, offer = models.EnergyLot, models.Offer
     complaint, misunderstood, holder = models.Complaint, models.Misunderstood, models.CardHolder
     listed: dict[str, Select[Any]] = {
         "orders": theirs.order_by(order.placed_at, order.id),
@@ -84,6 +87,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
         .where((coupon.customer_id == found.id) | coupon.sender_index.in_(senders))
         .order_by(coupon.granted_at, coupon.id),
         "energy": select(lot.id).where(lot.person == earner(found.id)).order_by(lot.earned_at, lot.id),
+        "offers": select(offer.id).where(offer.customer_id == found.id).order_by(offer.made_at, offer.id),
         "proofs": select(proof.order_id).where(proof.sender_index.in_(senders)).order_by(proof.proven_at),
         "handoffs": select(handoff.id).where(handoff.sender_index.in_(senders)).order_by(handoff.id),
         "complaints": select(complaint.id).where(complaint.conversation.in_(said)).order_by(complaint.id),
@@ -94,7 +98,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
     }
     ids = {name: [str(one) for one in await session.scalars(query)] for name, query in listed.items()}
     subjects = [f"principal:{principal_id}"]
-    subjects += [f"{kind}:{one}" for kind, name in (("order", "orders"), ("ticket", "tickets")) for one in ids[name]]
+    subjects += [f"{kind}:{one}" for kind, name in _SUBJECTS for one in ids[name]]
     turns, view = conversation_event.c, models.ConversationView
     counted: dict[str, Select[Any]] = {
         "turns": select(func.count()).where(turns.conversation.in_(said)),

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import takewhile
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,7 +43,7 @@ from privacy import current_ring
 from privacy.columns import Damaged, damaged_as, exact_index
 from privacy.conversations import conversation_of
 from settings import SHANGHAI
-from storage import WRITES, Actor, Command, Role, insert, once, outbox
+from storage import WRITES, Actor, Command, Event, Role, insert, once, outbox, record
 
 LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 DAMAGED = "（这条内容无法解密，可能被改动过）"
@@ -61,6 +62,14 @@ LEASE, PAUSE = timedelta(seconds=15), timedelta(seconds=3)
 """How long a gateway has for telling the bot one thing before another may, and until it tries again."""
 
 DEAD = outbox.State.DEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationRated(Event):
+    """``subject`` is the hand-off: "handoff:7"."""
+
+    kind: ClassVar[str] = "conversation_rated"
+    stars: int
 
 
 class Desk:
@@ -153,6 +162,8 @@ class Desk:
             if row is None:
                 return None
             row.stars = stars
+            by, now = await people.actor_of(session, sender), self._clock()
+            record(session, ConversationRated(subject=f"handoff:{row.id}", stars=stars), by, now)
             return _to_handoff(row)
 
     async def updates(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Update]]:

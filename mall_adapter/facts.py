@@ -1,4 +1,4 @@
-"""What the after-sales rules may ask about one line of an order."""
+"""What the tables of rules may ask: about one line of an order that is to go back, about somebody who worries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
-from mall_adapter.values import OrderStatus, Reason, TicketKind
+from mall_adapter.values import Feeling, OrderStatus, Reason, Standing, TicketKind
 
 WINDOW = timedelta(days=90)
 """How long a request counts for what is asked about its customer (``tickets_last_90_days``)."""
@@ -44,3 +44,16 @@ class AfterSalesFacts:
     # what was paid for pieces that other tickets are about, without those that were rejected or taken back
     order_cents_before: NonNegativeInt = 0  # of this order
     customer_cents_before: NonNegativeInt = 0  # of this customer, in the last 90 days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferFacts:
+    """What the table of offers may ask about an order and about those who bought and sent it."""
+
+    feeling: Feeling
+    standing: Standing
+    promise_moved: bool  # of a presale: to a later day than was promised first
+    paid_cents: NonNegativeInt  # for the order, without what has gone back
+    tickets_last_90_days: NonNegativeInt  # of the customer
+    offers_last_90_days: NonNegativeInt  # that the customer has accepted
+    supplier_late_percent: NonNegativeInt  # of the supplier's parcels of the last 90 days

@@ -8,6 +8,7 @@ import settings
 from mall_adapter.cards.rules import CardRules
 from mall_adapter.desk_rules import DeskRules
 from mall_adapter.energy.rules import TITLE, EnergyRules
+from mall_adapter.offers.rules import OfferLimits, OfferTable
 from mall_adapter.policy import AfterSalesPolicy
 from mall_adapter.promises import Promises
 from mall_adapter.proof_limits import ProofLimits
@@ -20,6 +21,8 @@ AnyFile = (
     | RulesFile[DeskRules]
     | RulesFile[CardRules]
     | RulesFile[EnergyRules]
+    | RulesFile[OfferTable]
+    | RulesFile[OfferLimits]
 )
 
 
@@ -35,9 +38,13 @@ class HouseRules:
         self.desk = RulesFile(DeskRules, settings.desk_file, "desk.yml", ("客服设置", "the rules of the desk"))
         self.cards = RulesFile(CardRules, settings.cards_file, "cards.yml", ("名片规则", "the rules of cards"))
         self.energy = RulesFile(EnergyRules, settings.energy_file, "energy.yml", TITLE)
+        self.offers = RulesFile(OfferTable, settings.offers_file, "offers.json", ("安抚规则", "the table of offers"))
+        self.budgets = RulesFile(
+            OfferLimits, settings.budgets_file, "budgets.yml", ("安抚预算", "the budgets of offers")
+        )
         self.files: tuple[AnyFile, ...] = (
-            *(self.after_sales, self.proofs, self.promises),
-            *(self.desk, self.cards, self.energy),
+            *(self.after_sales, self.proofs, self.promises, self.desk),
+            *(self.cards, self.energy, self.offers, self.budgets),
         )
 
     def look(self) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mall_adapter import binding_codes, energy, models, orders, people, permissions, regions
 from mall_adapter.cards import persons
 from mall_adapter.errors import MergeRefused, NotFound
+from mall_adapter.offers import budgets
 from mall_adapter.values import UNSETTLED, Customer, Holdings, Mergeable, Merging
 from storage import Actor, Event, insert, record
 
@@ -62,6 +63,9 @@ async def merge(session: AsyncSession, actor: Actor, kept_id: str, gone_id: str,
     principal_id = await people.principal_for(session, kept_id)
     await session.execute(update(order).where(order.customer_id == gone_id).values(customer_id=kept_id))
     await session.execute(update(coupon).where(coupon.customer_id == gone_id).values(customer_id=kept_id))
+    offer = models.Offer
+    await session.execute(update(offer).where(offer.customer_id == gone_id).values(customer_id=kept_id))
+    await budgets.merge(session, kept_id, gone_id)
     theirs = account.principal_id == people.principal_of(gone_id)
     await session.execute(update(account).where(theirs).values(principal_id=principal_id))
     await persons.become(session, persons.of_customer(gone_id), persons.of_customer(kept_id), actor, now)

@@ -52,6 +52,7 @@ MAY: dict[str, frozenset[Role]] = {
     # what came, and what could not go out
     "view_media": _DESK,
     "send_again": _DESK,
+    "offers": _DESK,
     # what goes to many
     "broadcast": _DESK,
     # smart cards

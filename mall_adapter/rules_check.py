@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import settings
-from mall_adapter.cards.rules import CardRules
-from mall_adapter.desk_rules import DeskRules
-from mall_adapter.energy import EnergyRules
 from mall_adapter.facts import AfterSalesFacts, Trade
+from mall_adapter.house_rules import HouseRules
 from mall_adapter.policy import AfterSalesPolicy
-from mall_adapter.promises import Promises
-from mall_adapter.proof_limits import ProofLimits
-from mall_adapter.rules import LIMITS, NAMES, BrokenRules, prove, read
+from mall_adapter.rules import LIMITS, NAMES, OFFERS, BrokenRules, Proof, prove, read
 from mall_adapter.values import Decision, FreightPayer, OrderStatus, Reason, TicketKind
 
 _FREIGHT = {
@@ -47,31 +42,27 @@ def check(path: Path) -> bool:
 
     What kind it is says its name, or that of the house's own (``PROOFS_FILE``); else it is after-sales rules.
     """
-    kinds: dict[str, type[ProofLimits] | type[Promises] | type[DeskRules] | type[CardRules] | type[EnergyRules]] = {
-        "proofs.yml": ProofLimits,
-        "promises.yml": Promises,
-        "desk.yml": DeskRules,
-        "cards.yml": CardRules,
-        "energy.yml": EnergyRules,
-        settings.proofs_file().name: ProofLimits,
-        settings.promises_file().name: Promises,
-        settings.desk_file().name: DeskRules,
-        settings.cards_file().name: CardRules,
-        settings.energy_file().name: EnergyRules,
-    }
+    house = HouseRules()
+    file = next((one for one in house.files if path.name in (one.path.name, one.kept)), house.after_sales)
     try:
         content = read(path)
-        if numbers := kinds.get(path.name):
-            numbers(content, path.name)
+        if file not in (house.after_sales, house.offers):
+            file.read(path)
             print(f"✔ {path.name}：没有错误 / no faults\n")
             return True
-        proof = prove(content, path.name)
+        proof = prove(content, path.name, *([OFFERS] if file is house.offers else []))
     except BrokenRules as error:
         for fault in error.faults:
             print(f"✘ {fault}")
         print(f"\n{path.name}：{len(error.faults)} 处错误，不能使用 / {len(error.faults)} fault(s): it cannot be used")
         return False
-    policy = AfterSalesPolicy(content, path.name)
+    _tell(path, proof)
+    if file is house.after_sales:
+        _try_typical(AfterSalesPolicy(content, path.name))
+    return True
+
+
+def _tell(path: Path, proof: Proof) -> None:
     rows = " · ".join(f"{name} {count}" for name, count in proof.rows.items())
     print(f"✔ {path.name}：没有错误 / no faults\n")
     print(f"行数 / rows: {rows}")
@@ -79,6 +70,9 @@ def check(path: Path) -> bool:
     print("期限与额度 / limits:")
     for name, value in proof.limits.items():
         print(f"  {name} = {value}" + (f"　{LIMITS[name]}" if name in LIMITS else ""))
+
+
+def _try_typical(policy: AfterSalesPolicy) -> None:
     print("\n常见申请 / typical requests:")
     for kind, reason, status, days, trade, opened, more in _TYPICAL:
         facts = AfterSalesFacts(
@@ -103,7 +97,6 @@ def check(path: Path) -> bool:
         outcome = _told(policy.decide(facts))
         print(f"  {'，'.join(chinese)} → {outcome[0]}")
         print(f"    {', '.join(english)} → {outcome[1]}")
-    return True
 
 
 def _told(decision: Decision) -> tuple[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -19,6 +19,9 @@ from mall_adapter.policy import AfterSalesFacts, AfterSalesPolicy
 from mall_adapter.promises import promises
 from mall_adapter.values import (
     Decision,
+    FreightPayer,
+    OfferKind,
+    OfferState,
     OrderStatus,
     Reason,
     Ticket,
@@ -113,7 +116,17 @@ async def assess(
                 customer_cents_before=customer_cents,
             )
         )
-    return asked, policy.decide(*facts, freight_cents=_freight(order, asked))
+    decision = policy.decide(*facts, freight_cents=_freight(order, asked))
+    if decision.freight_payer is FreightPayer.CUSTOMER and await _freight_is_promised(session, order.id):
+        decision = replace(decision, freight_payer=FreightPayer.SHOP)
+    return asked, decision
+
+
+async def _freight_is_promised(session: AsyncSession, order_id: str) -> bool:
+    """Whether what goes back of the order goes back at the shop's cost: it was offered, and accepted."""
+    offer = models.Offer
+    promised = exists().where(offer.order_id == order_id, offer.kind == OfferKind.FREIGHT)
+    return bool(await session.scalar(select(promised.where(offer.state == OfferState.ACCEPTED))))
 
 
 async def _pieces(session: AsyncSession, order: models.Order, request: TicketRequest) -> dict[str, int]:

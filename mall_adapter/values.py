@@ -232,6 +232,56 @@ class Coupon:
     status: str  # unused | used | expired
 
 
+class Feeling(StrEnum):
+    """Why an offer is thought of."""
+
+    WORRY = "worry"
+    ANGER = "anger"
+    URGE = "urge"
+    UNASKED = "unasked"  # nobody has said anything: something happened to the order
+
+
+class Standing(StrEnum):
+    """Where an order stands, as far as somebody may worry about it."""
+
+    PRESALE = "presale"
+    WAITING = "waiting"  # to be sent, or on its way, and in time
+    LATE = "late"  # was to be sent, or to arrive, before now
+    LOST = "lost"
+    DELIVERED = "delivered"
+
+
+class OfferKind(StrEnum):
+    COUPON = "coupon"
+    FREIGHT = "freight"  # what goes back of the order goes back at the shop's cost
+    FASTER = "faster"  # colleagues are to see that it goes faster
+    PERSON = "person"  # money is not the answer
+    NONE = "none"
+
+
+class OfferState(StrEnum):
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHHELD = "withheld"  # the experiment's: this customer gets none
+    REFUSED = "refused"  # a pattern of claims
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What somebody who worries is offered for an order; ``good_until`` then it is over."""
+
+    id: str
+    order_id: str
+    kind: OfferKind
+    value_cents: int
+    min_spend_cents: int
+    valid_days: int  # of its coupon
+    state: OfferState
+    good_until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Sku:
     id: str

@@ -6,7 +6,18 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bot.actions.goods_index import GoodsIndex
-from mall_adapter import CustomerMall, Desk, Leads, open_cards, open_desk, open_leads, open_mall, open_notices
+from mall_adapter import (
+    CustomerMall,
+    Desk,
+    Leads,
+    Offers,
+    open_cards,
+    open_desk,
+    open_leads,
+    open_mall,
+    open_notices,
+    open_offers,
+)
 from mall_adapter.cards import Cards
 from mall_adapter.notices import Notices
 
@@ -16,6 +27,7 @@ _desk: Desk | None = None
 _notices: Notices | None = None
 _leads: Leads | None = None
 _cards: Cards | None = None
+_offers: Offers | None = None
 _opening = asyncio.Lock()
 
 
@@ -66,6 +78,16 @@ async def get_cards() -> Cards:
             if _cards is None:
                 _cards = await AsyncExitStack().enter_async_context(open_cards())
     return _cards
+
+
+async def get_offers() -> Offers:
+    """What worried customers are offered, in this process."""
+    global _offers
+    if _offers is None:
+        async with _opening:
+            if _offers is None:
+                _offers = await AsyncExitStack().enter_async_context(open_offers())
+    return _offers
 
 
 async def get_desk() -> Desk:

@@ -45,6 +45,9 @@ OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "o
 OF_NOTICES = frozenset({"unsubscribes", "subscribes", "waits_for_stock", "stop_word"})
 """About what the shop says by itself: no answer to what was asked."""
 
+OF_OFFERS = frozenset({"takes_offer", "turns_down_offer"})
+"""About what was offered to make something good, by its name."""
+
 ACTS = frozenset(
     {
         *("yes", "yes_weak", "no", "ack", "thanks", "thanks_only", "bye", "leave", "stop", "wait", "lost", "repeat"),
@@ -56,6 +59,7 @@ ACTS = frozenset(
         *OF_MATTER,
         *OF_WAITING,
         *OF_NOTICES,
+        *OF_OFFERS,
     }
 )
 """The dialogue reads them, so a file has each of them and no other."""

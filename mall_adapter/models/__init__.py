@@ -32,6 +32,7 @@ from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complai
 from mall_adapter.models.demo import Demo
 from mall_adapter.models.cards import Card, CardConversion, CardForward, CardHolder, CardVisitor
 from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage
+from mall_adapter.models.offers import Offer, OfferBudget
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
 
@@ -81,6 +82,8 @@ __all__ = [
     "Merger",
     "Misunderstood",
     "NoticeChoice",
+    "Offer",
+    "OfferBudget",
     "Order",
     "OrderLine",
     "OwnershipProof",

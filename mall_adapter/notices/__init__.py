@@ -17,7 +17,7 @@ from mall_adapter.notices import broadcasts, segments
 from mall_adapter.notices.events import TOLD_STEPS, read_on
 from mall_adapter.notices.kinds import KINDS
 from mall_adapter.notices.sweeps import tell_of_coupons, tell_of_stock, watch
-from mall_adapter.notices.telling import Notice, choose, decide, due, ended, notify, told
+from mall_adapter.notices.telling import Notice, choose, decide, due, ended, notify, told, wants_marketing
 from mall_adapter.people import lose
 from mall_adapter.transactions import Clock, Transactions, utc_now
 
@@ -38,6 +38,7 @@ __all__ = [
     "tell_of_coupons",
     "tell_of_stock",
     "told",
+    "wants_marketing",
 ]
 
 

@@ -24,6 +24,7 @@ KindName = Literal[
     "energy_arrived",
     "energy_expiring",
     "broadcast",
+    "offer",
 ]
 
 

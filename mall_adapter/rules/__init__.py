@@ -6,11 +6,13 @@ from mall_adapter.rules.faults import NAMES, BrokenRules, Fault
 from mall_adapter.rules.numbers import Numbers, numbers
 from mall_adapter.rules.proof import Proof, prove
 from mall_adapter.rules.saved import AnyRules, RulesFile
-from mall_adapter.rules.sheet import LIMITS, describe, read
+from mall_adapter.rules.sheet import COSTS, LIMITS, OFFERS, describe, read
 
 __all__ = [
+    "COSTS",
     "LIMITS",
     "NAMES",
+    "OFFERS",
     "AnyRules",
     "BrokenRules",
     "Fault",

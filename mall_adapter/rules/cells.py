@@ -14,9 +14,9 @@ from typing import Any, get_args, get_type_hints
 
 import zen
 
-from mall_adapter.facts import AfterSalesFacts
+from mall_adapter.facts import AfterSalesFacts, OfferFacts
 from mall_adapter.rules.faults import NAMES, Bad, meant
-from mall_adapter.values import FreightPayer
+from mall_adapter.values import FreightPayer, OfferKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,12 @@ RANGES = {
     "customer_cents": (0, 10**9),
     "tickets_last_90_days": (0, 10_000),
     "handling_days": (0, 30),
+    "paid_cents": (0, 10**9),
+    "offers_last_90_days": (0, 10_000),
+    "supplier_late_percent": (0, 100),
+    "value_cents": (0, 10**6),
+    "min_spend_cents": (0, 10**9),
+    "valid_days": (0, 365),
 }
 
 _UNITS = {
@@ -73,6 +79,7 @@ _UNITS = {
     "order_cents": "cents",
     "customer_cents": "cents",
     "handling_days": "days",
+    "paid_cents": "cents",
 }
 """Of columns with numbers; the others count."""
 
@@ -97,6 +104,15 @@ FACTS = {
     for name, hint in get_type_hints(AfterSalesFacts).items()
     if not name.endswith("_cents_before")
 } | {name: values_of(name, int) for name in SUMS}
+
+OFFER_FACTS = {name: values_of(name, hint) for name, hint in get_type_hints(OfferFacts).items()}
+
+_YES_NO = ("allowed", "auto_approve", "freight_back")
+_WORDS = {
+    "freight_payer": (tuple(FreightPayer), ("这种运费承担", "cannot pay the freight")),
+    "offer": (tuple(OfferKind), ("这种安抚方式", "is nothing that can be offered")),
+}
+"""Outcomes that are one of some words, and what is said of another one."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 MAY_BE_ASKED = ("opened",)
@@ -316,24 +332,29 @@ def read_outcome(field: str, cell: str) -> Any:
             f"「{text}」不是普通的值（文字加英文双引号，不能写公式）",
             f"{text!r} is not a plain value (words stand in quotes; formulas are not allowed)",
         ) from None
-    if field in ("allowed", "auto_approve", "freight_back"):
+    if field in _YES_NO:
         if not isinstance(value, bool):
             raise Bad(f"{text} 不是“是/否”，应写 true 或 false", f"{text} is not yes or no; write true or false")
-    elif field == "handling_days":
+    elif field in RANGES:
         least, most = RANGES[field]
+        days = unit(field) == "days"
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Bad(f"{text} 不是整数天数", f"{text} is no whole number of days")
+            raise Bad(f"{text} 不是整数{'天数' * days}", f"{text} is no whole number{' of days' * days}")
         if not least <= value <= most:
-            raise Bad(f"{value} 天超出范围，应在 {least} 到 {most} 之间", f"{value} days is not from {least} to {most}")
+            raise Bad(
+                f"{value} {'天' * days}超出范围，应在 {least} 到 {most} 之间",
+                f"{value}{' days' * days} is not from {least} to {most}",
+            )
     elif field == "missing_facts":
         if not isinstance(value, list) or len(value) > 1 or not all(one in MAY_BE_ASKED for one in value):
             raise Bad(f'{text} 应写 [] 或 ["opened"]', f'{text} should be [] or ["opened"]')
     elif not isinstance(value, str):
         raise Bad(f"{text} 不是文字，要加引号", f"{text} is no text; put it in quotes")
-    elif field == "freight_payer":
-        if value not in tuple(FreightPayer):
-            chinese, english = meant(value, tuple(FreightPayer))
-            raise Bad(f"没有“{value}”这种运费承担{chinese}", f"{value!r} cannot pay the freight{english}")
+    elif field in _WORDS:
+        words, wrong = _WORDS[field]
+        if value not in words:
+            chinese, english = meant(value, words)
+            raise Bad(f"没有“{value}”{wrong[0]}{chinese}", f"{value!r} {wrong[1]}{english}")
     elif not NAME.fullmatch(value):
         raise Bad(f"“{value}”只能用小写字母、数字和下划线", f"{value!r}: lower-case letters, digits and _ only")
     return value

@@ -36,6 +36,18 @@ NAMES = {
     "customer": "顾客",
     "shop": "商家",
     "nobody": "无运费",
+    "worry": "担心",
+    "anger": "生气",
+    "urge": "催促",
+    "unasked": "主动告知",
+    "waiting": "等待中",
+    "late": "已超时",
+    "lost": "丢件",
+    "coupon": "优惠券",
+    "freight": "退货免运费",
+    "faster": "加急",
+    "person": "人工",
+    "none": "不提供",
 }
 """What operators call the words of the file."""
 

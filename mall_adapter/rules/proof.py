@@ -22,7 +22,7 @@ import zen
 
 from mall_adapter.rules.cells import FACTS, RANGES
 from mall_adapter.rules.faults import NAMES, Bad, BrokenRules, Fault
-from mall_adapter.rules.sheet import OPTIONAL, TABLES, Axis, Row, Sheet, Table
+from mall_adapter.rules.sheet import AFTER_SALES, Axis, Form, Row, Sheet, Table
 from mall_adapter.values import FreightPayer, OrderStatus
 
 MOST_COMBINATIONS = 20_000_000
@@ -35,8 +35,8 @@ _UNSENT = frozenset({OrderStatus.PAID, OrderStatus.PRESALE})
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A rules file that decides every request: its limits, the most working days that each table lets one take, rows
-    per table, and what was tried."""
+    """A rules file that decides every request: its limits, the most working days that each table lets one take (of
+    after-sales alone), rows per table, and what was tried."""
 
     limits: Mapping[str, int]
     longest: Mapping[str, int]
@@ -49,17 +49,17 @@ Codes = dict[str, Any]
 """For each field an array of indices into its values; the arrays broadcast to the space of all combinations."""
 
 
-def prove(content: str, file: str = "") -> Proof:
+def prove(content: str, file: str = "", form: Form = AFTER_SALES) -> Proof:
     """Raises BrokenRules with everything that is wrong. The same content is proved once."""
-    proof, faults = _prove(content)
+    proof, faults = _prove(content, form)
     if proof is None:
         raise BrokenRules(file, faults)
     return proof
 
 
 @lru_cache(maxsize=4)
-def _prove(content: str) -> tuple[Proof | None, tuple[Fault, ...]]:
-    sheet = Sheet(content)
+def _prove(content: str, form: Form) -> tuple[Proof | None, tuple[Fault, ...]]:
+    sheet = Sheet(content, form)
     proof = None
     try:
         engine = zen.ZenEngine().create_decision(zen.ZenDecisionContent(content))
@@ -67,22 +67,22 @@ def _prove(content: str) -> tuple[Proof | None, tuple[Fault, ...]]:
         if not sheet.faults:  # most likely it is for one of them
             sheet.fault(Bad("规则引擎读不了这个文件", "the engine cannot read this file"))
     else:
-        proof = _Trial(sheet, engine).run() if sheet.complete else None
+        trial = _AfterSales if form is AFTER_SALES else _OneTable
+        proof = trial(sheet, engine).run() if sheet.complete else None
     return (None if sheet.faults else proof), tuple(sheet.faults)
 
 
 class _Trial:
-    """Finds out which row decides each combination of facts, and what the review makes of it."""
+    """Finds out which row of a table decides each combination of facts."""
 
     def __init__(self, sheet: Sheet, engine: Any) -> None:
         self.sheet, self.engine = sheet, engine
-        self.grounds, self.entitlement, self.review = (sheet.tables[step] for step in TABLES)
 
-    def run(self) -> Proof | None:
-        """None where something is wrong; the sheet has it then."""
-        readable = not self.sheet.faults
-        asked = {field for table in (self.grounds, self.entitlement) for row in table.rows for field in row.conditions}
-        asked |= {"order_status", "opened"}  # for what no table may decide, whether it asks or not
+    def _lay_out(self, *tables: Table) -> Any:
+        """The space of everything that the tables ask for, and which of its combinations can occur; None where there
+        are too many."""
+        asked = {field for table in tables for row in table.rows for field in row.conditions}
+        asked |= set(self.sheet.form.always)  # for what no table may decide, whether it asks or not
         axes = {name: axis for name, axis in self.sheet.facts.items() if name in asked}
         possible, self.space = _without_doubles(axes)
         shape = tuple(len(axis.values) for axis in self.space.values())
@@ -93,26 +93,7 @@ class _Trial:
             name: np.arange(len(axis.values)).reshape([-1 if i == at else 1 for i in range(len(shape))])
             for at, (name, axis) in enumerate(self.space.items())
         }
-        sorted_reasons = self._first_fit(self.grounds, self.codes, self.space, np.zeros((1,) * len(shape), bool))
-        if (sorted_reasons < 0).any():
-            self._check_gap(self.grounds, sorted_reasons)
-            return None
-        self.codes["grounds"] = sorted_reasons
-        decided = self._first_fit(self.entitlement, self.codes, self.space | self._made_by_rows({"grounds"}), ~possible)
-        gap = self._check_gap(self.entitlement, decided)
-        return self._run_review(decided) if readable and not gap else None
-
-    def _made_by_rows(self, names: Set[str]) -> dict[str, Axis]:
-        """Axes of outcomes by the rows that give them, not by their values."""
-        axes = {}
-        for name in names & self.sheet.made.keys():
-            axis, table = self.sheet.made[name], self.grounds if name == "grounds" else self.entitlement
-            outcomes = [row.outcome.get(name) for row in table.rows]
-            at = [
-                max((i for i, point in enumerate(axis.values) if _reaches(point, one)), default=0) for one in outcomes
-            ]
-            axes[name] = Axis(outcomes, {cell: fits[at] for cell, fits in axis.fits.items()})
-        return axes
+        return possible
 
     def _first_fit(self, table: Table, codes: Codes, axes: Mapping[str, Axis], never: Any) -> Any:
         """Which row decides each combination: its index, -1 for none, -2 where the combination cannot occur."""
@@ -151,7 +132,7 @@ class _Trial:
         at = np.unravel_index(int((decided == -1).argmax()), decided.shape)
         facts = {name: axis.values[i] for (name, axis), i in zip(self.space.items(), at, strict=True)}
         if "grounds" in self.codes:
-            row = self.grounds.rows[int(np.broadcast_to(self.codes["grounds"], decided.shape)[at])]
+            row = self.sheet.tables["grounds"].rows[int(np.broadcast_to(self.codes["grounds"], decided.shape)[at])]
             facts["grounds"] = row.outcome["grounds"]
         asked = {name: value for name, value in facts.items() if any(name in row.conditions for row in table.rows)}
         example = "，".join(f"{table.headings[name]}={_told(value)}" for name, value in asked.items())
@@ -162,6 +143,80 @@ class _Trial:
         )
         self.sheet.fault(bad, table.id)
         return True
+
+    def _compare(self, found: Mapping[str, Any], expected: Mapping[str, Any], step: str, row: Row) -> None:
+        """What the engine has found, with what the table says."""
+        left_out = self.sheet.form.optional.get(step, {})
+        if any(found.get(name, left_out.get(name)) != value for name, value in expected.items()):
+            bad = Bad(
+                f"试算得 {found.get('rule')}，按表应是 {expected['rule']}",
+                f"a trial gave {found.get('rule')} where the table says {expected['rule']}",
+            )
+            self.sheet.fault(bad, step, row)
+
+
+class _OneTable(_Trial):
+    """What a single table decides."""
+
+    def run(self) -> Proof | None:
+        """None where something is wrong; the sheet has it then."""
+        readable = not self.sheet.faults
+        (table,) = self.sheet.tables.values()
+        if (possible := self._lay_out(table)) is None:
+            return None
+        decided = self._first_fit(table, self.codes, self.space, ~possible)
+        if self._check_gap(table, decided) or not readable or self.sheet.faults:
+            return None
+        occurring = np.flatnonzero(decided >= 0)
+        where = dict(zip(self.space, np.unravel_index(occurring, decided.shape), strict=True))
+        rows = decided.ravel()[occurring].astype(np.int64)
+        trials: dict[int, None] = {}
+        for name, array in where.items():  # each row meets each value of each fact
+            met = rows * len(self.space[name].values) + array
+            trials |= dict.fromkeys(np.unique(met, return_index=True)[1].tolist())
+        usual = {name: values.points(())[0] for name, values in self.sheet.form.facts.items()}
+        for at in trials:
+            facts = {name: axis.values[int(where[name][at])] for name, axis in self.space.items()}
+            row = table.rows[int(rows[at])]
+            self._compare(self.engine.evaluate(usual | facts)["result"], row.outcome, table.id, row)
+        if self.sheet.faults:
+            return None
+        return Proof(dict(self.sheet.limits), {}, {table.id: len(table.rows)}, len(occurring), len(trials))
+
+
+class _AfterSales(_Trial):
+    """What the tables of after-sales decide together, and what the review makes of it."""
+
+    def __init__(self, sheet: Sheet, engine: Any) -> None:
+        super().__init__(sheet, engine)
+        self.grounds, self.entitlement, self.review = (sheet.tables[step] for step in sheet.form.tables)
+
+    def run(self) -> Proof | None:
+        """None where something is wrong; the sheet has it then."""
+        readable = not self.sheet.faults
+        if (possible := self._lay_out(self.grounds, self.entitlement)) is None:
+            return None
+        shape = tuple(len(axis.values) for axis in self.space.values())
+        sorted_reasons = self._first_fit(self.grounds, self.codes, self.space, np.zeros((1,) * len(shape), bool))
+        if (sorted_reasons < 0).any():
+            self._check_gap(self.grounds, sorted_reasons)
+            return None
+        self.codes["grounds"] = sorted_reasons
+        decided = self._first_fit(self.entitlement, self.codes, self.space | self._made_by_rows({"grounds"}), ~possible)
+        gap = self._check_gap(self.entitlement, decided)
+        return self._run_review(decided) if readable and not gap else None
+
+    def _made_by_rows(self, names: Set[str]) -> dict[str, Axis]:
+        """Axes of outcomes by the rows that give them, not by their values."""
+        axes = {}
+        for name in names & self.sheet.made.keys():
+            axis, table = self.sheet.made[name], self.grounds if name == "grounds" else self.entitlement
+            outcomes = [row.outcome.get(name) for row in table.rows]
+            at = [
+                max((i for i, point in enumerate(axis.values) if _reaches(point, one)), default=0) for one in outcomes
+            ]
+            axes[name] = Axis(outcomes, {cell: fits[at] for cell, fits in axis.fits.items()})
+        return axes
 
     def _run_review(self, decided: Any) -> Proof | None:
         """What the review makes of each decision, and then the engine's own word on a choice of everything."""
@@ -214,13 +269,7 @@ class _Trial:
         expected = row.outcome | (review.outcome if review else {})
         usual = {name: values.points(())[0] for name, values in FACTS.items()}
         found = self.engine.evaluate(usual | facts)["result"]
-        left_out = OPTIONAL["entitlement"]
-        if any(found.get(name, left_out.get(name)) != value for name, value in expected.items()):
-            bad = Bad(
-                f"试算得 {found.get('rule')}，按表应是 {expected['rule']}",
-                f"a trial gave {found.get('rule')} where the table says {expected['rule']}",
-            )
-            self.sheet.fault(bad, "entitlement", row)
+        self._compare(found, expected, "entitlement", row)
 
     def _check_decision(self, row: Row, facts: Mapping[str, Any], reviews: Sequence[Row]) -> None:
         """A row that is right by itself may still decide what nobody can want."""

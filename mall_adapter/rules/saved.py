@@ -39,11 +39,11 @@ AnyRules = TypeVar("AnyRules", bound=Rules)
 class RulesFile(Generic[AnyRules]):
     """``now`` decides, None while there never was a good file; ``broken`` is what is wrong with the file now.
 
-    ``title``: what operators call them, Chinese and English.
+    ``title``: what operators call them, Chinese and English; ``kept``: under which name the last good one is kept.
     """
 
     def __init__(self, kind: type[AnyRules], file: Callable[[], Path], kept: str, title: tuple[str, str]) -> None:
-        self._kind, self._file, self._kept, self.title = kind, file, kept, title
+        self._kind, self._file, self.kept, self.title = kind, file, kept, title
         self.now: AnyRules | None = None
         self.broken: BrokenRules | None = None
         self._seen: object = None
@@ -62,7 +62,7 @@ class RulesFile(Generic[AnyRules]):
             return self.read(self.path)
         except BrokenRules as error:
             try:
-                return self.read(settings.kept_rules_file(self._kept))
+                return self.read(settings.kept_rules_file(self.kept))
             except BrokenRules:
                 raise error from None
 
@@ -81,7 +81,7 @@ class RulesFile(Generic[AnyRules]):
         except BrokenRules as error:
             if self.now is None:
                 with suppress(BrokenRules):
-                    self.now = self.read(settings.kept_rules_file(self._kept))
+                    self.now = self.read(settings.kept_rules_file(self.kept))
             self.broken = error
             if self.now:
                 logger.error("the last good rules go on / 仍按上一份好的规则办理\n%s", error)
@@ -89,7 +89,7 @@ class RulesFile(Generic[AnyRules]):
         if self.broken:
             logger.info("%s is good again / 规则已恢复正常", file.name)
         self.broken = None
-        _keep(content, settings.kept_rules_file(self._kept))
+        _keep(content, settings.kept_rules_file(self.kept))
 
     async def watch(self, seconds: float = WATCH_SECONDS) -> None:
         """Until it is cancelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
@@ -17,6 +17,8 @@ import numpy as np
 from mall_adapter.rules.cells import (
     FACTS,
     NAME,
+    OFFER_FACTS,
+    RANGES,
     Values,
     borders,
     check_condition,
@@ -26,10 +28,7 @@ from mall_adapter.rules.cells import (
     values_of,
 )
 from mall_adapter.rules.faults import Bad, BrokenRules, Fault, meant
-from mall_adapter.values import FreightPayer
-
-STEPS = ("facts", "limits", "grounds", "entitlement", "review", "decision")
-TABLES = ("grounds", "entitlement", "review")
+from mall_adapter.values import FreightPayer, OfferKind
 
 LARGEST_FILE = 2_000_000
 """Bytes; a table of a thousand rows is half of it."""
@@ -120,21 +119,32 @@ def describe(content: str) -> dict[str, str]:
     return told
 
 
-OUTCOMES: dict[str, tuple[str, ...]] = {
-    "grounds": ("grounds",),
-    "entitlement": (
-        *("rule", "allowed", "freight_payer", "freight_back"),
-        *("auto_approve", "handling_days", "missing_facts"),
-    ),
-    "review": ("rule", "auto_approve", "handling_days"),
-}
-
-
-OPTIONAL: dict[str, dict[str, Any]] = {"entitlement": {"freight_back": False}}
-"""Outcomes that a file may leave out, and what they are then."""
-
-
 Outcome = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """What a file of rules is to hold.
+
+    ``outcomes``: its tables in their order, and what each gives. ``facts``: what they may ask; ``always``: those that
+    are tried though none asks. ``told``: limits that cannot go, as customers are told them. ``optional``: outcomes
+    that may be left out, and what they are then. ``disagreements``: cells of one row that contradict each other.
+    """
+
+    outcomes: Mapping[str, tuple[str, ...]]
+    facts: Mapping[str, Values]
+    disagreements: Callable[[str, Outcome], Iterator[tuple[str, Bad]]]
+    told: Mapping[str, str]
+    optional: Mapping[str, Outcome]
+    always: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return tuple(self.outcomes)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return ("facts", "limits", *self.tables, "decision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +183,14 @@ class Axis:
 
 
 class Sheet:
-    """What stands in one file, and what is wrong with it.
+    """What stands in one file of this form, and what is wrong with it.
 
     ``facts`` has the axes of the columns that ask for facts, ``made`` of those that ask for outcomes of earlier tables.
     A row with a fault is not ``sound``: nothing can be said of it.
     """
 
-    def __init__(self, content: str) -> None:
+    def __init__(self, content: str, form: Form) -> None:
+        self.form = form
         self.faults: list[Fault] = []
         self.limits: dict[str, int] = {}
         self.tables: dict[str, Table] = {}
@@ -192,7 +203,7 @@ class Sheet:
             self.fault(bad)
             return
         self._read_limits(nodes.get("limits"))
-        for step in TABLES:
+        for step in form.tables:
             if isinstance(nodes.get(step), dict):
                 try:
                     self._read_table(step, nodes[step])
@@ -202,12 +213,12 @@ class Sheet:
             self._read_outcomes(table)
         self._check_names()
         for name, values in self._fields().items():
-            (self.facts if name in FACTS else self.made)[name] = self._axis(name, values)
+            (self.facts if name in form.facts else self.made)[name] = self._axis(name, values)
         self._check_limits_are_used()
 
     @property
     def complete(self) -> bool:
-        return len(self.tables) == len(TABLES)
+        return len(self.tables) == len(self.form.tables)
 
     def fault(self, bad: Bad, step: str = "", row: Row | None = None, field: str = "") -> None:
         table = self.tables.get(step)
@@ -227,11 +238,12 @@ class Sheet:
             raise Bad("不是决策文件：没有节点（nodes）", "no decision file: there are no nodes")
         nodes = [node for node in graph["nodes"] if isinstance(node, dict)]
         ids = [node.get("id") for node in nodes]
-        kinds = ("inputNode", "expressionNode", *["decisionTableNode"] * 3, "outputNode")
-        for step, kind in zip(STEPS, kinds, strict=True):
+        steps = self.form.steps
+        kinds = ("inputNode", "expressionNode", *["decisionTableNode"] * len(self.form.tables), "outputNode")
+        for step, kind in zip(steps, kinds, strict=True):
             of_step = [node for node in nodes if node.get("id") == step]
             if len(of_step) != 1:
-                others = [one for one in ids if isinstance(one, str) and one not in STEPS]
+                others = [one for one in ids if isinstance(one, str) and one not in steps]
                 close = get_close_matches(step, others, 1)
                 hint = (f"，是不是 {close[0]}？", f"; is it {close[0]}?") if close else ("", "")
                 many = ("不止一个", "several") if of_step else ("没有", "no")
@@ -242,14 +254,14 @@ class Sheet:
                 self.fault(Bad(f"节点 {step} 没有内容", f"node {step} has no content"))
             if of_step and isinstance(of_step[0].get("name"), str):
                 self.titles[step] = of_step[0]["name"]
-        for one in (*(one for one in ids if one not in STEPS), *["?"] * (len(graph["nodes"]) - len(nodes))):
+        for one in (*(one for one in ids if one not in steps), *["?"] * (len(graph["nodes"]) - len(nodes))):
             self.fault(Bad(f"多出节点 {one}，不会被用到", f"node {one} is one too many"))
         edges = graph.get("edges")
         edges = [edge for edge in edges if isinstance(edge, dict)] if isinstance(edges, list) else []
-        if sorted((str(edge.get("sourceId")), str(edge.get("targetId"))) for edge in edges) != sorted(pairwise(STEPS)):
-            order = " → ".join(STEPS)
+        if sorted((str(edge.get("sourceId")), str(edge.get("targetId"))) for edge in edges) != sorted(pairwise(steps)):
+            order = " → ".join(steps)
             self.fault(Bad(f"节点要按这个顺序连接：{order}", f"the nodes must be connected in this order: {order}"))
-        return {node["id"]: node.get("content") for node in nodes if node.get("id") in STEPS}
+        return {node["id"]: node.get("content") for node in nodes if node.get("id") in steps}
 
     def _read_limits(self, content: Any) -> None:
         if not isinstance(content, dict):
@@ -271,11 +283,12 @@ class Sheet:
                 self.limits[name] = read_limit(name, value)
             except Bad as bad:
                 self.fault(bad, "limits", row, "value")
-        for name in (name for name in LIMITS if name not in self.limits):
-            close = get_close_matches(name, self.limits.keys() - LIMITS.keys(), 1)
+        told = self.form.told
+        for name in (name for name in told if name not in self.limits):
+            close = get_close_matches(name, self.limits.keys() - told.keys(), 1)
             hint = (f"，是不是写成了 {close[0]}？", f"; is it written {close[0]}?") if close else ("", "")
             self.fault(
-                Bad(f"缺少 limits.{name}（{LIMITS[name]}）{hint[0]}", f"limits.{name} is missing{hint[1]}"), "limits"
+                Bad(f"缺少 limits.{name}（{told[name]}）{hint[0]}", f"limits.{name} is missing{hint[1]}"), "limits"
             )
 
     def _check_limits_are_used(self) -> None:
@@ -290,9 +303,9 @@ class Sheet:
         }
         if not all(row.sound for table in self.tables.values() for row in table.rows):
             return  # it may be meant where something is misspelt
-        for name in (name for name in LIMITS if name in self.limits and name not in used):
+        for name in (name for name in self.form.told if name in self.limits and name not in used):
             bad = Bad(
-                f"没有一行用到 limits.{name}（{LIMITS[name]}），但机器人会把它告诉顾客",
+                f"没有一行用到 limits.{name}（{self.form.told[name]}），但机器人会把它告诉顾客",
                 f"no row compares with limits.{name}, though customers are told it",
             )
             self.fault(bad, "limits")
@@ -300,7 +313,7 @@ class Sheet:
     def _check_settings(self, step: str, content: Mapping[str, Any]) -> None:
         wanted: dict[str, tuple[Any, ...]] = {"passThrough": (True,), "executionMode": ("single", None)}
         wanted |= {"inputField": (None, ""), "outputPath": (None, "")}
-        if step in TABLES:
+        if step in self.form.tables:
             wanted["hitPolicy"] = ("first",)
         for name, values in wanted.items():
             if not any(content.get(name) is value or content.get(name) == value for value in values):
@@ -369,16 +382,17 @@ class Sheet:
                 row.conditions.setdefault(column.field, []).append(cell)
 
     def _read_outcomes(self, table: Table) -> None:
-        wanted, there = OUTCOMES[table.id], Counter(column.field for column in table.outputs)
+        wanted, optional = self.form.outcomes[table.id], self.form.optional.get(table.id, {})
+        there = Counter(column.field for column in table.outputs)
         for field in (*there, *wanted):
             if field not in wanted:
                 chinese, english = meant(field, set(wanted) - set(there) or wanted)
                 self.fault(Bad(f"没有“{field}”这种结果{chinese}", f"there is no outcome {field!r}{english}"), table.id)
-            elif there[field] != 1 and (there[field] or field not in OPTIONAL.get(table.id, ())):
+            elif there[field] != 1 and (there[field] or field not in optional):
                 many = ("不止一个", "several columns") if there[field] else ("缺少", "no column")
                 self.fault(Bad(f"{many[0]}结果列 {field}", f"there are {many[1]} {field}"), table.id)
         for row, raw in zip(table.rows, table.raw, strict=True):
-            row.outcome.update(OPTIONAL.get(table.id, {}))
+            row.outcome.update(optional)
             for column in table.outputs:
                 cell = raw.get(column.id, "") if isinstance(raw, dict) else None
                 if column.field in wanted and isinstance(cell, str):
@@ -387,12 +401,12 @@ class Sheet:
                     except Bad as bad:
                         self.fault(bad, table.id, row, column.field)
             if len(row.outcome) == len(wanted):
-                for field, wrong in disagreements(table.id, row.outcome):
+                for field, wrong in self.form.disagreements(table.id, row.outcome):
                     self.fault(wrong, table.id, row, field)
 
     def _check_names(self) -> None:
         seen: dict[str, str] = {}
-        for step in ("entitlement", "review"):
+        for step in (step for step, given in self.form.outcomes.items() if "rule" in given):
             for row in self.tables[step].rows if step in self.tables else ():
                 name = row.outcome.get("rule")
                 if name in seen:
@@ -405,8 +419,9 @@ class Sheet:
 
     def _fields(self) -> dict[str, Values]:
         """What can stand in each column that some table asks for, the outcomes of earlier tables included."""
-        known, fields = dict(FACTS), {name: FACTS[name] for name in ("order_status", "opened")}
-        for step in TABLES:
+        known = dict(self.form.facts)
+        fields = {name: known[name] for name in self.form.always}
+        for step in self.form.tables:
             table = self.tables.get(step)
             for column in table.inputs if table else ():
                 if column.field in known:
@@ -421,12 +436,12 @@ class Sheet:
                     for row in table.rows if table else ():
                         row.sound = row.sound and column.field not in row.conditions
             outcomes = [row.outcome for row in table.rows] if table else []
-            for name in OUTCOMES[step]:
+            for name in self.form.outcomes[step]:
                 if name in ("rule", "grounds"):
                     known[name] = Values(words=tuple(dict.fromkeys(str(one[name]) for one in outcomes if name in one)))
                 elif name == "freight_payer":
                     known[name] = Values(words=tuple(FreightPayer))
-                elif name == "handling_days":
+                elif name in RANGES:
                     known[name] = values_of(name, int)
                 elif name != "missing_facts":
                     known[name] = Values(yes_no=True)
@@ -458,8 +473,7 @@ class Sheet:
     # every combination
 
 
-def disagreements(step: str, outcome: Outcome) -> Iterator[tuple[str, Bad]]:
-    """Cells of one row that contradict each other."""
+def _after_sales(step: str, outcome: Outcome) -> Iterator[tuple[str, Bad]]:
     days = outcome.get("handling_days")
     if step == "review" and days == 0:
         yield "handling_days", Bad("人工审核也要写几个工作日", "a review takes days, too")
@@ -479,3 +493,43 @@ def disagreements(step: str, outcome: Outcome) -> Iterator[tuple[str, Bad]]:
         yield "freight_back", Bad("不能办理，却退运费", "a refused request gives no freight back")
     if outcome["freight_payer"] != FreightPayer.NOBODY:
         yield "freight_payer", Bad("不能办理，运费应是 nobody", "a refused request has no freight: nobody pays")
+
+
+def _offers(step: str, outcome: Outcome) -> Iterator[tuple[str, Bad]]:
+    costs = outcome["offer"] in COSTS
+    if costs and outcome["value_cents"] == 0:
+        yield "value_cents", Bad("要花钱的安抚，金额不能是 0", "what costs something is worth more than 0")
+    if not costs and outcome["value_cents"] != 0:
+        yield "value_cents", Bad("这种方式不花钱，金额应是 0", "this costs nothing: its value is 0")
+    if outcome["offer"] == OfferKind.COUPON and outcome["valid_days"] == 0:
+        yield "valid_days", Bad("优惠券要写有效天数", "a coupon is good for some days")
+    if outcome["offer"] != OfferKind.COUPON and (outcome["valid_days"] or outcome["min_spend_cents"]):
+        yield "valid_days", Bad("只有优惠券有门槛和有效天数", "only a coupon has days and a least to spend")
+
+
+COSTS = frozenset({OfferKind.COUPON, OfferKind.FREIGHT})
+"""Offers that are paid from the budgets."""
+
+AFTER_SALES = Form(
+    outcomes={
+        "grounds": ("grounds",),
+        "entitlement": (
+            *("rule", "allowed", "freight_payer", "freight_back"),
+            *("auto_approve", "handling_days", "missing_facts"),
+        ),
+        "review": ("rule", "auto_approve", "handling_days"),
+    },
+    facts=FACTS,
+    disagreements=_after_sales,
+    told=LIMITS,
+    optional={"entitlement": {"freight_back": False}},
+    always=("order_status", "opened"),
+)
+
+OFFERS = Form(
+    outcomes={"offers": ("rule", "offer", "value_cents", "min_spend_cents", "valid_days")},
+    facts=OFFER_FACTS,
+    disagreements=_offers,
+    told={},
+    optional={},
+)

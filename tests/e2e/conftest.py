@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -25,7 +26,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory, actions: HeldActions) -> Ite
     never = {"from": "00:00", "until": "00:00"}  # tests run at night, too
     (folder / "kinds.yml").write_text(yaml.safe_dump(kinds | {"quiet": never}, allow_unicode=True), "utf-8")
     stack = Stack(
-        folder, ACTIONS_URL=actions.url, DESK_HOURS="00:00-24:00", NOTICE_KINDS_FILE=str(folder / "kinds.yml")
+        folder,
+        ACTIONS_URL=actions.url,
+        DESK_HOURS="00:00-24:00",
+        NOTICE_KINDS_FILE=str(folder / "kinds.yml"),
+        BUDGETS_FILE=str(Path(__file__).with_name("budgets.yaml")),
     )
     actions.forward_to(int(stack.env["ACTIONS_PORT"]))
     with pytest.MonkeyPatch.context() as patch, stack:

@@ -32,6 +32,7 @@ A file is a list of conversations::
         invoices of shoes: 1
         bound: yes                      # whether the sender's account is bound now; "bound elsewhere": the other chat's
         hand-offs: [ended resolved 5]    # of the sender: status, resolved or not, stars
+        coupons: [安心券]                 # of the sender, by their titles
 """
 
 from __future__ import annotations
@@ -492,6 +493,8 @@ async def _check_mall(
         what, _, name = question.partition(" of ")
         if what == "hand-offs":
             found: Any = await desk.handoffs()
+        elif what == "coupons":
+            found = [coupon.title for coupon in await SqlMall(engine).coupons_of(api_sender(chat.name))]
         elif what in ("bound", "bound elsewhere"):
             found = await is_bound(engine, api_sender((chat if what == "bound" else other).name))
         else:

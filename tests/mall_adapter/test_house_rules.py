@@ -18,7 +18,7 @@ from mall_adapter import BrokenRules, HouseRules, open_mall
 from mall_adapter.facts import AfterSalesFacts, Trade
 from mall_adapter.house_rules import house_policy
 from mall_adapter.rules import RulesFile
-from mall_adapter.rules.sheet import STEPS
+from mall_adapter.rules.sheet import AFTER_SALES as FORM
 from mall_adapter.rules_check import check
 from mall_adapter.values import OrderStatus, Reason, TicketKind
 from storage import migrate
@@ -277,7 +277,7 @@ def test_it_tells_what_a_good_file_decides(file: Path, capsys: pytest.CaptureFix
             {"nodes": [{"id": ["x"]}, None, 7, {"id": "limits", "type": "expressionNode", "content": []}]},
             "没有节点 review",
         ),
-        ({"nodes": [{"id": step, "content": {"inputs": 7}} for step in STEPS], "edges": 7}, "要按这个顺序连接"),
+        ({"nodes": [{"id": step, "content": {"inputs": 7}} for step in FORM.steps], "edges": 7}, "要按这个顺序连接"),
     ],
 )
 def test_whatever_the_file_is_it_gets_sentences(

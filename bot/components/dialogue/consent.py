@@ -50,6 +50,8 @@ def answer_to_yes_or_no(reading: Reading) -> list[Command]:
         return [reading.ask_again("a yes to a summary that is not on the screen any more")]
     if not _yes_or_no_asked(reading):
         return []
+    if reading.asked is None and reading.shown.declines and "stop" in reading.acts and reading.short:
+        return no(reading, "a stop")  # "算了": of the offer, as nothing else is open
     if _consents(reading):
         return yes(reading, "a yes")
     return no(reading, "a no") if _no_said(reading) else []
@@ -158,7 +160,7 @@ def _otherwise(reading: Reading) -> bool:
 
 def _consents(reading: Reading) -> bool:
     """To something that writes nothing."""
-    if "accepts" in reading.acts and _accepts_person(reading):
+    if "accepts" in reading.acts and _accepts_offer(reading):
         return True
     if reading.acts & AGAINST_YES or reading.acts & {"thanks_only", "bye", "leave"}:
         return False
@@ -170,9 +172,11 @@ def _consents(reading: Reading) -> bool:
     return short and reading.intent == "affirm" and reading.confidence >= CLEAR_BESIDE_QUESTION
 
 
-def _accepts_person(reading: Reading) -> bool:
-    """ "好的，谢谢", "好，那帮我问下" to the offer of a person; to anything else they are thanks, or a wish."""
-    return reading.asked is None and reading.shown.offers == PERSON and not reading.wants_else("thanks")
+def _accepts_offer(reading: Reading) -> bool:
+    """ "好的，谢谢", "好，那帮我问下" to the offer of a person, or to one that waits for a no, too; to anything else they are
+    thanks, or a wish."""
+    offered = reading.shown.offers == PERSON or reading.shown.declines is not None
+    return reading.asked is None and offered and not reading.wants_else("thanks")
 
 
 def _no_said(reading: Reading) -> bool:
@@ -210,6 +214,9 @@ def no(reading: Reading, why: str) -> list[Command]:
         return [reading.set_slot(reading.asked, False, why)]
     if _resume_offered(reading):
         return [Command("Cancel", why=why)]
+    declined = reading.message.tap(reading.shown.declines) if reading.shown.declines else None
+    if declined and (flow := reading.flows.of_intent(declined.intent)):
+        return reading.of(declined).begin(flow, f"{why} to an offer")
     if reading.shown.offers:
         return [Command("Leave", "deny", why=f"{why} to an offer")]
     return []

@@ -155,8 +155,9 @@ def trained(folders: Sequence[str], domain: Domain) -> tuple[dict[str, Any], Flo
     begun = {intent for flow in flows.values() for intent in flow.triggers}
     for name, variants in domain.responses.items():
         for variant in variants:
-            if offered := (variant.get("metadata") or {}).get("offers"):
-                check_offer(offered, begun, name)
+            for way in ("offers", "declines"):
+                if offered := (variant.get("metadata") or {}).get(way):
+                    check_offer(offered, begun, name)
     return content, flows
 
 

@@ -158,6 +158,7 @@ class Shown:
 
     buttons: Mapping[str, str] = field(default_factory=dict)  # title → payload
     offers: str | None = None  # the payload that a yes to it means, or CHOICE
+    declines: str | None = None  # the payload that a no means, where that is more than leave
 
     def payload(self, text: str) -> str | None:
         """Of the button whose title was typed."""
@@ -187,19 +188,24 @@ CHOICE = "choice"
 def shown(events: Sequence[Event]) -> Shown:
     """What the bot said since the last message among the ``events``."""
     buttons: dict[str, str] = {}
-    offers = None
+    offers = declines = None
     said = takewhile(lambda event: not isinstance(event, UserUttered), reversed(events))
     for event in reversed([event for event in said if isinstance(event, BotUttered)]):
         own = {b["title"]: b["payload"] for b in event.data.get("buttons") or [] if b.get("payload")}
         buttons.update(own)
-        offered = (event.metadata.get("metadata") or {}).get("offers")
+        said_with = event.metadata.get("metadata") or {}
+        offered = said_with.get("offers")
+        if refused := said_with.get("declines"):
+            declines = next((payload for payload in own.values() if payload.startswith(f"/{refused}{{")), f"/{refused}")
+        elif offered:
+            declines = None
         if offered == FIRST_BUTTON:
             offers = next(iter(own.values()), offers)
         elif offered == CHOICE:
             offers = CHOICE
         elif offered:
             offers = f"/{offered}"
-    return Shown(buttons, offers)
+    return Shown(buttons, offers, declines)
 
 
 def check_offer(intent: str, known: set[str], response: str) -> None:
