@@ -18,6 +18,17 @@ from mall_adapter.values import Coupon
 from storage import insert
 
 
+class Gift(BaseModel):
+    """A coupon as it is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+    off_cents: Annotated[int, Field(ge=1, le=10_000_00)]
+    min_spend_cents: Annotated[int, Field(ge=0, le=1_000_000_00)]
+    days: Annotated[int, Field(ge=1, le=365)]  # from the day on which it is given
+
+
 async def grant(
     session: AsyncSession, sender: str, title: str, off_cents: int, min_spend_cents: int, days: int, now: datetime
 ) -> str:
@@ -30,67 +41,35 @@ async def grant(
     customer_id = await session.scalar(select(people.customer_id_of(sender)))
     if customer_id is not None:
         customer_id = await people.held_id(session, customer_id)
-    until = now + timedelta(days=days)
-    return _add(session, customer_id, None if customer_id else who, title, off_cents, min_spend_cents, until, now)
-
-
-async def give(
-    session: AsyncSession, customer_id: str, title: str, off_cents: int, min_spend_cents: int, days: int, now: datetime
-) -> str:
-    """The id of a new coupon of this customer, or of whom they were merged into."""
-    held = await people.held_id(session, customer_id)
-    return _add(session, held, None, title, off_cents, min_spend_cents, now + timedelta(days=days), now)
-
-
-def _add(
-    session: AsyncSession,
-    customer_id: str | None,
-    who: str | None,
-    title: str,
-    off_cents: int,
-    min_spend_cents: int,
-    until: datetime,
-    now: datetime,
-) -> str:
     coupon = models.Coupon(
         id=f"CP{secrets.token_hex(8).upper()}",
         customer_id=customer_id,
-        sender_index=who,
+        sender_index=None if customer_id else who,
         title=title,
         off_cents=off_cents,
         min_spend_cents=min_spend_cents,
         granted_at=now,
-        valid_until=until,
+        valid_until=now + timedelta(days=days),
     )
     session.add(coupon)
     return coupon.id
 
 
-class Gift(BaseModel):
-    """A coupon that many get, each one of their own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
-    off_cents: Annotated[int, Field(ge=1, le=10_000_00)]
-    min_spend_cents: Annotated[int, Field(ge=0, le=1_000_000_00)]
-    days: Annotated[int, Field(ge=1, le=365)]  # from the day on which each gets it
-
-
-async def give(session: AsyncSession, customer_id: str, gift: Gift, cause: str, now: datetime) -> bool:
-    """Whether the customer has got it now: once for each cause ("broadcast:7"), whatever is begun again."""
+async def give(session: AsyncSession, customer_id: str, gift: Gift, cause: str, now: datetime) -> str:
+    """The id of the customer's coupon, or of whom they were merged into: one for each cause ("broadcast:7"), whatever
+    is begun again."""
     name = hashlib.sha256(f"{cause} {customer_id}".encode()).hexdigest()[:16]
-    new = insert(session, models.Coupon).values(
-        id=f"CP{name.upper()}",
-        customer_id=customer_id,
-        title=gift.title,
-        off_cents=gift.off_cents,
-        min_spend_cents=gift.min_spend_cents,
-        granted_at=now,
-        valid_until=now + timedelta(days=gift.days),
-    )
-    given = new.on_conflict_do_nothing(index_elements=["id"]).returning(models.Coupon.id)
-    return await session.scalar(given) is not None
+    row = {
+        "id": f"CP{name.upper()}",
+        "customer_id": await people.held_id(session, customer_id),
+        "title": gift.title,
+        "off_cents": gift.off_cents,
+        "min_spend_cents": gift.min_spend_cents,
+        "granted_at": now,
+        "valid_until": now + timedelta(days=gift.days),
+    }
+    await session.execute(insert(session, models.Coupon).values(row).on_conflict_do_nothing(index_elements=["id"]))
+    return str(row["id"])
 
 
 async def read(session: AsyncSession, coupon_id: str) -> models.Coupon:

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from connectors.dashboard.operators import Operators, Refused
-from mall_adapter.coupons import Gift
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
 from mall_adapter.notices import broadcasts, segments
 from storage import WRITES
@@ -45,7 +44,7 @@ class Whom(BaseModel):
 class Draft(Whom):
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
     product_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    coupon: Gift | None = None
+    coupon: broadcasts.Gift | None = None
 
 
 def router(operators: Operators, engine: AsyncEngine) -> APIRouter:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from mall_adapter import models, orders, ownership, people
 from mall_adapter.errors import NotFound
 from mall_adapter.offers import making
-from mall_adapter.offers.assignments import Assignment, assignments
+from mall_adapter.offers.assignments import Assignment, read_assignments
 from mall_adapter.offers.events import (
     FOLLOWED,
     OfferOutcome,
@@ -41,9 +41,9 @@ __all__ = [
     "OfferTable",
     "Offers",
     "Rules",
-    "assignments",
     "expire",
     "offer_for_late_parcels",
+    "read_assignments",
     "read_on",
 ]
 

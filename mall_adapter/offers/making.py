@@ -185,9 +185,13 @@ async def accept(
     if offer.state is not OfferState.OFFERED or offer.good_until <= now:
         raise InvalidTransition(f"an offer that is {offer.state} cannot be accepted")
     if offer.kind is OfferKind.COUPON:
-        terms = rules.limits.coupon_title, offer.value_cents, offer.min_spend_cents, offer.valid_days
-        offer.coupon_id = await coupons.give(session, offer.customer_id, *terms, now)
-        await session.flush()  # the coupon before what names it
+        gift = coupons.Gift(
+            title=rules.limits.coupon_title,
+            off_cents=offer.value_cents,
+            min_spend_cents=offer.min_spend_cents,
+            days=offer.valid_days,
+        )
+        offer.coupon_id = await coupons.give(session, offer.customer_id, gift, f"offer:{offer.id}", now)
     elif offer.kind is OfferKind.FASTER:
         await ask_colleagues(session, offer, conversation, now)
     _settle(session, offer, OfferState.ACCEPTED, by, now)
