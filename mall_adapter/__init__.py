@@ -115,6 +115,7 @@ async def open_cards() -> AsyncIterator[Cards]:
         yield Cards(engine)
 
 
+@asynccontextmanager
 async def open_offers() -> AsyncIterator[Offers]:
     """What worried customers of this house are offered; raises what :func:`open_mall` raises."""
     rules = HouseRules()

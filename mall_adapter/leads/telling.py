@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import TypeAdapter
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
@@ -47,14 +46,10 @@ async def tell(session: AsyncSession, lead: models.Lead, reason: Reason, now: da
 
 async def names_of(session: AsyncSession, persons: Sequence[str]) -> Mapping[str, str]:
     """Of those who are known: customers, and who works here. The others are strangers."""
-    customer, staff = models.Customer, models.Principal
-    known: dict[str, Select[Any]] = {
-        "customer": select(customer.id, customer.name).where(customer.id.in_(_ids(persons, "customer"))),
-        "staff": select(staff.id, staff.name).where(staff.id.in_(_ids(persons, "staff"))),
-    }
     found: dict[str, str] = {}
-    for kind, query in known.items():
-        found |= {f"{kind}:{which}": name for which, name in await session.execute(query) if name}
+    for kind, who in (("customer", models.Customer), ("staff", models.Principal)):
+        query = select(who.id, who.name).where(who.id.in_(_ids(persons, kind)))
+        found |= {f"{kind}:{each.id}": each.name for each in await session.execute(query) if each.name}
     return found
 
 

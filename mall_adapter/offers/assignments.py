@@ -58,9 +58,9 @@ async def read_assignments(session: AsyncSession, experiment: str, until: dateti
     ]
 
 
-async def _events(session: AsyncSession, subjects: Sequence[str]) -> Sequence[Row[tuple[str, str, datetime, Any]]]:
+async def _events(session: AsyncSession, subjects: Sequence[str]) -> Sequence[Row[str, str, datetime, Any]]:
     """In their order, for each subject."""
-    event, found = EventRow, list[Row[tuple[str, str, datetime, Any]]]()
+    event, found = EventRow, list[Row[str, str, datetime, Any]]()
     columns = select(event.kind, event.subject, event.at, event.data).where(event.kind.in_(KINDS))
     for first in range(0, len(subjects), AT_ONCE):
         some = subjects[first : first + AT_ONCE]

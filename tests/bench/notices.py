@@ -67,6 +67,9 @@ class StandIn:
     async def listen(self) -> None:
         return
 
+    async def invite(self, scene: str) -> str | None:
+        return None
+
     async def fetch(self, media: Media) -> bytes:
         raise MediaUnavailable
 

@@ -20,7 +20,7 @@ from mall_adapter.cards import Cards
 from mall_adapter.errors import NotFound, NotPermitted
 from mall_adapter.leads import Leads, read_conversations, read_on, sweep
 from privacy import current_ring
-from privacy.conversations import seal_events
+from privacy.conversations import conversation_of, seal_events
 from privacy.tables import conversation_event
 from storage import WRITES, EventRow, Role
 from storage.outbox import Outbox
@@ -67,9 +67,7 @@ async def say(
     table = conversation_event
     async with engine.execution_options(**WRITES).begin() as connection:
         ring = current_ring()
-        stored = select(table.c.position + table.c.length).where(
-            table.c.conversation == people.conversation_of(ring, sender)
-        )
+        stored = select(table.c.position + table.c.length).where(table.c.conversation == conversation_of(ring, sender))
         end = max([0, *(await connection.scalars(stored))])
         row = seal_events(ring, sender, end, 0, said)
         names = ("conversation", "position", "length", "session", "sealed")

@@ -92,6 +92,9 @@ class WeChatKf:
     async def listen(self) -> None:
         await self._reading.run()
 
+    async def invite(self, scene: str) -> str | None:
+        return None
+
     async def fetch(self, media: Media) -> bytes:
         try:
             return await self._api.download(media.handle or "")
