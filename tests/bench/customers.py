@@ -31,11 +31,11 @@ from connectors.telegram.webhook import PATH as TELEGRAM_PATH
 from connectors.web.visitor import HEADER as VISITOR
 from connectors.wechat import xml
 from privacy import KeyRing
+from privacy.columns import exact_index
 from privacy.conversations import Row, conversation_of, open_events
 from privacy.tables import conversation_event
 from storage import create_engine, inbox
 from storage.outbox import Outbox, State
-from storage.queue import order_index
 from tests.connectors.telegram import stand_in as telegram
 from tests.connectors.wechat import stand_in as wechat
 from tests.stack import Stack, free_ports
@@ -399,7 +399,7 @@ async def _compare(
     more = {text: transcript.count(text) - wanted[text] for text in distinct}
     doubled = {text: number for text, number in more.items() if number > 0}
     if doubled:
-        mine = Outbox.order_key == order_index(Outbox, customer.sender)
+        mine = Outbox.order_key == exact_index(customer.sender, "outbox.order_key")
         tried = await connection.execute(select(func.count()).where(mine, Outbox.attempts > 1))
         knowable = customer.channel == "web" or not tried.scalar_one()
         place = verdict.doubled if knowable else verdict.unknowable
