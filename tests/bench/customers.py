@@ -86,7 +86,8 @@ class OnWeb:
         self._house = house
         self.said: list[Said] = []
         self.heard: list[str] = []
-        self.sender, self._headers = "", {}  # type: str, dict[str, str]
+        self.sender = ""  # until the page has been told who it is
+        self._headers: dict[str, str] = {}
 
     async def _arrive(self) -> None:
         while not self.sender:
@@ -142,9 +143,8 @@ class _Told:
         while True:
             self._news.clear()
             said = await self._bring(text)
-            if said.taken is not None:
+            if said.taken is not None:  # else they see that nobody took it, and write it once more
                 break
-            text = f"{text} "  # nobody took it: they see that, and write it once more
         if wait:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), PATIENCE)
@@ -296,12 +296,15 @@ async def opened(folder: Path, **more: str) -> AsyncIterator[House]:
 
 # ---- afterwards ----
 
+FAULTS = ("lost", "unanswered", "doubled", "overtaken", "unshown")
+
 
 @dataclass
 class Verdict:
     """Each a line about one message; of ``unknowable`` nothing could tell the house that it had been sent before."""
 
     lost: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     overtaken: list[str] = field(default_factory=list)
     unshown: list[str] = field(default_factory=list)
@@ -310,8 +313,7 @@ class Verdict:
 
     @property
     def faults(self) -> list[str]:
-        named = ("lost", "doubled", "overtaken", "unshown")
-        return [f"{name}: {line}" for name in named for line in getattr(self, name)]
+        return [f"{name}: {line}" for name in FAULTS for line in getattr(self, name)]
 
 
 async def settled(seconds: float) -> None:
@@ -366,7 +368,9 @@ async def _judge(verdict: Verdict, ring: KeyRing, connection: AsyncConnection, c
     order: list[int] = []
     for said in customer.said:
         found = [name for name in kept if name.startswith(said.message_id)]
-        about = f"{customer.sender} {said.message_id} {said.text.strip()}"
+        about = f"{customer.sender} {said.message_id} {said.text}"
+        if said.answered is None and (said.taken is not None or customer.channel == "web"):
+            verdict.unanswered.append(about)
         if sum(kept[name] for name in found) > 1:
             verdict.doubled.append(about)
         if found:
