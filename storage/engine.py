@@ -16,8 +16,8 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -31,6 +31,9 @@ WRITES = {"house_writes": True}
 BUSY_SECONDS = 30
 """How long a statement may wait for a lock or for an answer before it fails."""
 
+AWAY = ("08", "53", "57")
+"""Classes of PostgreSQL's codes: the connection is broken, there is no room for it, somebody has stopped the server."""
+
 IDLE_SECONDS = 20
 """How long a connection to PostgreSQL may lie before it is asked whether it is still there."""
 
@@ -42,6 +45,7 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
         options.setdefault("connect_args", {"timeout": 10, "command_timeout": BUSY_SECONDS})
         engine = create_async_engine(url, **options)
         _look_before_use(engine)
+        _know_who_is_away(engine)
         return engine
     # isolation_level None: sqlite3 begins nothing by itself, so that the event below decides how a transaction begins
     connect_args = {"timeout": BUSY_SECONDS, "isolation_level": None, "async_creator_fn": one_hop.connect}
@@ -55,6 +59,23 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
         connection.exec_driver_sql(one_hop.BEGIN_TO_WRITE if immediate else "BEGIN")
 
     return engine
+
+
+def _know_who_is_away(engine: AsyncEngine) -> None:
+    """A server that is stopped, killed, recovering or full is away (OperationalError), as it is with other drivers.
+
+    asyncpg's errors for these have no class of the DBAPI's, and SQLAlchemy then makes plain DBAPIErrors of them.
+    """
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def name(context: ExceptionContext) -> BaseException | None:
+        fault = context.sqlalchemy_exception
+        if type(fault) is not DBAPIError or str(getattr(fault.orig, "sqlstate", ""))[:2] not in AWAY:
+            return None
+        invalid = bool(fault.connection_invalidated)
+        return OperationalError(
+            fault.statement, fault.params, fault.orig, hide_parameters=True, connection_invalidated=invalid
+        )
 
 
 def _look_before_use(engine: AsyncEngine) -> None:

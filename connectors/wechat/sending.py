@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.channel import MediaUnavailable
 from connectors.inbound import Media
@@ -91,6 +92,9 @@ class WeChat:
             return Retry(f"later:{error}", datetime.now(UTC) + SOON)
         except Unsure as error:
             return Unknown(str(error))
+        except SQLAlchemyError as error:  # nothing goes out that was not granted before
+            log.warning("no grant could be taken: %s", type(error).__name__)
+            return Retry("later:storage", datetime.now(UTC) + SOON)
         self._fault = None
         return Sent()
 

@@ -31,11 +31,11 @@ from connectors.telegram.webhook import PATH as TELEGRAM_PATH
 from connectors.web.visitor import HEADER as VISITOR
 from connectors.wechat import xml
 from privacy import KeyRing
+from privacy.columns import exact_index
 from privacy.conversations import Row, conversation_of, open_events
 from privacy.tables import conversation_event
 from storage import create_engine, inbox
 from storage.outbox import Outbox, State
-from storage.queue import order_index
 from tests.connectors.telegram import stand_in as telegram
 from tests.connectors.wechat import stand_in as wechat
 from tests.stack import Stack, free_ports
@@ -86,7 +86,8 @@ class OnWeb:
         self._house = house
         self.said: list[Said] = []
         self.heard: list[str] = []
-        self.sender, self._headers = "", {}  # type: str, dict[str, str]
+        self.sender = ""  # until the page has been told who it is
+        self._headers: dict[str, str] = {}
 
     async def _arrive(self) -> None:
         while not self.sender:
@@ -142,9 +143,8 @@ class _Told:
         while True:
             self._news.clear()
             said = await self._bring(text)
-            if said.taken is not None:
+            if said.taken is not None:  # else they see that nobody took it, and write it once more
                 break
-            text = f"{text} "  # nobody took it: they see that, and write it once more
         if wait:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), PATIENCE)
@@ -296,12 +296,15 @@ async def opened(folder: Path, **more: str) -> AsyncIterator[House]:
 
 # ---- afterwards ----
 
+FAULTS = ("lost", "unanswered", "doubled", "overtaken", "unshown")
+
 
 @dataclass
 class Verdict:
     """Each a line about one message; of ``unknowable`` nothing could tell the house that it had been sent before."""
 
     lost: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     overtaken: list[str] = field(default_factory=list)
     unshown: list[str] = field(default_factory=list)
@@ -310,8 +313,7 @@ class Verdict:
 
     @property
     def faults(self) -> list[str]:
-        named = ("lost", "doubled", "overtaken", "unshown")
-        return [f"{name}: {line}" for name in named for line in getattr(self, name)]
+        return [f"{name}: {line}" for name in FAULTS for line in getattr(self, name)]
 
 
 async def settled(seconds: float) -> None:
@@ -366,7 +368,9 @@ async def _judge(verdict: Verdict, ring: KeyRing, connection: AsyncConnection, c
     order: list[int] = []
     for said in customer.said:
         found = [name for name in kept if name.startswith(said.message_id)]
-        about = f"{customer.sender} {said.message_id} {said.text.strip()}"
+        about = f"{customer.sender} {said.message_id} {said.text}"
+        if said.answered is None and (said.taken is not None or customer.channel == "web"):
+            verdict.unanswered.append(about)
         if sum(kept[name] for name in found) > 1:
             verdict.doubled.append(about)
         if found:
@@ -399,7 +403,7 @@ async def _compare(
     more = {text: transcript.count(text) - wanted[text] for text in distinct}
     doubled = {text: number for text, number in more.items() if number > 0}
     if doubled:
-        mine = Outbox.order_key == order_index(Outbox, customer.sender)
+        mine = Outbox.order_key == exact_index(customer.sender, "outbox.order_key")
         tried = await connection.execute(select(func.count()).where(mine, Outbox.attempts > 1))
         knowable = customer.channel == "web" or not tried.scalar_one()
         place = verdict.doubled if knowable else verdict.unknowable

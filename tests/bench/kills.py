@@ -33,7 +33,18 @@ import settings
 from mall_adapter.models import Ticket
 from ops.stack import TRIES
 from storage import create_engine
-from tests.bench.customers import KINDS, Customer, House, Verdict, by_channel, judged, opened, percentiles, settled
+from tests.bench.customers import (
+    FAULTS,
+    KINDS,
+    Customer,
+    House,
+    Verdict,
+    by_channel,
+    judged,
+    opened,
+    percentiles,
+    settled,
+)
 from tests.databases import Postgres
 from tests.e2e.conversation import copy_customer, copy_order, is_bound, phone_of
 
@@ -221,7 +232,7 @@ def report(kills: Sequence[Kill], lives: Sequence[Life], verdict: Verdict, broke
         print(f"{channel:9} {len(mine)} messages, {brought}; {percentiles(waited)}")
     print(f"{len(lives)} customers; left over: {verdict.open or 'nothing'}")
     print(f"{len(verdict.unknowable)} shown twice where the channel has no key")
-    for name in ("lost", "doubled", "overtaken", "unshown"):
+    for name in FAULTS:
         print(f"{len(getattr(verdict, name))} {name}")
     print(f"{len(broken)} requests without exactly one ticket, or not bound")
     for fault in [*verdict.faults, *broken]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy
 import psutil
 
-from tests.bench.customers import KINDS, Customer, House, by_channel, judged, opened, percentiles, settled
+from tests.bench.customers import FAULTS, KINDS, Customer, House, by_channel, judged, opened, percentiles, settled
 
 TALK = ("你好", "退货运费谁出", "发票怎么开")
 STEADY = ("你好", "退货运费谁出", "我想退货", "算了", "发票怎么开", "多久能到账", "谢谢")
@@ -49,8 +49,8 @@ async def at_once(house: House, title: str, channels: Sequence[str], conversatio
         waited = [each.answered - each.at for each in said if each.answered]
         again = sum(each.tries - 1 for each in said)
         print(f"  {channel:9} {len(waited)} of {len(said)} answered, {again} brought again; {percentiles(waited)}")
-    print(f"  {len(verdict.lost)} lost, {len(verdict.doubled)} doubled, {len(verdict.overtaken)} overtaken,")
-    print(f"  {len(verdict.unshown)} not shown; left over: {verdict.open or 'nothing'}", flush=True)
+    found = ", ".join(f"{len(getattr(verdict, name))} {name}" for name in FAULTS)
+    print(f"  {found}; left over: {verdict.open or 'nothing'}", flush=True)
     for fault in verdict.faults[:20]:
         print(f"  {fault}")
     return not verdict.faults

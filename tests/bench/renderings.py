@@ -52,8 +52,8 @@ h1 { margin: 0 0 4px; font-size: 15px; } .note { margin: 0 0 12px; color: #555; 
 
 def page(name: str, parts: Sequence[str]) -> str:
     note = (
-        "按接口逐条画出掌柜发出的内容，不是客户端截图。<br>"
-        "What the house sends, call by call, drawn here: no screenshot of the app."
+        f"掌柜发给{name}服务器的内容，按接口逐条画出，不是{name}客户端的截图。<br>"
+        f"What the house sends to {name}, call by call, drawn here: no screenshot of its app."
     )
     title = f"<h1>{name}</h1><p class=note>{note}</p>"
     return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{title}{''.join(parts)}"
@@ -92,9 +92,8 @@ def by_telegram(method: str, arguments: Mapping[str, Any]) -> str:
     photo = arguments.get("photo")
     if isinstance(photo, str):
         photo = arguments.get(photo.removeprefix("attach://"))
-    if isinstance(photo, bytes):
-        return sent(method, "", picture(photo), html.escape(arguments.get("caption", "")), *keys)
-    return sent(method, arguments["text"], *keys)
+    pictures = [picture(photo)] if isinstance(photo, bytes) else []
+    return sent(method, arguments.get("text", arguments.get("caption", "")), *pictures, *keys)
 
 
 async def held(house: House, customer: OnWeChat | OnTelegram) -> list[str]:

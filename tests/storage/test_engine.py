@@ -1,12 +1,15 @@
-"""Connections: one that is gone is noticed before a transaction begins on it."""
+"""Connections: one that is gone is noticed before a transaction begins on it, and a server that is away is named so."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage import create_engine
@@ -43,3 +46,21 @@ async def test_one_that_lay_is_asked(migrated: str, engine: AsyncEngine, monkeyp
 
     monkeypatch.setattr(AsyncAdapt_asyncpg_connection, "ping", silent)
     assert await backend(engine) != first
+
+
+async def test_a_server_that_is_killed_is_away_and_comes_back(engine: AsyncEngine) -> None:
+    faults: list[type[Exception]] = []
+    async with engine.connect() as connection:
+        doomed = await connection.execute(text("SELECT pg_backend_pid()"))
+        os.kill(doomed.scalar_one(), signal.SIGKILL)
+        with pytest.raises((OperationalError, InterfaceError)):
+            await connection.execute(text("SELECT pg_sleep(30)"))
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await backend(engine)
+                break
+            except (SQLAlchemyError, OSError) as error:
+                faults.append(type(error))
+                await asyncio.sleep(0.01)
+    assert {fault for fault in faults if issubclass(fault, SQLAlchemyError)} <= {OperationalError, InterfaceError}

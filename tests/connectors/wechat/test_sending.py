@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors.channel import MediaUnavailable
@@ -248,3 +250,18 @@ async def test_a_token_that_was_forgotten_does_not_keep_a_picture_away(house_of_
 
 async def test_its_doors_are_the_gateways(house_of_li: House) -> None:
     assert isinstance(house_of_li.channel.router(), APIRouter)
+
+
+async def test_while_the_database_is_away_nothing_goes_out_and_nothing_is_lost(
+    house_of_li: House, wechat: StandIn, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE wechat_grant RENAME TO elsewhere"))
+    try:
+        ended = await house_of_li.sends(LI)
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE elsewhere RENAME TO wechat_grant"))
+    assert isinstance(ended, Retry) and ended.error_class == "later:storage"
+    assert wechat.sent == []
+    assert isinstance(await house_of_li.sends(LI), Sent)
