@@ -116,7 +116,7 @@ async def test_each_refusal_has_its_end(
     def same(found: Outcome, expected: Any) -> bool:
         if isinstance(expected, str):
             return isinstance(found, Retry) and found.error_class == expected and found.at > datetime.now(UTC)
-        return found == expected
+        return bool(found == expected)
 
     wechat.refused_notices = [code]
     assert same(await house_of_li.sends(WANG, LATE, "7"), by_template)
