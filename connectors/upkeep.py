@@ -35,23 +35,27 @@ DUE_PAUSE = 60.0
 
 
 async def keep_tidy(engine: AsyncEngine, media: MediaStore, kept: Retention) -> None:
-    """Until cancelled: answers of commands, what buttons meant, messages that could not be worked on, and what came and
-    went out long ago are forgotten when their time is over, a few in a transaction, so that nobody waits for long."""
+    """Until cancelled."""
     while True:
-        now = datetime.now(UTC)
-        for forget, until in (
-            (forget_expired, now),
-            (choices.forget, now),
-            (inbox.forget_stuck, now - UNHEARD),
-            (inbox.forget, now - timedelta(days=kept.received)),
-            (outbox.forget, now - timedelta(days=kept.sent)),
-            (media.forget, now - timedelta(days=kept.media)),
-        ):
-            more = True
-            while more:
-                async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-                    more = await forget(session, until)
+        await tidy(engine, media, kept, datetime.now(UTC))
         await asyncio.sleep(PAUSE)
+
+
+async def tidy(engine: AsyncEngine, media: MediaStore, kept: Retention, now: datetime) -> None:
+    """Answers of commands, what buttons meant, messages that could not be worked on, and what came and went out long
+    ago are forgotten when their time is over, a few in a transaction, so that nobody waits for long."""
+    for forget, until in (
+        (forget_expired, now),
+        (choices.forget, now),
+        (inbox.forget_stuck, now - UNHEARD),
+        (inbox.forget, now - timedelta(days=kept.received)),
+        (outbox.forget, now - timedelta(days=kept.sent)),
+        (media.forget, now - timedelta(days=kept.media)),
+    ):
+        more = True
+        while more:
+            async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+                more = await forget(session, until)
 
 
 async def keep_expiring(office: SqlBackOffice) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, func, not_, or_, select, text, update
+from sqlalchemy import Index, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -274,7 +274,7 @@ async def send_again(session: AsyncSession, number: int, now: datetime) -> bool:
 async def forget(session: AsyncSession, before: datetime, limit: int = 1000) -> bool:
     """Some of what came before then and waits for nobody's try is no more, nor is its name; whether there may be
     more."""
-    return await queue.forget(session, Outbox, not_(text(OPEN)), before, limit)
+    return await queue.forget(session, Outbox, Outbox.state.not_in((State.PENDING, State.LEASED)), before, limit)
 
 
 def _opened(row: Iterable[Any]) -> list[Any]:

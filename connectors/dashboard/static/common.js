@@ -94,7 +94,7 @@ const HEALTH_POLL = 5_000;
 const PARTS = {
   bot: "机器人", actions: "业务服务", gateway: "网关", database: "数据库", graph: "知识图谱", sync: "图谱同步",
   data: "数据目录", keyring: "密钥", tasks: "后台任务", limits: "访问限制", knowledge: "知识文件", answers: "答案检索",
-  rules: "售后规则", delivery: "消息发送", wechat: "微信", telegram: "Telegram",
+  rules: "售后规则", delivery: "消息发送", wechat: "微信", wechat_kf: "微信客服", telegram: "Telegram",
 };
 const partName = (part) => PARTS[part] ?? part;
 

@@ -1,6 +1,6 @@
 // What the graph's labels, relations and topics, channels and roles are called in Chinese.
 
-export const CHANNELS = { web: "网页", api: "程序", wechat: "微信", telegram: "Telegram", notice: "通知" };
+export const CHANNELS = { web: "网页", api: "程序", wechat: "微信", wechat_kf: "微信客服", telegram: "Telegram", notice: "通知" };
 
 export const MEDIA = {
   ...{ picture: "图片", voice: "语音", video: "视频", file: "文件", sticker: "表情", location: "位置", contact: "名片" },

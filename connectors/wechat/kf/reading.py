@@ -54,7 +54,6 @@ PAUSES = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 TROUBLE = (Refused, NotDone, Unsure, SQLAlchemyError, OSError, KeyRingError)
 
-
 ALL = ""
 """In the place of an account: the list of them."""
 

@@ -125,6 +125,8 @@ async def test_its_button_leads_on(engine: AsyncEngine, rasa: FakeRasa) -> None:
     async with relaying(engine, rasa, paper):
         (text,) = await paper.until("ann", 1)
     assert text.startswith("包裹送到啦\n1. 查看物流")
+    [shown] = paper.bubbles["ann"]
+    assert shown.occasion and (shown.occasion.kind, shown.occasion.values["carrier"]) == ("parcel_delivered", "顺丰")
     async with AsyncSession(engine) as session:
         assert await choices.pick(session, "paper:ann", "1", datetime.now(UTC)) == BUTTON["payload"]
 

@@ -202,7 +202,8 @@ async def test_no_piece_of_an_album_is_acknowledged_that_was_not_written_down(
 async def test_an_album_that_could_not_be_written_down_is_gathered_again_as_it_was(
     door: httpx.AsyncClient, public: Telegram, shop: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(albums, "LEASE", timedelta(seconds=0.2))
+    monkeypatch.setattr(albums, "ALBUM_SECONDS", 1.0)
+    monkeypatch.setattr(albums, "LEASE", timedelta(seconds=0.3))  # over before the late piece is ripe
     monkeypatch.setattr(albums, "LOOK_SECONDS", 0.1)
     shop.refusals = [OperationalError("", {}, Exception("database is locked"))]
     async with gathering(public):

@@ -12,9 +12,13 @@ import pytest
 
 from connectors.wechat import main
 from connectors.wechat.errors import ERRORS
+from connectors.wechat.kf.errors import ERRORS as KF_ERRORS
 from connectors.wechat.words import WORDS
 from storage import migrate
+from tests.connectors.conftest import free_port
+from tests.connectors.wechat import wecom
 from tests.connectors.wechat.stand_in import AES_KEY, APP_ID, SECRET, TOKEN, StandIn
+from tests.connectors.wechat.wecom import SETTINGS, WeCom
 from tests.databases import Sqlite, served_by
 
 SETUP = WORDS.setup
@@ -60,6 +64,43 @@ def test_an_account_is_checked_and_has_a_menu(
     assert told == [SETUP.credentials, SETUP.menu, f"{SETUP.address}: https://shop.example/wechat"]
     first = wechat.menu["button"][0]
     assert first["sub_button"][0] == {"type": "click", "name": "查物流", "key": "我的快递到哪了"}
+
+
+@pytest.fixture
+def service() -> Iterator[WeCom]:
+    with wecom.serve(free_port()) as service:
+        yield service
+
+
+NO_ACCOUNT = dict.fromkeys(("WECHAT_APP_ID", "WECHAT_APP_SECRET", "WECHAT_TOKEN", "WECHAT_AES_KEY"), "")
+
+
+@pytest.mark.parametrize("account", [True, False])
+def test_customer_service_is_looked_at_too_or_alone(
+    command: Command, service: WeCom, capsys: pytest.CaptureFixture[str], account: bool
+) -> None:
+    changed = SETTINGS | {"WECOM_API_BASE": service.url} | ({} if account else NO_ACCOUNT)
+    assert command("setup", **changed) is None
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2:] == [SETUP.kf_accounts.format(names="掌柜"), f"{SETUP.kf_address}: https://shop.example/wechat/kf"]
+    assert len(told) == (5 if account else 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"WECOM_KF_SECRET": ""}, "WECOM_KF_SECRET"),
+        ({"WECOM_KF_SECRET": "another"}, KF_ERRORS.configuration[40001]),
+        ({"WECOM_CORP_ID": "wwAnother"}, KF_ERRORS.configuration[40013]),
+        ({"WECOM_AES_KEY": "short"}, SETUP.bad_key),
+        ({"WECOM_API_BASE": "http://qyapi.weixin.qq.com"}, "WECOM_API_BASE"),
+    ],
+)
+def test_what_is_wrong_with_customer_service_is_told(
+    command: Command, service: WeCom, changed: dict[str, str], told: str
+) -> None:
+    ended = command("setup", **(SETTINGS | {"WECOM_API_BASE": service.url} | NO_ACCOUNT | changed))
+    assert ended is not None and told in ended and "another" not in ended
 
 
 def test_a_code_brings_people_in_with_a_word(
