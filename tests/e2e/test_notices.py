@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from mall_adapter import SqlMall, coupons, models, notices
+from mall_adapter import SqlMall, models, notices
 from mall_adapter.notices import KINDS
 from mall_adapter.values import ParcelStatus, ParcelStep
-from storage import WRITES, create_engine
+from storage import create_engine
 from storage.outbox import Outbox
 from tests.e2e.conversation import Chat, Desk, api_sender, buttons_of, copy_customer, copy_order, texts_of
 from tests.mall_adapter.offices import OPERATOR, bind, new_key, office
@@ -148,10 +148,8 @@ def test_a_parcel_that_is_late(stack: Stack) -> None:
 def test_a_coupon_that_is_about_to_end_and_no_more_offers(stack: Stack) -> None:
     async def talk(one: Member) -> None:
         await one.says("你好")
-        now = datetime.now(UTC)
         sender = api_sender(one.chat.name)
-        async with AsyncSession(one.engine.execution_options(**WRITES)) as session, session.begin():
-            await coupons.grant(session, sender, "茶会券", 800, 0, KINDS.coupon_days, now)
+        await SqlMall(one.engine).grant_coupon(sender, "茶会券", 800, 0, KINDS.coupon_days, new_key())
         for _ in range(2):
             await notices.tell_of_coupons(one.engine, datetime.now(UTC))
         text, buttons = await one.hears()
