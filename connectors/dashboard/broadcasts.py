@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from connectors.dashboard.operators import Operators, Refused
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
-from mall_adapter.notices import broadcasts, segments
+from mall_adapter.notices import Gift, broadcasts, segments
 from storage import WRITES
 
 SHOWN = 50

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mall_adapter import models, people
+from mall_adapter.coupons import Gift
 from mall_adapter.notices import broadcasts, segments
 from mall_adapter.notices.events import TOLD_STEPS, read_on
 from mall_adapter.notices.kinds import KINDS
@@ -24,6 +25,7 @@ from mall_adapter.transactions import Clock, Transactions, utc_now
 __all__ = [
     "KINDS",
     "TOLD_STEPS",
+    "Gift",
     "Notice",
     "Notices",
     "Watched",

@@ -48,7 +48,8 @@ async def tell_of_stock(engine: AsyncEngine, now: datetime) -> bool:
 async def tell_of_coupons(engine: AsyncEngine, now: datetime) -> None:
     """Tells of coupons that end in so many days: of each once, of those of one customer that come up together the
     first."""
-    coupon, until = models.Coupon, now + timedelta(days=KINDS.coupon_days)
+    coupon = models.Coupon
+    until = (now + timedelta(days=KINDS.coupon_days)).replace(microsecond=0)  # as exactly as the cursor keeps it
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         cursor = await locked_cursor(session, READER, int(now.timestamp()))
         since = datetime.fromtimestamp(cursor.position, UTC)

@@ -63,7 +63,12 @@ def the(client: httpx.Client, number: int) -> dict[str, Any]:
 def test_a_second_operator_approves_what_the_first_has_written(wang: httpx.Client, li: httpx.Client) -> None:
     assert wang.post(f"{API}/count", json={"segment": EVERYBODY["segment"]}).json()["number"] >= 1
     assert wang.post(f"{API}/preview", json=EVERYBODY).json()["text"].startswith("新茶到店，来尝尝\n（回复")
-    number = wang.post(API, json=EVERYBODY).json()["id"]
+    gift = {"title": "回馈券", "off_cents": 1000, "min_spend_cents": 9900, "days": 14}
+    given = EVERYBODY | {"coupon": gift}
+    assert "满 99 元减 10 元" in wang.post(f"{API}/preview", json=given).json()["text"]
+    assert wang.post(API, json=EVERYBODY | {"coupon": gift | {"off_cents": 0}}).status_code == 422
+    number = wang.post(API, json=given).json()["id"]
+    assert the(wang, number)["coupon"] == gift
     assert wang.post(f"{API}/{number}/approve").json()["error"]["code"] == "too_late"
     assert wang.post(f"{API}/{number}/propose").status_code == 204
     assert wang.post(f"{API}/{number}/approve").json()["error"]["code"] == "own"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -13,51 +14,76 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import SqlMall, coupons, models, notices
+from mall_adapter import SqlMall, models, notices
 from mall_adapter.notices import KINDS
 from mall_adapter.values import ParcelStatus, ParcelStep
 from storage import WRITES, create_engine
 from storage.outbox import Outbox
-from tests.e2e.conversation import Chat, Desk, api_sender, buttons_of, copy_customer, copy_order, texts_of
-from tests.mall_adapter.offices import OPERATOR, bind, new_key, office
+from tests.e2e.conversation import Chat, Failed, buttons_of, copy_customer, copy_order, phone_of, texts_of
+from tests.mall_adapter.offices import OPERATOR, new_key, office
 from tests.stack import Stack
 
 
+class Visitor(Chat):
+    """Of the web chat, known by a cookie: what the shop says by itself stands in their conversation."""
+
+    async def say(self, text: str) -> dict[str, Any]:
+        if text.startswith("["):
+            text = self._buttons[text[1:-1]]
+        response = await self._client.post("/api/chat", json={"text": text})
+        response.raise_for_status()
+        self.transcript.append(f"> {text}")
+        return self.hears(response.json())
+
+    async def reached(self, seen: set[str]) -> dict[str, Any]:
+        """What came that is not among the ``seen``, waited for a little."""
+        for _ in range(200):
+            said = (await self._client.get("/api/chat/history")).json()["said"]
+            messages = [message for each in said for message in each["messages"]]
+            if new := [one for one in messages if one.get("text") and one["text"] not in seen]:
+                return self.hears({"messages": new})
+            await asyncio.sleep(0.1)
+        raise Failed("\n".join([*self.transcript, "nothing came by itself"]))
+
+
 class Member:
-    """Somebody with a copy of an order of the demo mall, whose account is bound."""
+    """A visitor with a copy of an order of the demo mall, by which their account is bound."""
 
     def __init__(self, client: httpx.AsyncClient, engine: AsyncEngine, customer_id: str, order_id: str) -> None:
         self.engine, self.customer_id, self.order_id = engine, customer_id, order_id
-        self.chat = Chat(client)
-        self._news = Desk(client, self.chat, engine)
+        self._chat, self._seen = Visitor(client), set[str]()
 
     async def says(self, text: str) -> str:
-        return "\n".join(texts_of(await self.chat.say(text)))
+        texts = texts_of(await self._chat.say(text))
+        self._seen |= set(texts)
+        return "\n".join(texts)
 
     async def hears(self) -> tuple[str, list[str]]:
         """What came unasked: its words, and the titles of its buttons."""
-        answer = await self._news.reaches()
+        answer = await self._chat.reached(self._seen)
+        self._seen |= set(texts_of(answer))
         return "\n".join(texts_of(answer)), [one["title"] for one in buttons_of(answer)]
 
     async def told(self, kind: str) -> int:
         """How many notices of a kind were ever written down for them."""
         row = Outbox
-        theirs = select(func.count()).where(row.recipient == self.customer_id, row.kind == kind)
-        async with self.engine.connect() as connection:
-            return await connection.scalar(theirs) or 0
+        async with AsyncSession(self.engine) as session:  # whose it is, is sealed
+            return (await session.scalars(select(row.recipient).where(row.kind == kind))).all().count(self.customer_id)
 
 
 @asynccontextmanager
 async def member(stack: Stack, model: str) -> AsyncIterator[Member]:
     engine = create_engine(settings.database_url())
-    async with httpx.AsyncClient(base_url=stack.url, timeout=60, trust_env=False) as client:
-        customer_id = await copy_customer(engine, model)
-        one = Member(client, engine, customer_id, await copy_order(engine, model, customer_id))
-        await bind(SqlMall(engine), api_sender(one.chat.name), customer_id)
-        try:
+    try:
+        async with httpx.AsyncClient(base_url=stack.url, timeout=60, trust_env=False) as client:
+            customer_id = await copy_customer(engine, model)
+            one = Member(client, engine, customer_id, await copy_order(engine, model, customer_id))
+            for words in ("绑定会员账号", await phone_of(engine, customer_id), one.order_id):
+                await one.says(words)
+            assert "绑定好了" in await one.says("确认")
             yield one
-        finally:
-            await engine.dispose()
+    finally:
+        await engine.dispose()
 
 
 def play(stack: Stack, model: str, talk: Callable[[Member], Awaitable[None]]) -> None:
@@ -74,30 +100,29 @@ def never_night(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(KINDS.quiet), "ends", lambda *_: None)
 
 
-async def _sold_by_one_kind(engine: AsyncEngine) -> tuple[str, str]:
-    """Name and only SKU of goods that nobody else waits for."""
+async def _of_one_kind(engine: AsyncEngine) -> tuple[str, str]:
+    """Name and id of goods that come in fewest kinds."""
     sku, product = models.Sku, models.Product
-    alone = select(sku.product_id).group_by(sku.product_id).having(func.count() == 1)
-    found = select(product.name, sku.id).join(sku).where(product.id.in_(alone)).order_by(product.id).limit(1)
+    kinds = select(sku.product_id).group_by(sku.product_id).order_by(func.count(), sku.product_id).limit(1)
     async with engine.connect() as connection:
-        name, sku_id = (await connection.execute(found)).one()
-    return name, sku_id
+        product_id = (await connection.execute(kinds)).scalar_one()
+        return (await connection.execute(select(product.name).where(product.id == product_id))).scalar_one(), product_id
 
 
 def test_goods_that_are_there_again(stack: Stack) -> None:
     async def talk(one: Member) -> None:
         mall = office(SqlMall(one.engine))
-        name, sku_id = await _sold_by_one_kind(one.engine)
-        levels = await mall.stock(OPERATOR, sku_id)
+        name, product_id = await _of_one_kind(one.engine)
+        skus = (await SqlMall(one.engine).product(product_id)).skus
+        levels = [level for sku in skus for level in await mall.stock(OPERATOR, sku.id)]
         for level in levels:
-            free = level.on_hand - level.allocated - level.held
-            if free:
-                await mall.adjust_stock(OPERATOR, level.warehouse_id, sku_id, -free, "sold elsewhere", new_key())
+            if free := level.on_hand - level.allocated - level.held:
+                await mall.adjust_stock(OPERATOR, level.warehouse_id, level.sku_id, -free, "sold elsewhere", new_key())
         assert "一到货我就在这里告诉您" in await one.says(f"{name}有货了喊我一声")
         await notices.tell_of_stock(one.engine, datetime.now(UTC))
         assert not await one.told("back_in_stock")
 
-        await mall.receive_stock(OPERATOR, levels[0].warehouse_id, sku_id, 30, new_key())
+        await mall.receive_stock(OPERATOR, levels[0].warehouse_id, levels[0].sku_id, 30, new_key())
         for _ in range(2):
             await notices.tell_of_stock(one.engine, datetime.now(UTC))
         text, buttons = await one.hears()
@@ -111,7 +136,6 @@ def test_goods_that_are_there_again(stack: Stack) -> None:
 
 def test_a_presale_that_moves(stack: Stack) -> None:
     async def talk(one: Member) -> None:
-        await one.says("你好")
         line, sku = models.OrderLine, models.Sku
         async with one.engine.connect() as connection:
             of_order = select(sku.product_id).join(line, line.sku_id == sku.id).where(line.order_id == one.order_id)
@@ -130,7 +154,6 @@ def test_a_presale_that_moves(stack: Stack) -> None:
 
 def test_a_parcel_that_is_late(stack: Stack) -> None:
     async def talk(one: Member) -> None:
-        await one.says("你好")
         now = datetime.now(UTC)
         async with one.engine.connect() as connection:
             of_order = select(models.Shipment.id).where(models.Shipment.order_id == one.order_id)
@@ -147,11 +170,10 @@ def test_a_parcel_that_is_late(stack: Stack) -> None:
 
 def test_a_coupon_that_is_about_to_end_and_no_more_offers(stack: Stack) -> None:
     async def talk(one: Member) -> None:
-        await one.says("你好")
-        now = datetime.now(UTC)
-        sender = api_sender(one.chat.name)
         async with AsyncSession(one.engine.execution_options(**WRITES)) as session, session.begin():
-            await coupons.grant(session, sender, "茶会券", 800, 0, KINDS.coupon_days, now)
+            ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=KINDS.coupon_days)
+            told = {"title": "茶会券", "off_cents": 800, "min_spend_cents": 0, "granted_at": datetime.now(UTC)}
+            session.add(models.Coupon(id=new_key(), customer_id=one.customer_id, valid_until=ends, **told))
         for _ in range(2):
             await notices.tell_of_coupons(one.engine, datetime.now(UTC))
         text, buttons = await one.hears()
