@@ -107,7 +107,7 @@ class WorryFinder(GraphComponent):
             "weight": 0.3,
             "C": 1.0,
             "folds": 3,
-            "sure": {"worry": 0.5, "anger": 0.5, "urge": 0.5},
+            "sure": {"worry": 0.3, "anger": 0.3, "urge": 0.3},
         }
 
     @classmethod
