@@ -1,9 +1,10 @@
 """How well the trained model understands lines that it never saw: ``python -m tests.nlu.evaluate``, Rasa environment.
 
 Writes docs/nlu-report.md with its pictures. ``--check`` writes nothing and fails when the intents of the held-out
-lines are understood more than a point worse than ``baseline.yml`` says, one of them falls under F1 0.80, or the
-feelings of ``worry.yml`` fall under ``LEAST_FELT``; ``--record`` makes the figures the baseline. ``--jddc FILE`` measures
-``text<TAB>label`` lines of another shop through ``jddc.yml``, ``--worry FILE`` its ``feeling<TAB>text`` lines.
+lines are understood more than a point worse than ``baseline.yml`` says, when one of them falls under F1 0.80, or when
+the feelings of ``worry.yml`` fall under ``LEAST_FELT``; ``--record`` makes today's figures the baseline.
+``--jddc FILE`` measures ``text<TAB>label`` lines of another shop through ``jddc.yml``, ``--worry FILE`` its
+``feeling<TAB>text`` lines.
 """
 
 from __future__ import annotations
