@@ -430,7 +430,7 @@ def models_dir() -> Path:
 
 
 def worry_model() -> Path | None:
-    """Folder of a text classifier in ONNX that tells worry instead of the house's own (``WORRY_MODEL``, default none)."""
+    """Folder of a classifier in ONNX that tells worry instead of the house's own (``WORRY_MODEL``, default none)."""
     value = os.environ.get("WORRY_MODEL")
     return (ROOT / value) if value else None
 

@@ -28,7 +28,7 @@ import settings
 from bot.components.classifier import scores_unseen, sharpness_of_learning
 from bot.components.linear import Linear, Numbers, features, machine, matrix, words
 from bot.components.tokenizer import CharacterTokenizer
-from encoder.classifier import Classifier
+from encoder import Classifier
 
 NEUTRAL = "neutral"
 FEELINGS = ("worry", "anger", "urge")
