@@ -490,6 +490,12 @@ def models_dir() -> Path:
     return _path("MODELS_DIR", ROOT / "models")
 
 
+def worry_model() -> Path | None:
+    """Folder of a classifier in ONNX that tells worry instead of the house's own (``WORRY_MODEL``, default none)."""
+    value = os.environ.get("WORRY_MODEL")
+    return (ROOT / value) if value else None
+
+
 def answering_dir() -> Path:
     """What ``make train`` has learned for finding answers: an encoder and a judge."""
     return models_dir() / "answering"

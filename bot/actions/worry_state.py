@@ -69,7 +69,8 @@ _CIRCUMSTANCES = read()
 
 def worried(tracker: Tracker, order: Order | None, now: datetime) -> Worry:
     """How worried the last message is; ``order`` is the one that it is about, if that is known."""
-    said: dict[str, Any] = tracker.latest_message.get("worry") or {}
+    told = tracker.latest_message.get("worry")
+    said: dict[str, Any] = told if isinstance(told, dict) else {}  # older conversations have a number
     score = float(said.get("score") or 0.0)
     label: Label = next((one for one in LABELS if one == said.get("label")), "neutral")
     held = tuple(_holding(tracker, order, now))
@@ -105,7 +106,7 @@ def _holding(tracker: Tracker, order: Order | None, now: datetime) -> Iterator[s
 
 def _worry_of(event: dict[str, Any]) -> float:
     told = (event.get("parse_data") or {}).get("worry")
-    return float(told.get("score") or 0.0) if isinstance(told, dict) else 0.0  # older conversations have a number
+    return float(told.get("score") or 0.0) if isinstance(told, dict) else 0.0
 
 
 def _intent_of(event: dict[str, Any]) -> str | None:

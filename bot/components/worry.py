@@ -24,9 +24,11 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import read_yaml_file
 from scipy.special import softmax
 
+import settings
 from bot.components.classifier import scores_unseen, sharpness_of_learning
 from bot.components.linear import Linear, Numbers, features, machine, matrix, words
 from bot.components.tokenizer import CharacterTokenizer
+from encoder import Classifier
 
 NEUTRAL = "neutral"
 FEELINGS = ("worry", "anger", "urge")
@@ -91,13 +93,15 @@ class WorryFinder(GraphComponent):
     """Adds ``worry`` to what is known of a message: ``{"score", "label", "cues"}``, which the actions read as
     ``tracker.latest_message["worry"]``.
 
-    The score is the probability of worry or anger; ``sure`` says from which probability a feeling is one.
+    The score is the probability of worry or anger; ``sure`` says from which probability a feeling is one. Where
+    ``WORRY_MODEL`` names a classifier, the probabilities are its own, and the cues those of what was learned here.
     """
 
     def __init__(
         self, config: dict[str, Any], model_storage: ModelStorage, resource: Resource, model: Linear | None = None
     ) -> None:
         self._config, self._model_storage, self._resource, self._model = config, model_storage, resource, model
+        self._named = named(settings.worry_model()) if model else None
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
@@ -107,7 +111,7 @@ class WorryFinder(GraphComponent):
             "weight": 0.3,
             "C": 1.0,
             "folds": 3,
-            "sure": {"worry": 0.5, "anger": 0.5, "urge": 0.5},
+            "sure": {"worry": 0.3, "anger": 0.3, "urge": 0.3},
         }
 
     @classmethod
@@ -163,17 +167,32 @@ class WorryFinder(GraphComponent):
         assert self._model  # noqa: S101 (Rasa trains or loads first)
         for message in messages:
             cut = words(message)
-            chances = self._chances(cut)
+            chances = self._chances(message.get(TEXT), cut)
             label = feeling(chances, self._config["sure"])
             told = cues(self._model, cut, label) if label != NEUTRAL else []
             score = round(sum(chances[name] for name in UPSET), 3)
             message.set("worry", {"score": score, "label": label, "cues": told}, add_to_output=True)
         return messages
 
-    def _chances(self, cut: Sequence[str]) -> Mapping[str, float]:
+    def _chances(self, text: str, cut: Sequence[str]) -> Mapping[str, float]:
         assert self._model  # noqa: S101
+        if self._named:
+            return dict(zip(self._named.labels, self._named.probabilities(text).tolist(), strict=True))
         found: Numbers = softmax(self._model.scores(cut))
         return dict(zip(self._model.labels, found.tolist(), strict=True))
+
+
+def named(folder: Path | None) -> Classifier | None:
+    """The classifier of the folder. Raises InvalidConfigException where it cannot be used: who names one wants it."""
+    if folder is None:
+        return None
+    try:
+        classifier = Classifier(folder)
+    except (ImportError, OSError, ValueError, LookupError, RuntimeError) as error:
+        raise InvalidConfigException(f"WORRY_MODEL: {folder} cannot be used: {error}") from None
+    if set(classifier.labels) != LABELS:
+        raise InvalidConfigException(f"WORRY_MODEL: the labels have to be {', '.join(sorted(LABELS))}")
+    return classifier
 
 
 def _cut(lines: Lines) -> Iterator[tuple[list[str], str]]:

@@ -19,7 +19,7 @@ LIMIT = 63
 
 
 @dataclass
-class _Graph:
+class Graph:
     nodes: list[Any] = field(default_factory=list)
     initializers: list[Any] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ def model(weights: Weights, mean: Array, head: tuple[Array, Array]) -> ModelProt
 
     ``mean`` is subtracted before a vector gets its length; ``head``: numbers × intents, and a bias.
     """
-    graph = _Graph()
+    graph = Graph()
     scale = np.abs(weights.words).max(axis=1, keepdims=True).astype(np.float32) / 127 + 1e-12
     table = graph.constant(np.rint(weights.words / scale).astype(np.int8))
     words = graph.add("Cast", graph.add("Gather", table, "pieces", axis=0), to=TensorProto.FLOAT)

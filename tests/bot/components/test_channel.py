@@ -69,7 +69,7 @@ def test_a_question_that_is_put_once_more_asks_for_something_else(intent: str, c
 
 async def test_the_reply_says_what_was_understood(bot: Bot) -> None:
     _, calm = await bot.send("你好")
-    _, worried = await bot.send("怎么还不发货，好着急，要投诉了")
+    _, worried = await bot.send("会不会收不到了，好担心")
     assert calm["understood"]["intent"] == "greet"
     assert 0 < calm["understood"]["confidence"] <= 1
     assert 0 <= calm["understood"]["worry"] < 0.4 < 0.6 < worried["understood"]["worry"] <= 1
@@ -165,7 +165,7 @@ async def test_one_request_has_no_parts(bot: Bot, actions: Actions) -> None:
 
 
 async def test_a_worry_in_a_later_clause_counts(bot: Bot) -> None:
-    whole = "查一下订单，运动鞋那一单，查订单状态，怎么还不发货好着急"
+    whole = "查一下订单，运动鞋那一单，查订单状态，我好担心会不会收不到了"
     parse = await bot.agent.processor.parse_message(UserMessage(whole))
     _, reply = await bot.send(whole)
     assert parse["worry"]["score"] < reply["understood"]["worry"] <= 1

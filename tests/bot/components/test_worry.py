@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
+import numpy as np
 import pytest
 from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.resource import Resource
@@ -90,6 +92,31 @@ def test_what_was_stored_is_what_was_learned(trained: WorryFinder, arguments: tu
 )
 def test_a_feeling_counts_from_its_own_probability(worry: float, anger: float, urge: float, label: str) -> None:
     assert feeling({"worry": worry, "anger": anger, "urge": urge}, SURE) == label
+
+
+class Sure:
+    """Stands for a classifier that finds anger in everything."""
+
+    labels = ("neutral", "anger", "worry", "urge")
+
+    def __init__(self, folder: Path) -> None:
+        pass
+
+    def probabilities(self, text: str) -> Any:
+        return np.array([0.05, 0.9, 0.03, 0.02])
+
+
+def test_a_classifier_that_is_named_decides(
+    trained: WorryFinder, arguments: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORRY_MODEL", str(tmp_path))
+    with pytest.raises(InvalidConfigException, match="cannot be used"):
+        WorryFinder.load(*arguments)
+    monkeypatch.setattr("bot.components.worry.Classifier", Sure)
+    assert felt(WorryFinder.load(*arguments), "什么时候发货") == {"score": 0.93, "label": "anger", "cues": ANY}
+    monkeypatch.setattr(Sure, "labels", ("positive", "negative"))
+    with pytest.raises(InvalidConfigException, match="labels"):
+        WorryFinder.load(*arguments)
 
 
 @pytest.mark.parametrize(
