@@ -78,7 +78,7 @@ async def own(cards: Cards) -> Copy:
 async def test_what_stands_on_the_card(
     cards: Cards, text: str, part: str | None, response: str, shown: dict[str, Any]
 ) -> None:
-    named = {"card": (text[:2], part)} if part else {}
+    named: dict[str, Any] = {"card": (text[:2], part)} if part else {}
     customer = await say(text, **named)
     assert [message["response"] for message in customer.told] == [response]
     face = (await own(cards)).face
@@ -106,7 +106,7 @@ async def test_goods_that_are_named_or_talked_of(cards: Cards) -> None:
 @pytest.mark.parametrize("part", [None, "portrait", "products", "phone", "no_phone", "title", "greeting", "name"])
 @pytest.mark.parametrize("sender", [BEN, "web:guest"])
 async def test_whoever_is_not_in_sales_is_told_so(cards: Cards, sender: str, part: str | None) -> None:
-    named = {"card": ("头衔", part)} if part else {}
+    named: dict[str, Any] = {"card": ("头衔", part)} if part else {}
     customer = await say("头衔改成总经理", sender, **named)
     assert [message["response"] for message in customer.told] == ["utter_card_only_sales"]
     assert await cards.held(sender) == []
