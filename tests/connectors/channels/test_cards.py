@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 from PIL import Image
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from connectors.cards import router
 from connectors.inbound import Media
+from connectors.pages import Pages
+from connectors.web.visitor import Visitors
 from connectors.words import WORDS
 from mall_adapter import models
 from mall_adapter.cards import Cards
+from mall_adapter.values import Listing
 from privacy import current_ring
 from privacy.conversations import conversation_of
 from storage import WRITES, EventRow, Role
@@ -84,3 +91,30 @@ async def test_a_picture_becomes_the_portrait_that_was_asked_for(cards: Cards, s
     assert portrait is not None
     picture = Image.open(BytesIO(portrait))
     assert (picture.format, picture.size) == ("JPEG", (480, 480))
+
+
+@pytest.mark.parametrize(
+    ("agent", "first"),
+    [
+        ("Mobile Safari/537.36", "/"),
+        ("Mobile Safari/537.36 Telegram-Android/11", "telegram"),
+        ("MicroMessenger/8", "/"),
+    ],
+)
+async def test_the_page_leads_into_the_chat_of_the_visitors_channel(
+    cards: Cards, engine: AsyncEngine, agent: str, first: str
+) -> None:
+    async def no_goods() -> list[Listing]:
+        return []
+
+    app, token = FastAPI(), (await cards.make(CHEN)).token
+    visitors = Visitors([b"k" * 32], secure=False)
+    app.include_router(router(cards, no_goods, visitors, {"telegram": Paper()}, Pages(engine)))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://house") as client:
+        page = (await client.get(f"/c/{token}", headers={"User-Agent": agent})).text
+        links = re.findall('class="chat" href="([^"]+)"', page)
+        assert [link.rpartition("/")[2] or "/" for link in links[:1]] == [first]
+        assert len(links) == 2
+        went = await client.get(f"/c/{token}/telegram")
+        assert (went.status_code, went.headers["Location"]) == (302, f"https://paper.example/{token}")
+        assert (await client.get(f"/c/{token}/wechat")).status_code == 404
