@@ -114,9 +114,8 @@ async def measure(name: str, url: str, forwards: int, people: int) -> None:
             raise RuntimeError("an opening was not noted")
     worked = (time.process_time() - worked) * 1000 / len(tokens)
     spent = sorted(spent[50:])  # the first make statements and open files
-    print(
-        f"{name}: p50 {spent[len(spent) // 2]:.1f} ms, p95 {spent[len(spent) * 95 // 100]:.1f} ms, {worked:.1f} ms of this process's CPU"
-    )
+    half, most = spent[len(spent) // 2], spent[len(spent) * 95 // 100]
+    print(f"{name}: p50 {half:.1f} ms, p95 {most:.1f} ms, {worked:.1f} ms of this process's CPU")
     await engine.dispose()
 
 
