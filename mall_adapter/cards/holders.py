@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
+from sqlalchemy.orm.attributes import set_committed_value
 
 from mall_adapter import models, people
 from mall_adapter.cards import persons
@@ -35,14 +36,21 @@ async def by_token(session: AsyncSession, token: str) -> models.CardHolder | Non
     """The copy that the token leads to now. None where there is none, or where its owner works here no more."""
     holder, into, card, held = models.CardHolder, aliased(models.CardHolder), models.Card, models.Membership
     query = (
-        select(holder, into, card)  # the card, so that it is there when it is shown
+        select(holder, into, card)
         .outerjoin(into, into.id == holder.into_id)
         .join(card, card.id == holder.card_id)
         .join(held, held.principal_id == card.principal_id)
         .where(holder.token == token, held.role == Role.SALES)
     )
-    found = (await session.execute(query)).first()
-    return (found[1] or found[0]) if found else None
+    if (found := (await session.execute(query)).first()) is None:
+        return None
+    return _of_card(found[1] or found[0], found[2])
+
+
+def _of_card(copy: models.CardHolder, card: models.Card) -> models.CardHolder:
+    """The copy with its card, which whoever shows it need not ask for again."""
+    set_committed_value(copy, "card", card)
+    return copy
 
 
 async def own(session: AsyncSession, card_id: str, person: str) -> models.CardHolder | None:
@@ -66,7 +74,7 @@ async def open_link(
         mine.crossing_until = None  # for one, once
     elif channel == PAGE and mine.since < now:  # looks at it again
         mine.crossing_until = now + card_rules().crossing
-    return mine
+    return _of_card(mine, shared.card)
 
 
 async def came(

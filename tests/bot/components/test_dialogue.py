@@ -118,6 +118,15 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("降价了 转人工", "human_handoff", 0.9, {"matter": "price_drop"}, ["action_handoff"]),
         ],
     ),
+    "what is to be changed on a card stands there by its very words": (
+        {},
+        [
+            ("头像换一个", "request_exchange", 0.9, {"card": "portrait"}, ["action_my_card"]),
+            ("主推换成那款面霜", "recommend_product", 0.8, {"card": "products"}, ["action_my_card"]),
+            ("名片头衔在哪改", "ask_policy", 0.9, {"card": "title"}, [RULE]),
+            ("转发名片", "share_card", 0.95, {}, ["action_share_card"]),
+        ],
+    ),
     "what does more harm than good when it is guessed needs more than a guess": (
         {},
         [
