@@ -88,6 +88,21 @@ MATCH (c:Card {id: row.card})<-[h:HOLDS {by: row.id}]-(:User)<-[g:FORWARDED {car
 WITH h, g, a ORDER BY g.time LIMIT 1
 SET h.by = g.id, h.source = a.id, h.depth = g.depth, h.channel = g.channel, h.since = g.time, g.first = true
 """,
+    # who has no card any more is nobody's lead
+    """
+UNWIND $rows AS row
+MATCH (c:Card {id: row.card})<-[:HOLDS {by: row.id}]-(u:User)
+MATCH (u)-[h:HOLDS]->(:Card)
+WITH u, count(h) AS held WHERE held = 1
+MATCH (u)-[q:ASKED]->(:Interest) DELETE q
+""",
+    """
+UNWIND $rows AS row
+MATCH (c:Card {id: row.card})<-[:HOLDS {by: row.id}]-(u:User)
+MATCH (u)-[h:HOLDS]->(:Card)
+WITH u, count(h) AS held WHERE held = 1
+MATCH (u)-[:IS]->(l:Lead) DETACH DELETE l
+""",
     "UNWIND $rows AS row MATCH (c:Card {id: row.card})<-[h:HOLDS {by: row.id}]-(:User) DELETE h",
 )
 

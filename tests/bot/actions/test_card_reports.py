@@ -110,7 +110,7 @@ async def test_the_warmest_lead_and_how_to_reach_them(travelled: Graph, engine: 
     assert first == "1. 安：快要下单，问过价格，经一位朋友看到您的名片（第 2 层）"
     (reach,) = message["buttons"]
     assert reach == {"title": "联系安", "payload": '/reach_lead{"lead": "7"}'}
-    told = await say(ReachLead(), "联系安", "web:ben", lead="7")
+    told = await say(ReachLead(), "联系安", "web:ben", lead=("安", "7"))
     assert told["who"] == "安"
     async with AsyncSession(engine) as session:
         (waiting,) = (await session.scalars(select(models.Handoff))).all()
@@ -130,7 +130,7 @@ async def test_the_manager_sees_everybodys(travelled: Graph) -> None:
 @pytest.mark.parametrize("action", [CardReport(), MyLeads(), ReachLead()])
 @pytest.mark.parametrize("sender", ["web:ann", "web:guest"])
 async def test_nobody_else_hears_anything(travelled: Graph, action: Action, sender: str) -> None:
-    message = await say(action, "本的名片传到哪了", sender, lead="7")
+    message = await say(action, "本的名片传到哪了", sender, lead=("本", "7"))
     assert message["response"] == "utter_cards_not_yours"
     assert "安" not in words(message)
 
