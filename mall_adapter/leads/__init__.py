@@ -86,12 +86,6 @@ class Leads:
         async with self._database.reading() as session:
             return dict((await session.execute(query)).all())
 
-    async def product_names(self, ids: Sequence[str]) -> Mapping[str, str]:
-        product = models.Product
-        async with self._database.reading() as session:
-            rows = await session.execute(select(product.id, product.name).where(product.id.in_(ids)))
-            return dict(rows.all())
-
     async def reach(self, sender: str, lead_id: int) -> Waiting:
         """By which account this lead of the sender's wrote last. Raises NotPermitted, NotFound."""
         people.keep_private(sender)
