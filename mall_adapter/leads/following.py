@@ -48,6 +48,9 @@ HEARD = timedelta(hours=2)
 
 WHOLE = 10_000
 
+DECLINED = "declined"
+"""Why an opening ended; the others are of people who turn out to be one, and stay leads."""
+
 KINDS = (
     *(CardForwarded.kind, CardForwardEnded.kind, CardConverted.kind, CardConversionReversed.kind),
     *(CardPersonBound.kind, CustomersMerged.kind),
@@ -106,7 +109,7 @@ async def _take(session: AsyncSession, event: EventRow, now: datetime) -> None:
         case CardForwarded.kind:
             await _opened(session, str(data["opener"]), str(data["card_id"]), event.at)
             await _weigh(session, str(data["opener"]), now)
-        case CardForwardEnded.kind:
+        case CardForwardEnded.kind if data["reason"] == DECLINED:
             await _left(session, str(data["card_id"]))
         case CardConverted.kind:
             await _heard(session, str(data["person"]), event.at)
@@ -136,7 +139,7 @@ async def _opened(session: AsyncSession, person: str, card_id: str, at: datetime
 
 
 async def _left(session: AsyncSession, card_id: str) -> None:
-    """Whoever came to none of the owner's cards any more, because they declined it mostly, is forgotten as a lead."""
+    """Whoever declined, and came to none of the owner's cards otherwise, is forgotten as a lead."""
     lead, question, holder = models.Lead, models.LeadQuestion, models.CardHolder
     forward, card = models.CardForward, models.Card
     owner = select(card.principal_id).where(card.id == card_id).scalar_subquery()
