@@ -221,9 +221,8 @@ def main() -> None:
         elif arguments.command == "live":
             asyncio.run(_live(arguments.speed, arguments.until))
         else:
-            asyncio.run(
-                {"unseed": _unseed, "names": _names, "stock-check": _stock_check, "leads": _leads}[arguments.command]()
-            )
+            rest = {"unseed": _unseed, "names": _names, "stock-check": _stock_check, "leads": _leads}
+            asyncio.run(rest[arguments.command]())
     except (DemoRefused, KeyRingError, MallUnavailable, NotFound, OSError, ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -79,6 +79,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
     ticket, coupon, invoice, handoff = models.Ticket, models.Coupon, models.Invoice, models.Handoff
     lot, offer = models.EnergyLot, models.Offer
     complaint, misunderstood, holder = models.Complaint, models.Misunderstood, models.CardHolder
+    lead, asked = models.Lead, models.LeadQuestion
     listed: dict[str, Select[Any]] = {
         "orders": theirs.order_by(order.placed_at, order.id),
         "tickets": select(ticket.id).where(ticket.order_id.in_(theirs)).order_by(ticket.created_at, ticket.id),
@@ -94,6 +95,8 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
         "misunderstood": select(misunderstood.id)
         .where(misunderstood.conversation.in_(said))
         .order_by(misunderstood.id),
+        "leads": select(lead.id).where(lead.person == persons.of_customer(found.id)).order_by(lead.id),
+        "lead_questions": select(asked.id).where(asked.person == persons.of_customer(found.id)).order_by(asked.id),
         "cards": select(holder.token).where(holder.person == persons.of_customer(found.id)).order_by(holder.id),
     }
     ids = {name: [str(one) for one in await session.scalars(query)] for name, query in listed.items()}

@@ -26,6 +26,8 @@ _LABELS = {
     "handoffs": "转人工 / handoffs",
     "complaints": "投诉 / complaints",
     "misunderstood": "没听懂的消息 / misunderstood",
+    "leads": "销售的线索 / leads of salespeople",
+    "lead_questions": "问过的话题 / topics they asked about",
     "turns": "对话轮次 / turns of conversations",
     "views": "对话被查看 / looks into them",
     "events": "操作记录 / events",

@@ -93,6 +93,8 @@ class MyLeads(Action):
         leads = await get_leads()
         names = await leads.names([one.person for one in found] + [one.source for one in found])
         numbers = await leads.numbers(tracker.sender_id, [one.person for one in found])
+        own = {one.source: word(tracker, domain, "you") for one in found if one.depth == 1 and not shown.manager}
+        given = {**names, **own}
         lines, nothing = [], list[propagation.Question]()
         for place, lead in enumerate(found, 1):
             asked = await graphs.ask(partial(propagation.questions, person=lead.person, limit=ASKED), nothing)
@@ -102,7 +104,7 @@ class MyLeads(Action):
                 who=_name(tracker, domain, names, lead.person),
                 stage=word(tracker, domain, f"stage_{lead.stage}"),
                 asked=word(tracker, domain, "card_between").join(topics),
-                source=_name(tracker, domain, names, lead.source),
+                source=_name(tracker, domain, given, lead.source),
                 depth=lead.depth,
             )
             lines.append(line)

@@ -75,6 +75,24 @@ MATCH (c:Card {id: row.card})<-[v:CONVERTED {id: row.id}]-(:User)
 DELETE v
 """
 
+# whoever declined and has no card any more is nobody's lead
+_FORGOTTEN: tuple[LiteralString, ...] = (
+    """
+UNWIND $rows AS row
+MATCH (c:Card {id: row.card})<-[:HOLDS {by: row.id}]-(u:User)
+MATCH (u)-[h:HOLDS]->(:Card)
+WITH u, count(h) AS held WHERE held = 1
+MATCH (u)-[q:ASKED]->(:Interest) DELETE q
+""",
+    """
+UNWIND $rows AS row
+MATCH (c:Card {id: row.card})<-[:HOLDS {by: row.id}]-(u:User)
+MATCH (u)-[h:HOLDS]->(:Card)
+WITH u, count(h) AS held WHERE held = 1
+MATCH (u)-[:IS]->(l:Lead) DETACH DELETE l
+""",
+)
+
 _ENDED: tuple[LiteralString, ...] = (
     """
 UNWIND $rows AS row
@@ -157,13 +175,19 @@ def statements(kind: str, events: Sequence[Happened], known: Mapping[str, str]) 
             return [(_REVERSED, {"rows": rows})]
         case "card.forward_ended":
             rows = [{"id": e.data["forward_id"], "card": e.data["card_id"]} for e in events]
-            return [(statement, {"rows": rows}) for statement in _ENDED]
+            declined = any(e.data["reason"] == "declined" for e in events)
+            return [(statement, {"rows": rows}) for statement in _ended(declined)]
         case "lead.asked":
             return [(_ASKED, {"rows": [_question(e, who(e.data["person"])) for e in events]})]
         case "lead.stage_moved":
             rows = [{"person": who(e.data["person"]), "stage": e.data["stage"], "at": e.at} for e in events]
             return [(_STAGES, {"rows": rows})]
     raise AssertionError(kind)
+
+
+def _ended(declined: bool) -> tuple[LiteralString, ...]:
+    *before, last = _ENDED
+    return (*before, *(_FORGOTTEN if declined else ()), last)
 
 
 def _forward(event: Happened, sharer: str, opener: str) -> Row:

@@ -55,7 +55,6 @@ class Reach:
     """``levels`` are people by how many hands the card came through to them first, from the first level on."""
 
     levels: tuple[int, ...]
-    openings: int
     orders: int
     cents: int
     opened_after: timedelta | None  # the median between a copy and the next one that came of it
@@ -140,25 +139,24 @@ RETURN u.id AS person, count(v) AS orders
 """
 
 
-async def path(graph: Graph, card: str, levels: int = LEVELS, until: datetime | None = None) -> Path:
-    """The copies of the first levels, at most :data:`SHOWN`; ``until``: those that were there by then."""
+async def path(graph: Graph, card: str) -> Path:
+    """The copies of the first :data:`LEVELS`, at most :data:`SHOWN`."""
     owners = await graph.read("MATCH (:Card {id: $card})<-[:OWNS]-(o:User) RETURN o.id AS id", card=card)
-    rows = await graph.read(_NEAR, card=card, levels=levels + 1)
+    rows = await graph.read(_NEAR, card=card, levels=LEVELS + 1)
     orders = {row["person"]: row["orders"] for row in await graph.read(_BOUGHT, card=card)}
     copies = [
         Copy(row["person"], row["source"], row["depth"], row["channel"], row["since"], 0, orders.get(row["person"], 0))
         for row in rows
-        if until is None or row["since"] <= until
     ]
-    return Path(card, owners[0]["id"] if owners else None, tuple(_shown(copies, levels)))
+    return Path(card, owners[0]["id"] if owners else None, tuple(_shown(copies)))
 
 
-def _shown(copies: Sequence[Copy], levels: int) -> list[Copy]:
+def _shown(copies: Sequence[Copy]) -> list[Copy]:
     """Whose branch is greater comes first, and nobody without their parent."""
     children: dict[str, list[Copy]] = {}
     for copy in sorted(copies, key=lambda copy: copy.since):
         children.setdefault(copy.source, []).append(copy)
-    near = [copy for copy in copies if copy.depth <= levels]
+    near = [copy for copy in copies if copy.depth <= LEVELS]
     ranked = sorted(near, key=lambda copy: (-len(children.get(copy.person, ())) - 5 * copy.orders, copy.since))
     by_person = {copy.person: copy for copy in near}
     kept: dict[str, Copy] = {}
@@ -213,7 +211,6 @@ async def reach(graph: Graph, cards: Sequence[str]) -> Reach:
     ]
     return Reach(
         tuple(levels.get(depth, 0) for depth in range(1, max(levels, default=0) + 1)),
-        sum(levels.values()),
         int(sums["orders"]),
         int(sums["cents"] or 0),
         median(spent) if spent else None,

@@ -16,11 +16,12 @@ from mall_adapter import models, people, permissions
 from mall_adapter.errors import NotFound, NotPermitted
 from mall_adapter.leads import telling
 from mall_adapter.leads.following import read_conversations, read_on, sweep
+from mall_adapter.leads.stages import STAGES, TOPICS
 from mall_adapter.models.leads import LeadStage
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from storage import Actor, Role
 
-__all__ = ["LeadStage", "Leads", "Shown", "Waiting", "read_conversations", "read_on", "sweep"]
+__all__ = ["STAGES", "TOPICS", "LeadStage", "Leads", "Shown", "Waiting", "read_conversations", "read_on", "sweep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,6 @@ class Leads:
         )
         async with self._database.reading() as session:
             return dict((await session.execute(query)).all())
-
-    async def product_names(self, ids: Sequence[str]) -> Mapping[str, str]:
-        product = models.Product
-        async with self._database.reading() as session:
-            rows = await session.execute(select(product.id, product.name).where(product.id.in_(ids)))
-            return dict(rows.all())
 
     async def reach(self, sender: str, lead_id: int) -> Waiting:
         """By which account this lead of the sender's wrote last. Raises NotPermitted, NotFound."""

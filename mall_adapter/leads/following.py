@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, people
@@ -47,6 +47,9 @@ HEARD = timedelta(hours=2)
 """An account that wrote less than an hour ago may be kept as heard so long ago."""
 
 WHOLE = 10_000
+
+DECLINED = "declined"
+"""Why an opening ended; the others are of people who turn out to be one, and stay leads."""
 
 KINDS = (
     *(CardForwarded.kind, CardForwardEnded.kind, CardConverted.kind, CardConversionReversed.kind),
@@ -106,6 +109,8 @@ async def _take(session: AsyncSession, event: EventRow, now: datetime) -> None:
         case CardForwarded.kind:
             await _opened(session, str(data["opener"]), str(data["card_id"]), event.at)
             await _weigh(session, str(data["opener"]), now)
+        case CardForwardEnded.kind if data["reason"] == DECLINED:
+            await _left(session, str(data["card_id"]))
         case CardConverted.kind:
             await _heard(session, str(data["person"]), event.at)
             await _weigh(session, str(data["person"]), now)
@@ -131,6 +136,24 @@ async def _opened(session: AsyncSession, person: str, card_id: str, at: datetime
     first = {"person": person, "principal_id": found.id, "stage": LeadStage.AWARENESS, "since": at, "last_at": at}
     await session.execute(insert(session, lead).values(first).on_conflict_do_nothing())
     await _heard(session, person, at)
+
+
+async def _left(session: AsyncSession, card_id: str) -> None:
+    """Whoever declined, and came to none of the owner's cards otherwise, is forgotten as a lead."""
+    lead, question, holder = models.Lead, models.LeadQuestion, models.CardHolder
+    forward, card = models.CardForward, models.Card
+    owner = select(card.principal_id).where(card.id == card_id).scalar_subquery()
+    came = (
+        select(forward.id)
+        .join(holder, holder.id == forward.opener_id)
+        .join(card, card.id == forward.card_id)
+        .where(holder.person == lead.person, card.principal_id == lead.principal_id)
+    )
+    gone = delete(lead).where(lead.principal_id == owner, ~came.exists()).returning(lead.person)
+    persons = (await session.scalars(gone, execution_options={"synchronize_session": False})).all()
+    rest = question.person.not_in(select(lead.person))
+    forgotten = delete(question).where(question.person.in_(persons), rest)
+    await session.execute(forgotten, execution_options={"synchronize_session": False})
 
 
 async def _heard(session: AsyncSession, person: str, at: datetime) -> None:

@@ -179,6 +179,18 @@ async def test_whoever_is_bound_brings_along_what_they_asked(cards: Cards, engin
     assert await stage(engine) == {"customer:C1": "consideration"}
 
 
+async def test_whoever_declines_is_forgotten(cards: Cards, engine: AsyncEngine, clock: Clock) -> None:
+    for sender in ("web:guest", "web:zhou"):
+        await open_card(cards, sender)
+        await say(engine, sender, clock(), PRICE)
+    await follow(engine, clock())
+    await cards.decline("web:guest")
+    await follow(engine, clock())
+    assert await stage(engine) == {"customer:C1": "consideration"}
+    async with AsyncSession(engine) as session:
+        assert set(await session.scalars(select(models.LeadQuestion.person))) == {"customer:C1"}
+
+
 async def test_two_customers_who_are_one_are_one_lead(cards: Cards, engine: AsyncEngine, clock: Clock) -> None:
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         index = models.phone_index("13700001111")

@@ -23,7 +23,7 @@ from knowledge_graph import Graph
 from knowledge_graph import migrate as migrate_graph
 from knowledge_graph.propagation import Follower
 from mall_adapter import Desk, Leads, SqlMall, models
-from mall_adapter.leads import LeadStage
+from mall_adapter.leads import STAGES, TOPICS, LeadStage
 from storage import WRITES, Role, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, Customer, add_orders
 from tests.knowledge_graph.servers import Server
@@ -107,10 +107,10 @@ async def test_how_far_and_through_whom(travelled: Graph) -> None:
 async def test_the_warmest_lead_and_how_to_reach_them(travelled: Graph, engine: AsyncEngine) -> None:
     message = await say(MyLeads(), "哪条线索最热", "web:ben")
     first, *_ = words(message).splitlines()[1:]
-    assert first == "1. 安：快要下单，问过价格，经一位朋友看到您的名片（第 2 层）"
+    assert first == "1. 安：快要下单，问过价格，来自一位朋友（第 2 层）"
     (reach,) = message["buttons"]
     assert reach == {"title": "联系安", "payload": '/reach_lead{"lead": "7"}'}
-    told = await say(ReachLead(), "联系安", "web:ben", lead="7")
+    told = await say(ReachLead(), "联系安", "web:ben", lead=("安", "7"))
     assert told["who"] == "安"
     async with AsyncSession(engine) as session:
         (waiting,) = (await session.scalars(select(models.Handoff))).all()
@@ -130,7 +130,7 @@ async def test_the_manager_sees_everybodys(travelled: Graph) -> None:
 @pytest.mark.parametrize("action", [CardReport(), MyLeads(), ReachLead()])
 @pytest.mark.parametrize("sender", ["web:ann", "web:guest"])
 async def test_nobody_else_hears_anything(travelled: Graph, action: Action, sender: str) -> None:
-    message = await say(action, "本的名片传到哪了", sender, lead="7")
+    message = await say(action, "本的名片传到哪了", sender, lead=("本", "7"))
     assert message["response"] == "utter_cards_not_yours"
     assert "安" not in words(message)
 
@@ -146,3 +146,10 @@ async def test_whoever_sells_and_has_no_card_is_helped_to_one(travelled: Graph, 
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         await session.delete(await session.get_one(models.Card, "K"))
     assert (await say(CardReport(), "名片数据", "web:ben"))["response"] == "utter_card_report_no_card"
+
+
+def test_everything_that_the_tables_say_has_words() -> None:
+    needed = {f"utter_word_stage_{stage}" for stage in LeadStage}
+    needed |= {f"utter_word_asked_{topic.asks}" for topic in TOPICS}
+    needed |= {f"utter_notice_lead_warm_{row.tell}" for row in STAGES.rows if row.tell}
+    assert needed <= DOMAIN["responses"].keys()

@@ -121,6 +121,10 @@ VALUES = {
     "spec": "1 L",
     "title": "满减",
     "text": "新品",
+    "who": "安",
+    "who_en": "Ann",
+    "goods_en": "a kettle",
+    "lead": "7",
 }
 
 
