@@ -195,9 +195,8 @@ async def _pay_debts(session: AsyncSession, account: EnergyAccount, cause: str, 
     """Lots with something active pay for those that owe, the oldest first."""
     await session.flush()
     lot = EnergyLot
-    owing = (
-        await session.scalars(select(lot).where(lot.person == account.person, lot.owed > 0).order_by(lot.id))
-    ).all()
+    debts = select(lot).where(lot.person == account.person, lot.owed > 0).order_by(lot.id)
+    owing = (await session.scalars(debts, execution_options=AS_IT_IS)).all()
     paying = list(await spendable(session, account.person, now)) if owing else []
     for debtor in owing:
         for payer in paying:
