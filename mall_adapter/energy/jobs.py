@@ -44,7 +44,8 @@ async def settle(session: AsyncSession, account: EnergyAccount, return_days: int
     The caller holds the account."""
     await ledger.expire(session, account, now)
     due = select(EnergyLot).where(EnergyLot.person == account.person, _due(return_days, now)).order_by(EnergyLot.id)
-    return sum([await ledger.make_active(session, account, lot, now) for lot in (await session.scalars(due)).all()])
+    lots = (await session.scalars(due, execution_options=ledger.AS_IT_IS)).all()
+    return sum([await ledger.make_active(session, account, lot, now) for lot in lots])
 
 
 async def expire_due(engine: AsyncEngine, now: datetime) -> bool:

@@ -26,6 +26,9 @@ OPEN = (Place.HELD, Place.PENDING, Place.ACTIVE, Place.OWED)
 
 WHOLE_BPS = 10_000
 
+AS_IT_IS = {"populate_existing": True}
+"""Of a query for lots whose account is held: what was read before that may have been moved meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewLot:
@@ -96,7 +99,7 @@ async def expire(session: AsyncSession, account: EnergyAccount, now: datetime) -
     """What was not spent in time is gone, but for what a colleague has to look at."""
     lot = EnergyLot
     over = select(lot).where(lot.person == account.person, lot.expires_at <= now, or_(lot.pending > 0, lot.active > 0))
-    for each in (await session.scalars(over.order_by(lot.id))).all():
+    for each in (await session.scalars(over.order_by(lot.id), execution_options=AS_IT_IS)).all():
         for place in (Place.PENDING, Place.ACTIVE):
             if points := getattr(each, place):
                 cause = f"lot:{each.id}:expired:{place}"
@@ -175,13 +178,13 @@ async def spendable(session: AsyncSession, person: str, now: datetime) -> Sequen
     """Lots that can be spent from, those that end first before the others."""
     lot = EnergyLot
     query = select(lot).where(lot.person == person, lot.active > 0, lot.expires_at > now)
-    return (await session.scalars(query.order_by(lot.expires_at, lot.id))).all()
+    return (await session.scalars(query.order_by(lot.expires_at, lot.id), execution_options=AS_IT_IS)).all()
 
 
 async def join(session: AsyncSession, kept: EnergyAccount, gone: EnergyAccount, cause: str, now: datetime) -> None:
     """Lots of the one are the other's from now on, and what is owed is paid by what is there. The caller holds both."""
     theirs = select(EnergyLot).where(EnergyLot.person == gone.person)
-    for lot in await session.scalars(theirs):
+    for lot in (await session.scalars(theirs, execution_options=AS_IT_IS)).all():
         lot.person = kept.person
     kept.balance, gone.balance = kept.balance + gone.balance, 0
     await session.flush()
@@ -192,9 +195,8 @@ async def _pay_debts(session: AsyncSession, account: EnergyAccount, cause: str, 
     """Lots with something active pay for those that owe, the oldest first."""
     await session.flush()
     lot = EnergyLot
-    owing = (
-        await session.scalars(select(lot).where(lot.person == account.person, lot.owed > 0).order_by(lot.id))
-    ).all()
+    debts = select(lot).where(lot.person == account.person, lot.owed > 0).order_by(lot.id)
+    owing = (await session.scalars(debts, execution_options=AS_IT_IS)).all()
     paying = list(await spendable(session, account.person, now)) if owing else []
     for debtor in owing:
         for payer in paying:

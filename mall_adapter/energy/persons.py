@@ -53,6 +53,7 @@ async def _take_back(session: AsyncSession, person: str, cause: str, now: dateti
         once.add((each.event, each.level))
     accounts = await ledger.hold(session, *{each.person for each in wrong}) if wrong else {}
     for each in wrong:
+        await session.refresh(each)  # as it is now that nobody else moves it
         await ledger.reverse(session, accounts[each.person], each, ledger.WHOLE_BPS, f"{cause}:same", now)
 
 

@@ -44,7 +44,7 @@ async def lost(text: str, times: int, **more: Any) -> Said:
 
 
 async def test_likely_readings_are_two_buttons_with_a_way_out(answers: Graph) -> None:
-    ranking = {"goodbye": 0.4, "energy_balance": 0.38, "request_return": 0.35, "sales_report": 0.33}
+    ranking = {"goodbye": 0.4, "inventory_report": 0.38, "request_return": 0.35, "sales_report": 0.33}
     ranking |= {"order_status": 0.16, "track_parcel": 0.15}
     told = await lost("那个啥", 1, sender="api:guest", ranking=ranking)
     assert told.responses == ["utter_did_you_mean"]
@@ -55,7 +55,7 @@ async def test_likely_readings_are_two_buttons_with_a_way_out(answers: Graph) ->
 
 def test_what_is_not_open_or_no_wish_is_never_guessed() -> None:
     ruled_out = misunderstandings._NO_GUESS | intents_of("not_here_yet")
-    assert {"goodbye", "greet", "sales_report", "export_my_data", "card_report", "redeem_energy"} <= ruled_out
+    assert {"goodbye", "greet", "sales_report", "export_my_data"} <= ruled_out
     assert not {"request_return", "my_coupons", "human_handoff", "recommend_product"} & ruled_out
 
 
