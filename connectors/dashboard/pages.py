@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors.channels import Channels
-from connectors.dashboard import broadcasts, conversations, delivery, knowledge, office
+from connectors.dashboard import broadcasts, conversations, delivery, knowledge, offers, office
 from connectors.dashboard.operators import Operators, Refused
 from connectors.desk_news import DeskNews
 from connectors.health import Health
@@ -121,6 +121,10 @@ def router(
     @router.get("/gaps")
     async def gaps_page(request: Request) -> Response:
         return await page(request, "gaps")
+
+    @router.get("/offers")
+    async def offers_page(request: Request) -> Response:
+        return await page(request, "offers")
 
     @router.get("/delivery")
     async def delivery_page(request: Request) -> Response:
@@ -240,6 +244,7 @@ def router(
     router.include_router(conversations.router(operators, desk, channels.media), prefix="/api")
     router.include_router(broadcasts.router(operators, engine), prefix="/api")
     router.include_router(delivery.router(operators, ring, engine, channels.delivery), prefix="/api")
+    router.include_router(offers.router(operators, engine, rules), prefix="/api")
     router.include_router(office.router(operators, back_office, rules), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router

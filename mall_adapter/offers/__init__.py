@@ -24,6 +24,7 @@ from mall_adapter.offers.events import (
     read_on,
 )
 from mall_adapter.offers.making import OfferAssigned, OfferRefused, OfferSettled, Rules, to_offer
+from mall_adapter.offers.overview import newest, spent
 from mall_adapter.offers.rules import OfferLimits, OfferTable
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import Feeling, Offer, OfferState, Proof
@@ -43,8 +44,10 @@ __all__ = [
     "Rules",
     "assignments",
     "expire",
+    "newest",
     "offer_for_late_parcels",
     "read_on",
+    "spent",
 ]
 
 

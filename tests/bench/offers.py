@@ -183,7 +183,7 @@ async def converse(url: str, first: int, step: int, customers: int, done: Path) 
     for place in range(_lots_done(done), len(lots)):
         lot = lots[place]
         await asyncio.gather(*(one(number) for number in range(lot, min(lot + step * LOT, customers), step)))
-        done.write_text(str(place + 1))
+        await asyncio.to_thread(done.write_text, str(place + 1))
     await engine.dispose()
 
 
