@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from mall_adapter import models, orders, ownership, people
 from mall_adapter.errors import NotFound
 from mall_adapter.offers import making
-from mall_adapter.offers.assignments import Assignment, assignments
+from mall_adapter.offers.assignments import Assignment, assigned
 from mall_adapter.offers.events import (
     FOLLOWED,
     OfferOutcome,
@@ -42,7 +42,7 @@ __all__ = [
     "OfferTable",
     "Offers",
     "Rules",
-    "assignments",
+    "assigned",
     "expire",
     "newest",
     "offer_for_late_parcels",

@@ -33,7 +33,7 @@ class Assignment:
     stars: int | None  # the last rating within them
 
 
-async def assignments(session: AsyncSession, experiment: str, until: datetime) -> Sequence[Assignment]:
+async def assigned(session: AsyncSession, experiment: str, until: datetime) -> Sequence[Assignment]:
     """Those of an experiment up to ``until``, in their order; told by the events, as customers may be merged since."""
     offer = models.Offer
     of_it = select(offer.id, offer.customer_id).where(
