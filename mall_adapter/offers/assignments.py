@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
@@ -58,9 +58,9 @@ async def assigned(session: AsyncSession, experiment: str, until: datetime) -> S
     ]
 
 
-async def _events(session: AsyncSession, subjects: Sequence[str]) -> Sequence[Row[tuple[str, str, datetime, Any]]]:
+async def _events(session: AsyncSession, subjects: Sequence[str]) -> list[Any]:
     """In their order, for each subject."""
-    event, found = EventRow, list[Row[tuple[str, str, datetime, Any]]]()
+    event, found = EventRow, list[Any]()
     columns = select(event.kind, event.subject, event.at, event.data).where(event.kind.in_(KINDS))
     for first in range(0, len(subjects), AT_ONCE):
         some = subjects[first : first + AT_ONCE]

@@ -74,7 +74,8 @@ async def meets(
     for message in dispatcher.messages:  # whichever variant is said, all of its values are there
         for variant in DOMAIN["responses"][message["response"]]:
             variant["text"].format_map(message)
-    return dispatcher.messages
+    messages: list[dict[str, Any]] = dispatcher.messages
+    return messages
 
 
 @pytest.mark.parametrize(
