@@ -121,6 +121,10 @@ VALUES = {
     "spec": "1 L",
     "title": "满减",
     "text": "新品",
+    "offer_id": "OF1",
+    "least": "50",
+    "days": "30",
+    "time": "09:30",
 }
 
 
