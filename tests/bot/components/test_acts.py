@@ -34,7 +34,7 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     """,
     "takes_offer ": "领券 / 券我要了 / 那就收下这张券吧 / 优惠券收下了 / I'll take the coupon",
     "!takes_offer  ": "怎么领券 / 我要优惠券 / 领券中心在哪 / 有什么券 / 我想用券",
-    "turns_down_offer ": "不要券 / 不要你们的券 / 谁要什么优惠券 / 券就算了 / 优惠券不用了 / 我不要优惠券 / no coupon please",
+    "turns_down_offer ": "不要券 / 不要你们的券 / 谁要什么优惠券 / 券就算了 / 优惠券不用了 / no coupon please",
     "!turns_down_offer  ": "券用不了 / 不要用券 / 不要券了我要退钱 / 券不要过期啊 / 不用券多少钱",
     "subscribes ": "订阅 / 恢复通知 / 我要订阅 / 重新订阅吧 / subscribe / subscribe again please",
     "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了",
