@@ -173,8 +173,8 @@ def _consents(reading: Reading) -> bool:
 
 
 def _accepts_offer(reading: Reading) -> bool:
-    """ "好的，谢谢", "好，那帮我问下" to the offer of a person, or to one that waits for a no, too; to anything else they
-    are thanks, or a wish."""
+    """ "好的，谢谢", "好，那帮我问下" to the offer of a person, or to one that waits for a no, too; to anything else
+    they are thanks, or a wish."""
     offered = reading.shown.offers == PERSON or reading.shown.declines is not None
     return reading.asked is None and offered and not reading.wants_else("thanks")
 
