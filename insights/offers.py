@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from insights.intervals import difference, share
-from mall_adapter.offers import FOLLOWED, Assignment, read_assignments
+from mall_adapter.offers import FOLLOWED, Assignment, assigned
 
 CONTROL = "none"
 """The variant that gets nothing, with which the others are compared."""
@@ -48,7 +48,7 @@ async def report_offers(engine: AsyncEngine, experiment: str, now: datetime) -> 
     """Of an experiment of ``rules/budgets.yml``, by its name."""
     until = now - FOLLOWED
     async with AsyncSession(engine) as session:
-        found = await read_assignments(session, experiment, until)
+        found = await assigned(session, experiment, until)
     first: dict[str, Assignment] = {}
     for each in found:
         first.setdefault(each.customer_id, each)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
 from connectors.channels import Channels
-from connectors.dashboard import broadcasts, cards, conversations, delivery, energy, knowledge, office
+from connectors.dashboard import broadcasts, cards, conversations, delivery, energy, knowledge, offers, office
 from connectors.dashboard.operators import Operators, Refused
 from connectors.desk_news import DeskNews
 from connectors.health import Health
@@ -125,6 +125,10 @@ def router(
     @router.get("/cards")
     async def cards_page(request: Request) -> Response:
         return await page(request, "cards")
+
+    @router.get("/offers")
+    async def offers_page(request: Request) -> Response:
+        return await page(request, "offers")
 
     @router.get("/delivery")
     async def delivery_page(request: Request) -> Response:
@@ -250,6 +254,7 @@ def router(
     router.include_router(cards.router(operators, graph, Leads(engine)), prefix="/api")
     router.include_router(delivery.router(operators, ring, engine, channels.delivery), prefix="/api")
     router.include_router(energy.router(operators, engine), prefix="/api")
+    router.include_router(offers.router(operators, engine, rules), prefix="/api")
     router.include_router(office.router(operators, back_office, rules), prefix="/api")
     router.include_router(knowledge.router(operators, graph), prefix="/api")
     return router

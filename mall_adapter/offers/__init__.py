@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from mall_adapter import models, orders, ownership, people
 from mall_adapter.errors import NotFound
 from mall_adapter.offers import making
-from mall_adapter.offers.assignments import Assignment, read_assignments
+from mall_adapter.offers.assignments import Assignment, assigned
 from mall_adapter.offers.events import (
     FOLLOWED,
     OfferOutcome,
@@ -24,6 +24,7 @@ from mall_adapter.offers.events import (
     read_on,
 )
 from mall_adapter.offers.making import OfferAssigned, OfferRefused, OfferSettled, Rules, to_offer
+from mall_adapter.offers.overview import newest, spent
 from mall_adapter.offers.rules import OfferLimits, OfferTable
 from mall_adapter.transactions import Clock, Transactions, utc_now
 from mall_adapter.values import Feeling, Offer, OfferState, Proof
@@ -41,10 +42,12 @@ __all__ = [
     "OfferTable",
     "Offers",
     "Rules",
+    "assigned",
     "expire",
+    "newest",
     "offer_for_late_parcels",
-    "read_assignments",
     "read_on",
+    "spent",
 ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
@@ -33,7 +33,7 @@ class Assignment:
     stars: int | None  # the last rating within them
 
 
-async def read_assignments(session: AsyncSession, experiment: str, until: datetime) -> Sequence[Assignment]:
+async def assigned(session: AsyncSession, experiment: str, until: datetime) -> Sequence[Assignment]:
     """Those of an experiment up to ``until``, in their order; told by the events, as customers may be merged since."""
     offer = models.Offer
     of_it = select(offer.id, offer.customer_id).where(
@@ -58,9 +58,9 @@ async def read_assignments(session: AsyncSession, experiment: str, until: dateti
     ]
 
 
-async def _events(session: AsyncSession, subjects: Sequence[str]) -> Sequence[Row[str, str, datetime, Any]]:
+async def _events(session: AsyncSession, subjects: Sequence[str]) -> list[Any]:
     """In their order, for each subject."""
-    event, found = EventRow, list[Row[str, str, datetime, Any]]()
+    event, found = EventRow, list[Any]()
     columns = select(event.kind, event.subject, event.at, event.data).where(event.kind.in_(KINDS))
     for first in range(0, len(subjects), AT_ONCE):
         some = subjects[first : first + AT_ONCE]

@@ -122,8 +122,9 @@ async def _unasked(session: AsyncSession, rules: Rules, order_id: str, now: date
 
 def _values(offer: models.Offer) -> Mapping[str, str]:
     until = offer.good_until.astimezone(SHANGHAI)
+    anything = offer.kind is OfferKind.COUPON and not offer.min_spend_cents
     return {
-        "form": str(offer.kind),
+        "form": "coupon_for_anything" if anything else str(offer.kind),
         "offer_id": offer.id,
         "order_id": offer.order_id,
         "yuan": f"{offer.value_cents / 100:.2f}".removesuffix(".00"),

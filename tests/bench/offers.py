@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,9 @@ EACH = 5
 """Orders of one customer: they worry about one after another."""
 
 PROCESSES = 3
+LOT = 8
+"""Customers of a process who talk at once."""
+
 PHONE = "13800005678"
 _FILE: dict[str, Any] = yaml.safe_load(settings.budgets_file().read_text("utf-8"))
 
@@ -160,8 +162,9 @@ BUDGETS = {"day_cents": 3_000_000, "customer_month_cents": 2_500, "supplier_mont
 """Less than what is asked for, and no multiple of what an offer costs."""
 
 
-async def converse(url: str, first: int, step: int, customers: int) -> None:
-    """One process: its share of the conversations, each customer's one after another."""
+async def converse(url: str, first: int, step: int, customers: int, done: Path) -> None:
+    """One process: its share of the conversations, each customer's one after another. ``done`` holds how many lots are
+    behind it; the one in which it was killed is begun again."""
     engine = create_engine(url)
     house = Offers(engine, rules(BUDGETS))
 
@@ -175,10 +178,16 @@ async def converse(url: str, first: int, step: int, customers: int) -> None:
                 except InvalidTransition:
                     raise AssertionError("an offer that was just made is over") from None
 
-    for lot in range(first, customers, step * 8):
-        await asyncio.gather(*(one(number) for number in range(lot, min(lot + step * 8, customers), step)))
-        print(lot, flush=True)
+    lots = range(first, customers, step * LOT)
+    for place in range(_lots_done(done), len(lots)):
+        lot = lots[place]
+        await asyncio.gather(*(one(number) for number in range(lot, min(lot + step * LOT, customers), step)))
+        await asyncio.to_thread(done.write_text, str(place + 1))
     await engine.dispose()
+
+
+def _lots_done(file: Path) -> int:
+    return int(file.read_text() or 0) if file.exists() else 0
 
 
 async def persistently(do: Any, *arguments: Any) -> Any:
@@ -191,30 +200,36 @@ async def persistently(do: Any, *arguments: Any) -> Any:
     return await do(*arguments)
 
 
-def run_and_kill(url: str, customers: int, kill_every: float) -> tuple[int, float]:
-    """How many processes were killed, and how long it took."""
-    started, killed = time.monotonic(), 0
-    last = dict.fromkeys(range(PROCESSES), -1)
-    running: dict[int, subprocess.Popen[str]] = {}
+def run_and_kill(url: str, customers: int, kill_every: float, folder: Path) -> tuple[int, float]:
+    """How many processes were killed in the middle of their work, and how long it took."""
+    began, killed, context = time.monotonic(), 0, multiprocessing.get_context("fork")
+    running: dict[int, tuple[ForkProcess, int]] = {}  # with the lots that were done when it started
+    files = [folder / str(number) for number in range(PROCESSES)]
 
     def start(number: int) -> None:
-        command = [sys.executable, "-m", "tests.bench.offers", "--converse", url, str(number), str(customers)]
-        running[number] = subprocess.Popen(command, cwd=settings.ROOT, text=True)
+        process = context.Process(target=_converse, args=(url, number, customers, files[number]))
+        process.start()
+        running[number] = process, _lots_done(files[number])
 
-    for number in last:
+    for number in range(PROCESSES):
         start(number)
     chosen = random.Random(1)  # noqa: S311
     while running:
-        time.sleep(kill_every)
-        for number in [number for number, process in running.items() if process.poll() is not None]:
-            assert running.pop(number).returncode == 0, "a process failed"
-        if running and killed < 40:
-            number = chosen.choice(sorted(running))
-            running[number].send_signal(signal.SIGKILL)
-            running[number].wait()
+        time.sleep(chosen.uniform(0.5, 1.5) * kill_every)
+        for number in [number for number, (process, _) in running.items() if not process.is_alive()]:
+            assert running.pop(number)[0].exitcode == 0, "a process failed"
+        busy = [number for number, (_, before) in running.items() if _lots_done(files[number]) > before]
+        if busy:
+            number = chosen.choice(busy)
+            running[number][0].kill()
+            running[number][0].join()
             killed += 1
             start(number)
-    return killed, time.monotonic() - started
+    return killed, time.monotonic() - began
+
+
+def _converse(url: str, number: int, customers: int, done: Path) -> None:
+    asyncio.run(converse(url, number, PROCESSES, customers, done))
 
 
 async def count_money(engine: AsyncEngine) -> dict[str, int]:
@@ -238,13 +253,27 @@ async def count_money(engine: AsyncEngine) -> dict[str, int]:
     return {str(state): count for state, count in states.items()} | {"promised_cents": promised}
 
 
-async def killed_at(url: str, conversations: int, kill_every: float) -> None:
-    await migrate(url)
-    engine, customers = create_engine(url), conversations // EACH
-    await fill(engine, customers, EACH, datetime.now(UTC), OrderStatus.PAID)
-    killed, lasted = await asyncio.to_thread(run_and_kill, url, customers, kill_every)
-    print(f"{conversations} conversations, {killed} processes killed, {lasted:.0f} s: {await count_money(engine)}")
-    await engine.dispose()
+def killed_at(url: str, conversations: int, kill_every: float) -> None:
+    customers = conversations // EACH
+
+    async def prepare() -> None:
+        await migrate(url)
+        engine = create_engine(url)
+        await fill(engine, customers, EACH, datetime.now(UTC), OrderStatus.PAID)
+        await engine.dispose()
+
+    async def count() -> dict[str, int]:
+        engine = create_engine(url)
+        try:
+            return await count_money(engine)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(prepare())
+    with tempfile.TemporaryDirectory() as folder:
+        killed, lasted = run_and_kill(url, customers, kill_every, Path(folder))
+    found = asyncio.run(count())
+    print(f"{conversations} conversations, {killed} processes killed, {lasted:.0f} s: {found}", flush=True)
 
 
 # ---- the experiment
@@ -350,16 +379,11 @@ async def experiments(customers: int, effects: Sequence[float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conversations", type=int, default=10_000)
-    parser.add_argument("--kill-every", type=float, default=4.0, help="seconds")
+    parser.add_argument("--kill-every", type=float, default=3.0, help="seconds")
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
     parser.add_argument("--experiment", action="store_true")
     parser.add_argument("--customers", type=int, default=2000, help="of the experiment")
-    parser.add_argument("--converse", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.converse:
-        url, number, customers = arguments.converse
-        asyncio.run(converse(url, int(number), PROCESSES, int(customers)))
-        return
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as elsewhere:
         os.environ["DATA_DIR"] = folder
         KeyRing.load_or_create(settings.keyring_file())
@@ -367,11 +391,11 @@ def main() -> None:
             asyncio.run(experiments(arguments.customers, (0.1, 0.0)))
             return
         if arguments.only != "postgresql":
-            asyncio.run(killed_at(Sqlite(Path(folder)).create(), arguments.conversations, arguments.kill_every))
+            killed_at(Sqlite(Path(folder)).create(), arguments.conversations, arguments.kill_every)
         if arguments.only != "sqlite":
             postgres = Postgres(Path(elsewhere))
             try:
-                asyncio.run(killed_at(postgres.create(), arguments.conversations, arguments.kill_every))
+                killed_at(postgres.create(), arguments.conversations, arguments.kill_every)
             finally:
                 postgres.server.cleanup()
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from mall_adapter import SqlMall, merging, models, offers
+from mall_adapter import SqlMall, merging, models, notices, offers
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.facts import OfferFacts
 from mall_adapter.handoff import ComplaintKind
@@ -416,6 +416,9 @@ async def test_a_presale_that_moves_is_made_good_unasked_and_once(engine: AsyncE
             pass
     assert await told(engine) == [("C1", "offer")]
     assert (await events(engine, "offer_assigned"))[0]["rule"] == "presale_moved"
+    (notice,) = await notices.due(engine, clock())
+    assert notice.response == "utter_notice_offer_coupon_for_anything"
+    assert (notice.values["yuan"], notice.values["day"], notice.values["time"]) == ("8", "13", "10:00")
 
 
 async def test_who_wants_no_offers_is_told_of_none_and_none_is_kept_for_them(engine: AsyncEngine, clock: Clock) -> None:

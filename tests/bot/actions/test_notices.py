@@ -125,6 +125,10 @@ VALUES = {
     "who_en": "Ann",
     "goods_en": "a kettle",
     "lead": "7",
+    "offer_id": "OF1",
+    "least": "50",
+    "days": "30",
+    "time": "09:30",
 }
 
 

@@ -479,6 +479,23 @@ def test_a_yes_takes_up_what_was_offered() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "intent", "action"),
+    [
+        ("行吧", "affirm", "action_accept_offer"),
+        ("好的，谢谢", "thank", "action_accept_offer"),
+        ("券我要了", "my_coupons", "action_accept_offer"),
+        ("不用", "deny", "action_decline_offer"),
+        ("算了", "stop", "action_decline_offer"),
+        ("不要券", "my_coupons", "action_decline_offer"),
+    ],
+)
+def test_what_may_be_declined_is_taken_or_declined(words: str, intent: str, action: str) -> None:
+    talk = Talk()
+    talk.shown = Shown(offers='/accept_offer{"offer_id": "OF1"}', declines='/decline_offer{"offer_id": "OF1"}')
+    assert talk.say(words, intent, 0.9) == [action]
+
+
+@pytest.mark.parametrize(
     ("words", "place"), [("2", 2), ("第二个", 2), ("那就第二个吧", 2), ("最后一个", 3), ("不是第二个", None)]
 )
 def test_a_place_in_the_list_is_a_tap(words: str, place: int | None) -> None:
