@@ -44,7 +44,7 @@ class Whom(BaseModel):
 class Draft(Whom):
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
     product_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    coupon: broadcasts.Gift | None = None
+    coupon: Gift | None = None
 
 
 def router(operators: Operators, engine: AsyncEngine) -> APIRouter:

@@ -16,8 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, permissions
-from mall_adapter.coupons import Gift as Gift
-from mall_adapter.coupons import give
+from mall_adapter.coupons import Gift, give
 from mall_adapter.errors import InvalidTransition, NotFound, NotPermitted
 from mall_adapter.models import BroadcastState
 from mall_adapter.notices.kinds import KINDS

@@ -47,8 +47,6 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "!takes_offer  ": "怎么领券 / 我要优惠券 / 领券中心在哪 / 有什么券 / 我想用券",
     "turns_down_offer ": "不要券 / 不要你们的券 / 谁要什么优惠券 / 券就算了 / 优惠券不用了 / no coupon please",
     "!turns_down_offer  ": "券用不了 / 不要用券 / 不要券了我要退钱 / 券不要过期啊 / 不用券多少钱",
-    "subscribes ": "订阅 / 恢复通知 / 我要订阅 / 重新订阅吧 / subscribe / subscribe again please",
-    "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了",
     "waits_for_stock ": """
         有货了告诉我 / 到货了叫我 / 到货提醒我 / 到货提醒 / 开个到货提醒 / 缺货登记一下 / 什么时候补货了通知我一声
         有货的话跟我说 / let me know when it is back in stock / Notify me when available
