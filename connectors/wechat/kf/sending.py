@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 
 from connectors.channel import MediaUnavailable
 from connectors.inbound import Media
-from connectors.rendering import Bubble, Capabilities, split
+from connectors.rendering import Bubble, split
+from connectors.wechat import sending as official_account
 from connectors.wechat.kf.api import Api
 from connectors.wechat.kf.callback import Callback
 from connectors.wechat.kf.errors import ERRORS
@@ -20,32 +21,14 @@ from connectors.wechat.kf.messages import NAME, parts
 from connectors.wechat.kf.reading import Reading
 from connectors.wechat.pictures import drawn
 from connectors.wechat.replies import TEXT_MOST, plain
+from connectors.wechat.sending import SOON, Shut
 from connectors.wechat.transport import NotDone, Refused, Unsure
-from connectors.wechat.windows import GRANTS, Windows
+from connectors.wechat.windows import Windows
 from storage.outbox import Dead, Outcome, Parked, Retry, Sent, Unknown
 
 log = logging.getLogger(__name__)
 
-CAPABILITIES = Capabilities(
-    text_most=TEXT_MOST,
-    text_unit="bytes",
-    buttons=10,  # lines to tap, each on its own
-    button_title_most=40,
-    pictures=True,
-    cards=False,
-    tables=False,
-    edits=False,
-    typing=False,
-    bubbles_most=2,  # each is one of the five that are granted
-    window=GRANTS["message"][1],
-)
-
-SOON = timedelta(seconds=3)
-"""Before what did nothing is tried again; the house waits longer each time."""
-
-
-class Shut(Exception):
-    """The person may not be sent anything now. The text is a word for why."""
+CAPABILITIES = replace(official_account.CAPABILITIES, typing=False)
 
 
 class WeChatKf:
