@@ -74,7 +74,7 @@ def _know_who_is_away(engine: AsyncEngine) -> None:
             return None
         invalid = bool(fault.connection_invalidated)
         return OperationalError(
-            fault.statement, fault.params, fault.orig, hide_parameters=True, connection_invalidated=invalid
+            fault.statement, fault.params, context.original_exception, hide_parameters=True, connection_invalidated=invalid
         )
 
 
