@@ -70,7 +70,11 @@ def _know_who_is_away(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "handle_error")
     def name(context: ExceptionContext) -> BaseException | None:
         fault = context.sqlalchemy_exception
-        if type(fault) is not DBAPIError or str(getattr(fault.orig, "sqlstate", ""))[:2] not in AWAY:
+        if (
+            type(fault) is not DBAPIError
+            or fault.orig is None
+            or str(getattr(fault.orig, "sqlstate", ""))[:2] not in AWAY
+        ):
             return None
         invalid = bool(fault.connection_invalidated)
         return OperationalError(
