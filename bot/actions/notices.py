@@ -39,7 +39,7 @@ class Subscribe(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         known = await (await get_notices()).choose(tracker.sender_id, True)
-        dispatcher.utter_message(response="utter_subscribed" if known else "utter_unsubscribe_stranger")
+        dispatcher.utter_message(response="utter_subscribed" if known else "utter_subscribe_stranger")
         return []
 
 

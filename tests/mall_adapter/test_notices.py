@@ -269,6 +269,17 @@ async def test_coupons_that_end_are_told_of_once(shop: SqlMall, engine: AsyncEng
     assert (who, kind) == ("C1", "coupon_expiring") and values["title"] in {"五元", "十元"}
 
 
+async def test_a_coupon_that_ends_within_a_second_is_told_of_once_and_not_lost(
+    shop: SqlMall, engine: AsyncEngine, clock: Clock
+) -> None:
+    clock.advance(microseconds=600_000)
+    await grant(shop, "五元", KINDS.coupon_days)
+    clock.advance(seconds=1)
+    for _ in range(2):
+        await tell_of_coupons(engine, clock())
+        assert [kind for _, kind, _ in await waiting(engine)] == ["coupon_expiring"]
+
+
 @pytest.mark.parametrize("said, outcome", [(False, Dropped("unsubscribed")), (True, None), (None, None)])
 async def test_offers_go_to_those_who_want_them(
     shop: SqlMall, engine: AsyncEngine, clock: Clock, said: bool | None, outcome: object

@@ -123,7 +123,9 @@ def named_kind(reading: Reading) -> list[Command]:
     named = any(reading.message.values(name) for name in ("order_id", "product", "category", "goods_kind", "brand"))
     for flow in reading.flows.values():
         for intent, told in flow.triggers.items():
-            offered = any(payload.startswith(f"/{intent}") for payload in reading.shown.buttons.values())
+            offered = reading.message.rest <= A_WISH and any(
+                payload.startswith(f"/{intent}") for payload in reading.shown.buttons.values()
+            )
             if (
                 told
                 and (named or offered)

@@ -26,7 +26,7 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "unsubscribes ": """
         退订 / TD / td。 / 退订！ / 回复TD / 我要退订 / 别再发了 / 不要再给我发消息了 / 你们别老发广告了
         不要给我发广告 / 退订你们的活动短信 / unsubscribe / Stop sending me offers / 不想再收到广告
-        no more ads please / 唔好再发广告
+        no more ads please / 唔好再发广告 / 别老给我发优惠信息就行 / 不要再发促销短信
     """,
     "!unsubscribes  ": """
         昨儿那单给我退订了吧 / 退订单ORD55600里面的帽子 / 先别发货 / 别发了 / 服务器课没开 退订金 / 订阅的咖啡豆别再发了
@@ -36,7 +36,7 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "!stop_word  ": "退订那一单 / stop it please now / 停 / 不退了 / TT / 退订你们的活动短信 / 别再发了",
     "subscribes ": """
         订阅 / 恢复通知 / 我要订阅 / 重新订阅吧 / subscribe / subscribe again please / 降价了喊我一声 / 有活动通知我
-        下次大促叫我 / tell me when there is a sale
+        下次大促叫我 / 有优惠了告诉我一声 / tell me when there is a sale
     """,
     "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了 / 降价会通知我吗 / 有什么活动 / 别有活动就叫我",
     "repeat  ": "刚才说到哪了 / 我们聊到哪儿了 / 回来了 刚才办到哪",
