@@ -47,7 +47,8 @@ def pooled(weights: Weights, numbers: list[int]) -> NDArray[np.float32]:
 
     def norm(name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
         even = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
-        return even * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        made: NDArray[np.float32] = even * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return made
 
     at = "bert.embeddings"
     x = weights[f"{at}.word_embeddings.weight"][numbers] + weights[f"{at}.token_type_embeddings.weight"][0]
