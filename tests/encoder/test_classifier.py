@@ -42,11 +42,13 @@ def pooled(weights: Weights, numbers: list[int]) -> NDArray[np.float32]:
     """What BERT's paper and its first implementation make of a text, written down plainly."""
 
     def linear(name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+        made: NDArray[np.float32] = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+        return made
 
     def norm(name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
         even = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
-        return even * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        made: NDArray[np.float32] = even * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return made
 
     at = "bert.embeddings"
     x = weights[f"{at}.word_embeddings.weight"][numbers] + weights[f"{at}.token_type_embeddings.weight"][0]
@@ -63,7 +65,8 @@ def pooled(weights: Weights, numbers: list[int]) -> NDArray[np.float32]:
         wide = linear(f"{at}.intermediate.dense", x)
         wide = wide * (1 + erf(wide / np.sqrt(2))) / 2
         x = norm(f"{at}.output.LayerNorm", x + linear(f"{at}.output.dense", wide))
-    return np.tanh(linear("bert.pooler.dense", x[:1]))[0]
+    made: NDArray[np.float32] = np.tanh(linear("bert.pooler.dense", x[:1]))[0]
+    return made
 
 
 def untaught(pieces: int) -> Weights:
@@ -82,9 +85,9 @@ def untaught(pieces: int) -> Weights:
             f"{at}.{layer}.intermediate.dense.weight": (4 * HIDDEN, HIDDEN),
             f"{at}.{layer}.output.dense.weight": (HIDDEN, 4 * HIDDEN),
         }
-    made = {name: random.normal(0, 0.15, shape).astype(np.float32) for name, shape in shapes.items()}
+    made = {name: np.asarray(random.normal(0, 0.15, shape), np.float32) for name, shape in shapes.items()}
     made |= {
-        name.replace(".weight", ".bias"): random.normal(0, 0.1, made[name].shape[0]).astype(np.float32)
+        name.replace(".weight", ".bias"): np.asarray(random.normal(0, 0.1, len(made[name])), np.float32)
         for name in shapes
         if "embeddings" not in name
     }
