@@ -74,8 +74,8 @@ async def meets(
     for message in dispatcher.messages:  # whichever variant is said, all of its values are there
         for variant in DOMAIN["responses"][message["response"]]:
             variant["text"].format_map(message)
-    messages: list[dict[str, Any]] = dispatcher.messages
-    return messages
+    heard: list[dict[str, Any]] = dispatcher.messages
+    return heard
 
 
 @pytest.mark.parametrize(
