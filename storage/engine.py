@@ -76,9 +76,9 @@ def _know_who_is_away(engine: AsyncEngine) -> None:
             or str(getattr(fault.orig, "sqlstate", ""))[:2] not in AWAY
         ):
             return None
-        invalid = bool(fault.connection_invalidated)
+        cause, invalid = context.original_exception, bool(fault.connection_invalidated)
         return OperationalError(
-            fault.statement, fault.params, context.original_exception, hide_parameters=True, connection_invalidated=invalid
+            fault.statement, fault.params, cause, hide_parameters=True, connection_invalidated=invalid
         )
 
 
