@@ -61,6 +61,7 @@ ELSEWHERE = (*MALL, "tests/bot/components", "tests/e2e", "tests/knowledge_graph"
 """Tests that have a step of their own, most of them in another lane: they wait for processes more than they compute."""
 
 WALK = "tests/e2e/test_walk.py"
+MAKING = "tests/encoder/making"  # with what only the application's environment has
 APP_LANE = (
     *QUICK,
     Step("tests", (APP, "-m", "pytest", "tests", *(f"--ignore={folder}" for folder in ELSEWHERE))),
@@ -70,7 +71,7 @@ VALIDATE = ("data", "validate", "--domain", "bot/domain.yml", "--config", "bot/c
 STORIES = ("--stories", "tests/stories", "--fail-on-prediction-errors", "--no-plot")
 RASA_LANE = (
     Step("training data", (RASA, "-m", "bot", "rasa", *VALIDATE)),
-    Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components", "tests/encoder")),
+    Step("tests on Rasa's side", (RASA, "-m", "pytest", "tests/bot/components", "tests/encoder", f"--ignore={MAKING}")),
     Step("stories", (RASA, "-m", "bot", "rasa", "test", "core", "--model", "models", *STORIES)),
     Step("held-out lines", (RASA, "-m", "tests.nlu.evaluate", "--check")),
     Step("conversations", (APP, "-m", "pytest", "tests/e2e", f"--ignore={WALK}")),

@@ -13,10 +13,8 @@ from scipy.special import erf, softmax
 from sklearn.linear_model import LogisticRegression
 
 from encoder.classifier import Classifier
-from encoder.wordpiece import WordPieces
-
-pytest.importorskip("onnx", reason="Rasa's environment only asks")
 from encoder.making.classifier import export, tensors
+from encoder.wordpiece import WordPieces
 
 LINES = {
     "worry": ["不会丢了吧", "好担心啊", "怕收不到", "担心坏了", "会不会丢"],
