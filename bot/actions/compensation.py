@@ -23,6 +23,9 @@ from mall_adapter.errors import InvalidTransition, MallError, NotFound
 from mall_adapter.handoff import ComplaintKind
 from mall_adapter.values import Feeling, Offer, OfferKind, OfferState, Order
 
+GRAVE = frozenset({ComplaintKind.HARMED, ComplaintKind.FAKE, ComplaintKind.COURIER, ComplaintKind.THREAT})
+"""Complaints to which something of money is no answer: a person is."""
+
 
 class OfferCompensation(Action):
     """Silent unless the customer worries about the one order whose facts were just told, and the mall offers some."""
@@ -39,6 +42,8 @@ class OfferCompensation(Action):
         except MallError:
             return []
         turn = Turn.of(tracker)
+        if not GRAVE.isdisjoint(turn.entities.get("complaint", ())) or _is_asked_something(tracker):
+            return []
         if (feeling := _feeling(tracker, turn, order)) is None:
             return []
         offers, key = await get_offers(), f"{turn.message_id} offer"
@@ -51,6 +56,11 @@ def _demands(tracker: Tracker) -> bool:
     """Whether money was asked for in so many words, in this conversation."""
     said = (Turn.whole(tracker), *Turn.earlier(tracker))
     return any(ComplaintKind.COMPENSATION in turn.entities.get("complaint", ()) for turn in said)
+
+
+def _is_asked_something(tracker: Tracker) -> bool:
+    """Whether a request beneath waits for an answer: a yes shall mean one thing."""
+    return any(flow["status"] == "open" for flow in Conversation.of(tracker).stack[:-1])
 
 
 def _just_told(tracker: Tracker) -> str | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import settings
 from connectors.channel import Channel, Receive, Shared
 
+NAME = "telegram"
+
 
 def channel(receive: Receive, shared: Shared) -> Channel | None:
     """None without ``TELEGRAM_BOT_TOKEN``. Raises ValueError for settings that cannot be."""

@@ -19,10 +19,10 @@ from connectors.channel import MediaUnavailable, Receive, Shared
 from connectors.inbound import Media
 from connectors.media import MOST_BYTES
 from connectors.rendering import Bubble
+from connectors.telegram import NAME
 from connectors.telegram.intake import Intake
 from connectors.telegram.polling import Polling
 from connectors.telegram.sending import CAPABILITIES, Sender, silently
-from connectors.telegram.updates import NAME
 from connectors.telegram.webhook import Webhook
 from connectors.telegram.words import WORDS
 from storage import Lease

@@ -15,6 +15,7 @@ from typing import Any
 from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, MessageEntity, Update, User
 
 from connectors.inbound import Inbound, Media, MediaKind
+from connectors.telegram import NAME
 from connectors.telegram.text import part, without
 from connectors.telegram.words import WORDS
 from privacy.columns import exact_index
@@ -22,7 +23,6 @@ from privacy.columns import exact_index
 ALLOWED = ["message", "edited_message", "callback_query", "my_chat_member"]
 """The kinds of updates that are asked for; posts of channels are none of them."""
 
-NAME = "telegram"
 
 _PAYLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@(?P<bot>[A-Za-z0-9_]+))?(?:\s+(?P<rest>.*))?", re.DOTALL)

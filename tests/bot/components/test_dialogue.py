@@ -40,6 +40,7 @@ REFUSED = {
     },
 }
 
+COMPLAIN = ("action_complain", "action_offer_compensation")
 TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any], list[str]]]]] = {
     "the seed": (
         {},
@@ -89,24 +90,24 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         KNOWN,
         [
             ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
-            ("穿一次就磨脚后跟，气死我了", "complain", 0.9, {}, ["action_complain", RETURN, CONFIRM]),
+            ("穿一次就磨脚后跟，气死我了", "complain", 0.9, {}, [*COMPLAIN, RETURN, CONFIRM]),
         ],
     ),
     "anger while a list is shown: heard, and the list is not put again": (
         {},
         [
             ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
-            ("什么破店", "complain", 0.6, {}, ["action_complain", "action_remind"]),
-            ("垃圾", "complain", 0.9, {}, ["action_complain"]),
+            ("什么破店", "complain", 0.6, {}, [*COMPLAIN, "action_remind"]),
+            ("垃圾", "complain", 0.9, {}, [*COMPLAIN]),
         ],
     ),
     "what is named is heard in place of an intent that tells the facts": (
         {},
         [
-            ("面霜用了起红疹", "report_problem", 0.9, {"complaint": "harmed"}, ["action_complain"]),
-            ("显示签收我没拿到", "track_parcel", 0.9, {"complaint": "not_received"}, ["action_complain"]),
-            ("发了十条没人理", "nlu_fallback", 0.4, {"complaint": "unanswered"}, ["action_complain"]),
-            ("骑手凶得很", "ask_policy", 0.9, {"complaint": "courier"}, ["action_complain"]),
+            ("面霜用了起红疹", "report_problem", 0.9, {"complaint": "harmed"}, [*COMPLAIN]),
+            ("显示签收我没拿到", "track_parcel", 0.9, {"complaint": "not_received"}, [*COMPLAIN]),
+            ("发了十条没人理", "nlu_fallback", 0.4, {"complaint": "unanswered"}, [*COMPLAIN]),
+            ("骑手凶得很", "ask_policy", 0.9, {"complaint": "courier"}, [*COMPLAIN]),
         ],
     ),
     "a fallen price is a matter of its own, whatever it sounds like": (
@@ -132,8 +133,8 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         [
             ("几点呢", "out_of_scope", 0.7, {}, ["action_not_understood"]),
             ("写首诗", "out_of_scope", 0.9, {}, ["action_out_of_scope"]),
-            ("那电话是客户的", "my_leads", 0.8, {}, ["action_not_understood"]),
-            ("我的客户线索", "my_leads", 0.95, {}, ["action_not_here_yet"]),
+            ("那电话是客户的", "sales_report", 0.8, {}, ["action_not_understood"]),
+            ("我的销售报表", "sales_report", 0.95, {}, ["action_not_here_yet"]),
         ],
     ),
     "what has come right is the end of it": (
@@ -246,7 +247,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
                 "request_return",
                 0.9,
                 {"complaint": "fake"},
-                ["action_complain", RETURN, "action_ask_reason"],
+                [*COMPLAIN, RETURN, "action_ask_reason"],
             )
         ],
     ),
@@ -254,7 +255,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         KNOWN,
         [
             ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_reason"]),
-            ("吃了拉肚子", "report_problem", 0.9, {"complaint": "harmed"}, ["action_complain", RETURN, CONFIRM]),
+            ("吃了拉肚子", "report_problem", 0.9, {"complaint": "harmed"}, [*COMPLAIN, RETURN, CONFIRM]),
         ],
     ),
     "small talk is no reason": (
@@ -563,7 +564,7 @@ def test_two_questions_of_one_message_are_answered_in_their_order() -> None:
     first, second = message("退货运费谁出", "ask_policy"), message("我那个快递到哪了", "track_parcel")
     both = replace(message("退货运费谁出 另外我那个快递到哪了", "ask_policy"), parts=(first, second))
     talk.state, changes = hear(talk.state, both, talk.slots, talk.flows, Shown())
-    assert talk._answer(changes) == ["action_answer_from_graph", "action_track_parcel"]
+    assert talk._answer(changes) == ["action_answer_from_graph", "action_track_parcel", "action_offer_compensation"]
 
 
 def test_a_wish_and_a_question_of_one_message() -> None:
