@@ -35,7 +35,7 @@ class MyCard(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus, cards = Turn.of(tracker), Focus(tracker), await get_cards()
         part = turn.first("card")
-        if part is None and turn.asks and await _answered(dispatcher, tracker, domain, turn, focus):
+        if part is None and turn.asks and not turn.sure and await _answered(dispatcher, tracker, domain, turn, focus):
             return focus.events()
         try:
             if (response := await self._changed(cards, tracker.sender_id, turn, focus, part)) is not None:

@@ -27,9 +27,6 @@ from mall_adapter.values import Energy, EnergyChange, EnergyEntry
 
 FACT = "energy_fact"
 
-SURELY = 0.8
-"""Confidence from which a question is about the customer's own energy."""
-
 SHOWN = 8
 """Entries of the history, or carriers, in one answer."""
 
@@ -60,7 +57,7 @@ async def _ask_binding(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn
 ) -> list[EventType]:
     """Of whom nothing is known; what may be a question about the rules ("能量是什么") has an answer all the same."""
-    of_their_own = turn.confidence >= SURELY or turn.first(FACT) is not None
+    of_their_own = turn.sure or turn.first(FACT) is not None
     found = (await find_answers(tracker, turn)).best if turn.asks and not of_their_own else []
     if not sure(found) or found[0].answer.topic != turn.topic:
         return [SlotSet("missing", "binding")]

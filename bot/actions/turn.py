@@ -17,8 +17,8 @@ from bot.spelling import plain
 
 T = TypeVar("T")
 
-CLEAR = 0.4
-"""Confidence from which an intent is taken at its word."""
+CLEAR, SURE = 0.4, 0.8
+"""Confidence from which an intent is taken at its word, and from which nothing else is meant."""
 
 _GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset(
@@ -119,6 +119,10 @@ class Turn:
     @property
     def clear(self) -> bool:
         return self.confidence >= CLEAR
+
+    @property
+    def sure(self) -> bool:
+        return self.confidence >= SURE
 
     @property
     def asks(self) -> bool:
