@@ -22,10 +22,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import SqlMall, models
+from mall_adapter.http import client
 from mall_adapter.http.client import HttpMall, connection
 from mall_adapter.policy import Trade
 from mall_adapter.values import OrderStatus
@@ -37,6 +39,9 @@ from tests.mall_adapter.goods import add_sku, add_supplier, empty
 from tests.mall_adapter.served import Place, Served, serving
 
 __all__ = ["Postgres", "Sqlite", "house"]  # fixtures, and what they give
+
+UNHURRIED = httpx.Timeout(60.0)
+"""For one request over HTTP: how quick an answer is, is not asked here."""
 
 NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)  # a Wednesday, ten in the morning in Shanghai
 
@@ -112,13 +117,18 @@ async def elsewhere(request: pytest.FixtureRequest, url: str, clock: Clock) -> P
     return await served.show(url, clock)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PATIENCE_SECONDS", 120.0)
+
+
 @pytest.fixture
 async def mall(engine: AsyncEngine, clock: Clock, elsewhere: Place | None) -> AsyncIterator[SqlMall]:
     """An HttpMall has no more than a :class:`SqlMall` that may be used here: the methods of the port."""
     if elsewhere is None:
         yield SqlMall(engine, clock=clock)
         return
-    async with connection(*elsewhere) as http:
+    async with connection(*elsewhere, UNHURRIED) as http:
         yield cast(SqlMall, HttpMall(http))
 
 
@@ -127,7 +137,10 @@ async def malls(url: str, clock: Clock, elsewhere: Place | None) -> AsyncIterato
     """The same mall seen by three processes' worth of connections."""
     if elsewhere is not None:
         async with AsyncExitStack() as opened:
-            yield [cast(SqlMall, HttpMall(await opened.enter_async_context(connection(*elsewhere)))) for _ in range(3)]
+            yield [
+                cast(SqlMall, HttpMall(await opened.enter_async_context(connection(*elsewhere, UNHURRIED))))
+                for _ in range(3)
+            ]
         return
     engines = [create_engine(url) for _ in range(3)]
     yield [SqlMall(engine, clock=clock) for engine in engines]

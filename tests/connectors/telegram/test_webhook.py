@@ -230,16 +230,16 @@ async def test_telegram_is_told_of_the_door_and_of_its_secret(public: Telegram, 
 async def test_an_operator_hears_that_telegram_cannot_deliver(
     public: Telegram, api: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "SOON_SECONDS", 0.01)
+    monkeypatch.setattr(webhook, "SOON_SECONDS", 0.5)
     now = int(datetime.now(UTC).timestamp())
     api.webhook = {"url": f"{URL}{DOOR}", "pending_update_count": 3, "last_error_date": now,
                    "last_error_message": "Wrong response from the webhook: 502 Bad Gateway"}  # fmt: skip
     task = asyncio.create_task(public.listen())
-    await api.called("setWebhook")
+    door = public._door
+    await until(lambda: door.failing)
     [told] = await public.check()
     assert "PUBLIC_URL" in told
-    await api.called("getWebhookInfo", 2)
-    await asyncio.sleep(0.05)
+    await until(lambda: not door.failing)
     assert await public.check() == []
     task.cancel()
 

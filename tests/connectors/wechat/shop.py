@@ -101,7 +101,7 @@ class Shop:
             return [call for (call,) in database.execute("SELECT call FROM wechat_refusal")]
 
 
-async def until(met: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def until(met: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while True:
         found = met()
