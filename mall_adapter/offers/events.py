@@ -15,6 +15,7 @@ from mall_adapter import models, orders, parcels, people, presale
 from mall_adapter.actors import RULES
 from mall_adapter.desk import ConversationRated
 from mall_adapter.notices import notify, wants_marketing
+from mall_adapter.notices.events import READER as FACTS
 from mall_adapter.offers import making
 from mall_adapter.offers.making import Rules
 from mall_adapter.values import Feeling, OfferKind, ParcelStatus
@@ -34,6 +35,8 @@ _TROUBLE = frozenset({ParcelStatus.DELAYED, ParcelStatus.LOST})
 KINDS = (presale.PresaleMoved.kind, parcels.ParcelMoved.kind, orders.OrderRefunded.kind, ConversationRated.kind)
 
 _POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
+_TOLD = select(EventCursor.position).where(EventCursor.reader == FACTS)
+"""How far customers have been told what happened: the facts come before what is offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ async def read_on(engine: AsyncEngine, rules: Rules, now: datetime) -> bool:
             return False
     async with AsyncSession(engine) as session, session.begin():
         end = await settled(session)
+        if (told := await session.scalar(_TOLD)) is not None:
+            end = min(end, told)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         cursor = await locked_cursor(session, READER)
         row = EventRow

@@ -299,4 +299,4 @@ async def test_a_complaint_is_not_forgotten(shop: SqlMall) -> None:
     focus = at_hand(complaint="harmed")
     told = await answer(Greet(), "怎么不说话", "greet", acts=["question"], focus=focus, turn=4)
     assert told.responses == ["utter_here_complaint"]
-    assert (await answer(Greet(), "你好", "greet", focus=focus, turn=4)).responses == ["utter_greet"]
+    assert (await answer(Greet(), "你好", "greet", focus=focus, turn=4)).responses[0] == "utter_greet"
