@@ -7,7 +7,7 @@ Every room that keeps something stands on it; it knows nothing of what is kept. 
 from storage import inbox, outbox
 from storage.actors import Actor, Role
 from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
-from storage.events import Event, EventCursor, EventRow, locked_cursor, record, settled
+from storage.events import Event, EventCursor, EventRow, locked_cursor, read_events, record, settled
 from storage.idempotency import Command, IdempotencyConflict, Known, forget_expired, once, recall
 from storage.leases import Lease
 from storage.migration import MigrationRefused, migrate
@@ -37,6 +37,7 @@ __all__ = [
     "migrate",
     "once",
     "outbox",
+    "read_events",
     "recall",
     "record",
     "settled",

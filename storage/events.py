@@ -5,18 +5,22 @@ An event says nothing that names a person: who they are stands with their princi
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Index, func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import JSON, Index, exists, func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.actors import Actor, Role
 from storage.adapters import adapter
-from storage.engine import insert
+from storage.engine import WRITES, insert
 from storage.tables import Base
+
+AT_ONCE = 100
+"""Events that are read in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,40 @@ async def locked_cursor(session: AsyncSession, reader: str, start: int = 0) -> E
     await session.execute(new.on_conflict_do_nothing())
     query = select(EventCursor).where(EventCursor.reader == reader).with_for_update()
     return (await session.scalars(query.execution_options(populate_existing=True))).one()
+
+
+async def read_events(
+    engine: AsyncEngine,
+    reader: str,
+    kinds: Collection[str],
+    take: Callable[[AsyncSession, EventRow], Awaitable[None]],
+    *,
+    behind: str | None = None,
+) -> bool:
+    """Hands the next events of these kinds to ``take``, in their order, in the transaction that moves the reader's
+    place; whether there may be more. Any number may read at once: each goes on where the last one ended.
+
+    Does not overtake the reader ``behind``, if that has ever read.
+    """
+    place = select(EventCursor.position).where(EventCursor.reader == reader).scalar_subquery()
+    async with AsyncSession(engine) as session:
+        if not await session.scalar(select(exists().where(EventRow.id > func.coalesce(place, 0)))):
+            return False
+    async with AsyncSession(engine) as session, session.begin():
+        end = await settled(session)
+        if behind is not None:
+            ahead = await session.scalar(select(EventCursor.position).where(EventCursor.reader == behind))
+            end = end if ahead is None else min(end, ahead)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        cursor = await locked_cursor(session, reader)
+        row = EventRow
+        theirs = select(row).where(row.id > cursor.position, row.id <= end, row.kind.in_(kinds))
+        events = (await session.scalars(theirs.order_by(row.id).limit(AT_ONCE))).all()
+        for event in events:
+            await take(session, event)
+        more = len(events) == AT_ONCE
+        cursor.position = events[-1].id if more else max(end, cursor.position)
+    return more
 
 
 def record(session: AsyncSession, event: Event, by: Actor, at: datetime) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, orders, people, placing, ticket_steps
@@ -19,12 +20,9 @@ from mall_adapter.cards import holders, persons
 from mall_adapter.cards.events import CardConversionReversed, CardConverted, CardPersonBound
 from mall_adapter.cards.persons import Person
 from mall_adapter.cards.rules import card_rules
-from storage import WRITES, EventCursor, EventRow, insert, locked_cursor, record, settled
+from storage import EventRow, insert, read_events, record
 
 READER = "cards"
-AT_ONCE = 100
-"""Events that are read in one transaction."""
-
 WHOLE = 10_000
 """Basis points."""
 
@@ -32,28 +30,11 @@ _PAID = (placing.OrderPlaced.kind, placing.OrderPaid.kind)
 _REFUNDED = (ticket_steps.Refunded.kind, orders.OrderRefunded.kind)
 KINDS = (*_PAID, *_REFUNDED, CardPersonBound.kind)
 
-_POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
-
 
 async def read_on(engine: AsyncEngine, now: datetime) -> bool:
     """Reads the next events; whether there may be more. Any number may read at once: each goes on where the last one
     ended."""
-    came = exists().where(EventRow.id > func.coalesce(_POSITION, 0))
-    async with AsyncSession(engine) as session:
-        if not await session.scalar(select(came)):
-            return False
-    async with AsyncSession(engine) as session, session.begin():
-        end = await settled(session)
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        cursor = await locked_cursor(session, READER)
-        row = EventRow
-        theirs = select(row).where(row.id > cursor.position, row.id <= end, row.kind.in_(KINDS))
-        events = (await session.scalars(theirs.order_by(row.id).limit(AT_ONCE))).all()
-        for event in events:
-            await _take(session, event, now)
-        more = len(events) == AT_ONCE
-        cursor.position = events[-1].id if more else max(end, cursor.position)
-    return more
+    return await read_events(engine, READER, KINDS, partial(_take, now=now))
 
 
 async def _take(session: AsyncSession, event: EventRow, now: datetime) -> None:

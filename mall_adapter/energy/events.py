@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter.energy import ledger, referrals
@@ -14,38 +14,22 @@ from mall_adapter.energy.awards import award, is_new_member
 from mall_adapter.energy.persons import become, current
 from mall_adapter.energy.rules import Earned, EnergyRules
 from mall_adapter.models.energy import EnergyCard, EnergyLot
-from storage import WRITES, EventCursor, EventRow, insert, locked_cursor, settled
+from storage import EventRow, insert, read_events
 
 READER = "energy"
-AT_ONCE = 50
-"""Events that are read in one transaction."""
-
 MADE, FORWARDED, ENDED = "card.made", "card.forwarded", "card.forward_ended"
 BOUND, CONVERTED, REVERSED = "card.person_bound", "card.converted", "card.conversion_reversed"
 KINDS = (MADE, FORWARDED, ENDED, BOUND, CONVERTED, REVERSED)
-
-_POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
 
 
 async def read_on(engine: AsyncEngine, rules: EnergyRules, now: datetime) -> bool:
     """Reads the next events and writes down what is earned; whether there may be more. Any number may read at once:
     each goes on where the last one ended."""
-    came = exists().where(EventRow.id > func.coalesce(_POSITION, 0))
-    async with AsyncSession(engine) as session:
-        if not await session.scalar(select(came)):
-            return False
-    async with AsyncSession(engine) as session, session.begin():
-        end = await settled(session)
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        cursor = await locked_cursor(session, READER)
-        row = EventRow
-        theirs = select(row).where(row.id > cursor.position, row.id <= end, row.kind.in_(KINDS))
-        events = (await session.scalars(theirs.order_by(row.id).limit(AT_ONCE))).all()
-        for event in events:
-            await _take(session, rules, event, now)
-        more = len(events) == AT_ONCE
-        cursor.position = events[-1].id if more else max(end, cursor.position)
-    return more
+
+    async def take(session: AsyncSession, event: EventRow) -> None:
+        await _take(session, rules, event, now)
+
+    return await read_events(engine, READER, KINDS, take)
 
 
 async def _take(session: AsyncSession, rules: EnergyRules, event: EventRow, now: datetime) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
@@ -32,13 +33,13 @@ from mall_adapter.models.leads import LeadStage
 from privacy import TamperedError, current_ring
 from privacy.conversations import Row, open_events
 from privacy.tables import conversation_event
-from storage import WRITES, Event, EventCursor, EventRow, insert, locked_cursor, record, settled
+from storage import WRITES, Event, EventRow, insert, read_events, record
 
 log = logging.getLogger(__name__)
 
 READER = "leads"
 AT_ONCE = 100
-"""Events, or conversations, that are read in one transaction."""
+"""Conversations, or silent leads, that are looked at in one transaction."""
 
 ROWS = 50
 """Of one conversation at once: a row is a turn."""
@@ -55,8 +56,6 @@ KINDS = (
     *(CardForwarded.kind, CardForwardEnded.kind, CardConverted.kind, CardConversionReversed.kind),
     *(CardPersonBound.kind, CustomersMerged.kind),
 )
-
-_POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,22 +84,7 @@ class LeadStageMoved(Event):
 
 async def read_on(engine: AsyncEngine, now: datetime) -> bool:
     """Reads the next events; whether there may be more. Any number may read at once."""
-    came = exists().where(EventRow.id > func.coalesce(_POSITION, 0))
-    async with AsyncSession(engine) as session:
-        if not await session.scalar(select(came)):
-            return False
-    async with AsyncSession(engine) as session, session.begin():
-        end = await settled(session)
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        cursor = await locked_cursor(session, READER)
-        row = EventRow
-        theirs = select(row).where(row.id > cursor.position, row.id <= end, row.kind.in_(KINDS))
-        events = (await session.scalars(theirs.order_by(row.id).limit(AT_ONCE))).all()
-        for event in events:
-            await _take(session, event, now)
-        more = len(events) == AT_ONCE
-        cursor.position = events[-1].id if more else max(end, cursor.position)
-    return more
+    return await read_events(engine, READER, KINDS, partial(_take, now=now))
 
 
 async def _take(session: AsyncSession, event: EventRow, now: datetime) -> None:

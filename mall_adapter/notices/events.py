@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, parcels, presale, ticket_steps
@@ -14,12 +14,9 @@ from mall_adapter.notices.kinds import KindName
 from mall_adapter.notices.telling import notify
 from mall_adapter.values import ParcelStatus, TicketStatus
 from settings import SHANGHAI
-from storage import WRITES, EventCursor, EventRow, Role, locked_cursor, settled
+from storage import EventRow, Role, read_events
 
 READER = "notices"
-AT_ONCE = 100
-"""Events that are read in one transaction."""
-
 TICKET_STEPS = {
     ticket_steps.GoodsReceived.kind: TicketStatus.GOODS_RECEIVED,
     ticket_steps.Refunded.kind: TicketStatus.REFUNDED,
@@ -38,7 +35,6 @@ TOLD_STEPS = frozenset(
 
 KINDS = (*TICKET_STEPS, parcels.ParcelMoved.kind, presale.PresaleMoved.kind)
 
-_POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
 
 Told = tuple[str, KindName, Mapping[str, str], str]
 """The customer, the kind, what is filled in, and what it is about."""
@@ -47,25 +43,14 @@ Told = tuple[str, KindName, Mapping[str, str], str]
 async def read_on(engine: AsyncEngine, now: datetime) -> bool:
     """Reads the next events and writes down what is to be told; whether there may be more. Any number may read at once:
     each goes on where the last one ended."""
-    came = exists().where(EventRow.id > func.coalesce(_POSITION, 0))
-    async with AsyncSession(engine) as session:
-        if not await session.scalar(select(came)):
-            return False
-    async with AsyncSession(engine) as session, session.begin():
-        end = await settled(session)
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        cursor = await locked_cursor(session, READER)
-        row = EventRow
-        theirs = select(row).where(row.id > cursor.position, row.id <= end, row.kind.in_(KINDS))
-        events = (await session.scalars(theirs.order_by(row.id).limit(AT_ONCE))).all()
-        for event in events:
-            if told := await _told(session, event):
-                customer_id, kind, values, about = told
-                cause = f"event:{event.id}"
-                await notify(session, customer_id, kind, values, about=about, cause=cause, at=event.at, now=now)
-        more = len(events) == AT_ONCE
-        cursor.position = events[-1].id if more else max(end, cursor.position)
-    return more
+
+    async def take(session: AsyncSession, event: EventRow) -> None:
+        if told := await _told(session, event):
+            customer_id, kind, values, about = told
+            cause = f"event:{event.id}"
+            await notify(session, customer_id, kind, values, about=about, cause=cause, at=event.at, now=now)
+
+    return await read_events(engine, READER, KINDS, take)
 
 
 async def _told(session: AsyncSession, event: EventRow) -> Told | None:

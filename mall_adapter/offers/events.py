@@ -8,35 +8,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, orders, parcels, people, presale
 from mall_adapter.actors import RULES
 from mall_adapter.desk import ConversationRated
 from mall_adapter.notices import notify, wants_marketing
-from mall_adapter.notices.events import READER as FACTS
+from mall_adapter.notices.events import READER as FACTS  # which come before what is offered
 from mall_adapter.offers import making
 from mall_adapter.offers.making import Rules
 from mall_adapter.values import Feeling, OfferKind, ParcelStatus
 from privacy import current_ring
 from privacy.conversations import conversation_of
 from settings import SHANGHAI
-from storage import WRITES, Event, EventCursor, EventRow, locked_cursor, record, settled
+from storage import WRITES, Event, EventRow, locked_cursor, read_events, record
 
 READER, LATE = "offers", "offers_late"
-AT_ONCE = 50
-"""Events that are read in one transaction."""
-
 FOLLOWED = timedelta(days=14)
 """After an offer was assigned, what its customer does is put down to it for so long."""
 
 _TROUBLE = frozenset({ParcelStatus.DELAYED, ParcelStatus.LOST})
 KINDS = (presale.PresaleMoved.kind, parcels.ParcelMoved.kind, orders.OrderRefunded.kind, ConversationRated.kind)
-
-_POSITION = select(EventCursor.position).where(EventCursor.reader == READER).scalar_subquery()
-_TOLD = select(EventCursor.position).where(EventCursor.reader == FACTS)
-"""How far customers have been told what happened: the facts come before what is offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +45,11 @@ class OfferOutcome(Event):
 async def read_on(engine: AsyncEngine, rules: Rules, now: datetime) -> bool:
     """Reads the next events; whether there may be more. Any number may read at once: each goes on where the last one
     ended."""
-    came = exists().where(EventRow.id > func.coalesce(_POSITION, 0))
-    async with AsyncSession(engine) as session:
-        if not await session.scalar(select(came)):
-            return False
-    async with AsyncSession(engine) as session, session.begin():
-        end = await settled(session)
-        if (told := await session.scalar(_TOLD)) is not None:
-            end = min(end, told)
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        cursor = await locked_cursor(session, READER)
-        row = EventRow
-        theirs = select(row).where(row.id > cursor.position, row.id <= end, row.kind.in_(KINDS))
-        events = (await session.scalars(theirs.order_by(row.id).limit(AT_ONCE))).all()
-        for event in events:
-            await _read(session, rules, event, now)
-        more = len(events) == AT_ONCE
-        cursor.position = events[-1].id if more else max(end, cursor.position)
-    return more
+
+    async def take(session: AsyncSession, event: EventRow) -> None:
+        await _read(session, rules, event, now)
+
+    return await read_events(engine, READER, KINDS, take, behind=FACTS)
 
 
 async def _read(session: AsyncSession, rules: Rules, event: EventRow, now: datetime) -> None:
