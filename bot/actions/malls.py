@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Generic, TypeVar
 
 from bot.actions.goods_index import GoodsIndex
 from mall_adapter import (
@@ -21,24 +23,37 @@ from mall_adapter import (
 from mall_adapter.cards import Cards
 from mall_adapter.notices import Notices
 
-_mall: CustomerMall | None = None
+Room = TypeVar("Room")
+
+
+class _Door(Generic[Room]):
+    """Opened when it is first asked for."""
+
+    def __init__(self, way: Callable[[], AbstractAsyncContextManager[Room]]) -> None:
+        self._way = way
+        self._opening = asyncio.Lock()
+        self.room: Room | None = None
+
+    async def enter(self) -> Room:
+        if self.room is None:
+            async with self._opening:
+                if self.room is None:
+                    self.room = await AsyncExitStack().enter_async_context(self._way())
+        return self.room
+
+
+_mall = _Door[CustomerMall](open_mall)
+_desk = _Door(open_desk)
+_notices = _Door(open_notices)
+_leads = _Door(open_leads)
+_cards = _Door(open_cards)
+_offers = _Door(open_offers)
 _goods: GoodsIndex | None = None
-_desk: Desk | None = None
-_notices: Notices | None = None
-_leads: Leads | None = None
-_cards: Cards | None = None
-_offers: Offers | None = None
-_opening = asyncio.Lock()
 
 
 async def get_mall() -> CustomerMall:
     """The one open mall of this process."""
-    global _mall
-    if _mall is None:
-        async with _opening:
-            if _mall is None:
-                _mall = await AsyncExitStack().enter_async_context(open_mall())
-    return _mall
+    return await _mall.enter()
 
 
 async def get_goods() -> GoodsIndex:
@@ -50,51 +65,26 @@ async def get_goods() -> GoodsIndex:
     return _goods
 
 
+async def get_desk() -> Desk:
+    """The one open service desk of this process."""
+    return await _desk.enter()
+
+
 async def get_notices() -> Notices:
     """What customers want to be told, in this process."""
-    global _notices
-    if _notices is None:
-        async with _opening:
-            if _notices is None:
-                _notices = await AsyncExitStack().enter_async_context(open_notices())
-    return _notices
+    return await _notices.enter()
 
 
 async def get_leads() -> Leads:
     """The leads of the salespeople, in this process."""
-    global _leads
-    if _leads is None:
-        async with _opening:
-            if _leads is None:
-                _leads = await AsyncExitStack().enter_async_context(open_leads())
-    return _leads
+    return await _leads.enter()
 
 
 async def get_cards() -> Cards:
     """The salespeople's cards, in this process."""
-    global _cards
-    if _cards is None:
-        async with _opening:
-            if _cards is None:
-                _cards = await AsyncExitStack().enter_async_context(open_cards())
-    return _cards
+    return await _cards.enter()
 
 
 async def get_offers() -> Offers:
     """What worried customers are offered, in this process."""
-    global _offers
-    if _offers is None:
-        async with _opening:
-            if _offers is None:
-                _offers = await AsyncExitStack().enter_async_context(open_offers())
-    return _offers
-
-
-async def get_desk() -> Desk:
-    """The one open service desk of this process."""
-    global _desk
-    if _desk is None:
-        async with _opening:
-            if _desk is None:
-                _desk = await AsyncExitStack().enter_async_context(open_desk())
-    return _desk
+    return await _offers.enter()

@@ -129,8 +129,8 @@ async def shop(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     engine = create_engine(database)
     mall = SqlMall(engine)
     async with Graph("bolt://127.0.0.1:9", "nobody", "nothing") as nowhere:
-        monkeypatch.setattr(malls, "_mall", mall)
-        monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
+        monkeypatch.setattr(malls._mall, "room", mall)
+        monkeypatch.setattr(malls._desk, "room", Desk(engine, (time.min, time.max)))
         monkeypatch.setattr(graphs, "_graph", nowhere)
         monkeypatch.setattr(graphs, "_rests_until", 0.0)
         monkeypatch.setattr(graphs, "_answering", Answering(nowhere))  # none are at hand, and nobody waits for them

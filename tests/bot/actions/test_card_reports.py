@@ -43,9 +43,9 @@ def address(house: Path) -> str:
 @pytest.fixture
 async def engine(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(address)
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
-    monkeypatch.setattr(malls, "_leads", Leads(engine))
-    monkeypatch.setattr(malls, "_desk", Desk(engine, settings.desk_hours()))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
+    monkeypatch.setattr(malls._leads, "room", Leads(engine))
+    monkeypatch.setattr(malls._desk, "room", Desk(engine, settings.desk_hours()))
     monkeypatch.setattr(graphs, "_rests_until", 0.0)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         await empty(session)

@@ -34,9 +34,9 @@ def address(house: Path) -> str:
 async def cards(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cards]:
     engine = create_engine(address)
     cards = Cards(engine)
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
     monkeypatch.setattr(malls, "_goods", None)
-    monkeypatch.setattr(malls, "_cards", cards)
+    monkeypatch.setattr(malls._cards, "room", cards)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         await empty(session)
         add_orders(session)

@@ -39,8 +39,8 @@ async def shop(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S
     file = yaml.safe_load(settings.budgets_file().read_text("utf-8")) | {"experiment": EVERYBODY}
     rules = Rules(OfferTable.load(), OfferLimits(yaml.safe_dump(file, allow_unicode=True)))
     mall = SqlMall(engine)
-    monkeypatch.setattr(malls, "_mall", mall)
-    monkeypatch.setattr(malls, "_offers", Offers(engine, rules))
+    monkeypatch.setattr(malls._mall, "room", mall)
+    monkeypatch.setattr(malls._offers, "room", Offers(engine, rules))
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         await empty(session)
         add_orders(session)

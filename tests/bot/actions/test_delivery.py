@@ -153,7 +153,7 @@ async def engine(address: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def session(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
             await empty(session)

@@ -52,7 +52,7 @@ def address(house: Path) -> str:
 @pytest.fixture
 async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
     engine = create_engine(address)
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
             await empty(session)

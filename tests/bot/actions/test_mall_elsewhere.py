@@ -27,7 +27,7 @@ async def test_a_mall_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, unus
     }
     (executor := Executor()).register_action(MyCoupons())
     async with open_mall() as mall:
-        monkeypatch.setattr(malls, "_mall", mall)
+        monkeypatch.setattr(malls._mall, "room", mall)
         told = await executor.run({"next_action": MyCoupons().name(), "tracker": tracker, "domain": {}})
     assert told is not None
     assert [one["response"] for one in told.responses] == ["utter_mall_unavailable"]

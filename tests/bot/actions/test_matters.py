@@ -54,8 +54,8 @@ def address(house: Path) -> str:
 async def session(address: str, learned: Answering, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
     """Of a mall with Ann's orders, beside which the shop's answers are at hand."""
     engine = create_engine(address)
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
-    monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
+    monkeypatch.setattr(malls._desk, "room", Desk(engine, (time.min, time.max)))
     monkeypatch.setattr(graphs, "_answering", learned)
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():

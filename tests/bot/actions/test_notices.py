@@ -32,9 +32,9 @@ def address(house: Path) -> str:
 async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
     """Ann's mall, in which the mug is sold in two kinds, and the white one is sold out."""
     engine = create_engine(address)
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
     monkeypatch.setattr(malls, "_goods", None)
-    monkeypatch.setattr(malls, "_notices", Notices(engine))
+    monkeypatch.setattr(malls._notices, "room", Notices(engine))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
             await empty(session)

@@ -62,8 +62,8 @@ def address(house: Path) -> str:
 async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncSession]:
     """An empty mall, to be filled."""
     engine = create_engine(address)
-    monkeypatch.setattr(malls, "_mall", SqlMall(engine))
-    monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(engine))
+    monkeypatch.setattr(malls._desk, "room", Desk(engine, (time.min, time.max)))
     async with AsyncSession(engine.execution_options(**WRITES)) as session:
         async with session.begin():
             await empty(session)

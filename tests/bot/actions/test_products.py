@@ -363,7 +363,7 @@ async def test_a_campaign_is_told_the_moment_it_begins(
         campaign = NewPrice(sku, 79900, PriceKind.CAMPAIGN, None, begins, begins + timedelta(days=1))
         await office(shop).set_price(OPERATOR, campaign, f"campaign {sku}")
     clock = Clock(begins - timedelta(seconds=1))
-    monkeypatch.setattr(malls, "_mall", SqlMall(shop.database.engine, clock=clock))
+    monkeypatch.setattr(malls._mall, "room", SqlMall(shop.database.engine, clock=clock))
     check(await talk.say("空气净化器800以内有吗", "ask_product"), ["-¥799"])
     check(await talk.say(f"{MIAO}多少钱", "ask_price"), ["¥899"])
     clock.advance(seconds=1)

@@ -83,8 +83,8 @@ async def engine(address: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def mall(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> SqlMall:
     mall = SqlMall(engine, clock=Clock())
-    monkeypatch.setattr(malls, "_mall", mall)
-    monkeypatch.setattr(malls, "_desk", Desk(engine, (time.min, time.max)))
+    monkeypatch.setattr(malls._mall, "room", mall)
+    monkeypatch.setattr(malls._desk, "room", Desk(engine, (time.min, time.max)))
     return mall
 
 
