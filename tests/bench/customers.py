@@ -13,6 +13,7 @@ import re
 import secrets
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -118,7 +119,7 @@ class OnWeb:
         return said
 
 
-class _Told:
+class _Told(ABC):
     """Whoever is sent something by the house, in a request of its own."""
 
     channel: str
@@ -150,8 +151,9 @@ class _Told:
                 await asyncio.wait_for(self._news.wait(), PATIENCE)
         return said
 
+    @abstractmethod
     async def _bring(self, text: str) -> Said:
-        raise NotImplementedError
+        """Shows it to the house as the channel does, which tries again for a while."""
 
 
 class OnWeChat(_Told):
