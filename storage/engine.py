@@ -56,7 +56,8 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("house_writes")
-        connection.exec_driver_sql(one_hop.BEGIN_TO_WRITE if immediate else "BEGIN")
+        own = cast(one_hop.Connection, connection.connection.driver_connection)
+        own.begin(one_hop.BEGIN_TO_WRITE if immediate else one_hop.BEGIN_TO_READ)
 
     return engine
 

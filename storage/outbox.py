@@ -185,9 +185,9 @@ async def claim(
     With ``order_key`` only those of that key; none in ``held``, which the caller is at work on. How messages end that
     nobody settles: :func:`storage.queue.claim`.
     """
-    columns = (Outbox.recipient, Outbox.kind)
     found = await queue.claim(
-        engine, Outbox, channels, limit, lease, now, *columns, order_key=order_key, attempts=attempts, held=held
+        *(engine, Outbox, channels, limit, lease, now, "recipient", "kind"),
+        **{"order_key": order_key, "attempts": attempts, "held": held},
     )
     return [
         Leased(

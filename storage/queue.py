@@ -13,12 +13,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Index,
+    Integer,
     Row,
     Select,
     Table,
@@ -35,10 +36,11 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from privacy.columns import Damaged, KeyedHash, damaged_as, exact_index
 from storage.engine import WRITES
+from storage.tables import UtcDateTime
 
 ATTEMPTS = 20
 """How often a row is claimed, if nobody says otherwise, before a lease that runs out is its last."""
@@ -216,7 +218,7 @@ async def claim(
     limit: int,
     lease: timedelta,
     now: datetime,
-    *more: Any,
+    *more: str,
     order_key: str | None,
     attempts: int | None,
     held: Collection[int],
@@ -229,47 +231,26 @@ async def claim(
     expired is dead (of class "expired"), as is one that does not open ("damaged"). The transaction is over when this
     returns.
     """
-    row, token = cast(Any, table), secrets.token_hex(16)
-    due: list[ColumnElement[bool]] = [text(OPEN), row.not_before <= now]  # type: ignore[list-item]
-    due.append(or_(row.lease_until.is_(None), row.lease_until <= now))
+    claiming = _claiming(table, tuple(channels), more, order_key is not None, attempts is not None, bool(held))
+    token = secrets.token_hex(16)
+    told: dict[str, Any] = {"of_now": now, "of_until": now + lease, "of_token": token, "of_limit": limit}
     if order_key is not None:
-        due.append(row.order_key == order_index(table, order_key))
+        told["of_key"] = order_index(table, order_key)
+    if attempts is not None:
+        told["of_attempts"] = attempts
     if held:
-        due.append(row.id.not_in(held))
-    expired = row.expires_at <= now
-    lost = and_(row.lease_until <= now, row.attempts >= attempts) if attempts is not None else false()
-    over = update(row).where(
-        row.id.in_(_locked([select(row.id).where(*due, row.channel.in_(channels), expired | lost)]))
-    )
-    over = over.values(RETURNED | {"state": State.DEAD, "error_class": case((expired, "expired"), else_="lease")})
-    other = aliased(row)
-    same = (other.order_key == row.order_key, other.channel == row.channel, text(OPEN))
-    # not "no earlier one exists": PostgreSQL would look for that once for all open rows, however few are wanted
-    first = select(func.min(other.id)).where(*same).correlate(row).scalar_subquery()
-    turns = [
-        select(row.id, row.not_before)
-        .where(*due, row.channel == channel, row.id == first)
-        .order_by(row.not_before, row.id)
-        .limit(limit)
-        for channel in channels
-    ]
-    mine = _locked(turns).limit(limit)
-    taken = {
-        "state": State.LEASED,
-        "attempts": row.attempts + 1,
-        "lease_token": token,
-        "lease_until": now + lease,
-        "error_class": case((row.state == State.LEASED, LOST), else_=row.error_class),
-    }
-    columns = (row.id, row.channel, row.payload, row.attempts, row.created_at, row.error_class, *more)
-    leased = update(row).where(row.id.in_(mine)).values(taken).returning(*columns)
-    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-        await session.execute(over, execution_options=AS_IT_IS)
+        told["of_held"] = list(held)
+    async with engine.connect() as connection:
+        if await connection.scalar(claiming.look, told) is None:
+            return []
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(claiming.over, told)
         with damaged_as(""):
-            found = (await session.execute(leased, execution_options=AS_IT_IS)).all()
+            found = (await connection.execute(claiming.lease, told)).all()
         closed = [one.id for one in found if any(isinstance(value, Damaged) for value in one)]
         if closed:
-            await session.execute(update(row).where(row.id.in_(closed)).values(ended(Dead("damaged"))))
+            rows = cast(Table, cast(Any, table).__table__)
+            await connection.execute(update(rows).where(rows.c.id.in_(closed)).values(ended(Dead("damaged"))))
     return [
         (
             Leased(
@@ -331,6 +312,59 @@ async def depths(session: AsyncSession, table: type[Queued]) -> Sequence[Depth]:
 
 def _name(table: type[Queued]) -> str:
     return str(cast(Any, table).__tablename__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claiming:
+    """The statements of a claim. ``look`` finds something wherever the others do, and locks nothing."""
+
+    look: Any
+    over: Any
+    lease: Any
+
+
+@lru_cache(maxsize=64)
+def _claiming(
+    table: type[Queued], channels: Sequence[str], more: Sequence[str], of_key: bool, bounded: bool, apart: bool
+) -> _Claiming:
+    """Made once: that takes longer than a claim that finds nothing, and there is one every second."""
+    rows = cast(Table, cast(Any, table).__table__)
+    row, now, limit = rows.c, bindparam("of_now", type_=UtcDateTime()), bindparam("of_limit", type_=Integer())
+    due: list[ColumnElement[bool]] = [text(OPEN), row.not_before <= now]  # type: ignore[list-item]
+    due.append(or_(row.lease_until.is_(None), row.lease_until <= now))
+    if of_key:
+        due.append(row.order_key == bindparam("of_key"))
+    look = select(row.id).where(*due, row.channel.in_(channels)).limit(1)
+    if apart:
+        due.append(row.id.not_in(bindparam("of_held", expanding=True)))
+    expired = row.expires_at <= now
+    lost = and_(row.lease_until <= now, row.attempts >= bindparam("of_attempts")) if bounded else false()
+    over = update(rows).where(
+        row.id.in_(_locked([select(row.id).where(*due, row.channel.in_(channels), expired | lost)]))
+    )
+    over = over.values(RETURNED | {"state": State.DEAD, "error_class": case((expired, "expired"), else_="lease")})
+    other = rows.alias()
+    same = (other.c.order_key == row.order_key, other.c.channel == row.channel, text(OPEN))
+    # not "no earlier one exists": PostgreSQL would look for that once for all open rows, however few are wanted
+    first = select(func.min(other.c.id)).where(*same).correlate(rows).scalar_subquery()
+    turns = [
+        select(row.id, row.not_before)
+        .where(*due, row.channel == channel, row.id == first)
+        .order_by(row.not_before, row.id)
+        .limit(limit)
+        for channel in channels
+    ]
+    mine = _locked(turns).limit(limit)
+    taken = {
+        "state": State.LEASED,
+        "attempts": row.attempts + 1,
+        "lease_token": bindparam("of_token"),
+        "lease_until": bindparam("of_until"),
+        "error_class": case((row.state == State.LEASED, LOST), else_=row.error_class),
+    }
+    names = ("id", "channel", "payload", "attempts", "created_at", "error_class", *more)
+    lease = update(rows).where(row.id.in_(mine)).values(taken).returning(*(row[name] for name in names))
+    return _Claiming(look, over, lease)
 
 
 @cache

@@ -52,17 +52,17 @@ async def queue(engine: AsyncEngine, *writers: int) -> list[asyncio.Task[None]]:
 
 async def test_first_come_first_served(engine: AsyncEngine) -> None:
     async with engine.execution_options(**WRITES).begin() as connection:
-        waiting = await queue(engine, *range(1, 30))
         await insert(connection, 0)
+        waiting = await queue(engine, *range(1, 30))
     await asyncio.gather(*waiting)
     assert await written(engine) == list(range(30))
 
 
 async def test_one_that_is_cancelled_while_it_waits_holds_up_nobody(engine: AsyncEngine) -> None:
     async with engine.execution_options(**WRITES).begin() as connection:
+        await insert(connection, 0)
         waiting = await queue(engine, 1, 2, 3)
         waiting[1].cancel()
-        await insert(connection, 0)
     async with asyncio.timeout(10):
         await asyncio.gather(*waiting, return_exceptions=True)
     assert await written(engine) == [0, 1, 3]
@@ -99,9 +99,9 @@ async def test_who_waits_too_long_is_told_so(engine: AsyncEngine) -> None:
         patch.setattr(engines, "BUSY_SECONDS", 0.2)
         hasty = create_engine(str(engine.url))
     async with engine.execution_options(**WRITES).begin() as connection:
+        await insert(connection, 0)
         with pytest.raises(OperationalError, match="database is locked"):
             await write(hasty, 1)
-        await insert(connection, 0)
     await write(hasty, 2)
     await hasty.dispose()
     assert await written(engine) == [0, 2]
