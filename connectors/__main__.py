@@ -13,7 +13,6 @@ import logging
 import signal
 import sys
 
-import httpx
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
@@ -78,8 +77,8 @@ def serve() -> None:
 async def _work(ring: KeyRing) -> None:
     """Until SIGTERM or SIGINT."""
     engine = create_engine(settings.database_url())
-    http = httpx.AsyncClient(timeout=5.0, limits=httpx.Limits(max_connections=None), trust_env=False)
-    channels = Channels(engine, ring, BotClient(http, settings.rasa_urls()), Desk(engine, settings.desk_hours()))
+    bot = BotClient(settings.rasa_urls())
+    channels = Channels(engine, ring, bot, Desk(engine, settings.desk_hours()))
     background, stopped = Background(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -89,7 +88,7 @@ async def _work(ring: KeyRing) -> None:
     await stopped.wait()
     await background.close()
     await channels.close()
-    await http.aclose()
+    await bot.aclose()
     await engine.dispose()
 
 

@@ -54,7 +54,7 @@ from connectors.upkeep import keep_earning, keep_expiring, keep_tidy
 from connectors.words import WORDS
 from connectors.worker import Worker
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
-from mall_adapter import Accounts, BackOffice, Desk, HouseRules, SqlBackOffice, read_catalogue
+from mall_adapter import BackOffice, Desk, HouseRules, SqlBackOffice, read_catalogue
 from mall_adapter.cards import Cards
 from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
@@ -79,12 +79,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     ``/healthz`` asks the database, and while it runs it keeps the list of the goods' names for the bot up to date.
     It closes the engine when it stops.
     """
-    http = httpx.AsyncClient(
-        timeout=httpx.Timeout(5.0, connect=2.0),
-        limits=httpx.Limits(max_connections=None),  # Turns bounds them
-        trust_env=False,  # the bot and the actions are neighbours: never through a proxy
-    )
-    bot = BotClient(http, settings.rasa_urls())
+    http = httpx.AsyncClient(timeout=5.0, trust_env=False)  # the actions are neighbours: never through a proxy
+    bot = BotClient(settings.rasa_urls())
     turns = Turns()
     thumbs = Turns(per_sender=3)  # a queue of their own: nobody waits with a thumb for the bot
     rules = HouseRules()
@@ -100,7 +96,6 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     kept = retention.read(settings.retention_file())
     worker = channels.worker
     news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
-    accounts = Accounts(engine)
     smart = Cards(engine)
     background = Background()
     for channel in channels:
@@ -152,6 +147,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         yield
         await background.close()
         await channels.close()
+        await bot.aclose()
         await http.aclose()
         if elsewhere:
             await elsewhere.aclose()
@@ -196,7 +192,6 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             data={"address": where} if where else {},
         )
         async with turns.turn(sender):
-            await accounts.meet(sender)
             reply = await _answer(worker, inbound)
         if not sender.startswith("web:"):  # the web chat draws tables itself
             for each in reply.messages:

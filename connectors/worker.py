@@ -178,8 +178,8 @@ class Worker:
             del self._settling[sender]
 
     async def _written(self, inbound: Inbound, before: asyncio.Task[None] | None) -> Leased | None:
-        """Once the sender's message ``before`` is settled. None for what is known, is behind one that a gateway which
-        died has left, or could not be written."""
+        """Once the sender's message ``before`` is settled; the account is kept behind it. None for what is known, is
+        behind one that a gateway which died has left, or could not be written."""
         if before:
             await asyncio.wait({before})
         try:
@@ -188,10 +188,10 @@ class Worker:
         except UNWRITTEN as error:
             log.warning("a message was not written down: %s", type(error).__name__)
             return None
-        if not isinstance(accepted, Leased):
-            return None
-        self._asked[accepted.id] = accepted
-        return accepted
+        if isinstance(accepted, Leased):
+            self._asked[accepted.id] = accepted
+        await self._accounts.meet(inbound.sender)
+        return accepted if isinstance(accepted, Leased) else None
 
     async def _settle(self, written: asyncio.Task[Leased | None], told: bool) -> None:
         """``told``: somebody has the answer; else another worker takes the message when its lease is over."""

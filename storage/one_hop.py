@@ -2,9 +2,9 @@
 
 As it is, a cursor is opened, executed, fetched from and closed in four calls, each of which waits for that thread; that
 costs more than most of the house's statements do. So do the two more for which a transaction begins and, once it is
-over, is rolled back: it begins with its first statement, and what is over needs no call. And whoever finds SQLite locked looks again every now and then: of
-many writers one may find it locked each time. Those of one event loop wait for each other in turn, so that only the
-first of each process looks.
+over, is rolled back: it begins with its first statement, and what is over needs no call. And whoever finds SQLite
+locked looks again every now and then: of many writers one may find it locked each time. Those of one event loop wait
+for each other in turn, so that only the first of each process looks.
 """
 
 from __future__ import annotations

@@ -187,7 +187,9 @@ async def claim(
     """
     found = await queue.claim(
         *(engine, Outbox, channels, limit, lease, now, "recipient", "kind"),
-        **{"order_key": order_key, "attempts": attempts, "held": held},
+        order_key=order_key,
+        attempts=attempts,
+        held=held,
     )
     return [
         Leased(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -135,10 +134,9 @@ async def house(
     """``sends``: whether the delivery runs; ``patience`` with the bot is in seconds."""
     channel = channel or Paper()
     on = {channel.name: channel}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with aclosing(BotClient((rasa_url,), patience)) as bot:
         delivery, desk = Delivery(engine, on, lease=of_worker.get("lease", LEASE)), Desk(engine, settings.desk_hours())
         media = MediaStore(engine, folder / "media")
-        bot = BotClient(http, (rasa_url,), patience)
         worker = Worker(engine, bot, desk, media, on, ("web", "api"), delivery.soon, **of_worker)
         tasks = [asyncio.create_task(worker.keep_working())]
         if sends:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -77,9 +76,9 @@ async def ends(engine: AsyncEngine) -> list[tuple[str, str, State, str | None]]:
 async def relaying(engine: AsyncEngine, rasa: FakeRasa, *papers: Paper, sends: bool = True) -> AsyncIterator[None]:
     rasa.said["utter_notice_parcel_delivered"] = SAID
     on = {paper.name: paper for paper in papers}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with aclosing(BotClient((rasa.url,), 5.0)) as bot:
         delivery = Delivery(engine, on)
-        relay = NoticeRelay(engine, BotClient(http, (rasa.url,), 5.0), on, ("web",), delivery.soon)
+        relay = NoticeRelay(engine, bot, on, ("web",), delivery.soon)
         tasks = [asyncio.create_task(relay.keep_telling())]
         if sends:
             tasks.append(asyncio.create_task(delivery.keep_sending()))

@@ -74,7 +74,7 @@ class House:
         on: dict[str, Channel] = {}
         desk = Desk(self.engine, (time(9), time(21)))
         delivery = Delivery(self.engine, on)
-        bot = BotClient(self.http, (rasa.url,), patience=2.0)
+        self.bot = bot = BotClient((rasa.url,), patience=2.0)
         media = MediaStore(self.engine, folder)
         lease = timedelta(seconds=2)
         self.worker = Worker(self.engine, bot, desk, media, on, (), delivery.soon, lease=lease)
@@ -98,6 +98,7 @@ class House:
         for task in running:
             with suppress(asyncio.CancelledError):
                 await task
+        await self.bot.aclose()
         await self.http.aclose()
         await self.engine.dispose()
 
