@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -59,6 +60,8 @@ def serve() -> None:
         app = create_app(ring, create_engine(settings.database_url()))
     except ValueError as error:  # a setting that cannot be
         sys.exit(str(error))
+    gc.collect()
+    gc.freeze()  # what is loaded stays: to walk through it again would stop every turn for half a second
     # uvicorn stops gently on SIGTERM and then raises it again
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Index, exists, func, select, text
+from sqlalchemy import JSON, Index, bindparam, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -89,9 +89,8 @@ async def read_events(
 
     Does not overtake the reader ``behind``, if that has ever read.
     """
-    place = select(EventCursor.position).where(EventCursor.reader == reader).scalar_subquery()
-    async with AsyncSession(engine) as session:
-        if not await session.scalar(select(exists().where(EventRow.id > func.coalesce(place, 0)))):
+    async with engine.connect() as connection:
+        if not await connection.scalar(_NEWS, {"of_reader": reader}):
             return False
     async with AsyncSession(engine) as session, session.begin():
         end = await settled(session)
@@ -125,3 +124,8 @@ def record(session: AsyncSession, event: Event, by: Actor, at: datetime) -> None
             data=told,
         )
     )
+
+
+_PLACE = select(EventCursor.position).where(EventCursor.reader == bindparam("of_reader")).scalar_subquery()
+_NEWS = select(exists().where(EventRow.id > func.coalesce(_PLACE, 0)))
+"""Made once: every reader asks it every moment."""

@@ -112,13 +112,17 @@ def with_a_stand_in(folder: Path, conversations: int) -> None:
             gateway.stop()
 
 
+WITH = {"stand-in": with_a_stand_in, "bot": with_the_bot}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.gateway", description=__doc__)
     parser.add_argument("--conversations", type=int, default=100)
-    conversations = parser.parse_args().conversations
+    parser.add_argument("--only", choices=WITH)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        with_a_stand_in(Path(folder) / "stand-in", conversations)
-        with_the_bot(Path(folder) / "bot", conversations)
+        for name in [arguments.only] if arguments.only else WITH:
+            WITH[name](Path(folder) / name, arguments.conversations)
 
 
 if __name__ == "__main__":
