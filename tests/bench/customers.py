@@ -31,6 +31,7 @@ from connectors.telegram.webhook import HEADER as TELEGRAM_SECRET
 from connectors.telegram.webhook import PATH as TELEGRAM_PATH
 from connectors.web.visitor import HEADER as VISITOR
 from connectors.wechat import xml
+from connectors.words import WORDS
 from privacy import KeyRing
 from privacy.columns import exact_index
 from privacy.conversations import Row, conversation_of, open_events
@@ -136,6 +137,8 @@ class _Told(ABC):
     def shows(self, text: str, kind: str, content: Mapping[str, Any]) -> None:
         self.heard.append(text)
         self.received.append((kind, content))
+        if text == WORDS.receipts.moment:
+            return
         self._news.set()
         for said in self.said:
             said.answered = said.answered or time.monotonic()
