@@ -231,7 +231,8 @@ async def claim(
     expired is dead (of class "expired"), as is one that does not open ("damaged"). The transaction is over when this
     returns.
     """
-    claiming = _claiming(table, tuple(channels), more, order_key is not None, attempts is not None, bool(held))
+    rows = cast(Table, cast(Any, table).__table__)
+    claiming = _claiming(rows, tuple(channels), more, order_key is not None, attempts is not None, bool(held))
     token = secrets.token_hex(16)
     told: dict[str, Any] = {"of_now": now, "of_until": now + lease, "of_token": token, "of_limit": limit}
     if order_key is not None:
@@ -249,7 +250,6 @@ async def claim(
             found = (await connection.execute(claiming.lease, told)).all()
         closed = [one.id for one in found if any(isinstance(value, Damaged) for value in one)]
         if closed:
-            rows = cast(Table, cast(Any, table).__table__)
             await connection.execute(update(rows).where(rows.c.id.in_(closed)).values(ended(Dead("damaged"))))
     return [
         (
@@ -325,10 +325,9 @@ class _Claiming:
 
 @lru_cache(maxsize=64)
 def _claiming(
-    table: type[Queued], channels: Sequence[str], more: Sequence[str], of_key: bool, bounded: bool, apart: bool
+    rows: Table, channels: Sequence[str], more: Sequence[str], of_key: bool, bounded: bool, apart: bool
 ) -> _Claiming:
     """Made once: that takes longer than a claim that finds nothing, and there is one every second."""
-    rows = cast(Table, cast(Any, table).__table__)
     row, now, limit = rows.c, bindparam("of_now", type_=UtcDateTime()), bindparam("of_limit", type_=Integer())
     due: list[ColumnElement[bool]] = [text(OPEN), row.not_before <= now]  # type: ignore[list-item]
     due.append(or_(row.lease_until.is_(None), row.lease_until <= now))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from storage import WRITES, outbox
+from storage import WRITES, create_engine, outbox
 from storage.outbox import Dead, Leased, Message, Outbox, Outcome, Parked, Retry, Sent, State, Unknown
 
 from .worker import CHANNEL
@@ -253,6 +253,16 @@ async def test_a_claim_reads_no_whole_table(engine: AsyncEngine) -> None:
             plan = str((await connection.exec_driver_sql(explain + statement, parameters)).all())
             assert "Seq Scan on outbox" not in plan, statement
             assert "SCAN outbox'" not in plan.replace("SCAN outbox USING INDEX ix_outbox_due", ""), statement
+
+
+async def test_a_claim_that_finds_nothing_waits_for_no_writer(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await outbox.enqueue(session, message("1"), NOW)
+        other = create_engine(engine.url.render_as_string(hide_password=False))
+        async with asyncio.timeout(5):
+            assert await claim(other) == []
+        await other.dispose()
+    assert names(await claim(engine)) == ["1"]
 
 
 async def test_claims_at_once_share_what_there_is(engine: AsyncEngine) -> None:

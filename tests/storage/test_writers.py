@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -92,6 +92,22 @@ async def test_a_statement_that_fails_holds_up_nobody(engine: AsyncEngine) -> No
             await connection.execute(text("INSERT INTO nowhere VALUES (1)"))
     async with asyncio.timeout(10):
         await write(engine, 1)
+
+
+@pytest.mark.parametrize("statement", [None, "INSERT INTO entry (writer) VALUES (0)", "INSERT INTO nowhere VALUES (0)"])
+async def test_what_is_rolled_back_leaves_its_connection_as_it_was(engine: AsyncEngine, statement: str | None) -> None:
+    alone = create_engine(str(engine.url), pool_size=1, max_overflow=0)
+    for _ in range(2):
+        with suppress(OperationalError):
+            async with alone.execution_options(**WRITES).connect() as connection:
+                await connection.begin()
+                if statement:
+                    await connection.execute(text(statement))
+                await connection.rollback()
+        await write(engine, 1)
+        await write(alone, 2)
+    await alone.dispose()
+    assert await written(engine) == [1, 2] * 2
 
 
 async def test_who_waits_too_long_is_told_so(engine: AsyncEngine) -> None:
