@@ -1,7 +1,7 @@
 """What is felt, learned from lines: by their words and, where these leave it open, by what the encoder says they mean.
 
-Both are learned with every training; how sure to be of either is found on lines that neither had seen. There as many are
-counted as felt as are among real messages (``shares``), of which most are calm, whatever their share among the lines.
+Both are learned with every training; how sure to be of either is found on lines that neither had seen. Among these as
+many count as felt as are among real messages (``shares``): most of those are calm, whatever is taught most.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +101,11 @@ class Feelings:
         numbers = {"quick": np.array([self.quick.sharpness, *self.quick.bias])}
         if self.meaning and self.both:
             numbers |= {"both": np.array([self.both.sharpness, *self.both.bias])}
-            numbers |= {"weights": self.meaning.weights, "bias": self.meaning.bias, "name": np.array(self.meaning.encoder)}
+            numbers |= {
+                "weights": self.meaning.weights,
+                "bias": self.meaning.bias,
+                "name": np.array(self.meaning.encoder),
+            }
         np.savez(folder / "feelings.npz", **numbers)
 
     @classmethod

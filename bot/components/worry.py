@@ -1,8 +1,8 @@
 """How a customer feels by the words of a message: worried, angry, urging, or none of these.
 
 Learned from the lines of ``bot/data/worry``, which were written for it, and, with less weight, from the lines of all
-intents: most customers ask calmly, and only thousands of calm lines show in how many ways (:mod:`bot.components.feelings`).
-The cues are the phrases that weighed most: they show trainers why.
+intents: most customers ask calmly, and only thousands of calm lines show in how many ways. How they are learned stands
+in :mod:`bot.components.feelings`. The cues are the phrases that weighed most: they show trainers why.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class WorryFinder(GraphComponent):
     """Adds ``worry`` to what is known of a message: ``{"score", "label", "cues"}``, which the actions read as
     ``tracker.latest_message["worry"]``.
 
-    The score is the probability of worry or anger; ``sure`` says from which probability a feeling is one, ``shares`` how
-    many of a hundred messages have it. Where ``WORRY_MODEL`` names a classifier, the probabilities are its own, and the
-    cues those of what was learned here. With ``encoder`` false the words alone decide.
+    The score is the probability of worry or anger; ``sure`` says from which probability a feeling is one, ``shares``
+    how many of a hundred messages have it. Where ``WORRY_MODEL`` names a classifier, the probabilities are its own, and
+    the cues those of what was learned here. With ``encoder`` false the words alone decide.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class WorryFinder(GraphComponent):
             "folds": 3,
             "encoder": False,
             "shares": {"worry": 3, "anger": 4, "urge": 7},
-            "sure": {"worry": 0.35, "anger": 0.35, "urge": 0.35},
+            "sure": {"worry": 0.4, "anger": 0.4, "urge": 0.4},
         }
 
     @classmethod
