@@ -1,5 +1,4 @@
-"""A customer is angry, whatever they ask: a warm sentence of its own comes before the facts, and the second time a person
-is offered below them.
+"""A customer is angry, whatever they ask: kind words come before the facts, and the second time a person is offered.
 
 What they are angry about in so many words is a complaint (``bot/actions/complaints.py``), heard in its own way.
 """
@@ -15,30 +14,19 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot.actions.handoff import waits_for_person
 from bot.actions.knowledge import way_buttons
 from bot.actions.wording import Domain
-from bot.actions.worry_state import ANGER, felt, felt_lately
+from bot.actions.worry_state import angry_again
 
 
 class HearAnger(Action):
-    """Silent unless they are angry, and for the first time today: the same words again would be none."""
+    """Before the flows that soothe (``soothes`` in bot/data/flows). Who waits for a person hears the facts alone."""
 
     def name(self) -> str:
         return "action_hear_anger"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        if felt(tracker) == ANGER and not felt_lately(tracker, ANGER, datetime.now(UTC)):
+        if not angry_again(tracker, datetime.now(UTC)):
             dispatcher.utter_message(response="utter_anger_heard")
-        return []
-
-
-class OfferPersonToAngry(Action):
-    """Silent unless they have been angry before today, and nobody is on the way to them."""
-
-    def name(self) -> str:
-        return "action_offer_person_to_angry"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        again = felt(tracker) == ANGER and felt_lately(tracker, ANGER, datetime.now(UTC))
-        if again and not await waits_for_person(tracker.sender_id):
+        elif not await waits_for_person(tracker.sender_id):
             human = way_buttons(tracker, domain, ["human_handoff"])
             dispatcher.utter_message(response="utter_complain_again", buttons=human)
         return []

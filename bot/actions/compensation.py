@@ -18,7 +18,7 @@ from bot.actions.focus import Focus
 from bot.actions.malls import get_mall, get_offers
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, word, yuan
-from bot.actions.worry_state import ANGER, felt, felt_lately, worried
+from bot.actions.worry_state import angry_again, worried
 from mall_adapter.errors import InvalidTransition, MallError, NotFound
 from mall_adapter.handoff import ComplaintKind
 from mall_adapter.values import Feeling, Offer, OfferKind, OfferState, Order
@@ -46,8 +46,7 @@ class OfferCompensation(Action):
         if not GRAVE.isdisjoint(turn.entities.get("complaint", ())) or _is_asked_something(tracker):
             return []
         now = datetime.now(UTC)
-        again = felt(tracker) == ANGER and felt_lately(tracker, ANGER, now)
-        if again or (feeling := _feeling(tracker, turn, order, now)) is None:
+        if angry_again(tracker, now) or (feeling := _feeling(tracker, turn, order, now)) is None:
             return []
         offers, key = await get_offers(), f"{turn.message_id} offer"
         if offer := await offers.propose(tracker.sender_id, order_id, feeling, key, demands=_demands(tracker)):

@@ -85,9 +85,10 @@ def felt(tracker: Tracker) -> Label:
     return _label(tracker.latest_message)
 
 
-def felt_lately(tracker: Tracker, label: Label, now: datetime) -> bool:
-    """Whether a message before the last one told it, too."""
-    return any(_label(event.get("parse_data")) == label for event in _messages(tracker, now)[:-1])
+def angry_again(tracker: Tracker, now: datetime) -> bool:
+    """Whether the last message is angry, and one before it was."""
+    before = _messages(tracker, now)[:-1]
+    return felt(tracker) == ANGER and any(_label(event.get("parse_data")) == ANGER for event in before)
 
 
 def _messages(tracker: Tracker, now: datetime) -> list[dict[str, Any]]:

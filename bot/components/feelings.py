@@ -165,5 +165,6 @@ def _mixed(said: Numbers, meant: Numbers) -> Numbers:
 
 def _counted(truth: NDArray[np.intp], shares: Sequence[float]) -> Numbers:
     """Weights of lines with which each label has its share; their sum is 1."""
-    found: Numbers = (np.array(shares) / np.maximum(np.bincount(truth, minlength=len(shares)), 1))[truth]
-    return found / found.sum()
+    each = (np.array(shares) / np.maximum(np.bincount(truth, minlength=len(shares)), 1))[truth]
+    found: Numbers = each / each.sum()
+    return found

@@ -189,7 +189,7 @@ class WorryFinder(GraphComponent):
 
     def _reading(self, text: str) -> Read | None:
         """By the encoder that was learned with, if it is still there."""
-        meaning, reads = self._model and self._model.meaning, self._encoder
+        meaning, reads = self._model.meaning if self._model else None, self._encoder
         if meaning is None or reads is None or reads.name != meaning.encoder:
             return None
         return lambda: reads.encode([text])[0]

@@ -94,9 +94,9 @@ def in_context(parse: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if not ranking or (not weights and felt == ranking):
         return dict(parse)
     ranking = felt
-    weighed = {name: guess * prod(one.get(name, 1) for one in weights) for name, guess in ranking.items()}
+    weighed = {name: guess * prod(one.get(name, 1.0) for one in weights) for name, guess in ranking.items()}
     total = sum(weighed.values()) + max(0.0, 1 - sum(ranking.values()))
-    guesses = [
+    guesses: list[dict[str, Any]] = [
         {"name": name, "confidence": weighed[name] / total} for name in sorted(weighed, key=lambda name: -weighed[name])
     ]
     first, second = guesses[0], guesses[1] if len(guesses) > 1 else {"confidence": 0.0}
