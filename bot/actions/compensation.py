@@ -18,7 +18,7 @@ from bot.actions.focus import Focus
 from bot.actions.malls import get_mall, get_offers
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, minute, word, yuan
-from bot.actions.worry_state import worried
+from bot.actions.worry_state import angry_again, worried
 from mall_adapter.errors import InvalidTransition, MallError, NotFound
 from mall_adapter.handoff import ComplaintKind
 from mall_adapter.values import Feeling, Offer, OfferKind, OfferState, Order
@@ -28,7 +28,8 @@ GRAVE = frozenset({ComplaintKind.HARMED, ComplaintKind.FAKE, ComplaintKind.COURI
 
 
 class OfferCompensation(Action):
-    """Silent unless the customer worries about the one order whose facts were just told, and the mall offers some."""
+    """Silent unless the customer worries about the one order whose facts were just told, and the mall offers some.
+    Whoever is angry once more is offered a person instead."""
 
     def name(self) -> str:
         return "action_offer_compensation"
@@ -44,7 +45,8 @@ class OfferCompensation(Action):
         turn = Turn.of(tracker)
         if not GRAVE.isdisjoint(turn.entities.get("complaint", ())) or _is_asked_something(tracker):
             return []
-        if (feeling := _feeling(tracker, turn, order)) is None:
+        now = datetime.now(UTC)
+        if angry_again(tracker, now) or (feeling := _feeling(tracker, turn, order, now)) is None:
             return []
         offers, key = await get_offers(), f"{turn.message_id} offer"
         if offer := await offers.propose(tracker.sender_id, order_id, feeling, key, demands=_demands(tracker)):
@@ -69,9 +71,9 @@ def _just_told(tracker: Tracker) -> str | None:
     return told.get("id") if told.get("turn") == Conversation.of(tracker).turn else None
 
 
-def _feeling(tracker: Tracker, turn: Turn, order: Order) -> Feeling | None:
+def _feeling(tracker: Tracker, turn: Turn, order: Order, now: datetime) -> Feeling | None:
     """None for a calm question."""
-    label = worried(tracker, order, datetime.now(UTC)).label
+    label = worried(tracker, order, now).label
     if label == "neutral":
         return Feeling.WORRY if turn.intent == "worry_delivery" else None
     return Feeling(label)

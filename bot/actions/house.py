@@ -23,6 +23,7 @@ from bot.actions.questions import answer_question
 from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, has_response, title, word
+from bot.actions.worry_state import ANGER, felt
 from mall_adapter.errors import MallError, NotFound
 from mall_adapter.values import Ticket
 
@@ -39,7 +40,7 @@ JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
 
 TROUBLE, TROUBLED_FOR = frozenset({"report_problem", "complain", "worry_delivery"}), 3
-"""Whoever said such a thing in so many messages before is not small-talked to."""
+"""Whoever said such a thing in so many messages before, or is angry now, is not small-talked to."""
 
 _CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change", "heard")
 """Slots that mean nothing after a day."""
@@ -137,7 +138,8 @@ class Chitchat(Action):
                 await say_waiting(dispatcher, tracker, domain, focus)
                 or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
             ):
-                troubled = any(one.intent in TROUBLE for one in islice(Turn.earlier(tracker), TROUBLED_FOR))
+                earlier = islice(Turn.earlier(tracker), TROUBLED_FOR)
+                troubled = felt(tracker) == ANGER or any(one.intent in TROUBLE for one in earlier)
                 dispatcher.utter_message(response="utter_chitchat_troubled" if troubled else "utter_chitchat")
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             dispatcher.utter_message(response="utter_chitchat_asked")

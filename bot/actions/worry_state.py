@@ -6,7 +6,7 @@ A calm "where is it" is another question the third time, or when the promised da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from mall_adapter.values import Order
 
 Label = Literal["worry", "anger", "urge", "neutral"]
 LABELS: tuple[Label, ...] = get_args(Label)
+ANGER: Label = "anger"
 
 FILE = Path(__file__).parents[1] / "data/circumstances.yml"
 
@@ -69,10 +70,8 @@ _CIRCUMSTANCES = read()
 
 def worried(tracker: Tracker, order: Order | None, now: datetime) -> Worry:
     """How worried the last message is; ``order`` is the one that it is about, if that is known."""
-    told = tracker.latest_message.get("worry")
-    said: dict[str, Any] = told if isinstance(told, dict) else {}  # older conversations have a number
-    score = float(said.get("score") or 0.0)
-    label: Label = next((one for one in LABELS if one == said.get("label")), "neutral")
+    said = _said(tracker.latest_message)
+    score, label = float(said.get("score") or 0.0), felt(tracker)
     held = tuple(_holding(tracker, order, now))
     for name in held:
         score += (1 - score) * _CIRCUMSTANCES.shares[name]
@@ -81,12 +80,37 @@ def worried(tracker: Tracker, order: Order | None, now: datetime) -> Worry:
     return Worry(round(score, 3), label, (*said.get("cues", ()), *held))
 
 
+def felt(tracker: Tracker) -> Label:
+    """What the last message tells by its words alone."""
+    return _label(tracker.latest_message)
+
+
+def angry_again(tracker: Tracker, now: datetime) -> bool:
+    """Whether the last message is angry, and one before it was."""
+    before = _messages(tracker, now)[:-1]
+    return felt(tracker) == ANGER and any(_label(event.get("parse_data")) == ANGER for event in before)
+
+
+def _messages(tracker: Tracker, now: datetime) -> list[dict[str, Any]]:
+    """The customer's, lately."""
+    since = (now - _CIRCUMSTANCES.lately).timestamp()
+    lately = (event for event in tracker.events if (event.get("timestamp") or now.timestamp()) >= since)
+    return [event for event in lately if event["event"] == "user"]
+
+
+def _said(parse: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = (parse or {}).get("worry")
+    return told if isinstance(told, dict) else {}  # older conversations have a number
+
+
+def _label(parse: Mapping[str, Any] | None) -> Label:
+    return next((one for one in LABELS if one == _said(parse).get("label")), "neutral")
+
+
 def _holding(tracker: Tracker, order: Order | None, now: datetime) -> Iterator[str]:
     """The names of the circumstances that hold."""
-    since = (now - _CIRCUMSTANCES.lately).timestamp()
-    lately = [event for event in tracker.events if (event.get("timestamp") or now.timestamp()) >= since]
-    said = [event for event in lately if event["event"] == "user"]
-    if any(_worry_of(event) >= _CIRCUMSTANCES.worried_from for event in said[:-1]):
+    said = _messages(tracker, now)
+    if any(_score(event) >= _CIRCUMSTANCES.worried_from for event in said[:-1]):
         yield "worried_before"
     if order is None:
         return
@@ -104,9 +128,8 @@ def _holding(tracker: Tracker, order: Order | None, now: datetime) -> Iterator[s
         yield "presale_moved"
 
 
-def _worry_of(event: dict[str, Any]) -> float:
-    told = (event.get("parse_data") or {}).get("worry")
-    return float(told.get("score") or 0.0) if isinstance(told, dict) else 0.0
+def _score(event: dict[str, Any]) -> float:
+    return float(_said(event.get("parse_data")).get("score") or 0.0)
 
 
 def _intent_of(event: dict[str, Any]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,8 @@ from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 Numbers = NDArray[np.floating[Any]]
+
+Named = Callable[[Sequence[str]], list[str]]
 
 _LENGTHS = (1, 2, 3, 4, 7, 11, 17)
 _PIECE = 4
@@ -44,37 +46,54 @@ def machine(c: float) -> LinearSVC:
     return LinearSVC(C=c, random_state=0)
 
 
-def matrix(lines: Sequence[Sequence[str]]) -> tuple[list[str], Any]:
-    """The names of all features of ``lines``, and a sparse matrix (lines × features) of rows of unit length."""
-    counting = CountVectorizer(analyzer=features, binary=True, dtype=np.float32)
+def matrix(lines: Sequence[Sequence[str]], named: Named = features) -> tuple[list[str], Any]:
+    """The names of all features of ``lines``, and a sparse matrix (lines × features) of rows of unit length.
+    ``named``: what names those of a line that is cut into words."""
+    counting = CountVectorizer(analyzer=named, binary=True, dtype=np.float32)
     counts = counting.fit_transform(lines)
     return counting.get_feature_names_out().tolist(), normalize(counts)
 
 
+def rarity(counts: Any) -> Numbers:
+    """Of each feature of a :func:`matrix`: how much it says that a line has it, the more the fewer do."""
+    found: Numbers = np.log(counts.shape[0] / (1 + np.asarray((counts > 0).sum(axis=0)).ravel())).astype(np.float32)
+    return found
+
+
 @dataclass(frozen=True)
 class Linear:
-    """A trained model: ``weights`` are features × labels."""
+    """A trained model: ``weights`` are features × labels. Where features have a ``rarity``, it is in their weights."""
 
     labels: list[str]
     columns: dict[str, int]
     weights: Numbers
     bias: Numbers
+    rarity: Numbers | None = None
 
     @classmethod
-    def of(cls, trained: LinearSVC, vocabulary: Sequence[str], sharpness: float = 1.0) -> Linear:
+    def of(
+        cls, trained: LinearSVC, vocabulary: Sequence[str], sharpness: float = 1.0, rarity: Numbers | None = None
+    ) -> Linear:
+        """``rarity``: what the columns were multiplied with before their rows got unit length."""
         columns = {feature: column for column, feature in enumerate(vocabulary)}
-        weights = np.ascontiguousarray(sharpness * trained.coef_.T, dtype=np.float32)
-        return cls([str(label) for label in trained.classes_], columns, weights, sharpness * trained.intercept_)
+        weights = sharpness * trained.coef_.T
+        weights = np.ascontiguousarray(weights if rarity is None else weights * rarity[:, None], dtype=np.float32)
+        return cls([str(label) for label in trained.classes_], columns, weights, sharpness * trained.intercept_, rarity)
 
     def scores(self, cut: Sequence[str]) -> Numbers:
-        """Of each label. What is not known makes a message longer, and its scores smaller."""
-        found = set(features(cut))
+        """Of each label."""
+        return self.weighed(set(features(cut)))
+
+    def weighed(self, found: Collection[str]) -> Numbers:
+        """The same of features. What is not known makes a message longer, and its scores smaller; it has no rarity."""
         known = sorted(self.columns[feature] for feature in found if feature in self.columns)
-        scores: Numbers = self.weights[known].sum(axis=0) / np.sqrt(len(found)) + self.bias
+        length = np.sqrt(len(found)) if self.rarity is None else np.linalg.norm(self.rarity[known]) or 1.0
+        scores: Numbers = self.weights[known].sum(axis=0) / length + self.bias
         return scores
 
     def store(self, folder: Path) -> None:
-        np.savez(folder / "numbers.npz", weights=self.weights, bias=self.bias)
+        rare = {} if self.rarity is None else {"rarity": self.rarity}
+        np.savez(folder / "numbers.npz", weights=self.weights, bias=self.bias, **rare)
         dump_obj_as_json_to_file(folder / "names.json", [self.labels, list(self.columns)])
 
     @classmethod
@@ -82,4 +101,5 @@ class Linear:
         labels, vocabulary = read_json_file(folder / "names.json")
         numbers = np.load(folder / "numbers.npz", allow_pickle=False)
         columns = {feature: column for column, feature in enumerate(vocabulary)}
-        return cls(labels, columns, numbers["weights"], numbers["bias"])
+        rare = numbers["rarity"] if "rarity" in numbers.files else None
+        return cls(labels, columns, numbers["weights"], numbers["bias"], rare)

@@ -1,8 +1,8 @@
 """How a customer feels by the words of a message: worried, angry, urging, or none of these.
 
 Learned from the lines of ``bot/data/worry``, which were written for it, and, with less weight, from the lines of all
-intents: most customers ask calmly, and only thousands of calm lines show in how many ways. Probabilities are fitted
-on lines that the model had not seen. The cues are the phrases that weighed most: they show trainers why.
+intents: most customers ask calmly, and only thousands of calm lines show in how many ways. How they are learned stands
+in :mod:`bot.components.feelings`. The cues are the phrases that weighed most: they show trainers why.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import read_yaml_file
-from scipy.special import softmax
 
+import encoder
 import settings
-from bot.components.classifier import scores_unseen, sharpness_of_learning
-from bot.components.linear import Linear, Numbers, features, machine, matrix, words
+from bot.components.feelings import Feelings, Lesson, Read, learn, phrases
+from bot.components.linear import Linear, words
 from bot.components.tokenizer import CharacterTokenizer
 from encoder import Classifier
 
@@ -73,7 +73,7 @@ def cues(model: Linear, cut: Sequence[str], label: str) -> list[str]:
     first, none that is a part of another."""
     column = model.labels.index(label)
     weights = model.weights[:, column] - model.weights.mean(axis=1)
-    weighed = {name: float(weights[model.columns[name]]) for name in features(cut) if name in model.columns}
+    weighed = {name: float(weights[model.columns[name]]) for name in phrases(cut) if name in model.columns}
     best = sorted((name for name in weighed if weighed[name] > 0 and _is_said(name)), key=lambda name: -weighed[name])
     found: list[str] = []
     for name in best:
@@ -93,33 +93,39 @@ class WorryFinder(GraphComponent):
     """Adds ``worry`` to what is known of a message: ``{"score", "label", "cues"}``, which the actions read as
     ``tracker.latest_message["worry"]``.
 
-    The score is the probability of worry or anger; ``sure`` says from which probability a feeling is one. Where
-    ``WORRY_MODEL`` names a classifier, the probabilities are its own, and the cues those of what was learned here.
+    The score is the probability of worry or anger; ``sure`` says from which probability a feeling is one, ``shares``
+    how many of a hundred messages have it. Where ``WORRY_MODEL`` names a classifier, the probabilities are its own, and
+    the cues those of what was learned here. With ``encoder`` false the words alone decide.
     """
 
     def __init__(
-        self, config: dict[str, Any], model_storage: ModelStorage, resource: Resource, model: Linear | None = None
+        self, config: dict[str, Any], model_storage: ModelStorage, resource: Resource, model: Feelings | None = None
     ) -> None:
         self._config, self._model_storage, self._resource, self._model = config, model_storage, resource, model
         self._named = named(settings.worry_model()) if model else None
+        self._encoder = encoder.load() if config["encoder"] else None
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         return {
             "folder": "bot/data/worry",
             "intents": {"worry_delivery": "worry", "complain": "anger", "urge_shipment": "urge"},
-            "weight": 0.3,
+            "weight": 0.15,
             "C": 1.0,
             "folds": 3,
-            "sure": {"worry": 0.3, "anger": 0.3, "urge": 0.3},
+            "encoder": False,
+            "shares": {"worry": 3, "anger": 4, "urge": 7},
+            "sure": {"worry": 0.4, "anger": 0.4, "urge": 0.4},
         }
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
-        """Changed lines teach anew; Rasa's cache looks at the training data alone."""
+        """Changed lines teach anew, and so does another encoder; Rasa's cache looks at the training data alone."""
         folder = Path(config.get("folder") or cls.get_default_config()["folder"])
-        content = b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.yml")))
-        return hashlib.sha256(content).hexdigest()
+        content = [path.read_bytes() for path in sorted(folder.glob("*.yml"))]
+        if config.get("encoder") and (found := encoder.load()):
+            content.append(found.name.encode())
+        return hashlib.sha256(b"\0".join(content)).hexdigest()
 
     @classmethod
     def create(
@@ -133,20 +139,20 @@ class WorryFinder(GraphComponent):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Lines of an intent teach the feeling that ``intents`` names for it; of another one, that there is none."""
-        own = list(_cut(read(Path(self._config["folder"]))))
-        calm: Mapping[str, str] = self._config["intents"]
-        others = [
-            (words(line), calm.get(line.get(INTENT), NEUTRAL))
-            for line in training_data.intent_examples
-            if line.get(TEXT)
-        ]
-        labels = np.array([label for _, label in (*own, *others)])
-        weights = np.array([1.0] * len(own) + [self._config["weight"]] * len(others))
-        vocabulary, counts = matrix([cut for cut, _ in (*own, *others)])
-        _, truth = np.unique(labels, return_inverse=True)
-        c, folds = self._config["C"], self._config["folds"]
-        sharp = sharpness_of_learning(scores_unseen(counts, truth, c, folds, weights), truth, folds)
-        self._model = Linear.of(machine(c).fit(counts, labels, weights), vocabulary, sharp)
+        own = read(Path(self._config["folder"]))
+        felt: Mapping[str, str] = self._config["intents"]
+        others = [line for line in training_data.intent_examples if line.get(TEXT)]
+        texts = [*(text for text, _ in own), *(line.get(TEXT) for line in others)]
+        lesson = Lesson(
+            texts,
+            [*_cut(own), *map(words, others)],
+            np.array([*(label for _, label in own), *(felt.get(line.get(INTENT), NEUTRAL) for line in others)]),
+            np.array([1.0] * len(own) + [self._config["weight"]] * len(others)),
+            np.array([place for place, text in enumerate(texts) if place < len(own) or encoder.held_back(text)]),
+        )
+        shares = {name: share / 100 for name, share in self._config["shares"].items()}
+        shares[NEUTRAL] = 1 - sum(shares.values())
+        self._model = learn(lesson, shares, self._config["C"], self._config["folds"], self._encoder)
         with self._model_storage.write_to(self._resource) as folder:
             self._model.store(folder)
         return self._resource
@@ -161,7 +167,7 @@ class WorryFinder(GraphComponent):
         **kwargs: Any,
     ) -> WorryFinder:
         with model_storage.read_from(resource) as folder:
-            return cls(config, model_storage, resource, Linear.load(folder))
+            return cls(config, model_storage, resource, Feelings.load(folder))
 
     def process(self, messages: list[Message]) -> list[Message]:
         assert self._model  # noqa: S101 (Rasa trains or loads first)
@@ -169,7 +175,7 @@ class WorryFinder(GraphComponent):
             cut = words(message)
             chances = self._chances(message.get(TEXT), cut)
             label = feeling(chances, self._config["sure"])
-            told = cues(self._model, cut, label) if label != NEUTRAL else []
+            told = cues(self._model.said, cut, label) if label != NEUTRAL else []
             score = round(sum(chances[name] for name in UPSET), 3)
             message.set("worry", {"score": score, "label": label, "cues": told}, add_to_output=True)
         return messages
@@ -178,8 +184,15 @@ class WorryFinder(GraphComponent):
         assert self._model  # noqa: S101
         if self._named:
             return dict(zip(self._named.labels, self._named.probabilities(text).tolist(), strict=True))
-        found: Numbers = softmax(self._model.scores(cut))
+        found = self._model.probabilities(cut, self._reading(text))
         return dict(zip(self._model.labels, found.tolist(), strict=True))
+
+    def _reading(self, text: str) -> Read | None:
+        """By the encoder that was learned with, if it is still there."""
+        meaning, reads = self._model.meaning if self._model else None, self._encoder
+        if meaning is None or reads is None or reads.name != meaning.encoder:
+            return None
+        return lambda: reads.encode([text])[0]
 
 
 def named(folder: Path | None) -> Classifier | None:
@@ -195,7 +208,7 @@ def named(folder: Path | None) -> Classifier | None:
     return classifier
 
 
-def _cut(lines: Lines) -> Iterator[tuple[list[str], str]]:
+def _cut(lines: Lines) -> Iterator[list[str]]:
     tokenizer = CharacterTokenizer(CharacterTokenizer.get_default_config())
-    for text, label in lines:
-        yield [token.text for token in tokenizer.tokenize(Message({TEXT: text}), TEXT)], label
+    for text, _ in lines:
+        yield [token.text for token in tokenizer.tokenize(Message({TEXT: text}), TEXT)]

@@ -43,7 +43,7 @@ GATED = HERE / "heldout.yml"
 FELT = HERE / "worry.yml"
 MOST_LOST = 0.01
 LEAST_F1 = 0.80
-LEAST_FELT = {"macro": 0.74, "worry": 0.78}
+LEAST_FELT = {"macro": 0.84, "worry": 0.84}
 """F1 on ``worry.yml``; changed lines move it by two points."""
 
 OUT_OF_SCOPE = "out_of_scope"

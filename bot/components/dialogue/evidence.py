@@ -1,4 +1,4 @@
-"""What was asked last, what is at hand and what is open weigh on what a message means.
+"""What was asked last, what is at hand, what is open and what is felt weigh on what a message means.
 
 ``in_context`` is all of it: a parse and a context go in, the parse comes back with its guesses weighed. A guess that
 was sure stays sure; of several it tips the scales.
@@ -27,6 +27,9 @@ A_VALUE = 2
 UNSURE, TOO_CLOSE, UNDECIDED = 0.4, 0.03, "nlu_fallback"
 """Below the one, or nearer to each other than the other, no guess is taken: as FallbackClassifier in bot/config.yml."""
 
+DECIDED = 0.5
+"""Confidence from which a guess begins something (``confidence`` in bot/data/flows), whatever is felt."""
+
 _SAID = patterns.load("evidence", "goes_on")
 
 _TALKED_OF: Mapping[str, frozenset[str]] = {
@@ -41,6 +44,24 @@ _NO_VALUE = frozenset({"affirm", "deny", "out_of_scope", "chitchat", "complain",
 """Intents of messages that say more than a value."""
 
 _OWN_SUBJECT = frozenset({"product", "brand", "category", "order_id", "ticket_id", "invoice_title"})
+
+
+@dataclass(frozen=True)
+class Felt:
+    """What is meant with a feeling where the words alone leave it undecided: of ``guesses`` that one that has it."""
+
+    intent: str
+    guesses: frozenset[str]
+
+
+_OF_PARCELS = frozenset({"order_status", "track_parcel", "urge_shipment", "worry_delivery"})
+_OF_NOTHING = frozenset({"chitchat", "out_of_scope", "bot_challenge", "rate_service", "deny"})
+
+_FELT: Mapping[str, Felt] = {
+    "worry": Felt("worry_delivery", _OF_PARCELS),
+    "urge": Felt("urge_shipment", _OF_PARCELS),
+    "anger": Felt("complain", _OF_PARCELS | _OF_NOTHING | {"complain"}),
+}
 
 
 @dataclass(frozen=True)
@@ -68,18 +89,36 @@ def in_context(parse: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """The parse with ``intent`` and ``intent_ranking`` weighed; as it was where nothing weighs on it."""
     ranking = {one["name"]: float(one["confidence"]) for one in parse.get("intent_ranking") or ()}
     ranking.pop(UNDECIDED, None)
-    weights = list(_weights(Message.of(parse), context))
-    if not ranking or not weights:
+    message = Message.of(parse)
+    felt, weights = _as_felt(message, ranking, context), list(_weights(message, context))
+    if not ranking or (not weights and felt == ranking):
         return dict(parse)
-    weighed = {name: guess * prod(one.get(name, 1) for one in weights) for name, guess in ranking.items()}
+    ranking = felt
+    weighed = {name: guess * prod(one.get(name, 1.0) for one in weights) for name, guess in ranking.items()}
     total = sum(weighed.values()) + max(0.0, 1 - sum(ranking.values()))
-    guesses = [
+    guesses: list[dict[str, Any]] = [
         {"name": name, "confidence": weighed[name] / total} for name in sorted(weighed, key=lambda name: -weighed[name])
     ]
     first, second = guesses[0], guesses[1] if len(guesses) > 1 else {"confidence": 0.0}
     if first["confidence"] < UNSURE or first["confidence"] - second["confidence"] < TOO_CLOSE:
         guesses.insert(0, {"name": UNDECIDED, "confidence": UNSURE})
     return {**parse, "intent": guesses[0], "intent_ranking": guesses}
+
+
+def _as_felt(message: Message, ranking: Mapping[str, float], context: Context) -> dict[str, float]:
+    """The guesses of a message of which none is clear, and which answers nothing: those that differ by what is felt
+    become the one that has the feeling. The number of an order alone shows that it is about a parcel."""
+    felt = _FELT.get(message.feeling)
+    if felt is None or message.tapped or context.asked or max(ranking.values(), default=0.0) >= DECIDED:
+        return dict(ranking)
+    left = {name: guess for name, guess in ranking.items() if name not in felt.guesses}
+    together, most = sum(ranking.values()) - sum(left.values()), max(left.values(), default=0.0)
+    about = together >= UNSURE or bool(message.values("order_id"))
+    if not about or most >= max(together, UNSURE):
+        return dict(ranking)
+    clear = max(together, DECIDED)
+    scale = min(1.0, (1 - clear) / max(sum(left.values()), TOO_CLOSE))
+    return {felt.intent: clear, **{name: guess * scale for name, guess in left.items()}}
 
 
 def _weights(message: Message, context: Context) -> Iterator[dict[str, float]]:

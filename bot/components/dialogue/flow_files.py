@@ -72,7 +72,7 @@ _STEP_KEYS = {
 }
 _FLOW_KEYS = {
     *("description", "nlu_trigger", "steps", "holds", "changeable", "undone_by", "quiet", "pattern", "serves"),
-    *("confidence", "may_be", "goes_on"),
+    *("soothes", "confidence", "may_be", "goes_on"),
 }
 
 
@@ -131,6 +131,7 @@ def _flow(name: str, raw: Mapping[str, Any], actions: Collection[str]) -> Flow:
         raw.get("undone_by"),
         bool(raw.get("quiet")),
         bool(raw.get("serves")),
+        bool(raw.get("soothes")),
         bool(raw.get("pattern")),
         f"validate_{name}" if f"validate_{name}" in actions else None,
         frozenset({*own, *(CONTROL if asks else ())}),

@@ -105,6 +105,7 @@ class Flow:
     undone_by: str | None = None
     quiet: bool = False  # nothing is asked after it
     serves: bool = False  # what it interrupts goes on by itself: binding, for those who were asked for a number
+    soothes: bool = False  # an angry customer hears kind words, or is offered a person, before it
     pattern: bool = False  # of the house itself
     validate: str | None = None
     slots: frozenset[str] = field(default_factory=frozenset)

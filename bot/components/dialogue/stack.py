@@ -106,6 +106,8 @@ class _Hearing:
             self._start(command)
         if len(starts) > 1:  # questions are answered first, in their order; then the first task, then the others
             self._order(starts)
+        if self.message.feeling == "anger" and any(self.flows[start.name].soothes for start in starts):
+            self.state.say.insert(0, "action_hear_anger")
         if not any(command.kind in ("CannotHandle", "Unusable", "Object") for command in commands):
             self.state.lost = 0
         self._apply_values(commands)

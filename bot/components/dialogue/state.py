@@ -110,11 +110,12 @@ class Message:
     parts: tuple[Message, ...] = ()
     tapped: bool = False
     topic: str | None = None  # of the shop, that it is about
+    feeling: str = "neutral"  # by its words
 
     @classmethod
     def of(cls, parse: Mapping[str, Any], message_id: str = "") -> Message:
         intent = parse.get("intent") or {}
-        text = parse.get("text") or ""
+        text, worry = parse.get("text") or "", parse.get("worry")
         return cls(
             text,
             intent.get("name") or "nlu_fallback",
@@ -126,6 +127,7 @@ class Message:
             tuple(cls.of(part, message_id) for part in parse.get("parts") or ()),
             text.startswith("/"),
             parse.get("topic"),
+            worry["label"] if isinstance(worry, dict) else "neutral",  # older conversations have a number
         )
 
     def values(self, entity: str) -> list[Any]:

@@ -117,6 +117,10 @@ async def test_who_asked_for_money_before_gets_none() -> None:
     assert await meets(OfferCompensation(), said("我很担心", "worry", 3)) == []  # nor in another conversation
 
 
+async def test_who_is_angry_once_more_gets_none() -> None:
+    assert await meets(OfferCompensation(), said("气死人了", "anger", 1), said("还没到? 骗子", "anger", 2)) == []
+
+
 async def test_it_is_taken_once(shop: SqlMall) -> None:
     (offer,) = await meets(OfferCompensation(), said("我很担心", "worry", 1))
     tap = said("/accept_offer", "neutral", 2, offer_id=offer["offer_id"])

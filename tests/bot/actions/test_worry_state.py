@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rasa_sdk import Tracker
 
-from bot.actions.worry_state import FILE, Worry, read, worried
+from bot.actions.worry_state import FILE, Worry, angry_again, read, worried
 from mall_adapter.values import Order, OrderStatus, Shipment
 
 NOW = datetime(2026, 3, 11, 2, 0, tzinfo=UTC)
@@ -44,6 +44,26 @@ def noticed(about: str = ID, response: str = "utter_notice_presale_moved") -> di
 def judged(events: list[dict[str, Any]], about: Order | None) -> Worry:
     last = events[-1]["parse_data"]
     return worried(Tracker("web:ann", {}, last, events, False, None, {}, "action_listen"), about, NOW)
+
+
+ANGRY = {"score": 0.9, "label": "anger", "cues": []}
+
+
+@pytest.mark.parametrize(
+    ("messages", "again"),
+    [
+        pytest.param([said("track_parcel", 0, ANGRY)], False, id="the first time"),
+        pytest.param([said("complain", 2, ANGRY), said("track_parcel", 0, ANGRY)], True, id="the second"),
+        pytest.param([said("complain", 2, ANGRY), said("track_parcel")], False, id="calm again"),
+        pytest.param([said("track_parcel", 2, AFRAID), said("track_parcel", 0, ANGRY)], False, id="worried before"),
+        pytest.param([said("complain", 30, ANGRY), said("track_parcel", 0, ANGRY)], False, id="angry yesterday"),
+        pytest.param([said("complain", 2, 0.9), said("track_parcel", 0, ANGRY)], False, id="an older conversation"),
+    ],
+)
+def test_whoever_is_angry_again(messages: list[dict[str, Any]], again: bool) -> None:
+    last = messages[-1]["parse_data"]
+    tracker = Tracker("web:ann", {}, last, messages, False, None, {}, "action_listen")
+    assert angry_again(tracker, NOW) is again
 
 
 ASKED = [said("track_parcel", 5), said("order_status", 1), said("track_parcel")]

@@ -559,6 +559,24 @@ def test_the_second_order_is_noted_and_comes_next() -> None:
     assert talk.state.open.asked == "reason"
 
 
+@pytest.mark.parametrize(
+    ("intent", "feeling", "soothed"),
+    [
+        ("track_parcel", "anger", True),
+        ("order_status", "anger", True),
+        ("ticket_status", "anger", True),
+        ("track_parcel", "worry", False),
+        ("track_parcel", "neutral", False),
+        ("complain", "anger", False),  # hears it in its own way
+        ("ask_policy", "anger", False),
+    ],
+)
+def test_an_angry_customer_hears_kind_words_before_the_facts(intent: str, feeling: str, soothed: bool) -> None:
+    ran = Talk().hear(replace(message("东西呢", intent), feeling=feeling))
+    assert (ran[0] == "action_hear_anger") is soothed
+    assert len(ran) > 1 or not soothed
+
+
 def test_two_questions_of_one_message_are_answered_in_their_order() -> None:
     talk = Talk()
     first, second = message("退货运费谁出", "ask_policy"), message("我那个快递到哪了", "track_parcel")

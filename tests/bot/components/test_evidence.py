@@ -59,6 +59,39 @@ def test_what_weighs(text: str, guesses: dict[str, float], context: Context, int
     assert sum(guess["confidence"] for guess in weighed["intent_ranking"] if guess["name"] != "nlu_fallback") <= 1.001
 
 
+PARCEL, TALK = {"track_parcel": 0.3, "urge_shipment": 0.2, "greet": 0.2}, {"chitchat": 0.3, "out_of_scope": 0.2}
+RETURN = {"request_return": 0.45, "worry_delivery": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("text", "feeling", "guesses", "context", "intent"),
+    [
+        # no guess is clear: of those about a parcel that one is meant which has the feeling
+        ("我的快递怎么还没到啊 急死了", "worry", PARCEL, NOTHING, "worry_delivery"),
+        ("我的快递怎么还没到啊 急死了", "urge", PARCEL, NOTHING, "urge_shipment"),
+        ("你们是不是又骗我", "anger", TALK, NOTHING, "complain"),
+        # calm, or clear, or an answer to what was asked: nothing changes
+        ("我的快递怎么还没到啊", "neutral", PARCEL, NOTHING, "nlu_fallback"),
+        ("我的快递怎么还没到啊 急死了", "worry", {"track_parcel": 0.6, "greet": 0.1}, NOTHING, "track_parcel"),
+        ("不知道了呀这个 急死了我真的是", "worry", PARCEL, SIZE, "nlu_fallback"),
+        # about something else than a parcel, unless an order is named
+        ("表白失败怎么办 好慌", "worry", TALK, NOTHING, "nlu_fallback"),
+        ("ORD12345 会不会出什么事 好慌", "worry", TALK, NOTHING, "worry_delivery"),
+        ("ORD12345 想退又怕不给退", "worry", RETURN, NOTHING, "request_return"),
+    ],
+)
+def test_what_is_felt_weighs_where_no_guess_is_clear(
+    text: str, feeling: str, guesses: dict[str, float], context: Context, intent: str
+) -> None:
+    before = parse(text, guesses) | {"worry": {"score": 0.6, "label": feeling, "cues": []}}
+    if max(guesses.values()) < UNSURE:  # as FallbackClassifier leaves it
+        undecided = {"name": "nlu_fallback", "confidence": 0.4}
+        before |= {"intent": undecided, "intent_ranking": [undecided, *before["intent_ranking"]]}
+    after = in_context(before, context)
+    assert after["intent"]["name"] == intent, after["intent_ranking"]
+    assert sum(one["confidence"] for one in after["intent_ranking"] if one["name"] != "nlu_fallback") <= 1.001
+
+
 @pytest.mark.parametrize("text", ["我要退货", "/affirm"])
 def test_without_evidence_a_parse_stays_as_it_was(text: str) -> None:
     before = parse(text, {"request_return": 0.6, "affirm": 0.3})
