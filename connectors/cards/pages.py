@@ -129,13 +129,14 @@ def router(
         agent, declined = request.headers.get("User-Agent", ""), DECLINED in request.cookies and not anyway
         if declined or AGENTS.is_crawler(agent) or _fetched_before(request):
             return {"token": token, "declined": declined}
-        copy = await found(token)
         visitor = visitors.remember(response, visitors.identify(request))
         signals = {"device": exact_index(agent, "card.device")[:SHORT]}
         if where := address_hash(request.scope):
             signals["address"] = where
-        own = await cards.open(copy.token, f"web:{visitor}", signals)
-        return {"token": own.token if own else token, "declined": False}
+        own = await cards.open(token, f"web:{visitor}", signals) if TOKEN.fullmatch(token) else None
+        if own is None:
+            raise HTTPException(404)
+        return {"token": own, "declined": False}
 
     @router.get("/{token}/{channel}")
     async def go_on(token: str, channel: str) -> Response:

@@ -108,9 +108,9 @@ async def measure(name: str, url: str, forwards: int, people: int) -> None:
     worked = time.process_time()
     for number, token in enumerate(tokens):
         started = time.perf_counter()
-        copy = await cards.open(token, f"web:new{number}", {"device": "d", "address": "a"})
+        own = await cards.open(token, f"web:new{number}", {"device": "d", "address": "a"})
         spent.append((time.perf_counter() - started) * 1000)
-        if copy is None or copy.token == token:
+        if own is None or own == token:
             raise RuntimeError("an opening was not noted")
     worked = (time.process_time() - worked) * 1000 / len(tokens)
     spent = sorted(spent[50:])  # the first make statements and open files
