@@ -63,7 +63,7 @@ async def test_chain_levels_and_who_carried(graph: Graph, engine: AsyncEngine) -
     reach = await propagation.reach(graph, ["K"])
     assert (reach.levels, reach.people, reach.orders, reach.cents) == ((2, 2, 1, 1), 6, 1, 5000)
     assert reach.opened_after == timedelta(minutes=10)
-    carriers = await propagation.carriers(graph, ["K"])
+    carriers = await propagation.carriers(graph, "K")
     assert [(one.person, one.brought, one.orders) for one in carriers] == [("A", 2, 0), ("B", 1, 0), ("C", 1, 1)]
     (order,) = await propagation.conversions(graph, ["K"])
     assert (order.order, "".join(order.path)) == ("ORD1", "OABCD")
