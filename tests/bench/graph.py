@@ -1,7 +1,7 @@
 """Prints how long goods and the ways of cards take, embedded and on Neo4j: `python -m tests.bench.graph`.
 
-Both servers get the same products and the same forwards (:mod:`tests.bench.ways`), in bulk; what comes after these comes
-by the follower. They run one after the other, because the machine is small. An empty question beside the others tells
+Both servers get the same products and the same forwards (:mod:`tests.bench.ways`), in bulk; what comes after these
+comes by the follower. They run one after the other, because the machine is small. An empty question beside the others tells
 what the way there and back costs; compare with it where other work shares the machine.
 """
 
@@ -176,7 +176,8 @@ def main() -> None:
             finally:
                 server.stop()
     print(
-        f"{options.forwards} forwards over {options.people} people, {options.products} products, {os.cpu_count()} cores\n"
+        f"{options.forwards} forwards over {options.people} people, {options.products} products, "
+        f"{os.cpu_count()} cores\n"
     )
     print(f"{'':46}" + "".join(f"{name:>12}" for name in columns))
     for title in next(iter(columns.values())):
