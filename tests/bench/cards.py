@@ -1,6 +1,7 @@
 """``python -m tests.bench.cards [FORWARDS] [PEOPLE]``: how long it takes to note one opening of a smart card, among as
 many as a shop may have (1,000,000 of 100,000 people by default), on SQLite and on PostgreSQL; and how long its page
-lets one wait for the first byte. One event that is written and committed beside each of them tells how fast the machine is.
+lets one wait for the first byte. One event that is written and committed beside each of them tells how fast the
+machine is.
 """
 
 from __future__ import annotations

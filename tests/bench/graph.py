@@ -1,8 +1,8 @@
 """Prints how long goods and the ways of cards take, embedded and on Neo4j: `python -m tests.bench.graph`.
 
 Both servers get the same products and the same forwards (:mod:`tests.bench.ways`), in bulk; what comes after these
-comes by the follower. They run one after the other, because the machine is small. An empty question beside the others tells
-what the way there and back costs; compare with it where other work shares the machine.
+comes by the follower. They run one after the other, because the machine is small. An empty question beside the others
+tells what the way there and back costs; compare with it where other work shares the machine.
 """
 
 from __future__ import annotations
