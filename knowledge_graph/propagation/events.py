@@ -37,7 +37,7 @@ _PERSONS: LiteralString = "UNWIND $persons AS id MERGE (:User {id: id})"
 
 _BUCKET: LiteralString = "CASE WHEN {0} = 0 THEN 0 ELSE 1 + toInteger(floor(log({0}) / log(2))) END"
 
-SHELVES = tuple(range(24, -1, -1))
+SHELVES = tuple(range(20, -1, -1))
 """The fullest first: whoever carried twice as much stands on the next one."""
 
 

@@ -128,20 +128,21 @@ WITH k LIMIT $most
 MATCH (k)-[:FROM*0..2]->(a:Copy)
 WHERE a.depth > 0
 WITH DISTINCT a
-RETURN collect([a.person, a.source, a.depth, a.channel, a.at, a.brought, a.orders]) AS copies
+WITH collect([a.person, a.source, a.depth, a.channel, a.at, a.brought, a.orders]) AS copies
+OPTIONAL MATCH (c:Card {id: $card})
+RETURN c.owner AS owner, copies
 """
 
 
 async def path(graph: Graph, card: str) -> Path:
     """The copies of the first :data:`LEVELS`, at most :data:`SHOWN`: those who brought most people, an order counting
     as five; of those who brought about as much (not twice as much) whoever there is room for."""
-    owners = await graph.read("MATCH (c:Card {id: $card}) RETURN c.owner AS id", card=card)
-    rows = await graph.read(_NEAR, shelves=_shelves(card, "near"), most=SHOWN)
+    (found,) = await graph.read(_NEAR, card=card, shelves=_shelves(card, "near"), most=SHOWN)
     copies = [
         Copy(person, source, depth, channel, _time(moment), brought, orders)
-        for person, source, depth, channel, moment, brought, orders in rows[0]["copies"]
+        for person, source, depth, channel, moment, brought, orders in found["copies"]
     ]
-    return Path(card, owners[0]["id"] if owners else None, tuple(_shown(copies)))
+    return Path(card, found["owner"], tuple(_shown(copies)))
 
 
 def _shelves(card: str, *sides: str) -> list[str]:
