@@ -296,7 +296,8 @@ class Worker:
             else:
                 await self._accounts.meet(inbound.sender)
             scene = inbound.data.get("scene")
-            if scene and (copy := await self._cards.open(scene, inbound.sender, {})):
+            own = await self._cards.open(scene, inbound.sender, {}) if scene else None
+            if own and (copy := await self._cards.look(own)):
                 text = RECEIPTS.came_by_card.format(name=copy.face.name)
                 return [BotMessage(text=text, image=f"/c/{copy.token}.png")], False
             return ([BotMessage(text=RECEIPTS.welcome)] if inbound.event == "joined" else []), False

@@ -6,7 +6,7 @@ Every room that keeps something stands on it; it knows nothing of what is kept. 
 
 from storage import inbox, outbox
 from storage.actors import Actor, Role
-from storage.engine import BUSY_SECONDS, WRITES, create_engine, insert, insert_numbered
+from storage.engine import BUSY_SECONDS, WRITES, create_engine, if_free, insert, insert_numbered, insert_on
 from storage.events import Event, EventCursor, EventRow, locked_cursor, read_events, record, settled
 from storage.idempotency import Command, IdempotencyConflict, Known, forget_expired, once, recall
 from storage.leases import Lease
@@ -30,9 +30,11 @@ __all__ = [
     "UtcDateTime",
     "create_engine",
     "forget_expired",
+    "if_free",
     "inbox",
     "insert",
     "insert_numbered",
+    "insert_on",
     "locked_cursor",
     "migrate",
     "once",

@@ -32,22 +32,29 @@ class Cards:
     async def look(self, token: str) -> Copy | None:
         """What the link shows, without anything being noted; None where it leads nowhere."""
         async with self._database.reading() as session:
-            holder = await holders.by_token(session, token)
-            return await _copy(holder) if holder else None
+            if (found := await holders.shown(session, token)) is None:
+                return None
+            shown, depth, card = found
+            return Copy(shown, making.face(card), depth == 0)
 
-    async def open(self, token: str, sender: str, signals: Mapping[str, str]) -> Copy | None:
-        """The sender's own copy, after they came by this link; None where it leads nowhere. ``signals`` are keyed
-        hashes: ``device``, ``address``. Nothing is noted for whoever is in a group."""
+    async def open(self, token: str, sender: str, signals: Mapping[str, str]) -> str | None:
+        """The token of the sender's own copy, after they came by this link; None where it leads nowhere. ``signals``
+        are keyed hashes: ``device``, ``address``. Nothing is noted for whoever is in a group."""
         if people.in_public(sender):
-            return await self.look(token)
+            copy = await self.look(token)
+            return copy.token if copy else None
         async with self._database.writing() as session:
-            holder = await holders.open_link(session, token, sender, signals, self._database.clock())
-            return await _copy(holder) if holder else None
+            return await holders.open_link(session, token, sender, signals, self._database.clock())
 
     async def decline(self, sender: str) -> None:
         """The sender does not want it noted by whom they came to cards."""
         async with self._database.writing() as session:
             await holders.decline(session, sender, self._database.clock())
+
+    async def accept(self, sender: str) -> None:
+        """The sender does not mind any more."""
+        async with self._database.writing() as session:
+            await holders.accept(session, sender)
 
     async def held(self, sender: str) -> Sequence[Copy]:
         """Copies of the sender's: of their own card, then of those that they came to, the latest first."""

@@ -61,8 +61,9 @@ async def _convert(session: AsyncSession, order_id: str, now: datetime) -> None:
     if order is None or order.paid_at is None or order.total_cents == 0:
         return
     person = Person(persons.of_customer(order.customer_id), people.principal_of(order.customer_id), order.customer_id)
-    if order.card_token and (shared := await holders.by_token(session, order.card_token)):
-        await holders.came(session, shared, person, "mall", {}, order.paid_at)
+    unnoted = await persons.unnamed(session, [person.name])
+    if order.card_token and not unnoted and (shared := await holders.by_token(session, order.card_token)):
+        await _came(session, shared, person, order.paid_at)
     holder, forward = models.CardHolder, models.CardForward
     last = (
         select(forward)
@@ -97,6 +98,13 @@ async def _convert(session: AsyncSession, order_id: str, now: datetime) -> None:
     )
     record(session, event, RULES, now)
     await _reverse(session, order_id, now)  # where something has gone back already
+
+
+async def _came(session: AsyncSession, shared: holders.Held, person: Person, at: datetime) -> None:
+    connection = await session.connection()
+    mine = await holders.own(connection, shared.card_id, person.name)
+    is_new = mine is None and await holders.is_stranger(connection, person, at)
+    await holders.came(session, shared, person, mine, "mall", {}, at, is_new=is_new)
 
 
 async def _reverse(session: AsyncSession, order_id: str, now: datetime) -> None:

@@ -7,19 +7,20 @@ what would run in a circle.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import String, bindparam, delete, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select, String, Table, bindparam, case, delete, exists, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from mall_adapter import models
 from mall_adapter.cards.events import CardForwardEnded, CardPersonBound
-from storage import Actor, Role, insert, record
+from storage import Actor, Role, insert, insert_on, record
 
-_ACCOUNT = "account:"
+_ACCOUNT, _CUSTOMER, _STAFF = "account:", "customer:", "staff:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,60 +34,93 @@ class Person:
 
 
 def of_customer(customer_id: str) -> str:
-    return f"customer:{customer_id}"
+    return f"{_CUSTOMER}{customer_id}"
 
 
 def of_principal(principal_id: str, customer_id: str | None) -> str:
-    return of_customer(customer_id) if customer_id else f"staff:{principal_id}"
+    return of_customer(customer_id) if customer_id else f"{_STAFF}{principal_id}"
+
+
+# ---- who a sender is ----
+
+INDEX = bindparam("index", type_=String)
+"""The hash of a sender, in statements that are made once."""
+
+_account, _principal, _visitor = models.ChannelAccount, models.Principal, models.CardVisitor
+
+NAME = case(
+    (_principal.customer_id.is_not(None), literal(_CUSTOMER) + _principal.customer_id),
+    (_principal.id.is_not(None), literal(_STAFF) + _principal.id),
+    else_=_visitor.person,
+)
+"""Of the sender, where :func:`beside` has put who they are."""
+
+DECLINED = exists().where(models.CardDeclined.person == NAME)
+
+WHO = NAME, _principal.id, _principal.customer_id, _account.first_seen_at
+"""The columns that :func:`person` takes."""
+
+
+def beside(query: Select[Any]) -> Select[Any]:
+    """Each of its rows with who the sender is, as far as that is known."""
+    return (
+        query.outerjoin(_account, _account.sender_index == INDEX)
+        .outerjoin(_principal, _principal.id == _account.principal_id)
+        .outerjoin(_visitor, _visitor.sender_index == INDEX)
+    )
+
+
+def person(
+    name: str | None, principal_id: str | None, customer_id: str | None, known_since: datetime | None
+) -> Person | None:
+    return Person(name, principal_id, customer_id, known_since) if name else None
+
+
+_KNOWN = beside(select(*WHO).select_from(select(INDEX.label("index")).subquery()))
 
 
 async def find(session: AsyncSession, sender: str) -> Person | None:
     """None for a sender who has met no card and is bound to nobody."""
-    known = (await session.execute(_KNOWN, {"index": models.sender_index(sender)})).one()
-    return _person(*known)
+    return person(*(await session.execute(_KNOWN, {"index": models.sender_index(sender)})).one())
 
 
-def _known() -> Any:
-    """Of a sender, in one row: when their account was first seen, their principal and customer, and the visitor."""
-    account, visitor, principal = models.ChannelAccount, models.CardVisitor, models.Principal
-    index = bindparam("index", type_=String)
-    theirs = select(principal).join(account, account.principal_id == principal.id).where(account.sender_index == index)
-    return select(
-        select(account.first_seen_at).where(account.sender_index == index).scalar_subquery(),
-        theirs.with_only_columns(principal.id).scalar_subquery(),
-        theirs.with_only_columns(principal.customer_id).scalar_subquery(),
-        select(visitor.person).where(visitor.sender_index == index).scalar_subquery(),
+@cache
+def _meeting(dialect: str) -> Any:
+    rows = cast(Table, _visitor.__table__)
+    new = insert_on(dialect, rows)
+    return new.on_conflict_do_update(index_elements=["sender_index"], set_={"since": rows.c.since}).returning(
+        rows.c.person
     )
 
 
-_KNOWN = _known()
-"""Made once: this is asked for every opening."""
+def new_name() -> str:
+    return f"{_ACCOUNT}{secrets.token_urlsafe(12)}"
 
 
-def _person(
-    since: datetime | None, principal_id: str | None, customer_id: str | None, visitor: str | None
-) -> Person | None:
-    if principal_id is not None:
-        return Person(of_principal(principal_id, customer_id), principal_id, customer_id, since)
-    return Person(visitor, known_since=since) if visitor else None
+async def meet(connection: AsyncConnection, index: str, name: str, now: datetime) -> str:
+    """The sender, whom nobody knew, has this name from now on; or the one that another tab gave them a moment ago."""
+    row = {"sender_index": index, "person": name, "since": now}
+    return str(await connection.scalar(_meeting(connection.dialect.name), row))
 
 
-async def meet(session: AsyncSession, sender: str, name: str | None, now: datetime) -> Person:
-    """As :func:`find`; whoever is not known is somebody new from now on, or the person of this ``name``."""
-    visitor, index = models.CardVisitor, models.sender_index(sender)
-    known = (await session.execute(_KNOWN, {"index": index})).one()
-    if found := _person(*known):
-        return found
-    name = name or f"{_ACCOUNT}{secrets.token_urlsafe(12)}"
-    new = insert(session, visitor).values(sender_index=index, person=name, since=now)
-    same = new.on_conflict_do_update(index_elements=["sender_index"], set_={"since": visitor.since})
-    met = await session.scalar(same.returning(visitor.person))  # by another tab, a moment ago
-    return Person(str(met), known_since=known[0])
-
-
-async def forget(session: AsyncSession, person: Person) -> None:
-    """From now on nothing leads from their senders to what they were among those who hold cards."""
+async def forget(session: AsyncSession, person: Person, now: datetime) -> None:
+    """From now on nothing leads from their senders to what they were among those who hold cards; whoever is bound has
+    declined by their name."""
     await session.execute(delete(models.CardVisitor).where(models.CardVisitor.person == person.name))
+    if person.principal_id is not None:
+        new = insert(session, models.CardDeclined).values(person=person.name, since=now)
+        await session.execute(new.on_conflict_do_nothing())
+
+
+async def recall(session: AsyncSession, person: Person) -> None:
+    """They do not decline any more."""
+    await session.execute(delete(models.CardDeclined).where(models.CardDeclined.person == person.name))
+
+
+async def unnamed(session: AsyncSession, names: Collection[str]) -> frozenset[str]:
+    """Those of these persons whose names nobody is told."""
+    declined = models.CardDeclined.person
+    return frozenset(await session.scalars(select(declined).where(declined.in_(names))))
 
 
 async def bound(session: AsyncSession, sender: str, by: Actor, now: datetime) -> None:
@@ -119,6 +153,11 @@ async def become(session: AsyncSession, was: str, person: str, by: Actor, now: d
         await session.execute(update(holder).where(holder.parent_id == gone.id).values(parent_id=kept.id))
         await _join(session, kept.id, gone.id, by, now)
     await session.execute(update(models.CardVisitor).where(models.CardVisitor.person == was).values(person=person))
+    if await unnamed(session, [was]):
+        declined = models.CardDeclined
+        ended = delete(declined).where(declined.person == was).returning(declined.since)
+        new = insert(session, declined).values(person=person, since=await session.scalar(ended))
+        await session.execute(new.on_conflict_do_nothing())
 
 
 async def _join(session: AsyncSession, kept: int, gone: int, by: Actor, now: datetime) -> None:
@@ -140,8 +179,12 @@ async def end(
     session: AsyncSession, forwards: Sequence[models.CardForward], reason: str, by: Actor, now: datetime
 ) -> None:
     """They count no more."""
+    holder = models.CardHolder
+    theirs = select(holder.id, holder.person).where(holder.id.in_([one.opener_id for one in forwards]))
+    openers = dict((await session.execute(theirs)).all())
     for one in forwards:
-        told: dict[str, Any] = {"forward_id": one.id, "card_id": one.card_id, "reason": reason, "at": now}
+        told: dict[str, Any] = {"forward_id": one.id, "card_id": one.card_id, "opener": openers[one.opener_id]}
+        told |= {"reason": reason, "at": now}
         record(session, CardForwardEnded(subject=f"card:{one.card_id}", **told), by, now)
         await session.delete(one)
     await session.flush()

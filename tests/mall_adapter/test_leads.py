@@ -45,9 +45,9 @@ async def cards(engine: AsyncEngine, clock: Clock) -> Cards:
 
 async def open_card(cards: Cards, sender: str) -> str:
     token = (await cards.make("web:he")).token
-    copy = await cards.open(token, sender, {})
-    assert copy is not None
-    return copy.token
+    own = await cards.open(token, sender, {})
+    assert own is not None
+    return own
 
 
 async def say(
