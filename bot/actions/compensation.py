@@ -131,4 +131,6 @@ def _told(tracker: Tracker, domain: Domain, offer: Offer) -> dict[str, Any]:
         terms = word(tracker, domain, "offer_terms" if offer.min_spend_cents else "offer_any")
         least, days = yuan(offer.min_spend_cents), offer.valid_days
         values |= {"yuan": yuan(offer.value_cents), "terms": terms.format(least=least, days=days)}
+    elif offer.kind is OfferKind.POINTS:
+        values |= {"points": offer.points, "days": offer.valid_days}
     return values

@@ -44,7 +44,7 @@ async def become(session: AsyncSession, was: str, person: str, cause: str, now: 
 
 
 async def _take_back(session: AsyncSession, person: str, cause: str, now: datetime) -> None:
-    lot, once = EnergyLot, set[tuple[str, int]]()
+    lot, once = EnergyLot, set[tuple[str, int | None]]()
     theirs = (await session.scalars(select(lot).where(lot.invitee == person).order_by(lot.id))).all()
     wrong = []
     for each in theirs:
