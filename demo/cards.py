@@ -72,7 +72,7 @@ async def _travel(session: AsyncSession, told: _Way, principal_id: str, rng: Ran
         asked = models.LeadQuestion(person=f"account:demo-{who}", topic=topic, product_id=None, at=at)
         session.add(asked)
         await session.flush()
-        named = {"subject": asked.person, "person": asked.person, "topic": topic}
+        named = {"subject": f"person:{asked.person}", "person": asked.person, "topic": topic}
         record(session, LeadAsked(**named, question_id=asked.id, product_id=None), RULES, at)
     for days, who, whom, channel in told.ways:
         if whom == "buyer" and order is None:

@@ -77,16 +77,19 @@ async def _forget_ways(connection: AsyncConnection) -> int:
     card, holder, customer = models.Card, models.CardHolder, models.Customer
     theirs = select(card.id).join(models.Principal, models.Principal.id == card.principal_id)
     cards = theirs.where(models.Principal.demo).scalar_subquery()
-    persons = (
+    named = (
         select(holder.person)
         .where(holder.card_id.in_(cards))
         .union(select(literal("customer:") + customer.id).where(customer.demo))
-        .scalar_subquery()
+        .subquery()
     )
+    persons = select(named.c.person)
     lot, budget, supplier = models.EnergyLot, models.OfferBudget, models.Supplier
     of_customer = budget.scope.startswith(literal("customer:") + customer.id + ":")
     of_supplier = budget.scope.startswith(literal("supplier:") + supplier.id + ":")
-    subjects = select(literal("card:") + card.id).where(card.id.in_(cards))
+    subjects = select(literal("person:") + named.c.person).union(
+        select(literal("card:") + card.id).where(card.id.in_(cards))
+    )
     gone = [
         delete(models.EnergyEntry).where(models.EnergyEntry.lot_id.in_(select(lot.id).where(lot.person.in_(persons)))),
         *(
@@ -94,7 +97,7 @@ async def _forget_ways(connection: AsyncConnection) -> int:
             for table in (lot, models.EnergyAccount, models.EnergyReferral, models.EnergySignal, models.LeadQuestion)
         ),
         delete(models.EnergyCard).where(models.EnergyCard.card_id.in_(cards)),
-        delete(EventRow).where(EventRow.subject.in_(persons) | EventRow.subject.in_(subjects)),
+        delete(EventRow).where(EventRow.subject.in_(subjects)),
         delete(budget).where(budget.scope.in_(select(budget.scope).join(customer, of_customer).where(customer.demo))),
         delete(budget).where(budget.scope.in_(select(budget.scope).join(supplier, of_supplier).where(supplier.demo))),
     ]
