@@ -85,4 +85,4 @@ def _filled(words: Page, good: bool) -> str:
         "over_hidden": " hidden" if good else "",
     }
     text = (HERE / "page.html").read_text("utf-8")
-    return re.sub(r"\{(\w+)\}", lambda found: fields[found[1]], text)
+    return re.sub(r"\{([a-z]\w*)\}", lambda found: fields[found[1]], text)
