@@ -36,7 +36,7 @@ def new_key() -> str:
 
 async def keep(session: AsyncSession, sender: str, key: str, rendered: Rendered, now: datetime) -> None:
     """The answer is the sender's last one from now on, in the caller's transaction."""
-    mine = _sender_index(sender)
+    mine = sender_index(sender)
     before = update(ChoiceList).where(ChoiceList.sender_index == mine, ChoiceList.current)
     await session.execute(before.values(current=False), execution_options={"synchronize_session": False})
     if rendered.payloads:
@@ -85,12 +85,12 @@ def _place(said: str) -> int:
 
 async def _shown(session: AsyncSession, sender: str, now: datetime, which: Any) -> dict[str, Any]:
     row = ChoiceList
-    query = select(row.payloads).where(row.sender_index == _sender_index(sender), row.expires_at > now, which)
+    query = select(row.payloads).where(row.sender_index == sender_index(sender), row.expires_at > now, which)
     found = await session.scalar(query.order_by(row.id.desc()).limit(1))
     return cast(dict[str, Any], json.loads(found)) if found is not None else {}
 
 
-def _sender_index(sender: str) -> str:
+def sender_index(sender: str) -> str:
     return exact_index(sender, "choice_list.sender")
 
 

@@ -31,7 +31,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import settings
-from connectors import cards, dashboard, metrics, retention, web
+from connectors import cards, copies, dashboard, metrics, retention, web
 from connectors.background import Background
 from connectors.bot_client import BotClient, BotUnavailable
 from connectors.callers import Callers, Scope, address, address_hash
@@ -40,6 +40,7 @@ from connectors.channel import Channel
 from connectors.channels import Channels
 from connectors.dashboard.operators import Refused
 from connectors.desk_news import DeskNews
+from connectors.erasing import keep_erasing
 from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.inbound import Inbound
@@ -48,6 +49,7 @@ from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, 
 from connectors.notices import keep_broadcasting, keep_noticing
 from connectors.offers import keep_offering
 from connectors.pages import Pages
+from connectors.personal import personal
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.upkeep import keep_earning, keep_expiring, keep_tidy
@@ -56,6 +58,7 @@ from connectors.worker import Worker
 from knowledge_graph import Graph, GraphDown, content, feedback, products, reports
 from mall_adapter import BackOffice, Desk, HouseRules, SqlBackOffice, read_catalogue
 from mall_adapter.cards import Cards
+from mall_adapter.data_rights import PARTS, Copies
 from mall_adapter.errors import MallUnavailable, NotPermitted
 from mall_adapter.http.client import HttpBackOffice, HttpMall, connection
 from mall_adapter.http.own import own_mall_api
@@ -109,6 +112,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     senders = ring.derive_each("api_sender")[0]  # gives names, which stay the same
     callers = Callers.from_settings()
     pages = Pages(engine)
+    parts = (personal(settings.media_dir()), *PARTS)
     elsewhere = connection(url, settings.mall_key()) if (url := settings.mall_url()) else None
     catalogue = HttpMall(elsewhere).catalogue if elsewhere else partial(read_catalogue, engine)
     office = cast(BackOffice, HttpBackOffice(elsewhere)) if elsewhere else SqlBackOffice(engine)
@@ -139,6 +143,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
             background.start(TASKS["leads"], lambda: keep_following(engine))
             background.start(TASKS["cards"], lambda: keep_counting(engine))
+            background.start(TASKS["erasing"], lambda: keep_erasing(engine, parts))
             background.start(TASKS["offering"], lambda: keep_offering(engine, offering))
         background.start(TASKS["rules"], rules.watch)
         channels.start(background)
@@ -166,6 +171,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.mount("/static", GZipMiddleware(StaticFiles(directory=web.STATIC)))
     app.include_router(cards.router(smart, catalogue, visitors, channels.on, pages))
     app.mount("/cards/static", GZipMiddleware(StaticFiles(directory=cards.STATIC)))
+    app.include_router(copies.router(Copies(engine, parts), pages))
+    app.mount("/copies/static", GZipMiddleware(StaticFiles(directory=copies.STATIC)))
 
     def who(request: Request, conversation: str | None) -> str | None:
         """The sender of a caller's own conversation, or the visitor of the cookie, if there is one."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, Table, delete, or_, select
+from sqlalchemy import ColumnElement, Table, delete, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import settings
 from mall_adapter import is_demo, models, was_demo
-from storage import WRITES
+from storage import WRITES, EventRow
 
 
 class DemoRefused(Exception):
@@ -66,10 +66,42 @@ async def unseed(engine: AsyncEngine) -> int:
                 "Orders of your own customers hold goods of the demo: nothing was removed / "
                 "您自己的顾客有订单用到了演示商品，什么都没有删除。"
             )
-        rows = 0
+        rows = await _forget_ways(connection)
         for table, marked in reversed(list(_marked())):
             rows += (await connection.execute(delete(table).where(marked))).rowcount
         return rows
+
+
+async def _forget_ways(connection: AsyncConnection) -> int:
+    """What has no key to what is marked, but its name: events of the demo's cards, and what came of them."""
+    card, holder, customer = models.Card, models.CardHolder, models.Customer
+    theirs = select(card.id).join(models.Principal, models.Principal.id == card.principal_id)
+    cards = theirs.where(models.Principal.demo).scalar_subquery()
+    named = (
+        select(holder.person)
+        .where(holder.card_id.in_(cards))
+        .union(select(literal("customer:") + customer.id).where(customer.demo))
+        .subquery()
+    )
+    persons = select(named.c.person)
+    lot, budget, supplier = models.EnergyLot, models.OfferBudget, models.Supplier
+    of_customer = budget.scope.startswith(literal("customer:") + customer.id + ":")
+    of_supplier = budget.scope.startswith(literal("supplier:") + supplier.id + ":")
+    subjects = select(literal("person:") + named.c.person).union(
+        select(literal("card:") + card.id).where(card.id.in_(cards))
+    )
+    gone = [
+        delete(models.EnergyEntry).where(models.EnergyEntry.lot_id.in_(select(lot.id).where(lot.person.in_(persons)))),
+        *(
+            delete(table).where(table.person.in_(persons))
+            for table in (lot, models.EnergyAccount, models.EnergyReferral, models.EnergySignal, models.LeadQuestion)
+        ),
+        delete(models.EnergyCard).where(models.EnergyCard.card_id.in_(cards)),
+        delete(EventRow).where(EventRow.subject.in_(subjects)),
+        delete(budget).where(budget.scope.in_(select(budget.scope).join(customer, of_customer).where(customer.demo))),
+        delete(budget).where(budget.scope.in_(select(budget.scope).join(supplier, of_supplier).where(supplier.demo))),
+    ]
+    return sum([(await connection.execute(each)).rowcount for each in gone])
 
 
 def _marked() -> Iterator[tuple[Table, ColumnElement[bool]]]:

@@ -10,7 +10,7 @@ from random import Random
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from demo import rows, seasons, stories
+from demo import cards, rows, seasons, stories
 from demo.after_sales import Case, invent_cases
 from demo.coupons import invent_coupons, redeem
 from demo.goods import Article, load_articles
@@ -66,6 +66,7 @@ async def seed(engine: AsyncEngine, today: date, say: Callable[[str], None] = pr
         if not present:
             await _build(connection, told, today, say)
         await _hire(connection, seasons.midnight(today))
+        await cards.pass_on(connection, Random(SEED), seasons.midnight(today))  # noqa: S311
         if not present:
             return
         stale = [story for story in told if story.id in present and present[story.id][0] != story.placed_at(today)]

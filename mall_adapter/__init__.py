@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import settings
 from mall_adapter.cards import Cards
 from mall_adapter.catalogue import read_catalogue
+from mall_adapter.data_rights import DataRights
 from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
 from mall_adapter.house_rules import HouseRules
@@ -35,6 +36,7 @@ __all__ = [
     "BackOffice",
     "BrokenRules",
     "CustomerMall",
+    "DataRights",
     "Desk",
     "HouseRules",
     "Leads",
@@ -45,6 +47,7 @@ __all__ = [
     "is_demo",
     "open_back_office",
     "open_cards",
+    "open_data_rights",
     "open_desk",
     "open_leads",
     "open_mall",
@@ -113,6 +116,13 @@ async def open_cards() -> AsyncIterator[Cards]:
     """The smart cards of this house; raises :class:`privacy.KeyRingError` as :func:`open_mall` does."""
     async with _checked_engine() as engine:
         yield Cards(engine)
+
+
+@asynccontextmanager
+async def open_data_rights() -> AsyncIterator[DataRights]:
+    """What customers of this house ask for as owners of their data; raises what :func:`open_mall` raises."""
+    async with _taken(HouseRules().proofs) as limits, _checked_engine() as engine:
+        yield DataRights(engine, limits)
 
 
 @asynccontextmanager

@@ -75,6 +75,15 @@ class InvalidRefund(MallError):
         self.most = most
 
 
+class EraseRefused(MallError):
+    """The customer cannot be forgotten now: ``obstacle`` names what is under way, ``about`` which one."""
+
+    def __init__(self, obstacle: str, about: str) -> None:
+        super().__init__(f"not forgotten: {obstacle}")
+        self.obstacle = obstacle
+        self.about = about
+
+
 class NotAllowed(MallError):
     def __init__(self, decision: Decision) -> None:
         super().__init__(f"refused by rule {decision.rule}")

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import binding_codes, energy, models, orders, people, permissions, regions
 from mall_adapter.cards import persons
+from mall_adapter.data_rights import exports
 from mall_adapter.errors import MergeRefused, NotFound
 from mall_adapter.offers import budgets
 from mall_adapter.values import UNSETTLED, Customer, Holdings, Mergeable, Merging
@@ -70,6 +71,7 @@ async def merge(session: AsyncSession, actor: Actor, kept_id: str, gone_id: str,
     await session.execute(update(account).where(theirs).values(principal_id=principal_id))
     await persons.become(session, persons.of_customer(gone_id), persons.of_customer(kept_id), actor, now)
     await binding_codes.end(session, gone_id, now)
+    await exports.end(session, gone_id, now)
     await energy.become(session, energy.customer(gone_id), energy.customer(kept_id), f"merger:{gone_id}", now)
     merger = models.Merger
     await session.execute(update(merger).where(merger.kept_id == gone_id).values(kept_id=kept_id))
@@ -94,6 +96,10 @@ async def _obstacle(session: AsyncSession, actor: Actor, kept_id: str, gone_id: 
         return "same"
     if await session.scalar(_INTO.where(models.Merger.gone_id.in_([kept_id, gone_id]))) is not None:
         return "merged_already"
+    erasure = models.DataErasure
+    asked = erasure.customer_id.in_([kept_id, gone_id]), erasure.state == models.ErasureState.ASKED
+    if await session.scalar(select(erasure.id).where(*asked).limit(1)) is not None:
+        return "erasing"  # who wants to be forgotten shall not take along another
     if actor.principal_id in {people.principal_of(kept_id), people.principal_of(gone_id)}:
         return "own"  # nobody takes over another's orders by their own hand
     demo = select(func.count(models.Customer.demo.distinct())).where(models.Customer.id.in_([kept_id, gone_id]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import time
 
+from mall_adapter.data_rights.rules import RIGHTS
 from mall_adapter.energy import EnergyRules
 from mall_adapter.facts import WINDOW
 from mall_adapter.house_rules import HouseRules
@@ -19,7 +20,7 @@ from mall_adapter.proof_limits import ProofLimits
 def terms(policy: AfterSalesPolicy, proofs: ProofLimits, promises: Promises, energy: EnergyRules) -> dict[str, int]:
     """``{"no_reason_days": 7, "auto_approve_cents": 200000, "wrong_tries": 5, …}``"""
     window = {"frequent_window_days": WINDOW.days}
-    return policy.limits | policy.longest | window | proofs.told | promises.told | energy.told
+    return RIGHTS.told | policy.limits | policy.longest | window | proofs.told | promises.told | energy.told
 
 
 def house_terms() -> dict[str, int]:

@@ -24,8 +24,8 @@ DAMAGED = "（更早的记录无法解密，可能被改动过）"
 """Shown to operators in place of what does not open."""
 
 
-_TELLS_A_CODE = "utter_account_code"
-"""The response of the bot that tells a one-time code; it names the code beside its words."""
+_TELL_A_CODE = ("utter_account_code", "utter_export_ready")
+"""The responses of the bot that tell what is good once; they name it (``code``) beside their words."""
 
 VIEWINGS = 10
 """Earlier looks into a conversation that are told."""
@@ -120,7 +120,7 @@ def _without_codes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _tells_a_code(metadata: dict[str, Any]) -> bool:
-    return metadata.get("utter_action") == _TELLS_A_CODE and bool(metadata.get("code"))
+    return metadata.get("utter_action") in _TELL_A_CODE and bool(metadata.get("code"))
 
 
 def _without(value: Any, codes: Collection[str]) -> Any:

@@ -253,6 +253,7 @@ class Standing(StrEnum):
 
 class OfferKind(StrEnum):
     COUPON = "coupon"
+    POINTS = "points"  # energy
     FREIGHT = "freight"  # what goes back of the order goes back at the shop's cost
     FASTER = "faster"  # colleagues are to see that it goes faster
     PERSON = "person"  # money is not the answer
@@ -277,9 +278,10 @@ class Offer:
     kind: OfferKind
     value_cents: int
     min_spend_cents: int
-    valid_days: int  # of its coupon
+    valid_days: int  # of its coupon or its points
     state: OfferState
     good_until: datetime
+    points: int  # of energy
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,8 +624,8 @@ class EnergyEntry:
     at: datetime
     change: EnergyChange
     points: int  # negative where they went
-    event: str | None = None  # what a friend did: opening, bind, order
-    level: int | None = None  # 1: a friend, 2: a friend's friend
+    event: str | None = None  # what a friend did: opening, bind, order; or offer: the shop gave them
+    level: int | None = None  # of a friend: 1, of a friend's friend: 2
     waits: str | None = None  # held or pending: of what was earned and cannot be spent yet
     until: datetime | None = None  # of what is pending, where that is known
 

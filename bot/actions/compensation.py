@@ -128,9 +128,15 @@ async def _meant(tracker: Tracker) -> str | None:
 
 
 def _told(tracker: Tracker, domain: Domain, offer: Offer) -> dict[str, Any]:
-    values = {"offer_id": offer.id, "order_id": offer.order_id, "until": minute(tracker, offer.good_until)}
+    values: dict[str, Any] = {
+        "offer_id": offer.id,
+        "order_id": offer.order_id,
+        "until": minute(tracker, offer.good_until),
+    }
     if offer.kind is OfferKind.COUPON:
         terms = word(tracker, domain, "offer_terms" if offer.min_spend_cents else "offer_any")
         least, days = yuan(offer.min_spend_cents), offer.valid_days
         values |= {"yuan": yuan(offer.value_cents), "terms": terms.format(least=least, days=days)}
+    elif offer.kind is OfferKind.POINTS:
+        values |= {"points": offer.points, "days": offer.valid_days}
     return values

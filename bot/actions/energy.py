@@ -100,7 +100,9 @@ async def _say_history(dispatcher: CollectingDispatcher, tracker: Tracker, domai
 
 
 def _line(tracker: Tracker, domain: Domain, entry: EnergyEntry) -> str:
-    what = f"{entry.event}_{entry.level}" if entry.change is EnergyChange.EARNED else str(entry.change)
+    what = str(entry.change)
+    if entry.change is EnergyChange.EARNED:
+        what = f"{entry.event}_{entry.level}" if entry.level else str(entry.event)
     state = ""
     if entry.waits:
         until = day(tracker, entry.until)

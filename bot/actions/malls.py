@@ -10,10 +10,12 @@ from typing import Generic, TypeVar
 from bot.actions.goods_index import GoodsIndex
 from mall_adapter import (
     CustomerMall,
+    DataRights,
     Desk,
     Leads,
     Offers,
     open_cards,
+    open_data_rights,
     open_desk,
     open_leads,
     open_mall,
@@ -48,6 +50,7 @@ _notices = _Door(open_notices)
 _leads = _Door(open_leads)
 _cards = _Door(open_cards)
 _offers = _Door(open_offers)
+_data_rights = _Door(open_data_rights)
 _goods: GoodsIndex | None = None
 
 
@@ -88,3 +91,8 @@ async def get_cards() -> Cards:
 async def get_offers() -> Offers:
     """What worried customers are offered, in this process."""
     return await _offers.enter()
+
+
+async def get_data_rights() -> DataRights:
+    """What customers ask for as owners of their data, in this process."""
+    return await _data_rights.enter()

@@ -68,9 +68,10 @@ def router(operators: Operators, engine: AsyncEngine) -> APIRouter:
 
 def _shown(lot: energy.Held) -> dict[str, Any]:
     other = WORDS.reasons["other"]
+    level = f"（{WORDS.levels[lot.level]}）" if lot.level else ""
     return asdict(lot) | {
         "person": lot.person or WORDS.somebody,
         "invitee": lot.invitee or WORDS.somebody,
-        "told": f"{WORDS.events[lot.event]}（{WORDS.levels[lot.level]}）",
+        "told": WORDS.events[lot.event] + level,
         "reasons": [WORDS.reasons.get(reason, other.format(code=reason)) for reason in lot.reasons],
     }

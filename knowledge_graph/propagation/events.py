@@ -241,6 +241,13 @@ def _left(copy: LiteralString) -> tuple[LiteralString, ...]:
     return f"{found} AND k.brought = 0 DETACH DELETE k", f"{found} SET k.ended = null"
 
 
+# the ways of cards stay, of somebody whom nobody knows
+_ERASED: tuple[LiteralString, ...] = (
+    "UNWIND $rows AS row MATCH (:User {id: row.person})-[q:ASKED]->(:Interest) DELETE q",
+    "UNWIND $rows AS row MATCH (:User {id: row.person})-[:HOLDS]->(k:Copy) SET k.lead = null",
+    "UNWIND $rows AS row MATCH (l:Lead {id: row.person}) DETACH DELETE l",
+)
+
 _ASKED: LiteralString = """
 UNWIND $rows AS row
 MERGE (i:Interest {id: row.topic})
@@ -279,6 +286,7 @@ def persons(events: Iterable[Happened]) -> list[str]:
     """Everybody whom the events name."""
     named = ("sharer", "opener", "person")
     found = {event.data[name] for event in events for name in named if event.data.get(name)}
+    found.update(person for event in events for person in event.data.get("persons", ()))
     return sorted(found.union(*(one(event) for event in events if event.kind in SAME)))
 
 
@@ -324,6 +332,9 @@ def statements(kind: str, events: Sequence[Happened], known: Mapping[str, str]) 
         case "lead.stage_moved":
             rows = [{"person": who(e.data["person"]), "stage": e.data["stage"], "at": e.at} for e in events]
             return [(statement, {"rows": rows}) for statement in _STAGES]
+        case "customer_erased":
+            rows = [{"person": who(person)} for e in events for person in e.data["persons"]]
+            return [(statement, {"rows": rows}) for statement in _ERASED]
     raise AssertionError(kind)
 
 

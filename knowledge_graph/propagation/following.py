@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 KINDS = (
     *("card.made", "card.forwarded", ENDED, "card.converted", "card.conversion_reversed", *SAME),
-    *("lead.asked", "lead.stage_moved"),
+    *("lead.asked", "lead.stage_moved", "customer_erased"),
 )
 
 AT_ONCE = 500

@@ -93,7 +93,7 @@ async def _left(session: AsyncSession, rules: EnergyRules, person: str, card_id:
 
     async def earned(*which: ColumnElement[bool]) -> int:
         query = select(func.coalesce(func.sum(lot.points), 0))
-        today = lot.person == person, lot.earned_at >= begin, lot.earned_at < end
+        today = lot.person == person, lot.card_id.is_not(None), lot.earned_at >= begin, lot.earned_at < end
         return int(await session.scalar(query.where(*today, *which)) or 0)
 
     of_card = rules.most.a_card_a_day - await earned(lot.card_id == card_id)

@@ -57,7 +57,8 @@ async def of_person(session: AsyncSession, hold: Hold, person: str, at: datetime
     reasons = []
 
     async def count(*which: ColumnElement[bool]) -> int:
-        return await session.scalar(select(func.count()).select_from(lot).where(lot.person == person, *which)) or 0
+        earned = lot.person == person, lot.card_id.is_not(None)
+        return await session.scalar(select(func.count()).select_from(lot).where(*earned, *which)) or 0
 
     def moved(*targets: Place, since: datetime | None = None) -> ColumnElement[bool]:
         recent = [entry.at > since] if since else []

@@ -35,18 +35,18 @@ class NewLot:
     """What somebody has earned. ``reasons``: why a colleague is to look at it first; none: it counts."""
 
     person: str
-    invitee: str
     event: str
-    level: int
     rule: str
-    channel: str
-    card_id: str
     cause: str
     points: int
     reasons: Sequence[str]
     earned_at: datetime
     frozen_until: datetime | None
     expires_at: datetime
+    invitee: str | None = None
+    level: int | None = None
+    channel: str | None = None
+    card_id: str | None = None
     forward_id: int | None = None
     conversion_id: int | None = None
     order_id: str | None = None

@@ -44,7 +44,7 @@ async def become(session: AsyncSession, was: str, person: str, cause: str, now: 
 
 
 async def _take_back(session: AsyncSession, person: str, cause: str, now: datetime) -> None:
-    lot, once = EnergyLot, set[tuple[str, int]]()
+    lot, once = EnergyLot, set[tuple[str, int | None]]()
     theirs = (await session.scalars(select(lot).where(lot.invitee == person).order_by(lot.id))).all()
     wrong = []
     for each in theirs:
@@ -58,7 +58,7 @@ async def _take_back(session: AsyncSession, person: str, cause: str, now: dateti
 
 
 async def names(session: AsyncSession, persons: Collection[str]) -> Mapping[str, str]:
-    """Of those who are customers."""
+    """Of those who are customers, and were not forgotten."""
     ids = {customer_id: person for person in persons if (customer_id := customer_id_of(person))}
     found = await session.scalars(select(models.Customer).where(models.Customer.id.in_(ids)))
-    return {ids[each.id]: each.name for each in found}
+    return {ids[each.id]: each.name for each in found if each.name}

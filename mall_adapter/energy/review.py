@@ -37,8 +37,8 @@ class Held:
     person: str | None
     invitee: str | None
     event: str
-    level: int
-    channel: str
+    level: int | None
+    channel: str | None
     points: int
     reasons: Sequence[str]
     earned_at: datetime
@@ -58,12 +58,12 @@ async def held(session: AsyncSession, actor: Actor, limit: int) -> Sequence[Held
     all_of = {str(person): int(number) for person, number in (await session.execute(counted)).all()}
     turned_down = counted.join(entry, entry.lot_id == lot.id).where(entry.target == Place.REFUSED)
     refused = {str(person): int(number) for person, number in (await session.execute(turned_down)).all()}
-    known = await names(session, persons | {each.invitee for each in lots})
+    known = await names(session, persons | {each.invitee for each in lots if each.invitee})
     return [
         Held(
             id=each.id,
             person=_masked(known.get(each.person)),
-            invitee=_masked(known.get(each.invitee)),
+            invitee=_masked(known.get(each.invitee or "")),
             event=each.event,
             level=each.level,
             channel=each.channel,

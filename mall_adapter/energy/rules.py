@@ -164,6 +164,10 @@ class EnergyRules:
     def coupon(self) -> Coupon:
         return self._file.coupon
 
+    def worth(self, cents: int) -> int:
+        """As many points as buy so much, no part of one."""
+        return cents * self.coupon.points // self.coupon.off_cents
+
     @property
     def coupons_at_once(self) -> int:
         return self._file.coupons_at_once

@@ -28,6 +28,7 @@ from mall_adapter.models.coupons import Coupon
 from mall_adapter.models.energy import EnergyAccount, EnergyCard, EnergyEntry, EnergyLot, EnergyReferral, EnergySignal
 from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
+from mall_adapter.models.data_rights import DataErasure, DataExport, ErasureState
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
 from mall_adapter.models.cards import Card, CardConversion, CardDeclined, CardForward, CardHolder, CardVisitor
@@ -53,6 +54,9 @@ __all__ = [
     "Broadcast",
     "BroadcastState",
     "BindingCode",
+    "DataErasure",
+    "DataExport",
+    "ErasureState",
     "Card",
     "CardConversion",
     "CardDeclined",

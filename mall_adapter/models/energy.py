@@ -39,7 +39,10 @@ class EnergyAccount(Base):
 
 
 class EnergyLot(Base):
-    """What was earned once; ``cause`` is what for, once for each. ``held`` to ``owed`` are sums of its movements."""
+    """What was earned once, or given; ``cause`` is what for, once for each. ``held`` to ``owed`` are sums of its movements.
+
+    What the shop gave has no friend who came by a card.
+    """
 
     __tablename__ = "energy_lot"
     __table_args__ = (
@@ -57,12 +60,12 @@ class EnergyLot(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     person: Mapped[str]
-    invitee: Mapped[str] = mapped_column(index=True)  # the person who came
-    event: Mapped[str]  # an energy.rules.Earned
-    level: Mapped[int]
+    invitee: Mapped[str | None] = mapped_column(index=True)  # the person who came
+    event: Mapped[str]  # an energy.rules.Earned, or energy.gifts.OFFER
+    level: Mapped[int | None]
     rule: Mapped[str]  # the row of the table, as it was called
-    channel: Mapped[str]
-    card_id: Mapped[str] = mapped_column(index=True)
+    channel: Mapped[str | None]
+    card_id: Mapped[str | None] = mapped_column(index=True)
     forward_id: Mapped[int | None] = mapped_column(index=True)  # of the opening by which they came
     conversion_id: Mapped[int | None] = mapped_column(index=True)
     order_id: Mapped[str | None]  # the first order that earned it

@@ -23,6 +23,7 @@ class Offer(Base):
     __table_args__ = (
         UniqueConstraint("order_id", "reason", name="uq_offer_order_id_reason"),
         CheckConstraint("value_cents >= 0 AND min_spend_cents >= 0 AND valid_days >= 0", name="amounts"),
+        CheckConstraint("points >= 0", name="points"),
         Index("ix_offer_customer_id_made_at", "customer_id", "made_at"),
         Index("ix_offer_open", "good_until", sqlite_where=_OPEN, postgresql_where=_OPEN),
     )
@@ -38,6 +39,7 @@ class Offer(Base):
     value_cents: Mapped[int]
     min_spend_cents: Mapped[int]
     valid_days: Mapped[int]
+    points: Mapped[int] = mapped_column(default=0)  # of energy, as it was told
     experiment: Mapped[str]
     variant: Mapped[str]
     state: Mapped[OfferState]
@@ -50,7 +52,8 @@ class Offer(Base):
 
 
 class OfferBudget(Base):
-    """What is spent, or offered, of one budget: "day:2026-11-30", "customer:C1:2026-11", "supplier:S1:2026-11"."""
+    """What is spent, or offered, of one budget: "day:2026-11-30", "points:2026-11-30", "customer:C1:2026-11",
+    "supplier:S1:2026-11"."""
 
     __tablename__ = "offer_budget"
     __table_args__ = (CheckConstraint("spent_cents BETWEEN 0 AND limit_cents", name="spent"),)

@@ -108,6 +108,8 @@ class Offers:
 
     async def _held(self, session: AsyncSession, sender: str, offer_id: str) -> models.Offer:
         """The sender's offer, which nobody else writes to now."""
+        if customer_id := await session.scalar(select(models.Offer.customer_id).where(models.Offer.id == offer_id)):
+            await people.lock_customers(session, customer_id, sharing=True)  # before the offer, as whoever merges them
         row = await session.get(models.Offer, offer_id, with_for_update=True)
         if row is None or await ownership.proved(session, sender, row.order_id) is not Proof.PHONE:
             raise NotFound(offer_id)

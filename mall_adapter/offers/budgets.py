@@ -1,6 +1,7 @@
 """What may be spent on offers by day, customer and supplier: a row each, locked while it is looked at and written.
 
-Rows are always locked in this order: the customer's, the day's, the supplier's.
+A day has one for money and one for points; those of a customer and of a supplier are for both. Rows are always locked
+in this order: the customer's, the day's, the supplier's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
 from mall_adapter.offers.rules import OfferLimits
+from mall_adapter.values import OfferKind
 from settings import SHANGHAI
 from storage import insert
 
@@ -24,9 +26,13 @@ def customer_scope(customer_id: str, on: date) -> str:
     return f"customer:{customer_id}:{on:%Y-%m}"
 
 
-def _scopes(customer_id: str, supplier_id: str | None, on: date) -> list[str]:
+def day_scope(on: date, *, points: bool) -> str:
+    return f"{'points' if points else 'day'}:{on.isoformat()}"
+
+
+def _scopes(kind: OfferKind, customer_id: str, supplier_id: str | None, on: date) -> list[str]:
     supplier = [f"supplier:{supplier_id}:{on:%Y-%m}"] if supplier_id else []
-    return [customer_scope(customer_id, on), f"day:{on.isoformat()}", *supplier]
+    return [customer_scope(customer_id, on), day_scope(on, points=kind is OfferKind.POINTS), *supplier]
 
 
 async def hold(session: AsyncSession, scope: str) -> int:
@@ -40,12 +46,19 @@ async def hold(session: AsyncSession, scope: str) -> int:
 
 
 async def reserve(
-    session: AsyncSession, limits: OfferLimits, customer_id: str, supplier_id: str | None, cents: int, on: date
+    session: AsyncSession,
+    limits: OfferLimits,
+    kind: OfferKind,
+    customer_id: str,
+    supplier_id: str | None,
+    cents: int,
+    on: date,
 ) -> bool:
     """Whether all of them have so much left: then it is spent, of each."""
     budgets = limits.budgets
-    most = (budgets.customer_month_cents, budgets.day_cents, budgets.supplier_month_cents)
-    asked = list(zip(_scopes(customer_id, supplier_id, on), most, strict=False))
+    of_day = budgets.points_day_cents if kind is OfferKind.POINTS else budgets.day_cents
+    most = (budgets.customer_month_cents, of_day, budgets.supplier_month_cents)
+    asked = list(zip(_scopes(kind, customer_id, supplier_id, on), most, strict=False))
     spent = {scope: await hold(session, scope) for scope, _ in asked}
     if any(spent[scope] + cents > limit for scope, limit in asked):
         return False
@@ -59,7 +72,7 @@ async def reserve(
 async def give_back(session: AsyncSession, offer: models.Offer) -> None:
     """It is offered no more."""
     budget = models.OfferBudget
-    for scope in _scopes(offer.customer_id, offer.supplier_id, offer.charged_on):
+    for scope in _scopes(offer.kind, offer.customer_id, offer.supplier_id, offer.charged_on):
         less = budget.spent_cents - offer.value_cents
         await session.execute(update(budget).where(budget.scope == scope).values(spent_cents=less))
 

@@ -115,6 +115,7 @@ def _values(offer: models.Offer) -> Mapping[str, str]:
         "yuan": f"{offer.value_cents / 100:.2f}".removesuffix(".00"),
         "least": f"{offer.min_spend_cents / 100:.2f}".removesuffix(".00"),
         "days": str(offer.valid_days),
+        "points": str(offer.points),
         "month": str(until.month),
         "day": str(until.day),
         "time": f"{until:%H:%M}",

@@ -9,7 +9,7 @@ from typing import ClassVar
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mall_adapter import complaints, coupons, models, people
+from mall_adapter import complaints, coupons, energy, models, people
 from mall_adapter.actors import RULES
 from mall_adapter.errors import InvalidTransition
 from mall_adapter.handoff import ComplaintKind
@@ -103,8 +103,8 @@ async def propose(
             return None
         variant, percent = variant_of(limits.experiment, customer_id)
         value = value * percent // 100
-        reserved = await budgets.reserve(session, limits, customer_id, case.supplier_id, value, budgets.today(now))
-        if not reserved:
+        of_whom = customer_id, case.supplier_id
+        if not await budgets.reserve(session, limits, outcome.kind, *of_whom, value, budgets.today(now)):
             return None
     withheld = outcome.kind in COSTS and not value
     state = OfferState.WITHHELD if withheld else OfferState.OFFERED
@@ -163,6 +163,7 @@ async def _write(
             "value_cents": value,
             "min_spend_cents": outcome.min_spend_cents,
             "valid_days": outcome.valid_days,
+            "points": energy.energy_rules().worth(value) if outcome.kind is OfferKind.POINTS else 0,
             "experiment": rules.limits.experiment.name,
             "variant": variant,
             "state": state,
@@ -192,6 +193,9 @@ async def accept(
             days=offer.valid_days,
         )
         offer.coupon_id = await coupons.give(session, offer.customer_id, gift, f"offer:{offer.id}", now)
+    elif offer.kind is OfferKind.POINTS:
+        given = offer.points, offer.valid_days, offer.rule
+        await energy.give(session, offer.customer_id, *given, f"offer:{offer.id}", now)
     elif offer.kind is OfferKind.FASTER:
         await ask_colleagues(session, offer, conversation, now)
     _settle(session, offer, OfferState.ACCEPTED, by, now)
@@ -238,4 +242,5 @@ def to_offer(row: models.Offer) -> Offer:
         row.valid_days,
         row.state,
         row.good_until,
+        row.points,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models, permissions
-from mall_adapter.offers.budgets import today
+from mall_adapter.offers.budgets import day_scope, today
 from mall_adapter.offers.rules import OfferLimits
 from mall_adapter.values import OfferKind, OfferState
 from storage import Actor
@@ -31,9 +31,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """``supplier_id``: None of the day."""
+    """``supplier_id``: None of the day, which has one for money and one for points."""
 
     supplier_id: str | None
+    points: bool
     spent_cents: int
     limit_cents: int
 
@@ -50,14 +51,15 @@ async def newest(session: AsyncSession, actor: Actor, limit: int) -> Sequence[Ma
 
 
 async def spent(session: AsyncSession, actor: Actor, limits: OfferLimits, now: datetime) -> Sequence[Spent]:
-    """Of this day, then of this month by supplier. Raises NotPermitted."""
+    """Of this day, of money and of points, then of this month by supplier. Raises NotPermitted."""
     permissions.check(actor, "offers")
-    budget, on = models.OfferBudget, today(now)
-    day = f"day:{on.isoformat()}"
-    theirs = or_(budget.scope == day, budget.scope.like(f"supplier:%:{on:%Y-%m}"))
+    budget, on, most = models.OfferBudget, today(now), limits.budgets
+    money, points = day_scope(on, points=False), day_scope(on, points=True)
+    theirs = or_(budget.scope.in_((money, points)), budget.scope.like(f"supplier:%:{on:%Y-%m}"))
     found = {row.scope: row.spent_cents for row in await session.scalars(select(budget).where(theirs))}
-    suppliers = sorted(scope for scope in found if scope != day)
+    suppliers = sorted(found.keys() - {money, points})
     return [
-        Spent(None, found.get(day, 0), limits.budgets.day_cents),
-        *(Spent(one.split(":")[1], found[one], limits.budgets.supplier_month_cents) for one in suppliers),
+        Spent(None, False, found.get(money, 0), most.day_cents),
+        Spent(None, True, found.get(points, 0), most.points_day_cents),
+        *(Spent(one.split(":")[1], False, found[one], most.supplier_month_cents) for one in suppliers),
     ]

@@ -57,6 +57,7 @@ class OfferTable:
 
 class _Budgets(Numbers):
     day_cents: _Cents
+    points_day_cents: _Cents
     customer_month_cents: _Cents
     supplier_month_cents: _Cents
 

@@ -501,14 +501,19 @@ def _offers(step: str, outcome: Outcome) -> Iterator[tuple[str, Bad]]:
         yield "value_cents", Bad("要花钱的安抚，金额不能是 0", "what costs something is worth more than 0")
     if not costs and outcome["value_cents"] != 0:
         yield "value_cents", Bad("这种方式不花钱，金额应是 0", "this costs nothing: its value is 0")
-    if outcome["offer"] == OfferKind.COUPON and outcome["valid_days"] == 0:
-        yield "valid_days", Bad("优惠券要写有效天数", "a coupon is good for some days")
-    if outcome["offer"] != OfferKind.COUPON and (outcome["valid_days"] or outcome["min_spend_cents"]):
-        yield "valid_days", Bad("只有优惠券有门槛和有效天数", "only a coupon has days and a least to spend")
+    if outcome["offer"] in _ENDING and outcome["valid_days"] == 0:
+        yield "valid_days", Bad("优惠券和能量要写有效天数", "a coupon, and points, are good for some days")
+    if outcome["offer"] not in _ENDING and outcome["valid_days"]:
+        yield "valid_days", Bad("只有优惠券和能量有有效天数", "only a coupon and points have days")
+    if outcome["offer"] != OfferKind.COUPON and outcome["min_spend_cents"]:
+        yield "min_spend_cents", Bad("只有优惠券有门槛", "only a coupon has a least to spend")
 
 
-COSTS = frozenset({OfferKind.COUPON, OfferKind.FREIGHT})
+COSTS = frozenset({OfferKind.COUPON, OfferKind.POINTS, OfferKind.FREIGHT})
 """Offers that are paid from the budgets."""
+
+_ENDING = frozenset({OfferKind.COUPON, OfferKind.POINTS})
+"""Of these what is given is good for so many days."""
 
 AFTER_SALES = Form(
     outcomes={

@@ -44,6 +44,9 @@ from tests.mall_adapter.goods import add_sku, add_supplier
 EACH = 5
 """Orders of one customer: they worry about one after another."""
 
+SMALL = (1, 4)
+"""Of those the ones that cost little: where they are late points are offered, not a coupon."""
+
 PROCESSES = 3
 LOT = 8
 """Customers of a process who talk at once."""
@@ -63,7 +66,7 @@ def sender(number: int) -> str:
 
 
 async def fill(engine: AsyncEngine, customers: int, orders: int, now: datetime, status: OrderStatus) -> None:
-    """So many customers with so many orders each, which are late, or presales in time."""
+    """So many customers with so many orders each, which are late, some of them small, or presales in time."""
     late = status is OrderStatus.PAID
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         add_supplier(session)
@@ -86,7 +89,11 @@ async def fill(engine: AsyncEngine, customers: int, orders: int, now: datetime, 
     ring, tables = current_ring(), models.Base.metadata.tables
     for first in range(0, customers, 500):
         numbers = range(first, min(first + 500, customers))
-        pairs = [(n, f"ORD{n * orders + k:08}") for n in numbers for k in range(orders)]
+        placed = [
+            (n, f"ORD{n * orders + k:08}", 1990 if late and k in SMALL else 39900)
+            for n in numbers
+            for k in range(orders)
+        ]
         rows: dict[str, list[dict[str, Any]]] = {
             "customer": [
                 {
@@ -124,17 +131,18 @@ async def fill(engine: AsyncEngine, customers: int, orders: int, now: datetime, 
                     "placed_at": now - timedelta(days=3),
                     "paid_at": now - timedelta(days=3),
                     "ships_by": now + timedelta(days=-1 if late else 60),
-                    "total_cents": 39900,
+                    "total_cents": cents,
                     "region": "310000",
                     "recipient_name": "顾客",
                     "recipient_phone": PHONE,
                     "recipient_address": "地址",
                     "phone_tail_index": models.phone_tail_index(order_id, PHONE),
                 }
-                for n, order_id in pairs
+                for n, order_id, cents in placed
             ],
             "fulfilment": [
-                {"id": f"{one}-F1", "order_id": one, "supplier_id": "S1", "warehouse_id": "W-S1"} for _, one in pairs
+                {"id": f"{one}-F1", "order_id": one, "supplier_id": "S1", "warehouse_id": "W-S1"}
+                for _, one, _ in placed
             ],
             "order_line": [
                 {
@@ -145,9 +153,9 @@ async def fill(engine: AsyncEngine, customers: int, orders: int, now: datetime, 
                     "product_name": "跑鞋",
                     "spec": "42码",
                     "quantity": 1,
-                    "unit_price_cents": 39900,
+                    "unit_price_cents": cents,
                 }
-                for _, one in pairs
+                for _, one, cents in placed
             ],
         }
         async with engine.execution_options(**WRITES).begin() as connection:
@@ -158,8 +166,22 @@ async def fill(engine: AsyncEngine, customers: int, orders: int, now: datetime, 
 # ---- killed
 
 
-BUDGETS = {"day_cents": 3_000_000, "customer_month_cents": 2_500, "supplier_month_cents": 2_999_999}
-"""Less than what is asked for, and no multiple of what an offer costs."""
+BUDGETS = {
+    "day_cents": 2_999_999,
+    "points_day_cents": 600_001,
+    "customer_month_cents": 2_500,
+    "supplier_month_cents": 3_400_001,
+}
+"""Less than what 10,000 conversations ask for, and no multiple of what an offer costs."""
+
+
+LIMITS = {
+    "day": "day_cents",
+    "points": "points_day_cents",
+    "customer": "customer_month_cents",
+    "supplier": "supplier_month_cents",
+}
+"""By what the scope of a budget begins with."""
 
 
 async def converse(url: str, first: int, step: int, customers: int, done: Path) -> None:
@@ -234,23 +256,37 @@ def _converse(url: str, number: int, customers: int, done: Path) -> None:
 
 async def count_money(engine: AsyncEngine) -> dict[str, int]:
     """Raises AssertionError where a cent is wrong."""
-    offer, budget, coupon = models.Offer, models.OfferBudget, models.Coupon
+    offer, budget, coupon, lot = models.Offer, models.OfferBudget, models.Coupon, models.EnergyLot
+    found = dict[str, int]()
     async with AsyncSession(engine) as session:
         states = dict((await session.execute(select(offer.state, func.count()).group_by(offer.state))).all())
-        promised = int(await session.scalar(select(func.sum(offer.value_cents))) or 0)
-        given = (await session.execute(select(func.count(), func.sum(coupon.off_cents)))).one()
-        accepted = select(func.count(), func.sum(offer.value_cents)).where(offer.state == OfferState.ACCEPTED)
-        taken = (await session.execute(accepted)).one()
+        pots = select(offer.kind, func.sum(offer.value_cents)).group_by(offer.kind)
+        promised = {kind: int(cents) for kind, cents in (await session.execute(pots)).all()}
+        whole = {
+            "day": sum(promised.values()) - promised[OfferKind.POINTS],
+            "points": promised[OfferKind.POINTS],
+            "supplier": sum(promised.values()),
+        }
+        for kind, given, said in (
+            (OfferKind.COUPON, select(func.count(), func.sum(coupon.off_cents)), offer.value_cents),
+            (OfferKind.POINTS, select(func.count(), func.sum(lot.active)), offer.points),
+        ):
+            accepted = select(func.count(), func.sum(said)).where(offer.state == OfferState.ACCEPTED)
+            taken = (await session.execute(accepted.where(offer.kind == kind))).one()
+            there = (await session.execute(given)).one()
+            assert tuple(there) == tuple(taken), f"{kind}: what was accepted and what is there differ"
+            found[f"{kind}_accepted"] = there[0]
+        balance = await session.scalar(select(func.sum(models.EnergyAccount.balance)))
+        assert balance == await session.scalar(select(func.sum(lot.active))), "the balances are not those of the lots"
         twice = select(offer.order_id).group_by(offer.order_id, offer.reason).having(func.count() > 1)
         assert (await session.execute(twice)).all() == [], "an offer was made twice"
-        assert tuple(given) == tuple(taken), "coupons and accepted offers differ"
         for row in (await session.scalars(select(budget))).all():
             kind = row.scope.partition(":")[0]
-            limit = BUDGETS[{"day": "day_cents", "customer": "customer_month_cents"}.get(kind, "supplier_month_cents")]
-            assert row.spent_cents <= limit, f"{row.scope} is exceeded"
+            assert row.spent_cents <= BUDGETS[LIMITS[kind]], f"{row.scope} is exceeded"
             if kind != "customer":
-                assert row.spent_cents == promised, f"{row.scope} is not what was promised"
-    return {str(state): count for state, count in states.items()} | {"promised_cents": promised}
+                assert row.spent_cents == whole[kind], f"{row.scope} is not what was promised"
+    counts = {str(state): count for state, count in states.items()}
+    return counts | found | {f"{kind}_cents": cents for kind, cents in whole.items()}
 
 
 def killed_at(url: str, conversations: int, kill_every: float) -> None:

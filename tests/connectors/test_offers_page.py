@@ -65,5 +65,6 @@ def test_operators_see_why_and_nobody_else_does(gateway: Gateway, refused: str) 
     (offer,) = [one for one in answer["offers"] if one["order_id"] == refused]
     assert (offer["kind"], offer["state"]) == ("优惠券", "索赔记录过多，没有提供")
     assert offer["why"] == "60: 开口索赔 1: 60"
-    day, *_ = answer["budgets"]
-    assert (day["supplier_id"], day["limit_cents"]) == (None, 50_000)
+    day, points, *_ = answer["budgets"]
+    assert (day["supplier_id"], day["points"], day["limit_cents"]) == (None, False, 50_000)
+    assert (points["supplier_id"], points["points"], points["limit_cents"]) == (None, True, 20_000)

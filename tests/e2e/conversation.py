@@ -4,7 +4,8 @@ A file is a list of conversations::
 
     - conversation: returns a pair of shoes
       given: {shoes: ORD12345}          # a copy of that order of the demo mall, under a number of its own;
-                                        # "ORD12346 paid": as it was before it was sent
+                                        # "ORD12346 paid": as it was before it was sent; "ORD12348 small": one that
+                                        # has cost little
       customer: known                   # optional: the sender's account is bound to the owner of the orders
       role: sales                       # optional: in which they have a role beside that of a customer
       energy: 150                       # optional: so many points, which the owner of the orders may spend
@@ -201,9 +202,13 @@ async def _number(connection: AsyncConnection, order_id: str) -> str:
     raise RuntimeError("no free order number found")
 
 
-async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, before: str = "") -> str:
-    """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number. With a status
-    ``before`` it was sent, without shipments."""
+SMALL_CENTS = 1990
+
+
+async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, how: str = "") -> str:
+    """A copy of an order with its lines and shipments, owned by ``customer_id``; returns its number. ``how``: with a
+    status before it was sent, without shipments; or "small"."""
+    before = "" if how == "small" else how
     fresh = order_id
     unsent = {"status": before, "delivered_at": None, "ships_by": datetime.now(UTC) + timedelta(days=1)}
 
@@ -215,7 +220,7 @@ async def copy_order(engine: AsyncEngine, order_id: str, customer_id: str, befor
 
     def owned(row: dict[str, Any]) -> dict[str, Any]:
         tail = phone_tail_index(fresh, row["recipient_phone"])
-        stands = unsent if before else {}
+        stands = unsent if before else {"total_cents": SMALL_CENTS} if how else {}
         own = {"id": fresh, "customer_id": customer_id, "phone_tail_index": tail, "refunded_cents": 0}
         return {**renamed(row), **stands, **own}
 
@@ -514,13 +519,13 @@ async def play(conversation: Conversation, url: str, engine: AsyncEngine) -> Non
     places = {"tax number": tax_number(COMPANY), "wrong tax number": tax_number(COMPANY, wrong=True)}
     customers: dict[str, str] = {}
     for name, given in conversation.given.items():
-        model, _, before = given.partition(" ")
+        model, _, how = given.partition(" ")
         async with engine.connect() as connection:
             query = select(Order.customer_id).where(Order.id == model)
             owner = (await connection.execute(query)).scalar_one()
         if owner not in customers:
             customers[owner] = await copy_customer(engine, model)
-        places[name] = await copy_order(engine, model, customers[owner], before)
+        places[name] = await copy_order(engine, model, customers[owner], how)
         places[f"phone of {name}"] = await phone_of(engine, customers[owner])
     async with httpx.AsyncClient(base_url=url, timeout=TURN_SECONDS) as client:
         chat, other = Chat(client), Chat(client)

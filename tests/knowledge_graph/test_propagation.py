@@ -264,3 +264,16 @@ async def until(graph: Graph, position: int) -> None:
                 if rows and rows[0]["position"] >= position:
                     return
             await asyncio.sleep(0.02)
+
+
+async def test_who_is_forgotten_is_no_lead_and_asked_nothing(graph: Graph, engine: AsyncEngine) -> None:
+    ways = [("O", "customer:C1"), ("customer:C1", "B")]
+    events = [made("K", "O"), *forwarded("K", *ways)]
+    events += [asked("customer:C1", "stock", 1), moved("customer:C1", "intent"), asked("B", "stock", 2)]
+    gone = Happened("customer_erased", "principal:P-C1", NOON + timedelta(days=9), {"persons": ["customer:C1"]})
+    await write(graph, engine, [*events, gone])
+    asking = await graph.read("MATCH (u:User)-[:ASKED]->() RETURN u.id AS id")
+    leads = await graph.read("MATCH (l:Lead) WHERE l.id = 'customer:C1' RETURN l.id AS id")
+    assert [row["id"] for row in asking] == ["B"]
+    assert leads == []
+    assert [step.person for step in await propagation.chain(graph, "K", "B")] == ["O", "customer:C1", "B"]

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
 from mall_adapter import SqlMall, merging, models, notices, offers
+from mall_adapter.energy import EnergyRules
 from mall_adapter.errors import InvalidTransition, NotFound
 from mall_adapter.facts import OfferFacts
 from mall_adapter.handoff import ComplaintKind
@@ -123,6 +124,9 @@ async def copies(engine: AsyncEngine, count: int, customer_id: str = "C1") -> li
 # ---- which
 
 
+POINTS = '"out_min_spend_cents": "0",\n            "out_valid_days": "90"'
+"""How the row of points ends."""
+
 USUAL: dict[str, Any] = {
     "feeling": Feeling.WORRY,
     "standing": Standing.LATE,
@@ -145,7 +149,8 @@ USUAL: dict[str, Any] = {
         ({"feeling": Feeling.URGE, "standing": Standing.WAITING}, "urge_needs_speed", OfferKind.FASTER),
         ({"standing": Standing.LOST}, "lost_needs_person", OfferKind.PERSON),
         ({"feeling": Feeling.ANGER, "paid_cents": 100_000}, "dear_late_needs_person", OfferKind.PERSON),
-        ({"paid_cents": 2_999}, "small_order", OfferKind.NONE),
+        ({"paid_cents": 2_999}, "small_late", OfferKind.POINTS),
+        ({"paid_cents": 2_999, "standing": Standing.PRESALE}, "small_order", OfferKind.NONE),
         ({"paid_cents": 3_000}, "late", OfferKind.COUPON),
         ({"offers_last_90_days": 3}, "frequent_offers", OfferKind.NONE),
         ({"tickets_last_90_days": 6}, "frequent_tickets", OfferKind.NONE),
@@ -167,7 +172,9 @@ def test_what_the_shops_table_says(case: dict[str, Any], rule: str, kind: OfferK
     [
         ('"in_standing": "\\"late\\""', '"in_standing": "\\"lat\\""', "没有“lat”这个词"),
         ('"out_value_cents": "1000"', '"out_value_cents": "0"', "要花钱的安抚，金额不能是 0"),
-        ('"out_offer": "\\"faster\\""', '"out_offer": "\\"points\\""', "没有“points”这种安抚方式"),
+        ('"out_offer": "\\"faster\\""', '"out_offer": "\\"gift\\""', "没有“gift”这种安抚方式"),
+        ('"out_valid_days": "90"', '"out_valid_days": "0"', "优惠券和能量要写有效天数"),
+        (POINTS, POINTS.replace('"0"', '"9"'), "只有优惠券有门槛"),
         (
             '"in_paid_cents": "< limits.small_cents"',
             '"in_paid_cents": "< limits.smal_cents"',
@@ -329,6 +336,50 @@ async def test_free_freight_changes_who_pays_for_the_return(engine: AsyncEngine,
     assert (await mall.assess("web:zhou", request)).freight_payer is FreightPayer.SHOP
 
 
+async def test_points_are_in_the_ledger_at_once_and_once(engine: AsyncEngine, clock: Clock) -> None:
+    """A small order: at what the points buy, in a budget of their own, and no part of what may be earned in a day."""
+    await change(engine, models.Order, models.Order.id == LATE, total_cents=1990)
+    house, mall = shop(engine, clock), SqlMall(engine, clock=clock)
+    offer = await house.propose("web:zhou", LATE, Feeling.WORRY, "m1")
+    assert offer is not None
+    assert (offer.kind, offer.value_cents, offer.points, offer.valid_days) == (OfferKind.POINTS, 200, 40, 90)
+    assert (await mall.energy_of("web:zhou")).active == 0
+    taken = await asyncio.gather(*(house.accept("web:zhou", offer.id) for _ in range(5)))
+    assert {each.state for each in taken} == {OfferState.ACCEPTED}
+    assert (await mall.energy_of("web:zhou")).active == 40
+    (entry,) = await mall.energy_history("web:zhou", 9)
+    assert (entry.points, entry.event, entry.level, entry.waits) == (40, "offer", None, None)
+    assert await spent(engine) == {"customer": 200, "points": 200, "supplier": 200}
+    clock.advance(days=90)
+    assert (await mall.energy_of("web:zhou")).active == 40
+    clock.advance(days=1)
+    assert (await mall.energy_of("web:zhou")).active == 0
+
+
+async def test_what_points_buy_may_change_but_not_what_was_told(
+    engine: AsyncEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await change(engine, models.Order, models.Order.id == LATE, total_cents=1990)
+    house = shop(engine, clock)
+    offer = await house.propose("web:zhou", LATE, Feeling.WORRY, "m1")
+    assert offer is not None
+    dearer = EnergyRules(settings.energy_file().read_text("utf-8").replace("{points: 100, title", "{points: 10, title"))
+    monkeypatch.setattr("mall_adapter.energy.energy_rules", lambda: dearer)
+    assert (await house.accept("web:zhou", offer.id)).points == 40
+    assert (await SqlMall(engine, clock=clock).energy_of("web:zhou")).active == 40
+
+
+async def test_points_given_survive_a_merger(engine: AsyncEngine, clock: Clock) -> None:
+    await change(engine, models.Order, models.Order.id == LATE, total_cents=1990)
+    house = shop(engine, clock)
+    offer = await house.propose("web:zhou", LATE, Feeling.WORRY, "m1")
+    assert offer is not None
+    await house.accept("web:zhou", offer.id)
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        await merging.merge(session, OPERATOR, "C2", "C1", NOW)
+    assert (await SqlMall(engine, clock=clock).energy_of("web:he")).active == 40
+
+
 async def test_faster_reaches_the_colleagues(engine: AsyncEngine, clock: Clock) -> None:
     house = shop(engine, clock)
     offer = await house.propose("web:zhou", LATE, Feeling.URGE, "m1")
@@ -344,10 +395,22 @@ async def test_faster_reaches_the_colleagues(engine: AsyncEngine, clock: Clock) 
 # ---- budgets
 
 
-@pytest.mark.parametrize("scope", ["day_cents", "customer_month_cents", "supplier_month_cents"])
-async def test_no_budget_is_exceeded_by_a_cent(engine: AsyncEngine, clock: Clock, scope: str) -> None:
-    short = limits({scope: 1999}, cool_down_days=0)
+@pytest.mark.parametrize(
+    ("scope", "limit", "paid"),
+    [
+        ("day_cents", 1999, 39900),
+        ("customer_month_cents", 1999, 39900),
+        ("supplier_month_cents", 1999, 39900),
+        ("points_day_cents", 399, 1990),
+        ("customer_month_cents", 399, 1990),
+    ],
+)
+async def test_no_budget_is_exceeded_by_a_cent(
+    engine: AsyncEngine, clock: Clock, scope: str, limit: int, paid: int
+) -> None:
+    short = limits({scope: limit}, cool_down_days=0)
     ids = await copies(engine, 2)
+    await change(engine, models.Order, models.Order.id.in_(ids), total_cents=paid)
     made = [await shop(engine, clock, short).propose("web:zhou", one, Feeling.WORRY, one) for one in ids]
     assert [offer is not None for offer in made] == [True, False]
     assert made[0] is not None

@@ -19,8 +19,8 @@ function fill(drawn, state, text, more) {
   write(drawn.querySelector("p"), more);
 }
 
-const budget = (drawn, { supplier_id: supplier, spent_cents: spent, limit_cents: limit }) =>
-  fill(drawn, supplier ? `供应商 ${supplier}，本月` : "今天", `${yuan(spent)} / ${yuan(limit)}`, "");
+const budget = (drawn, { supplier_id: supplier, points, spent_cents: spent, limit_cents: limit }) =>
+  fill(drawn, supplier ? `供应商 ${supplier}，本月` : points ? "今天，能量" : "今天，券和运费", `${yuan(spent)} / ${yuan(limit)}`, "");
 
 function variant(drawn, { variant: name, customers, accepted, presales, cancelled, cancel_rate: rate, against_control: against, cost_cents_each: each }) {
   const compared = against ? `比对照组 ${percent(against[0])} 到 ${percent(against[1])}（95% 区间）` : "对照组";
@@ -33,7 +33,7 @@ function offer(drawn, { order_id: order, kind, rule, variant: name, value_cents:
 }
 
 function draw({ budgets, variants, offers }) {
-  drawList($("budgets"), budgets, ({ supplier_id: supplier }) => supplier ?? "", row, budget);
+  drawList($("budgets"), budgets, ({ supplier_id: supplier, points }) => supplier ?? (points ? "points" : ""), row, budget);
   drawList($("variants"), variants, ({ variant: name }) => name, row, variant);
   drawList($("made"), offers, ({ id }) => id, row, offer);
   $("no-variants").hidden = variants.length > 0;

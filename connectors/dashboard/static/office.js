@@ -602,7 +602,7 @@ function askParcel(order, delivery, free) {
 // ---- two customers who are one ----
 
 const OBSTACLES = {
-  same: "这就是同一位顾客。", merged_already: "其中一位已经并入别的顾客。", demo: "其中一位是演示数据。",
+  same: "这就是同一位顾客。", merged_already: "其中一位已经并入别的顾客。", demo: "其中一位是演示数据。", erasing: "其中一位申请了注销，撤回以后才能合并。",
   role: "另一位有工作角色，先收回角色再合并。", own: "不能合并自己的账号。",
 };
 

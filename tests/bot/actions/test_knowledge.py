@@ -20,7 +20,6 @@ from tests.bot.actions.said import Said, answer, at_hand, frame
 
 ACTIONS: dict[str, type[Action]] = {
     "complain": Complain,
-    "delete_my_data": NotHereYet,
     "inventory_report": NotHereYet,
     "nlu_fallback": NotUnderstood,
     "out_of_scope": OutOfScope,
@@ -197,7 +196,6 @@ async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answe
         ),
         ("能不能分期", "out_of_scope", ["utter_answer"], "instalments_rule"),
         ("帮我写首诗", "out_of_scope", ["utter_out_of_scope"], None),
-        ("我要注销", "delete_my_data", ["utter_not_here_yet", "utter_answer"], "delete_data_how"),
         ("库存报表", "inventory_report", ["utter_not_here_yet"], None),
     ],
 )

@@ -55,6 +55,7 @@ AT: dict[str, dict[str, Values]] = {
     },
     "unbind_account": {CONFIRMED: {"bound": True}},
     "redeem_energy": {CONFIRMED: {"energy_coupons": 1, "energy_price": 100}},
+    "delete_my_data": {"own_phone": {}, CONFIRMED: {"own_phone": "13900001111"}},
 }
 """What is known when each slot is asked for: flow → slot → the other slots."""
 
@@ -185,6 +186,7 @@ BUTTON = {
     "bind_account": ("确认绑定", "确认取消"),
     "unbind_account": ("确认解绑", "确认绑定"),
     "redeem_energy": ("确认兑换", "确认取消"),
+    "delete_my_data": ("确认注销", "确认取消"),
 }
 """Of each flow: the words for its write, and words for another one."""
 
