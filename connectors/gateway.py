@@ -43,7 +43,7 @@ from connectors.desk_news import DeskNews
 from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.inbound import Inbound
-from connectors.leads import keep_following
+from connectors.leads import LeadTalks, keep_following
 from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
 from connectors.notices import keep_broadcasting, keep_noticing
 from connectors.offers import keep_offering
@@ -100,6 +100,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     kept = retention.read(settings.retention_file())
     worker = channels.worker
     news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
+    lead_talks = LeadTalks(engine, bot, worker.onward, channels.delivery.soon, rules.desk.good())
     accounts = Accounts(engine)
     smart = Cards(engine)
     background = Background()
@@ -143,6 +144,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
             background.start(TASKS["leads"], lambda: keep_following(engine))
+            background.start(TASKS["lead_talks"], lead_talks.keep_passing_on)
             background.start(TASKS["cards"], lambda: keep_counting(engine))
             background.start(TASKS["offering"], lambda: keep_offering(engine, offering))
         background.start(TASKS["rules"], rules.watch)

@@ -37,7 +37,7 @@ class ComplaintKind(StrEnum):
 
 class HandoffStatus(StrEnum):
     WAITING = "waiting"
-    CLAIMED = "claimed"  # an operator talks, the bot is silent
+    CLAIMED = "claimed"  # a person talks, the bot is silent
     ENDED = "ended"  # handed back to the bot
     WITHDRAWN = "withdrawn"  # the customer did not wait
 
@@ -63,6 +63,7 @@ class Handoff:
     ended_at: datetime | None  # handed back or withdrawn
     resolved: bool | None  # said by the operator who handed back
     stars: int | None  # 1 to 5, by the customer
+    in_chat: bool  # whoever has claimed it talks from a chat of their own
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ PERSONAL = frozenset(
         *("action_link_account", "action_unbind_account", "action_energy_balance", "action_award_energy"),
         *("action_ask_confirm_redeem_energy", "action_refuse_redeem_energy"),
         *("action_card_report", "action_my_leads", "action_reach_lead"),
+        *("action_tell_lead", "action_give_back_lead"),
     }
 )
 """What asks for something by which a customer is known, or tells something of theirs."""

@@ -31,7 +31,7 @@ from mall_adapter.models.proofs import typed_order_index, address_index, code_in
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
 from mall_adapter.models.cards import Card, CardConversion, CardForward, CardHolder, CardVisitor
-from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage
+from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage, LeadTalk
 from mall_adapter.models.offers import Offer, OfferBudget
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
@@ -78,6 +78,7 @@ __all__ = [
     "LeadQuestion",
     "LeadReading",
     "LeadStage",
+    "LeadTalk",
     "Membership",
     "Merger",
     "Misunderstood",
