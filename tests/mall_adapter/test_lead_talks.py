@@ -106,11 +106,13 @@ async def test_what_each_says_reaches_the_other(
     assert await heard(engine, clock) == [(HE, said, "有货吗"), (HE, said, "多少钱")]
     assert await heard(engine, clock) == []
     await writes(engine, GUEST, "好的", clock)
+    handoff = await desk.live(GUEST)
+    assert handoff is not None
     await leads.give_back(HE)
     assert await leads.give_back(HE) is None
     assert await dispatched(desk) == [(GUEST, DeskEvent.RESUME, "")]
     assert await heard(engine, clock) == [(HE, said, "好的")]
-    await records(engine, GUEST, "desk-1-resume", clock)
+    await records(engine, GUEST, f"desk-{handoff.id}-resume", clock)
     await writes(engine, GUEST, "这是对掌柜说的", clock)
     assert await heard(engine, clock) == []
     with pytest.raises(NotFound):
@@ -123,9 +125,7 @@ async def test_of_those_who_tell_the_same_one_counts(
 ) -> None:
     await leads.take(HE, lead)
     await writes(engine, GUEST, "在吗", clock)
-    names = [
-        one.said[0][0] for one in [*await talks.due(engine, IDLE, clock()), *await talks.due(engine, IDLE, clock())]
-    ]
+    names = [one.said[0][0] for _ in range(2) for one in await talks.due(engine, IDLE, clock())]
     assert len(names) == 2 and len(set(names)) == 1  # the bot knows it by its name
     told = await asyncio.gather(*(heard(engine, clock) for _ in range(3)))
     assert sum(map(len, told)) == 1
@@ -165,6 +165,7 @@ async def test_a_manager_takes_it_and_signs_as_themselves(
 
 
 async def test_one_lead_at_a_time(cards: Cards, leads: Leads, lead: int, engine: AsyncEngine, clock: Clock) -> None:
+    clock.advance(minutes=1)
     other = await warmed(cards, engine, clock, "web:zhou")
     assert [who for _, who in await leads.warm(HE, 3)] == ["周琳", None]
     await leads.take(HE, other)
@@ -211,6 +212,7 @@ async def test_who_waits_at_the_desk_is_had_and_whom_the_desk_has_is_not(leads: 
 
 async def test_silence_gives_it_back(leads: Leads, lead: int, desk: Desk, engine: AsyncEngine, clock: Clock) -> None:
     await leads.take(HE, lead)
+    (handoff,) = await desk.open_handoffs()
     clock.advance(minutes=29)
     await leads.say(HE, "还在看吗", "m1")
     clock.advance(minutes=29)
@@ -219,7 +221,7 @@ async def test_silence_gives_it_back(leads: Leads, lead: int, desk: Desk, engine
     clock.advance(minutes=31)
     assert await heard(engine, clock) == []
     assert await dispatched(desk) != [] and await desk.live(GUEST) is None
-    await records(engine, GUEST, "desk-1-resume", clock)
+    await records(engine, GUEST, f"desk-{handoff.id}-resume", clock)
     assert await heard(engine, clock) == [(HE, "utter_notice_lead_timed_out", "")]
 
 

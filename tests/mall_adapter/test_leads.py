@@ -221,7 +221,7 @@ async def test_a_manager_sees_their_own_people_and_nobody_elses(
         session.add(models.Membership(principal_id="P-C1", role=Role.SALES, granted_at=NOW))
         account = {"principal_id": "P-wang", "first_seen_at": NOW, "channel": "web"}
         session.add(models.ChannelAccount(sender_index=models.sender_index("web:wang"), sender="web:wang", **account))
-    persons = [one for one in await everybody(engine)]
+    persons = await everybody(engine)
     assert (await leads.shown("web:zhou")).cards == ()
     assert await leads.numbers("web:zhou", persons) == {}
     with pytest.raises(NotPermitted):
