@@ -208,6 +208,15 @@ class Desk:
             )
             return more or unread, said, after
 
+    async def reads(self, sender: str, position: int) -> Handoff | None:
+        """The sender has seen the events before ``position`` of their conversation: kept while a person is asked for or
+        talks, who is to see it. None if nobody is."""
+        async with self._writing.begin() as session:
+            row = await handoffs.live(session, sender, lock=True)
+            if row is not None:
+                row.read_by_customer = max(row.read_by_customer or 0, position)
+            return handoffs.to_handoff(row) if row else None
+
     # ---- the operator's side; every one raises NotPermitted for whom it is not, and NotFound for an unknown id ----
 
     async def operator(self, name: str, channel: str) -> Actor:
@@ -255,6 +264,19 @@ class Desk:
             if _talks_in_chat(row):
                 raise InvalidTransition(f"hand-off {row.id} is claimed in a chat")
             await handoffs.say(session, row, text, message_id, self._clock())
+            return handoffs.to_handoff(row)
+
+    async def attend(self, actor: Actor, handoff_id: int, position: int | None = None) -> Handoff:
+        """The operator who has claimed it is there, and has seen the events before ``position``. Raises
+        InvalidTransition for anybody else."""
+        permissions.check(actor, "say")
+        async with self._writing.begin() as session:
+            row = await handoffs.read(session, handoff_id, lock=True)
+            mine = (HandoffStatus.CLAIMED, False, await people.name_of(session, actor))
+            if (row.status, row.in_chat, row.operator) != mine:
+                raise InvalidTransition(f"hand-off {row.id} is not the operator's")
+            if position is not None:
+                row.read_by_person = max(row.read_by_person or 0, position)
             return handoffs.to_handoff(row)
 
     async def hand_back(self, actor: Actor, handoff_id: int, resolved: bool) -> Handoff:

@@ -156,4 +156,6 @@ def to_handoff(row: models.Handoff) -> Handoff:
         resolved=row.resolved,
         stars=row.stars,
         in_chat=row.in_chat,
+        read_by_customer=row.read_by_customer,
+        read_by_person=row.read_by_person,
     )

@@ -190,7 +190,7 @@ async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
     tracker = await processor.fetch_tracker_and_update_session(inbound.sender, answer)
     if recorded := _recorded(tracker, inbound.message_id):
         return recorded
-    words, meant = await _words_or_payload(processor, tracker, inbound), None
+    words, meant = await _words_or_payload(processor, tracker, inbound), dict[str, Any]()
     if not words.startswith("/"):
         words, meant = lead_talk.read(words, _talks_with_lead(tracker))
     message = UserMessage(

@@ -19,16 +19,16 @@ TAKE, TELL, GIVE_BACK = "reach_lead", "tell_lead", "give_back_lead"
 _SAID = patterns.load("lead_talk", "take", "give_back", "to_bot")
 
 
-def read(text: str, talks: bool) -> tuple[str, dict[str, Any] | None]:
-    """The words, without the bot's name in front; and what is meant by them, as a parse, where no other reading is
-    wanted. ``talks``: the sender talks with a lead."""
+def read(text: str, talks: bool) -> tuple[str, dict[str, Any]]:
+    """The words, without the bot's name in front; and what is meant by them, as a parse, or an empty one where they
+    are to be read as usual. ``talks``: the sender talks with a lead."""
     said = plain(text)
     if _SAID["take"].search(said):
         return text, _parse(text, TAKE)
     if not talks:
-        return text, None
+        return text, {}
     if _SAID["to_bot"].search(said):
-        return cut(_SAID["to_bot"], text, most=1), None
+        return cut(_SAID["to_bot"], text, most=1), {}
     return text, _parse(text, GIVE_BACK if _SAID["give_back"].search(said) else TELL)
 
 
