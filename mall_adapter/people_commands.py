@@ -27,6 +27,7 @@ _LABELS = {
     "complaints": "投诉 / complaints",
     "misunderstood": "没听懂的消息 / misunderstood",
     "leads": "销售的线索 / leads of salespeople",
+    "lead_talks": "与销售的对话 / talks with salespeople",
     "lead_questions": "问过的话题 / topics they asked about",
     "cards": "持有的名片 / cards held",
     "energy": "能量 / energy",

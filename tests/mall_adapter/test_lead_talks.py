@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from mall_adapter import Desk, models
+from mall_adapter import Desk, SqlMall, models
 from mall_adapter.cards import Cards
 from mall_adapter.errors import InPublic, InvalidTransition, NotFound, NotPermitted
 from mall_adapter.handoff import DeskEvent, HandoffReason
 from mall_adapter.leads import Leads, Talking, talks
 from storage import WRITES, Role
-from tests.mall_adapter.offices import WANG
+from tests.mall_adapter.offices import WANG, bind
 from tests.mall_adapter.stored import store
 
 from .conftest import NOW, Clock
@@ -244,6 +244,17 @@ async def test_whoever_may_not_any_more_hears_and_says_nothing(
     assert await heard(engine, clock) == [(HE, "utter_notice_lead_cut_off", "")]
     assert await desk.live(GUEST) is None
     assert [event for _, event, _ in await dispatched(desk)] == [DeskEvent.PAUSE, DeskEvent.RESUME]
+
+
+async def test_whoever_is_bound_meanwhile_is_talked_with_still(
+    leads: Leads, lead: int, engine: AsyncEngine, clock: Clock
+) -> None:
+    await leads.take(HE, lead)
+    await bind(SqlMall(engine, clock=clock), GUEST, "C1")
+    await follow(engine, clock())
+    await writes(engine, GUEST, "绑好了", clock)
+    assert await heard(engine, clock) == [(HE, "utter_notice_lead_says", "绑好了")]
+    assert (await leads.say(HE, "好的，周琳", "m")).who == "周琳"
 
 
 async def test_whoever_wrote_nowhere_cannot_be_reached(

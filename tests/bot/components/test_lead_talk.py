@@ -1,4 +1,4 @@
-"""What whoever sells writes while they talk with a lead: theirs to hear, but for what ends it and what is for the bot."""
+"""What whoever sells writes while they talk with a lead: theirs to hear, but for what ends it or is for the bot."""
 
 from __future__ import annotations
 
