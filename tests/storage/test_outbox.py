@@ -316,7 +316,9 @@ async def test_what_did_not_arrive_after_all_is_there_again_under_another_number
     (leased,) = await claim(engine, limit=1)
     await finish(engine, leased, Sent("theirs"))
 
-    async def returned(number: int, key: str = "ann", outcome: Parked | Dead = Parked("window:late")) -> bool:
+    shut = Parked("window:late")
+
+    async def returned(number: int, key: str = "ann", outcome: Parked | Dead = shut) -> bool:
         async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
             return await outbox.returned(session, CHANNEL, key, number, outcome, NOW)
 

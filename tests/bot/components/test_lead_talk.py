@@ -7,7 +7,7 @@ import pytest
 from bot.components.dialogue.commands import understand
 from bot.components.dialogue.state import Message, Shown, State
 from bot.components.lead_talk import GIVE_BACK, TAKE, TELL, read
-from tests.bot.components.talk import real_flows
+from tests.bot.components.talk import Talk, real_flows
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,19 @@ def test_no_manner_of_the_bot_comes_between(text: str) -> None:
     _, parse = read(text, True)
     (command,) = understand(Message.of(parse), State(turn=3), {}, real_flows(), Shown())
     assert (command.kind, command.name) == ("StartFlow", "tell_lead")
+
+
+def test_what_was_open_is_not_asked_for_in_between_and_goes_on_afterwards() -> None:
+    talk = Talk()
+    assert talk.say("我想退货", "request_return")[-1] == "action_ask_order_id"
+    talks = False
+    for text, action in (
+        ("我来接", "action_reach_lead"),
+        ("在吗", "action_tell_lead"),
+        ("ORD123456789012", "action_tell_lead"),
+        ("交回去", "action_give_back_lead"),
+    ):
+        assert talk.hear(Message.of(read(text, talks)[1])) == [action]
+        talks = True
+    assert "order_id" not in talk.slots or talk.slots["order_id"] is None
+    assert talk.say("继续退货", "request_return")[-1] == "action_ask_order_id"
