@@ -44,12 +44,13 @@ from connectors.erasing import keep_erasing
 from connectors.hardening import Hardening
 from connectors.health import Health
 from connectors.inbound import Inbound
-from connectors.leads import keep_following
+from connectors.leads import LeadTalks, keep_following
 from connectors.messages import PICTURE, BotMessage, ChatRequest, Reply, Thumb, caller
 from connectors.notices import keep_broadcasting, keep_noticing
 from connectors.offers import keep_offering
 from connectors.pages import Pages
 from connectors.personal import personal
+from connectors.presence import Presence
 from connectors.rates import Limited, Rates
 from connectors.turns import Busy, Turns
 from connectors.upkeep import keep_earning, keep_expiring, keep_tidy
@@ -99,6 +100,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     kept = retention.read(settings.retention_file())
     worker = channels.worker
     news = DeskNews(desk, bot, worker.onward, channels.delivery.soon)
+    lead_talks = LeadTalks(engine, bot, worker.onward, channels.delivery.soon, rules.desk.good())
     smart = Cards(engine)
     background = Background()
     for channel in channels:
@@ -113,6 +115,8 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     callers = Callers.from_settings()
     pages = Pages(engine)
     parts = (personal(settings.media_dir()), *PARTS)
+    presence = Presence(settings.redis_url())
+    seen = web.Seen(desk, presence)
     elsewhere = connection(url, settings.mall_key()) if (url := settings.mall_url()) else None
     catalogue = HttpMall(elsewhere).catalogue if elsewhere else partial(read_catalogue, engine)
     office = cast(BackOffice, HttpBackOffice(elsewhere)) if elsewhere else SqlBackOffice(engine)
@@ -142,6 +146,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
             background.start(TASKS["noticing"], lambda: keep_noticing(engine))
             background.start(TASKS["broadcasts"], lambda: keep_broadcasting(engine))
             background.start(TASKS["leads"], lambda: keep_following(engine))
+            background.start(TASKS["lead_talks"], lead_talks.keep_passing_on)
             background.start(TASKS["cards"], lambda: keep_counting(engine))
             background.start(TASKS["erasing"], lambda: keep_erasing(engine, parts))
             background.start(TASKS["offering"], lambda: keep_offering(engine, offering))
@@ -154,6 +159,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         await channels.close()
         await bot.aclose()
         await http.aclose()
+        await presence.close()
         if elsewhere:
             await elsewhere.aclose()
         await graph.close()
@@ -167,7 +173,7 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies())
     _explain_errors(app)
 
-    app.include_router(web.router(pages, visitors, desk, channels.media, worker, smart, settings.embed_origins()))
+    app.include_router(web.router(pages, visitors, desk, channels.media, worker, smart, seen, settings.embed_origins()))
     app.mount("/static", GZipMiddleware(StaticFiles(directory=web.STATIC)))
     app.include_router(cards.router(smart, catalogue, visitors, channels.on, pages))
     app.mount("/cards/static", GZipMiddleware(StaticFiles(directory=cards.STATIC)))
@@ -232,12 +238,15 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         request: Request, response: Response, after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None
     ) -> dict[str, Any]:
         """What was said in the conversation of the cookie's visitor, from event ``after`` on, and where to go on;
-        ``more``: ask again in a moment; without a ``visitor`` the browser sends no cookie, and there is none."""
+        ``more``: ask again in a moment, as long as what whoever talks with them is seen doing (``typing``, ``read``).
+        Without a ``visitor`` the browser sends no cookie, and there is none."""
         response.headers["Cache-Control"] = "no-store"
         if (visitor := visitors.identify(request)) is None:
             return {"visitor": False, "more": False, "after": 0, "said": []}
-        more, said, end = await desk.history(f"web:{visitor}", after)
-        return {"visitor": True, "more": more, "after": end, "said": [asdict(each) for each in said]}
+        sender = f"web:{visitor}"
+        more, said, end = await desk.history(sender, after)
+        found = {"visitor": True, "more": more, "after": end, "said": [asdict(each) for each in said]}
+        return found | (await seen.by_person(sender) if more else {})
 
     @app.post("/api/feedback", status_code=204)
     async def judge(body: Thumb, request: Request) -> None:
@@ -259,7 +268,9 @@ def create_app(ring: KeyRing, engine: AsyncEngine) -> FastAPI:
         if doors := channel.router():
             app.include_router(doors)
             rates.doors |= {route.path for route in doors.routes if isinstance(route, APIRoute)}
-    app.include_router(dashboard.router(ring, engine, desk, office, rules, news, channels, graph, health, rates, pages))
+    app.include_router(
+        dashboard.router(ring, engine, desk, office, rules, news, channels, presence, graph, health, rates, pages)
+    )
     app.mount("/dashboard/static", GZipMiddleware(StaticFiles(directory=dashboard.STATIC)))
 
     if elsewhere is None:  # else others ask that mall itself

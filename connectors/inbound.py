@@ -52,6 +52,7 @@ class Inbound:
     data: Mapping[str, str] = field(default_factory=dict)  # of the event
     # the channel may carry the answer itself until then (``Shared.answer``): it is not sent in another way before
     reply_until: datetime | None = None
+    good_until: datetime | None = None  # after which an answer is worth nothing
 
     def __post_init__(self) -> None:
         for value in (self.sender, self.message_id):

@@ -61,6 +61,14 @@ class Thumb(BaseModel):
     helpful: StrictBool
 
 
+class Seen(BaseModel):
+    """What a page tells of whoever looks at it: whether they are typing, and how many events of the conversation they
+    have seen."""
+
+    typing: StrictBool = False
+    read: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+
+
 class Button(BaseModel):
     title: str
     payload: str

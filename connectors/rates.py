@@ -31,7 +31,7 @@ T = TypeVar("T")
 BUDGETS = {
     # fifty people at once behind the one address of an office or a carrier
     "chat": "600/minute",
-    "updates": "6000/minute",  # a page that waits for a person asks every 1.5 s
+    "updates": "6000/minute",  # a page that waits for a person asks every 1.5 s, and tells what it sees
     "feedback": "120/minute",
     "uploads": "60/minute",
     "sign_in": "30/minute",
@@ -47,6 +47,7 @@ KINDS = {
     ("POST", "/api/chat"): "chat",
     ("GET", "/api/chat/history"): "updates",
     ("GET", "/api/chat/updates"): "updates",
+    ("POST", "/api/chat/presence"): "updates",
     ("POST", "/api/chat/pictures"): "uploads",
     ("POST", "/api/feedback"): "feedback",
     ("POST", "/dashboard/api/session"): "sign_in",

@@ -410,7 +410,7 @@ class Worker:
                 dedupe=f"{leased.id}-{number}" if name == "answer" else once,
                 cause=f"inbox:{leased.id}",
                 not_before=inbound.reply_until,
-                expires_at=now + STALE,
+                expires_at=inbound.good_until or now + STALE,
             )
             await outbox.enqueue(session, message, now)
 

@@ -19,6 +19,7 @@ from mall_adapter.catalogue import read_catalogue
 from mall_adapter.data_rights import DataRights
 from mall_adapter.demo_mark import is_demo, was_demo
 from mall_adapter.desk import Desk
+from mall_adapter.desk_rules import DeskRules
 from mall_adapter.house_rules import HouseRules
 from mall_adapter.leads import Leads
 from mall_adapter.notices import Notices
@@ -38,6 +39,7 @@ __all__ = [
     "CustomerMall",
     "DataRights",
     "Desk",
+    "DeskRules",
     "HouseRules",
     "Leads",
     "Offers",

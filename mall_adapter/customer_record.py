@@ -79,7 +79,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
     ticket, coupon, invoice, handoff = models.Ticket, models.Coupon, models.Invoice, models.Handoff
     lot, offer = models.EnergyLot, models.Offer
     complaint, misunderstood, holder = models.Complaint, models.Misunderstood, models.CardHolder
-    lead, asked = models.Lead, models.LeadQuestion
+    lead, asked, talk = models.Lead, models.LeadQuestion, models.LeadTalk
     listed: dict[str, Select[Any]] = {
         "orders": theirs.order_by(order.placed_at, order.id),
         "tickets": select(ticket.id).where(ticket.order_id.in_(theirs)).order_by(ticket.created_at, ticket.id),
@@ -96,6 +96,7 @@ async def look_up(session: AsyncSession, actor: Actor, which: str, now: datetime
         .where(misunderstood.conversation.in_(said))
         .order_by(misunderstood.id),
         "leads": select(lead.id).where(lead.person == persons.of_customer(found.id)).order_by(lead.id),
+        "lead_talks": select(talk.id).where(talk.person == persons.of_customer(found.id)).order_by(talk.id),
         "lead_questions": select(asked.id).where(asked.person == persons.of_customer(found.id)).order_by(asked.id),
         "cards": select(holder.token).where(holder.person == persons.of_customer(found.id)).order_by(holder.id),
     }

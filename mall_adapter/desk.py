@@ -15,11 +15,11 @@ from datetime import datetime, time, timedelta
 from itertools import takewhile
 from typing import Any, ClassVar
 
-from sqlalchemy import Select, exists, func, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from mall_adapter import complaints, models, people, permissions, transcripts
+from mall_adapter import complaints, handoffs, models, people, permissions, transcripts
 from mall_adapter.actors import HOUSE
 from mall_adapter.desk_rules import DeskRules
 from mall_adapter.errors import InvalidTransition, NotFound
@@ -38,6 +38,7 @@ from mall_adapter.handoff import (
     NotOnRecord,
     Update,
 )
+from mall_adapter.handoffs import CHANNEL, LIVE
 from mall_adapter.transactions import Clock, utc_now
 from privacy import current_ring
 from privacy.columns import Damaged, damaged_as, exact_index
@@ -45,15 +46,11 @@ from privacy.conversations import conversation_of
 from settings import SHANGHAI
 from storage import WRITES, Actor, Command, Event, Role, insert, once, outbox, record
 
-LIVE = (HandoffStatus.WAITING, HandoffStatus.CLAIMED)
 DAMAGED = "（这条内容无法解密，可能被改动过）"
 """What operators see in place of words that do not open."""
 
 AHEAD = 20
 """Updates that are given at once."""
-
-CHANNEL = "desk"
-"""Of the outbox: from the desk through the bot to the customer."""
 
 AT_ONCE = 20
 """Senders about whom the bot is told at once."""
@@ -109,16 +106,16 @@ class Desk:
             now = self._clock()
 
             async def enqueue() -> int:
-                return (await _live(session, sender) or await _enqueue(session, sender, reason, now)).id
+                return (await handoffs.live(session, sender) or await handoffs.enqueue(session, sender, reason, now)).id
 
             command = Command(sender, idempotency_key, "handoff", {})
-            return _to_handoff(await _read(session, await once(session, command, int, now, enqueue)))
+            return handoffs.to_handoff(await handoffs.read(session, await once(session, command, int, now, enqueue)))
 
     async def live(self, sender: str) -> Handoff | None:
         """The sender's hand-off that is waiting or claimed."""
         async with self._reading() as session:
-            row = await _live(session, sender)
-            return _to_handoff(row) if row else None
+            row = await handoffs.live(session, sender)
+            return handoffs.to_handoff(row) if row else None
 
     async def position(self, handoff: Handoff) -> int:
         """How many others wait before this one; 0 also when it does not wait."""
@@ -136,16 +133,16 @@ class Desk:
             now = self._clock()
 
             async def leave() -> int:
-                row = await _live(session, sender, lock=True)
+                row = await handoffs.live(session, sender, lock=True)
                 if row is None:
                     return 0
-                _require(row, HandoffStatus.WAITING)
+                handoffs.require(row, HandoffStatus.WAITING)
                 row.status, row.ended_at = HandoffStatus.WITHDRAWN, now
                 return row.id
 
             command = Command(sender, idempotency_key, "withdraw", {})
             left = await once(session, command, int, now, leave)
-            return _to_handoff(await _read(session, left)) if left else None
+            return handoffs.to_handoff(await handoffs.read(session, left)) if left else None
 
     async def rate(self, sender: str, stars: int) -> Handoff | None:
         """Rates (1 to 5, else ValueError) the sender's last hand-off that ended lately; None if there is none.
@@ -154,7 +151,7 @@ class Desk:
         """
         if not 1 <= stars <= 5:
             raise ValueError("a rating is 1 to 5 stars")
-        ended = _newest(sender).where(
+        ended = handoffs.newest(sender).where(
             models.Handoff.status == HandoffStatus.ENDED, models.Handoff.ended_at >= self._clock() - self._rules.rated
         )
         async with self._writing.begin() as session:
@@ -164,7 +161,7 @@ class Desk:
             row.stars = stars
             by, now = await people.actor_of(session, sender), self._clock()
             record(session, ConversationRated(subject=f"handoff:{row.id}", stars=stars), by, now)
-            return _to_handoff(row)
+            return handoffs.to_handoff(row)
 
     async def updates(self, sender: str, after: int | None = None) -> tuple[bool, Sequence[Update]]:
         """Whether more may come, and what the desk has for the customer after position ``after``, in order.
@@ -175,7 +172,7 @@ class Desk:
         query = select(row, sent.state).join(sent, sent.id == row.outbox_id).order_by(row.position)
         query = query.where(row.sender_index == models.sender_index(sender))
         async with self._reading() as session, _going_on():
-            last = await session.scalar(_newest(sender))
+            last = await session.scalar(handoffs.newest(sender))
             if last is None:
                 return False, []
             live = last.status in LIVE
@@ -197,17 +194,28 @@ class Desk:
         Without ``after``: the present session as far as it is shown again, unless its last word is too old for that.
         """
         who, row, coming, sent = models.sender_index(sender), models.Handoff, models.DeskUpdate, outbox.Outbox
+        talk = models.LeadTalk
         live = exists().where(row.sender_index == who, row.status.in_(LIVE))
+        talks = exists().where(talk.sender_index == who, talk.ended_at.is_(None))
         unrecorded = exists().where(
             coming.sender_index == who, coming.messages.is_(None), sent.id == coming.outbox_id, sent.state != DEAD
         )
         async with self._reading() as session:
             # asked first: what the bot records in between is then in the conversation
-            more = bool(await session.scalar(select(or_(live, unrecorded))))
+            more = bool(await session.scalar(select(or_(live, talks, unrecorded))))
             said, after, unread = await transcripts.exchanges(
                 session, sender, after, self._clock(), self._rules.shown_again
             )
             return more or unread, said, after
+
+    async def reads(self, sender: str, position: int) -> Handoff | None:
+        """The sender has seen the events before ``position`` of their conversation: kept while a person is asked for or
+        talks, who is to see it. None if nobody is."""
+        async with self._writing.begin() as session:
+            row = await handoffs.live(session, sender, lock=True)
+            if row is not None:
+                row.read_by_customer = max(row.read_by_customer or 0, position)
+            return handoffs.to_handoff(row) if row else None
 
     # ---- the operator's side; every one raises NotPermitted for whom it is not, and NotFound for an unknown id ----
 
@@ -226,47 +234,59 @@ class Desk:
 
     async def handoff(self, handoff_id: int) -> Handoff:
         async with self._reading() as session:
-            return _to_handoff(await _read(session, handoff_id))
+            return handoffs.to_handoff(await handoffs.read(session, handoff_id))
 
     async def open_handoffs(self) -> Sequence[Handoff]:
         """Those that wait or are claimed, the longest waiting first."""
         query = select(models.Handoff).where(models.Handoff.status.in_(LIVE)).order_by(models.Handoff.id)
         async with self._reading() as session, _going_on():
-            return [_to_handoff(row) for row in (await session.scalars(query)).all()]
+            return [handoffs.to_handoff(row) for row in (await session.scalars(query)).all()]
 
     async def claim(self, actor: Actor, handoff_id: int) -> Handoff:
-        """Raises InvalidTransition when it is not waiting, unless this operator has claimed it."""
+        """Raises InvalidTransition when it is not waiting, unless this operator has claimed it, or somebody talks in
+        a chat of their own: then it is the operator's from now on."""
         permissions.check(actor, "claim")
         async with self._writing.begin() as session:
             operator = await people.name_of(session, actor)
-            row = await _read(session, handoff_id, lock=True)
-            if (row.status, row.operator) != (HandoffStatus.CLAIMED, operator):
-                _require(row, HandoffStatus.WAITING)
-                row.status, row.operator, row.claimed_at = HandoffStatus.CLAIMED, operator, self._clock()
-                await _dispatch(session, row, DeskEvent.PAUSE, f"desk-{row.id}-pause", operator, self._clock())
-            return _to_handoff(row)
+            row = await handoffs.read(session, handoff_id, lock=True)
+            mine = (HandoffStatus.CLAIMED, operator, False)
+            if (row.status, row.operator, row.in_chat) != mine:
+                if not _talks_in_chat(row):
+                    handoffs.require(row, HandoffStatus.WAITING)
+                await handoffs.claim(session, row, operator, self._clock())
+            return handoffs.to_handoff(row)
 
     async def say(self, actor: Actor, handoff_id: int, text: str, message_id: str) -> Handoff:
-        """An operator's words for the customer. Raises InvalidTransition when it is not claimed."""
+        """An operator's words for the customer. Raises InvalidTransition when it is not claimed at the desk."""
         permissions.check(actor, "say")
         async with self._writing.begin() as session:
-            row = await _read(session, handoff_id, lock=True)
-            if not await _dispatched(session, row, message_id):
-                _require(row, HandoffStatus.CLAIMED)
-                row.first_answer_at = row.first_answer_at or self._clock()
-                await _dispatch(session, row, DeskEvent.SAID, message_id, text, self._clock())
-            return _to_handoff(row)
+            row = await handoffs.read(session, handoff_id, lock=True)
+            if _talks_in_chat(row):
+                raise InvalidTransition(f"hand-off {row.id} is claimed in a chat")
+            await handoffs.say(session, row, text, message_id, self._clock())
+            return handoffs.to_handoff(row)
+
+    async def attend(self, actor: Actor, handoff_id: int, position: int | None = None) -> Handoff:
+        """The operator who has claimed it is there, and has seen the events before ``position``. Raises
+        InvalidTransition for anybody else."""
+        permissions.check(actor, "say")
+        async with self._writing.begin() as session:
+            row = await handoffs.read(session, handoff_id, lock=True)
+            mine = (HandoffStatus.CLAIMED, False, await people.name_of(session, actor))
+            if (row.status, row.in_chat, row.operator) != mine:
+                raise InvalidTransition(f"hand-off {row.id} is not the operator's")
+            if position is not None:
+                row.read_by_person = max(row.read_by_person or 0, position)
+            return handoffs.to_handoff(row)
 
     async def hand_back(self, actor: Actor, handoff_id: int, resolved: bool) -> Handoff:
         """Ends it, and the bot talks again. Raises InvalidTransition when it is not claimed."""
         permissions.check(actor, "hand_back")
         async with self._writing.begin() as session:
-            row = await _read(session, handoff_id, lock=True)
+            row = await handoffs.read(session, handoff_id, lock=True)
             if (row.status, row.resolved) != (HandoffStatus.ENDED, resolved):
-                _require(row, HandoffStatus.CLAIMED)
-                row.status, row.resolved, row.ended_at = HandoffStatus.ENDED, resolved, self._clock()
-                await _dispatch(session, row, DeskEvent.RESUME, f"desk-{row.id}-resume", "", self._clock())
-            return _to_handoff(row)
+                await handoffs.hand_back(session, row, resolved, self._clock())
+            return handoffs.to_handoff(row)
 
     async def transcript(self, sender: str, after: int | None = None) -> tuple[Sequence[Line], int]:
         """The lines of the conversation from event ``after`` on (None: of its last turns), and where to go on."""
@@ -412,6 +432,10 @@ class Desk:
             row.settled_at, row.intent = self._clock(), intent
 
 
+def _talks_in_chat(row: models.Handoff) -> bool:
+    return row.status is HandoffStatus.CLAIMED and row.in_chat
+
+
 @asynccontextmanager
 async def _going_on() -> AsyncIterator[None]:
     """In a list one value that does not open is told, and the others are shown."""
@@ -423,82 +447,3 @@ def _loaded(text: str | None) -> list[Any]:
     """From JSON; nothing where it does not open."""
     loaded: list[Any] = [] if text is None or isinstance(text, Damaged) else json.loads(text)
     return loaded
-
-
-def _newest(sender: str) -> Select[models.Handoff]:
-    row = models.Handoff
-    return select(row).where(row.sender_index == models.sender_index(sender)).order_by(row.id.desc()).limit(1)
-
-
-async def _live(session: AsyncSession, sender: str, *, lock: bool = False) -> models.Handoff | None:
-    query = _newest(sender).where(models.Handoff.status.in_(LIVE))
-    return await session.scalar(query.with_for_update() if lock else query)
-
-
-async def _enqueue(session: AsyncSession, sender: str, reason: HandoffReason, now: datetime) -> models.Handoff:
-    """A new row, or the one that somebody else has made in the meantime."""
-    new = {
-        "sender": sender,
-        "sender_index": models.sender_index(sender),
-        "reason": reason,
-        "status": HandoffStatus.WAITING,
-        "requested_at": now,
-    }
-    for _ in range(3):  # one that was made in between may also have ended in between
-        await session.execute(insert(session, models.Handoff).values(new).on_conflict_do_nothing())
-        if row := await _live(session, sender):
-            return row
-    raise RuntimeError("hand-offs of one sender come and go too quickly")
-
-
-async def _read(session: AsyncSession, handoff_id: int, *, lock: bool = False) -> models.Handoff:
-    row = await session.get(models.Handoff, handoff_id, with_for_update=lock)
-    if row is None:
-        raise NotFound(f"no hand-off {handoff_id}")
-    return row
-
-
-def _require(row: models.Handoff, status: HandoffStatus) -> None:
-    if row.status is not status:
-        raise InvalidTransition(f"hand-off {row.id} is {row.status}, not {status}")
-
-
-async def _dispatched(session: AsyncSession, row: models.Handoff, message_id: str) -> bool:
-    return await outbox.enqueued(session, CHANNEL, f"{row.sender} {message_id}")
-
-
-async def _dispatch(
-    session: AsyncSession, row: models.Handoff, event: DeskEvent, message_id: str, text: str, now: datetime
-) -> None:
-    """Appends to what the sender is told. The hand-off's row is locked, so nobody else writes to it."""
-    mine = models.DeskUpdate
-    last = await session.scalar(select(func.max(mine.position)).where(mine.sender_index == row.sender_index))
-    position = (last or 0) + 1
-    message = outbox.Message(
-        channel=CHANNEL,
-        recipient=row.sender,
-        order_key=row.sender,
-        kind=event,
-        payload={"position": position, "event": event, "message_id": message_id, "text": text},
-        dedupe=f"{row.sender} {message_id}",
-        cause=f"handoff:{row.id}",
-    )
-    if number := await outbox.enqueue(session, message, now):
-        who = row.sender_index
-        session.add(mine(sender_index=who, position=position, handoff_id=row.id, event=event, outbox_id=number))
-
-
-def _to_handoff(row: models.Handoff) -> Handoff:
-    return Handoff(
-        id=row.id,
-        sender=row.sender,
-        reason=row.reason,
-        status=row.status,
-        requested_at=row.requested_at,
-        operator=row.operator,
-        claimed_at=row.claimed_at,
-        first_answer_at=row.first_answer_at,
-        ended_at=row.ended_at,
-        resolved=row.resolved,
-        stars=row.stars,
-    )

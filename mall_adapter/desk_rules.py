@@ -15,10 +15,12 @@ from mall_adapter.rules import Numbers, numbers, read
 class _File(Numbers):
     rating_days: Annotated[int, Field(ge=1, le=90)]
     shown_again_hours: Annotated[int, Field(ge=1, le=24 * 30)]
+    talk_idle_minutes: Annotated[int, Field(ge=5, le=24 * 60)] = 30
 
 
 class DeskRules:
-    """For how long after its end a conversation may be rated, and is shown again to whoever comes back."""
+    """For how long after its end a conversation may be rated, and is shown again to whoever comes back; and how long
+    nobody may say anything before a salesperson's talk with a lead is given back."""
 
     def __init__(self, content: str, file: str = "") -> None:
         self.take(content, file)
@@ -40,3 +42,7 @@ class DeskRules:
     @property
     def shown_again(self) -> timedelta:
         return timedelta(hours=self._file.shown_again_hours)
+
+    @property
+    def idle(self) -> timedelta:
+        return timedelta(minutes=self._file.talk_idle_minutes)

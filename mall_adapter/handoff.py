@@ -37,7 +37,7 @@ class ComplaintKind(StrEnum):
 
 class HandoffStatus(StrEnum):
     WAITING = "waiting"
-    CLAIMED = "claimed"  # an operator talks, the bot is silent
+    CLAIMED = "claimed"  # a person talks, the bot is silent
     ENDED = "ended"  # handed back to the bot
     WITHDRAWN = "withdrawn"  # the customer did not wait
 
@@ -63,6 +63,9 @@ class Handoff:
     ended_at: datetime | None  # handed back or withdrawn
     resolved: bool | None  # said by the operator who handed back
     stars: int | None  # 1 to 5, by the customer
+    in_chat: bool  # whoever has claimed it talks from a chat of their own
+    read_by_customer: int | None  # events of the conversation that have been before their eyes
+    read_by_person: int | None  # the same of whoever has claimed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Line:
     text: str  # of a customer who tapped a button: its payload
     image: str | None
     buttons: Sequence[tuple[str, str]]  # (title, payload)
+    position: int  # of its event in the conversation
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,14 @@ class RoleRevoked(Event):
     supplier_id: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerAppointed(Event):
+    """``subject`` is the principal who is managed from now on; by nobody: None."""
+
+    kind: ClassVar[str] = "manager_appointed"
+    manager_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Colleague:
     """Somebody who works in the mall, or for one of its suppliers."""
@@ -75,6 +83,7 @@ class Colleague:
     customer_id: str | None
     roles: tuple[tuple[Role, str | None], ...]  # with the supplier
     since: datetime
+    manager_id: str | None
 
 
 # ---- senders ----
@@ -386,6 +395,19 @@ async def revoke(
     return True
 
 
+async def appoint(session: AsyncSession, principal_id: str, manager_id: str | None, by: Actor, now: datetime) -> bool:
+    """Sets who manages them, and sees what their cards did; whether that is new. Raises ValueError for themselves."""
+    permissions.check(by, "appoint")
+    if principal_id == manager_id:
+        raise ValueError("Nobody manages themselves / 不能自己管自己")
+    person = await session.get_one(models.Principal, principal_id, with_for_update=True)
+    if person.manager_id == manager_id:
+        return False
+    person.manager_id = manager_id
+    record(session, ManagerAppointed(subject=f"principal:{principal_id}", manager_id=manager_id), by, now)
+    return True
+
+
 async def colleagues(session: AsyncSession) -> Sequence[Colleague]:
     """Everybody who has, or had, a role beside that of a customer."""
     person, held = models.Principal, models.Membership
@@ -403,6 +425,7 @@ async def colleagues(session: AsyncSession) -> Sequence[Colleague]:
             each.customer_id,
             tuple((held.role, held.supplier_id) for held in each.memberships if held.role in GRANTED),
             each.created_at,
+            each.manager_id,
         )
         for each in await session.scalars(query)
     ]

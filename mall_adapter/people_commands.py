@@ -27,6 +27,7 @@ _LABELS = {
     "complaints": "投诉 / complaints",
     "misunderstood": "没听懂的消息 / misunderstood",
     "leads": "销售的线索 / leads of salespeople",
+    "lead_talks": "与销售的对话 / talks with salespeople",
     "lead_questions": "问过的话题 / topics they asked about",
     "cards": "持有的名片 / cards held",
     "energy": "能量 / energy",
@@ -42,7 +43,7 @@ _OBSTACLES = {
     "role": "GONE works here: revoke the role first / 被并入的一方有工作角色，请先收回",
     "own": "Nobody merges their own account / 不能合并自己的账号",
 }
-NAMES = ("grant", "revoke", "principals", "customer", "merge")
+NAMES = ("grant", "revoke", "manager", "principals", "customer", "merge")
 
 
 def add(commands: Commands) -> None:
@@ -51,6 +52,9 @@ def add(commands: Commands) -> None:
         command.add_argument("name", help="of somebody who works here, or the id of a principal or of a customer")
         command.add_argument("role", help=", ".join(people.GRANTED))
         command.add_argument("--supplier", metavar="ID", help="for whom a supplier's person acts")
+    managing = commands.add_parser("manager", help="who sees the cards and leads of somebody who sells")
+    managing.add_argument("name", help="of who is managed, or the id of a principal or of a customer")
+    managing.add_argument("manager", nargs="?", help="who manages them; none: nobody")
     commands.add_parser("principals", help="who works here, and in which roles")
     customer = commands.add_parser("customer", help="everything that the house has about one customer")
     customer.add_argument("which", metavar="ID|PHONE")
@@ -70,6 +74,8 @@ async def run(arguments: argparse.Namespace) -> None:
                 await _grant(database, arguments.name, _role(arguments.role), arguments.supplier)
             case "revoke":
                 await _revoke(database, arguments.name, _role(arguments.role), arguments.supplier)
+            case "manager":
+                await _appoint(database, arguments.name, arguments.manager)
             case "principals":
                 await _list(database)
             case "merge":
@@ -111,14 +117,28 @@ async def _revoke(database: Transactions, name: str, role: Role, supplier_id: st
     print(f"{name} ({principal_id}) {done} {_held(role, supplier_id)}")
 
 
+async def _appoint(database: Transactions, name: str, manager: str | None) -> None:
+    async with database.writing() as session:
+        ids = [await people.named(session, one) for one in (name, manager) if one is not None]
+        if None in ids:
+            missing = (name, manager)[ids.index(None)]
+            raise NotFound(f"There is nobody called {missing} / 没有叫 {missing} 的人")
+        principal_id, manager_id = str(ids[0]), (ids[1] if manager is not None else None)
+        new = await people.appoint(session, principal_id, manager_id, SHELL, database.clock())
+    done = "is now managed by / 现在的主管是" if new else "was managed already by / 主管本来就是"
+    print(f"{name} ({principal_id}) {done} {manager or 'nobody / 无'}")
+
+
 async def _list(database: Transactions) -> None:
     async with database.reading() as session:
         found = await people.colleagues(session)
+    names = {one.principal_id: one.name for one in found}
     if not found:
         print("Nobody works here yet / 还没有工作人员")
     for one in found:
         roles = ", ".join(_held(role, supplier_id) for role, supplier_id in one.roles) or "-"
-        print(f"{one.principal_id:14}  {one.since.astimezone(SHANGHAI):%Y-%m-%d}  {one.name}  {roles}")
+        manager = f"  ← {names.get(one.manager_id, one.manager_id)}" if one.manager_id else ""
+        print(f"{one.principal_id:14}  {one.since.astimezone(SHANGHAI):%Y-%m-%d}  {one.name}  {roles}{manager}")
 
 
 async def _merge(database: Transactions, keep: str, gone: str, do: bool) -> None:

@@ -57,13 +57,15 @@ MAY: dict[str, frozenset[Role]] = {
     "broadcast": _DESK,
     # smart cards
     "make_card": frozenset({Role.SALES}),
-    "card_report": frozenset({Role.SALES, Role.OPERATOR}),  # a salesperson only of their own cards
-    "reach_lead": frozenset({Role.SALES}),
+    # in the chat of one's own cards and leads, and of the people whom one manages (leads/owners.py)
+    "card_report": frozenset({Role.SALES, Role.OPERATOR}),
+    "reach_lead": frozenset({Role.SALES, Role.OPERATOR}),
     # energy
     "judge_energy": _DESK,
     # the house
     "grant": _HOUSE,
     "revoke": _DESK,
+    "appoint": _DESK,
     "look_up": _DESK,
 }
 

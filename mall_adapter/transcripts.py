@@ -44,9 +44,9 @@ async def read(session: AsyncSession, sender: str, after: int | None) -> tuple[S
         return [], after or 0
     first, events = _readable(ring, rows)
     events = _without_codes(events)
-    lines = [line for event in events if (line := _line(event))]
+    lines = [line for position, event in enumerate(events, first) if (line := _line(event, position))]
     if first > rows[0].position:
-        lines.insert(0, Line("bot", lines[0].at if lines else datetime.now(UTC), DAMAGED, None, []))
+        lines.insert(0, Line("bot", lines[0].at if lines else datetime.now(UTC), DAMAGED, None, [], rows[0].position))
     return lines, rows[-1].position + rows[-1].length
 
 
@@ -182,13 +182,13 @@ def _readable(ring: KeyRing, rows: Sequence[Row]) -> tuple[int, list[dict[str, A
     return first, events
 
 
-def _line(event: dict[str, Any]) -> Line | None:
+def _line(event: dict[str, Any], position: int) -> Line | None:
     at = _moment(event)
     if event["event"] == "user" and event.get("text"):
-        return Line("customer", at, event["text"], None, [])
+        return Line("customer", at, event["text"], None, [], position)
     if event["event"] == "bot":
         data, metadata = event.get("data") or {}, event.get("metadata") or {}
         buttons = [(button["title"], button.get("payload") or "") for button in data.get("buttons") or []]
         by = metadata.get("by") or "bot"
-        return Line(by, at, event.get("text") or "", data.get("image"), buttons)
+        return Line(by, at, event.get("text") or "", data.get("image"), buttons, position)
     return None

@@ -62,6 +62,7 @@ __all__ = [
     "forget",
     "release",
     "renew",
+    "returned",
     "send_again",
     "stuck",
     "take",
@@ -243,6 +244,37 @@ async def take(
     with damaged_as(""):
         found = await session.scalars(select(row.payload).where(row.provider_id == provider_id, *mine).order_by(row.id))
         return [json.loads(payload) for payload in found if not isinstance(payload, Damaged)]
+
+
+async def returned(
+    session: AsyncSession, channel: str, order_key: str, number: int, outcome: Parked | Dead, now: datetime
+) -> bool:
+    """What was sent did not arrive, as its receiver says only now: in its place there is one that has ended so, under a
+    number that no receiver knows yet. In the caller's transaction; False if no such message was sent."""
+    row = Outbox
+    sent = update(row).where(row.id == number, row.channel == channel, row.state == State.SENT)
+    sent = sent.where(row.order_key == order_index(row, order_key)).values(queue.ended(Dropped("returned")))
+    kept = (row.recipient, row.kind, row.payload, row.expires_at, row.cause)
+    with damaged_as(""):
+        found = (await session.execute(sent.returning(*kept), execution_options=queue.AS_IT_IS)).one_or_none()
+    if found is None or any(isinstance(value, Damaged) for value in found):
+        return False
+    message = Message(
+        channel=channel,
+        recipient=found.recipient,
+        order_key=order_key,
+        kind=found.kind,
+        payload=json.loads(found.payload),
+        dedupe=f"returned {number}",
+        cause=found.cause,
+        expires_at=found.expires_at,
+    )
+    if (again := await enqueue(session, message, now)) is None:
+        return False
+    await session.execute(
+        update(row).where(row.id == again).values(queue.ended(outcome)), execution_options=queue.AS_IT_IS
+    )
+    return True
 
 
 async def stuck(session: AsyncSession, limit: int) -> Sequence[Stuck]:

@@ -1,4 +1,4 @@
-"""How cards travelled and how warm leads are, told to their owner, or to whoever runs the shop; strangers stay so."""
+"""How cards travelled and how warm leads are, told to their owner, or to the owner's manager; strangers stay so."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from rasa_sdk.executor import CollectingDispatcher
 
 import settings
 from bot.actions import graphs
-from bot.actions.malls import get_desk, get_leads
+from bot.actions.malls import get_leads
 from bot.actions.path_picture import draw
 from bot.actions.tickets import button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word, yuan
 from knowledge_graph import propagation
-from mall_adapter.errors import NotFound, NotPermitted
-from mall_adapter.handoff import HandoffReason
+from mall_adapter.errors import NotPermitted
 from mall_adapter.leads import Shown
-from privacy import current_ring
-from privacy.conversations import conversation_of
 
 CARRIERS = 3
 ASKED = 3
@@ -119,34 +116,6 @@ class MyLeads(Action):
             for one, number in reachable[:CARRIERS]
         ]
         dispatcher.utter_message(response="utter_my_leads", count=len(found), leads="\n".join(lines), buttons=buttons)
-        return []
-
-
-class ReachLead(Action):
-    """The lead's conversation waits at the desk, where whoever takes it over goes on."""
-
-    def name(self) -> str:
-        return "action_reach_lead"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        turn = Turn.of(tracker)
-        number = str(turn.first("lead") or "")
-        try:
-            waiting = await (await get_leads()).reach(tracker.sender_id, int(number) if number.isdecimal() else 0)
-        except NotPermitted:
-            dispatcher.utter_message(response="utter_cards_not_yours")
-            return []
-        except NotFound:
-            dispatcher.utter_message(response="utter_lead_gone")
-            return []
-        key = f"lead {number} {turn.message_id}"
-        await (await get_desk()).request(waiting.sender, HandoffReason.LEAD, key)
-        place = conversation_of(current_ring(), waiting.sender)
-        dispatcher.utter_message(
-            response="utter_lead_reached",
-            who=waiting.name or word(tracker, domain, "friend"),
-            url=f"{settings.public_url()}/dashboard/conversations/{place}",
-        )
         return []
 
 

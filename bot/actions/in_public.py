@@ -18,6 +18,7 @@ PERSONAL = frozenset(
         *("action_ask_confirm_redeem_energy", "action_refuse_redeem_energy"),
         *("action_card_report", "action_my_leads", "action_reach_lead"),
         *("action_export_my_data", "action_ask_own_phone", "action_refuse_erasure", "action_keep_my_data"),
+        *("action_tell_lead", "action_give_back_lead"),
     }
 )
 """What asks for something by which a customer is known, or tells something of theirs."""

@@ -33,6 +33,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 import encoder
+from bot.components import lead_talk
 from bot.components.action_server import TurnAbandoned
 from bot.components.clauses import (
     FAMILY,
@@ -189,15 +190,18 @@ async def turn(processor: MessageProcessor, inbound: Inbound) -> dict[str, Any]:
     tracker = await processor.fetch_tracker_and_update_session(inbound.sender, answer)
     if recorded := _recorded(tracker, inbound.message_id):
         return recorded
+    words, meant = await _words_or_payload(processor, tracker, inbound), dict[str, Any]()
+    if not words.startswith("/"):
+        words, meant = lead_talk.read(words, _talks_with_lead(tracker))
     message = UserMessage(
-        await _words_or_payload(processor, tracker, inbound),
+        words,
         answer,
         inbound.sender,
         input_channel=GatewayInput.name(),
         message_id=inbound.message_id,
         metadata=dict(inbound.metadata),
     )
-    message.parse_data = await _understand(processor, tracker, message)
+    message.parse_data = meant or await _understand(processor, tracker, message)
     await processor._handle_message_with_tracker(message, tracker)
     tracker = await processor.run_action_extract_slots(answer, tracker)
     await processor._run_prediction_loop(answer, tracker)
@@ -362,6 +366,10 @@ def _recorded(tracker: DialogueStateTracker, message_id: str) -> dict[str, Any] 
                 return {"messages": public(said, _waits(tracker)), "understood": _understood(event.parse_data)}
             said.clear()
     return None
+
+
+def _talks_with_lead(tracker: DialogueStateTracker) -> bool:
+    return lead_talk.SLOT in tracker.slots and bool(tracker.get_slot(lead_talk.SLOT)) and not tracker.is_paused()
 
 
 def _waits(tracker: DialogueStateTracker) -> bool:

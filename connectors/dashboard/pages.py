@@ -20,8 +20,9 @@ from connectors.dashboard import broadcasts, cards, conversations, delivery, ene
 from connectors.dashboard.operators import Operators, Refused
 from connectors.desk_news import DeskNews
 from connectors.health import Health
-from connectors.messages import MessageId, Words
+from connectors.messages import MessageId, Seen, Words
 from connectors.pages import Pages
+from connectors.presence import Presence
 from connectors.rates import Rates
 from knowledge_graph import Graph
 from mall_adapter import BackOffice, Desk, HouseRules, Leads
@@ -81,6 +82,7 @@ def router(
     rules: HouseRules,
     news: DeskNews,
     channels: Channels,
+    presence: Presence,
     graph: Graph,
     health: Health,
     rates: Rates,
@@ -182,7 +184,8 @@ def router(
         response: Response,
         after: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
     ) -> dict[str, Any]:
-        """The hand-off, the transcript's lines from ``after`` on, and what is still on its way to the bot."""
+        """The hand-off, the transcript's lines from ``after`` on, what is still on its way to the bot, and whether the
+        customer is typing."""
         operators.reader(request)
         response.headers["Cache-Control"] = "no-store"
         try:
@@ -191,7 +194,13 @@ def router(
             raise Refused(404, "not_found", NO_HANDOFF) from None
         unsent = await desk.unsent(handoff.sender)
         lines, after = await desk.transcript(handoff.sender, after)
-        return {"handoff": shown(handoff), "lines": [asdict(line) for line in lines], "after": after, "unsent": unsent}
+        return {
+            "handoff": shown(handoff),
+            "lines": [asdict(line) for line in lines],
+            "after": after,
+            "unsent": unsent,
+            "typing": await presence.is_typing(handoff.sender, "customer"),
+        }
 
     async def done(doing: Awaitable[Handoff], code: str, words: str) -> dict[str, Any]:
         """What an operator did, on its way to the customer; refused with ``code`` and ``words`` if it came too late."""
@@ -214,6 +223,18 @@ def router(
         actor = operators.writer(request).actor
         saying = desk.say(actor, handoff_id, body.text, body.message_id)
         return await done(saying, "not_claimed", "这段对话不在人工服务中，消息没有发出。")
+
+    @router.post("/api/handoffs/{handoff_id}/presence", status_code=204)
+    async def attend(handoff_id: RowId, body: Seen, request: Request) -> None:
+        """What the customer is to see of the operator who has claimed it."""
+        actor = operators.writer(request).actor
+        try:
+            handoff = await desk.attend(actor, handoff_id, body.read)
+        except NotFound:
+            raise Refused(404, "not_found", NO_HANDOFF) from None
+        except InvalidTransition:
+            raise Refused(409, "not_claimed", "这段对话不是您在接待。") from None
+        await presence.types(handoff.sender, "person", body.typing)
 
     @router.post("/api/handoffs/{handoff_id}/hand-back")
     async def hand_back(handoff_id: RowId, body: HandBack, request: Request) -> dict[str, Any]:

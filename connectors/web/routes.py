@@ -18,6 +18,7 @@ from connectors.media import MediaStore
 from connectors.pages import Pages
 from connectors.web import pictures
 from connectors.web.languages import COOKIE, language, words
+from connectors.web.seen import Seen
 from connectors.web.visitor import HEADER, Visitors
 from connectors.words import WORDS
 from connectors.worker import Worker
@@ -57,12 +58,14 @@ def router(
     media: MediaStore,
     worker: Worker,
     cards: Cards,
+    seen: Seen,
     embed_origins: Sequence[str],
 ) -> APIRouter:
     """``embed_origins`` may hold the chat in a frame. Raises ValueError where a language lacks words."""
     words()
     router = APIRouter(include_in_schema=False)
     router.include_router(pictures.router(visitors, desk, media, worker, cards))
+    router.include_router(seen.router(visitors))
 
     async def page(name: str, language: str, **data: object) -> Response:
         return await pages.page(await asyncio.to_thread(_filled, name, language, **data))

@@ -71,6 +71,16 @@ class KfAccount(Base):
     read_at: Mapped[datetime | None]
 
 
+class Welcome(Base):
+    """A person has come into the chat of customer service, and may be greeted once by this code."""
+
+    __tablename__ = "wechat_kf_welcome"
+
+    person: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
+    code: Mapped[str] = mapped_column(EncryptedText("wechat_kf_welcome.code"))
+    until: Mapped[datetime]
+
+
 class Nudge(Base):
     """A template notice has told this person that an answer waits for them; once, until they write."""
 

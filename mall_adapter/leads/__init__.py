@@ -1,7 +1,8 @@
 """Leads of the salespeople: who opened their cards, what they asked about, how warm they are, and who is told.
 
 How warm somebody is follows from a table (``stages.yml``); what they asked about from what their messages were
-understood as (``topics.yml``). The graph (``knowledge_graph.propagation``) reads the events that are written here.
+understood as (``topics.yml``). Whoever sells talks with them from a chat of their own (``talks.py``). The graph
+(``knowledge_graph.propagation``) reads the events that are written here.
 """
 
 from __future__ import annotations
@@ -12,32 +13,38 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mall_adapter import models, people, permissions
-from mall_adapter.errors import NotFound, NotPermitted
-from mall_adapter.leads import telling
+from mall_adapter import models, permissions
+from mall_adapter.leads import talks, telling
 from mall_adapter.leads.following import read_conversations, read_on, sweep
+from mall_adapter.leads.owners import owners_of
 from mall_adapter.leads.stages import STAGES, TOPICS
+from mall_adapter.leads.talks import News, Talk, Talking
 from mall_adapter.models.leads import LeadStage
 from mall_adapter.transactions import Clock, Transactions, utc_now
-from storage import Actor, Role
+from storage import Actor
 
-__all__ = ["STAGES", "TOPICS", "LeadStage", "Leads", "Shown", "Waiting", "read_conversations", "read_on", "sweep"]
+__all__ = [
+    "STAGES",
+    "TOPICS",
+    "LeadStage",
+    "Leads",
+    "News",
+    "Shown",
+    "Talk",
+    "Talking",
+    "read_conversations",
+    "read_on",
+    "sweep",
+    "talks",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Whose cards somebody may see the ways of: their own, or as a manager everybody's."""
+    """The cards of which somebody may see the ways: their own, and as a manager those of their people."""
 
     cards: tuple[str, ...]
     manager: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A lead whom a salesperson wants to talk with."""
-
-    sender: str
-    name: str | None  # None: nobody knows
 
 
 class Leads:
@@ -47,21 +54,12 @@ class Leads:
         self._database = Transactions(engine, clock)
 
     async def shown(self, sender: str) -> Shown:
-        """Raises NotPermitted for whoever neither sells nor runs the shop, and InPublic."""
-        people.keep_private(sender)
+        """Raises NotPermitted for whoever neither sells nor manages anybody who does, and InPublic."""
         card = models.Card
         async with self._database.reading() as session:
-            for role in (Role.OPERATOR, Role.SALES):
-                try:
-                    actor = await people.actor_of(session, sender, role)
-                except NotPermitted:
-                    continue
-                permissions.check(actor, "card_report")
-                query = select(card.id).order_by(card.made_at, card.id)
-                if role is Role.SALES:
-                    query = query.where(card.principal_id == actor.principal_id)
-                return Shown(tuple(await session.scalars(query)), role is Role.OPERATOR)
-        raise NotPermitted("neither a salesperson nor an operator")
+            owners = await owners_of(session, sender, "card_report")
+            query = select(card.id).where(card.principal_id.in_(owners.ids)).order_by(card.made_at, card.id)
+            return Shown(tuple(await session.scalars(query)), owners.manager)
 
     async def everybodys(self, actor: Actor) -> Sequence[tuple[str, str]]:
         """Cards by id and the name on them. Raises NotPermitted."""
@@ -77,37 +75,30 @@ class Leads:
             return await telling.names_of(session, list(dict.fromkeys(persons)))
 
     async def numbers(self, sender: str, persons: Sequence[str]) -> Mapping[str, int]:
-        """By which the sender's own leads among these persons are reached; nobody else's are."""
-        account, lead = models.ChannelAccount, models.Lead
-        mine = select(account.principal_id).where(account.sender_index == models.sender_index(sender))
-        query = select(lead.person, lead.id).where(
-            lead.principal_id == mine.scalar_subquery(), lead.person.in_(list(persons))
-        )
+        """By which those of these persons are reached who are leads for the sender to talk with; nobody else is. Raises
+        NotPermitted, InPublic."""
+        lead = models.Lead
         async with self._database.reading() as session:
+            owners = await owners_of(session, sender, talks.COMMAND)
+            query = select(lead.person, lead.id).where(
+                lead.principal_id.in_(owners.ids), lead.person.in_(list(persons))
+            )
             return dict((await session.execute(query)).all())
 
-    async def reach(self, sender: str, lead_id: int) -> Waiting:
-        """By which account this lead of the sender's wrote last. Raises NotPermitted, NotFound."""
-        people.keep_private(sender)
+    # ---- talking with one, from a chat of one's own: see talks ----
+
+    async def warm(self, sender: str, most: int) -> Sequence[tuple[int, str | None]]:
         async with self._database.reading() as session:
-            actor = await people.actor_of(session, sender, Role.SALES)
-            permissions.check(actor, "reach_lead")
-            lead, account, visitor = models.Lead, models.ChannelAccount, models.CardVisitor
-            theirs = select(lead).where(lead.id == lead_id, lead.principal_id == actor.principal_id)
-            if (found := await session.scalar(theirs)) is None:
-                raise NotFound(f"no lead {lead_id}")
-            name = (await telling.names_of(session, [found.person])).get(found.person)
-            kind, _, which = found.person.partition(":")
-            if kind == "customer":
-                senders = [each for each, _ in await people.heard(session, which)]
-            else:
-                query = (
-                    select(account.sender)
-                    .join(visitor, visitor.sender_index == account.sender_index)
-                    .where(visitor.person == found.person, account.sender.is_not(None), account.heard_at.is_not(None))
-                    .order_by(account.heard_at.desc())
-                )
-                senders = [str(each) for each in await session.scalars(query)]
-            if not senders:
-                raise NotFound(f"lead {lead_id} has not written")
-            return Waiting(senders[0], name)
+            return await talks.warm(session, sender, most)
+
+    async def take(self, sender: str, lead_id: int) -> Talk:
+        async with self._database.writing() as session:
+            return await talks.take(session, sender, lead_id, self._database.clock())
+
+    async def say(self, sender: str, text: str, message_id: str) -> Talk:
+        async with self._database.writing() as session:
+            return await talks.say(session, sender, text, message_id, self._database.clock())
+
+    async def give_back(self, sender: str) -> Talk | None:
+        async with self._database.writing() as session:
+            return await talks.give_back(session, sender, self._database.clock())

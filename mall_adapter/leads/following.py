@@ -148,8 +148,9 @@ async def _heard(session: AsyncSession, person: str, at: datetime) -> None:
 
 async def _become(session: AsyncSession, was: str, person: str, now: datetime) -> None:
     """What the house knows of the one, it knows of the other; of two leads of one salesperson the warmer stays."""
-    lead, question = models.Lead, models.LeadQuestion
-    await session.execute(update(question).where(question.person == was).values(person=person))
+    lead = models.Lead
+    for table in (models.LeadQuestion, models.LeadTalk):
+        await session.execute(update(table).where(table.person == was).values(person=person))
     for old in (await session.scalars(select(lead).where(lead.person == was).with_for_update())).all():
         same = select(lead).where(lead.person == person, lead.principal_id == old.principal_id)
         principal = await session.get_one(models.Principal, old.principal_id)

@@ -36,13 +36,21 @@ async def tell(session: AsyncSession, lead: models.Lead, reason: Reason, now: da
         .limit(1)
     )
     goods = await session.scalar(last)
-    values = {"reason": str(reason), "lead": str(lead.id)}
-    for name, known in (("who", names.get(lead.person)), ("goods", goods)):
-        chinese, english = WORDS["friend" if name == "who" else "goods"]
-        values |= {name: known or chinese, f"{name}_en": known or english}
+    values = {"reason": str(reason), "lead": str(lead.id)} | named(names.get(lead.person))
+    values |= _in_words("goods", "goods", goods)
     cause = f"lead:{lead.id}:{lead.stage}"
     about = f"lead:{lead.id}"
     await notify(session, principal.customer_id, "lead_warm", values, about=about, cause=cause, at=now, now=now)
+
+
+def named(who: str | None) -> dict[str, str]:
+    """The values ``who`` and ``who_en`` of a notice, also where nobody knows the name."""
+    return _in_words("who", "friend", who)
+
+
+def _in_words(name: str, nameless: str, known: str | None) -> dict[str, str]:
+    chinese, english = WORDS[nameless]
+    return {name: known or chinese, f"{name}_en": known or english}
 
 
 async def names_of(session: AsyncSession, persons: Sequence[str]) -> Mapping[str, str]:

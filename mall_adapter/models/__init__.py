@@ -32,7 +32,7 @@ from mall_adapter.models.data_rights import DataErasure, DataExport, ErasureStat
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
 from mall_adapter.models.cards import Card, CardConversion, CardDeclined, CardForward, CardHolder, CardVisitor
-from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage
+from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage, LeadTalk
 from mall_adapter.models.offers import Offer, OfferBudget
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
 from storage import Base
@@ -83,6 +83,7 @@ __all__ = [
     "LeadQuestion",
     "LeadReading",
     "LeadStage",
+    "LeadTalk",
     "Membership",
     "Merger",
     "Misunderstood",

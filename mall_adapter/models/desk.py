@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mall_adapter.handoff import ComplaintKind, DeskEvent, HandoffReason, HandoffStatus
@@ -41,6 +41,9 @@ class Handoff(Base):
     ended_at: Mapped[datetime | None]
     resolved: Mapped[bool | None]
     stars: Mapped[int | None]
+    in_chat: Mapped[bool] = mapped_column(default=False, server_default=false())  # claimed from a chat (LeadTalk)
+    read_by_customer: Mapped[int | None]  # events of the conversation that have been before their eyes
+    read_by_person: Mapped[int | None]  # the same of whoever has claimed it
 
 
 class DeskUpdate(Base):

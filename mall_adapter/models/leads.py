@@ -1,14 +1,15 @@
-"""Leads: people who opened a salesperson's card, how warm they are, and what they asked about; never in which words."""
+"""Leads: people who opened a salesperson's card, how warm they are, what they asked about (never in which words), and
+who talks with them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from privacy.columns import KeyedHash
+from privacy.columns import EncryptedText, KeyedHash
 from storage import Base
 
 
@@ -19,6 +20,13 @@ class LeadStage(StrEnum):
     INTENT = "intent"
     CONVERTED = "converted"
     LOST = "lost"
+
+
+class TalkEnding(StrEnum):
+    GIVEN_BACK = "given_back"  # by whoever talked
+    TAKEN = "taken"  # by the desk
+    TIMED_OUT = "timed_out"  # nobody said anything for a while
+    CUT_OFF = "cut_off"  # whoever talked may not any more
 
 
 class Lead(Base):
@@ -56,3 +64,37 @@ class LeadReading(Base):
 
     conversation: Mapped[str] = mapped_column(KeyedHash(), primary_key=True)
     position: Mapped[int]
+
+
+class LeadTalk(Base):
+    """A hand-off that somebody who sells has claimed, and talks in from a chat of their own; one at a time there."""
+
+    __tablename__ = "lead_talk"
+    __table_args__ = (
+        Index(
+            "uq_lead_talk_live",
+            "sender_index",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "ix_lead_talk_untold",
+            "id",
+            sqlite_where=text("told_at IS NULL"),
+            postgresql_where=text("told_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    handoff_id: Mapped[int] = mapped_column(ForeignKey("handoff.id"), unique=True)
+    lead_id: Mapped[int]
+    person: Mapped[str]  # as of the lead
+    principal_id: Mapped[str] = mapped_column(ForeignKey("principal.id"))  # who talks
+    sender: Mapped[str] = mapped_column(EncryptedText("lead_talk.sender"))  # from where
+    sender_index: Mapped[str] = mapped_column(KeyedHash())
+    position: Mapped[int]  # events of the lead's conversation that have been passed on
+    heard_at: Mapped[datetime]  # when either of them said something last
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[TalkEnding | None]
+    told_at: Mapped[datetime | None]  # when whoever talked was told that it is over

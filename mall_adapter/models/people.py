@@ -49,6 +49,7 @@ class Principal(Base):
     name: Mapped[str | None] = mapped_column(EncryptedText("principal.name"))
     name_index: Mapped[str | None] = mapped_column(KeyedHash(), unique=True)
     customer_id: Mapped[str | None] = mapped_column(ForeignKey("customer.id"), unique=True)
+    manager_id: Mapped[str | None] = mapped_column(index=True)  # the principal who sees what this one's cards did
     created_at: Mapped[datetime]
     demo: Mapped[bool] = mapped_column(default=False, server_default=false())
 

@@ -184,7 +184,7 @@ def test_an_answer_is_announced_and_who_moves_nothing_sees_nothing_move(
     rasa.gate.clear()
     chat.say("在吗")
     announced = chat.page.locator("#typing")
-    expect(announced).to_have_text("掌柜正在输入")
+    expect(announced).to_have_text("对方正在输入…")
     longest = (
         "() => [document, document.querySelector('deep-chat').shadowRoot].flatMap((root) => root.getAnimations())"
         ".map((each) => each.effect.getTiming().duration).reduce((one, other) => Math.max(one, other), 0)"

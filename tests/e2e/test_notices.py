@@ -45,6 +45,10 @@ class Visitor(Chat):
             await asyncio.sleep(0.1)
         raise Failed("\n".join([*self.transcript, "nothing came by itself"]))
 
+    async def everything(self) -> str:
+        """Their whole conversation, as their page is given it."""
+        return (await self._client.get("/api/chat/history")).text
+
 
 class Member:
     """A visitor with a copy of an order of the demo mall, by which their account is bound."""
@@ -63,6 +67,9 @@ class Member:
         answer = await self._chat.reached(self._seen)
         self._seen |= set(texts_of(answer))
         return "\n".join(texts_of(answer)), [one["title"] for one in buttons_of(answer)]
+
+    async def everything(self) -> str:
+        return await self._chat.everything()
 
     async def told(self, kind: str) -> int:
         """How many notices of a kind were ever written down for them."""

@@ -12,19 +12,18 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import SqlMall, models, people
 from mall_adapter.cards import Cards
-from mall_adapter.errors import NotFound, NotPermitted
+from mall_adapter.errors import NotPermitted
 from mall_adapter.leads import Leads, read_conversations, read_on, sweep
-from privacy import current_ring
-from privacy.conversations import conversation_of, seal_events
 from privacy.tables import conversation_event
 from storage import WRITES, EventRow, Role
 from storage.outbox import Outbox
 from tests.mall_adapter.offices import WANG, bind, own_office
+from tests.mall_adapter.stored import store
 
 from .conftest import NOW, Clock
 
@@ -64,14 +63,7 @@ async def say(
         }
         for intent, topic in messages
     ]
-    table = conversation_event
-    async with engine.execution_options(**WRITES).begin() as connection:
-        ring = current_ring()
-        stored = select(table.c.position + table.c.length).where(table.c.conversation == conversation_of(ring, sender))
-        end = max([0, *(await connection.scalars(stored))])
-        row = seal_events(ring, sender, end, 0, said)
-        names = ("conversation", "position", "length", "session", "sealed")
-        await connection.execute(insert(table).values({name: getattr(row, name) for name in names}))
+    await store(engine, sender, *said)
 
 
 async def follow(engine: AsyncEngine, now: datetime, *, stored: bool = False) -> None:
@@ -216,11 +208,40 @@ async def test_only_their_own_and_only_who_sells(cards: Cards, engine: AsyncEngi
     for stranger in ("web:zhou", "web:guest", "web:nobody"):
         with pytest.raises(NotPermitted):
             await leads.shown(stranger)
-        with pytest.raises(NotPermitted):
-            await leads.reach(stranger, 1)
+
+
+async def test_a_manager_sees_their_own_people_and_nobody_elses(
+    cards: Cards, engine: AsyncEngine, clock: Clock
+) -> None:
+    """C1 sells, too, and manages nobody at first; 小王 runs the shop and never sees leads in a chat by that alone."""
+    leads = Leads(engine, clock)
+    await open_card(cards, "web:guest")
+    await follow(engine, clock())
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        session.add(models.Membership(principal_id="P-C1", role=Role.SALES, granted_at=NOW))
+        account = {"principal_id": "P-wang", "first_seen_at": NOW, "channel": "web"}
+        session.add(models.ChannelAccount(sender_index=models.sender_index("web:wang"), sender="web:wang", **account))
+    persons = await everybody(engine)
+    assert (await leads.shown("web:zhou")).cards == ()
+    assert await leads.numbers("web:zhou", persons) == {}
+    with pytest.raises(NotPermitted):
+        await leads.shown("web:wang")
+    for manager, sender in (("P-C1", "web:zhou"), ("P-wang", "web:wang")):
+        await manage(engine, "P-C2", manager)
+        shown = await leads.shown(sender)
+        assert (len(shown.cards), shown.manager) == (1, True)
+        assert len(await leads.numbers(sender, persons)) == 1
+    assert (await leads.shown("web:zhou")).cards == ()  # not any more
+
+
+async def everybody(engine: AsyncEngine) -> list[str]:
     async with AsyncSession(engine) as session:
-        lead_id = await session.scalar(select(models.Lead.id))
-    assert lead_id is not None
-    assert (await leads.reach("web:he", lead_id)).sender == "web:guest"
-    with pytest.raises(NotFound):
-        await leads.reach("web:he", lead_id + 1)
+        return list(await session.scalars(select(models.Lead.person)))
+
+
+async def manage(engine: AsyncEngine, principal_id: str, manager_id: str | None) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        assert await people.appoint(session, principal_id, manager_id, WANG, NOW)
+        assert not await people.appoint(session, principal_id, manager_id, WANG, NOW)
+        with pytest.raises(ValueError, match="themselves"):
+            await people.appoint(session, principal_id, principal_id, WANG, NOW)

@@ -318,3 +318,30 @@ async def test_four_workers_of_which_one_is_killed_with_messages_in_hand(
         key, number = line.split()
         sent[key].append(int(number.split("/")[0]))
     assert sent == {f"k{key}": list(range(each)) for key in range(keys)}  # none lost, none twice, each in its order
+
+
+async def test_what_did_not_arrive_after_all_is_there_again_under_another_number(engine: AsyncEngine) -> None:
+    """Once, whoever tells of it how often; not what was never sent, nor another's."""
+    sent, open_ = [each for each in await enqueue(engine, message("1"), message("2", "ben")) if each]
+    (leased,) = await claim(engine, limit=1)
+    await finish(engine, leased, Sent("theirs"))
+
+    shut = Parked("window:late")
+
+    async def returned(number: int, key: str = "ann", outcome: Parked | Dead = shut) -> bool:
+        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+            return await outbox.returned(session, CHANNEL, key, number, outcome, NOW)
+
+    assert not await returned(sent, "ben")
+    assert not await returned(open_, "ben")
+    assert [await returned(sent), await returned(sent)] == [True, False]
+    found = await states(engine)
+    (new,) = set(found) - {sent, open_}
+    assert (found[sent], found[new]) == ((State.DONE, "returned"), (State.PARKED, "window:late"))
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        assert await outbox.release(session, CHANNEL, "ann", NOW) == 1
+    again = {each.id: each for each in await claim(engine)}
+    assert (again[new].recipient, again[new].payload) == ("paper:ann", {"key": "ann", "number": "1"})
+    assert await finish(engine, again[new], Sent())
+    assert await returned(new, outcome=Dead("person:refuses"))
+    assert (State.DEAD, "person:refuses") in (await states(engine)).values()

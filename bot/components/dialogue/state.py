@@ -108,7 +108,7 @@ class Message:
     ranking: Mapping[str, float] = field(default_factory=dict)
     id: str = ""
     parts: tuple[Message, ...] = ()
-    tapped: bool = False
+    tapped: bool = False  # or as certain as that (bot/components/lead_talk.py)
     topic: str | None = None  # of the shop, that it is about
     feeling: str = "neutral"  # by its words
 
@@ -125,7 +125,7 @@ class Message:
             {guess["name"]: float(guess["confidence"]) for guess in parse.get("intent_ranking") or ()},
             message_id,
             tuple(cls.of(part, message_id) for part in parse.get("parts") or ()),
-            text.startswith("/"),
+            text.startswith("/") or bool(parse.get("meant")),
             parse.get("topic"),
             worry["label"] if isinstance(worry, dict) else "neutral",  # older conversations have a number
         )

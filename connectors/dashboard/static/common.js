@@ -137,6 +137,7 @@ async function signedIn() {
 }
 
 const { csrf, name } = await signedIn();
+export { name };
 $("operator").textContent = name;
 $("sign-out").addEventListener("click", ({ currentTarget }) =>
   act(currentTarget, async () => {

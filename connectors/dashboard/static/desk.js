@@ -3,7 +3,7 @@
 
 import { linked } from "/static/links.js";
 import { openStorage } from "/static/storage.js";
-import { $, OFFLINE, Refusal, act, call, drawList, element, showBanner, write } from "./common.js";
+import { $, OFFLINE, Refusal, act, call, drawList, element, name, showBanner, write } from "./common.js";
 import { CHANNELS } from "./names.js";
 
 const POLL = 1_500;
@@ -47,15 +47,15 @@ function handoffRow(handoff) {
   return element("li", {}, button);
 }
 
-function fillHandoff(row, { status, operator, requested_at }) {
+function fillHandoff(row, handoff) {
   const state = row.querySelector("small");
-  const talking = status === "claimed";
+  const talking = handoff.status === "claimed";
   state.classList.toggle("talking", talking);
-  write(state, talking ? serves(operator) : waited(requested_at));
+  write(state, talking ? serves(handoff) : waited(handoff.requested_at));
 }
 
 /** The name isolated, so that one with marks of direction turns nothing but itself. */
-const serves = (operator) => `\u2068${operator}\u2069 正在服务`;
+const serves = ({ operator, in_chat }) => `\u2068${operator}\u2069 ${in_chat ? "在自己的聊天里接待" : "正在服务"}`;
 
 // A list is not changed under a finger: what is pressed there would not be what is let go.
 let pressed = false;
@@ -73,6 +73,8 @@ function choose(id) {
   after = null;
   titles = new Map();
   drawing += 1;
+  attends = false;
+  Object.assign(told, { typing: 0, read: null });
   $("lines").replaceChildren();
   $("talk").hidden = id === null;
   $("choose").hidden = id !== null;
@@ -85,7 +87,7 @@ function choose(id) {
 
 // ---- the open conversation ----
 
-function drawTalk({ handoff, lines, after: next, unsent }) {
+function drawTalk({ handoff, lines, after: next, unsent, typing }) {
   const box = $("lines");
   const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
   after = next;
@@ -94,26 +96,54 @@ function drawTalk({ handoff, lines, after: next, unsent }) {
   $("trace").hidden = false;
   const state = {
     waiting: `${REASONS[handoff.reason]}，${waited(handoff.requested_at)}`,
-    claimed: serves(handoff.operator),
+    claimed: serves(handoff),
     ended: `已交还（${handoff.resolved ? "已解决" : "未解决"}）${handoff.stars ? `，顾客评 ${handoff.stars} 星` : ""}`,
     withdrawn: "顾客不等了",
   };
-  write($("state"), state[handoff.status]);
-  $("claim").hidden = handoff.status !== "waiting";
-  for (const part of ["resolved", "unresolved", "answer"]) $(part).hidden = handoff.status !== "claimed";
+  write($("state"), typing ? "顾客正在输入…" : state[handoff.status]);
+  const here = handoff.status === "claimed" && !handoff.in_chat;
+  $("claim").hidden = here || !["waiting", "claimed"].includes(handoff.status);
+  for (const part of ["resolved", "unresolved", "answer"]) $(part).hidden = !here;
   const waiting = [...box.querySelectorAll(".unsent")];
   for (const line of lines) box.insertBefore(drawLine(line), waiting[0] ?? null);
   if (unsent.join("\n") !== waiting.map((line) => line.firstChild.textContent).join("\n")) {
     for (const line of waiting) line.remove();
     for (const text of unsent) box.append(element("div", { className: "line unsent" }, element("p", {}, text), element("small", {}, "发送中…")));
   }
+  drawRead(box, handoff.read_by_customer);
   if (atEnd) box.scrollTop = box.scrollHeight;
+  attends = here && handoff.operator === name;
+  if (attends && atEnd && !document.hidden && after !== told.read) tellSeen({ read: (told.read = after), typing: types() });
 }
 
-function drawLine({ by, at, text, image, buttons }) {
+/** Under the last of our words that the customer has seen. */
+function drawRead(box, read) {
+  const last = [...box.querySelectorAll(".operator")].findLast(({ dataset }) => Number(dataset.position) < read);
+  for (const line of box.querySelectorAll(".operator")) line.classList.toggle("read", line === last);
+}
+
+// ---- what the customer sees of whoever has claimed it: whether they type, and how far they have read ----
+
+const TYPING = 3_000; // ms after which it is said again; the gateway forgets it after twice as long
+const told = { typing: 0, read: null };
+let attends = false; // the open conversation is this operator's
+
+const types = () => Date.now() - told.typing < TYPING;
+
+/** It is no matter if it does not arrive. */
+const tellSeen = (seen) => call(`handoffs/${chosen}/presence`, "POST", seen).catch(() => {});
+
+function tellTyping(text) {
+  if (!attends || (text.trim() ? types() : !told.typing)) return;
+  told.typing = text.trim() ? Date.now() : 0;
+  tellSeen({ typing: Boolean(told.typing) });
+}
+
+function drawLine({ by, at, text, image, buttons, position }) {
   for (const [title, payload] of buttons) titles.set(payload, title);
   const words = by === "customer" && titles.has(text) ? `［${titles.get(text)}］` : text || (image ? "［图片］" : "");
   const node = element("div", { className: `line ${by}` }, element("p", {}, ...(by === "operator" ? linked(words) : [words])));
+  node.dataset.position = position;
   if (buttons.length) node.append(element("div", { className: "choices" }, `可选：${buttons.map(([title]) => title).join(" / ")}`));
   node.append(element("small", {}, `${SPEAKERS[by] ? `${SPEAKERS[by]} ` : ""}${clock(at)}`));
   return node;
@@ -152,7 +182,10 @@ function keepDraft(id, text) {
   if (id === chosen && $("words").value !== text) $("words").value = text;
 }
 
-$("words").addEventListener("input", ({ currentTarget }) => keepDraft(chosen, currentTarget.value));
+$("words").addEventListener("input", ({ currentTarget }) => {
+  keepDraft(chosen, currentTarget.value);
+  tellTyping(currentTarget.value);
+});
 $("sign-out").addEventListener("click", () => kept.remove(DRAFTS));
 
 function newId() {
@@ -184,6 +217,7 @@ $("answer").addEventListener("submit", (event) => {
   const id = chosen;
   const body = { text, message_id: newId() };
   keepDraft(id, "");
+  tellTyping("");
   sent = sent.then(() => deliver(id, body));
 });
 $("words").addEventListener("keydown", (event) => {

@@ -290,12 +290,25 @@ function showBanner(text) {
   banner.hidden = !banner.textContent;
 }
 
+// ---- who is at it: the bot, which has dots of its own in the log, or a person, who types now and then ----
+
+const TOLD = 20_000; // ms in which it is not read out again that a person types
+const subtitle = document.getElementById("subtitle");
+const typing = { bot: false, person: false, told: 0 };
+
 function showTyping(on) {
-  if (on !== showTyping.on) chat.displayLoadingBubble.toggle(on ? {} : undefined);
-  document.getElementById("typing").textContent = on ? WORDS.typing : ""; // read out: the dots are not
-  showTyping.on = on;
+  if (on !== typing.bot) chat.displayLoadingBubble.toggle(on ? {} : undefined);
+  typing.bot = on;
+  showTypist();
 }
-showTyping.on = false;
+
+function showTypist() {
+  const on = typing.bot || typing.person;
+  subtitle.textContent = on ? WORDS.typing : WORDS.subtitle;
+  if (on && !typing.bot && Date.now() - typing.told < TOLD) return;
+  if (on) typing.told = Date.now();
+  document.getElementById("typing").textContent = on ? WORDS.typing : ""; // read out: the dots are not
+}
 
 recall();
 for (const { id, at } of outbox.all()) if (Date.now() - at > KEPT) outbox.remove(id);
@@ -326,6 +339,7 @@ const chat = Object.assign(document.createElement("deep-chat"), {
     drawn.push(JSON.stringify({ role: "user", text: message.text })); // deep-chat has drawn it
     outbox.put({ id, text: message.custom?.payload ?? message.text, shown: message.text, at: Date.now(), by: WINDOW, lease: Date.now() + LEASE });
     show();
+    stopTyping();
     deliver();
   },
   // on a slow machine deep-chat draws everything a second time, two timers after the first
@@ -333,7 +347,7 @@ const chat = Object.assign(document.createElement("deep-chat"), {
 });
 // set here and not in the style sheet: without a font of its own deep-chat asks a font server for one
 Object.assign(chat.style, { fontFamily: "inherit", width: "100%", height: "100%", border: "0 solid", backgroundColor: "transparent" });
-for (const name of ["operator", "operator_sign"]) chat.style.setProperty(`--${name}`, JSON.stringify(WORDS[name]));
+for (const name of ["operator", "operator_sign", "read"]) chat.style.setProperty(`--${name}`, JSON.stringify(WORDS[name]));
 document.getElementById("chat").append(chat);
 
 function start() {
@@ -349,6 +363,7 @@ function start() {
   const composing = (event) => (event.isComposing || event.keyCode === 229) && event.stopPropagation();
   root.addEventListener("keydown", composing, { capture: true });
   root.addEventListener("load", chat.scrollToBottom, { capture: true }); // a picture has come and needs its room
+  root.addEventListener("input", tellTyping);
   addAttaching(root);
   keepEnd(root.getElementById("messages"));
   show();
@@ -380,12 +395,12 @@ function show() {
   const place = atEnd(log) ? null : log.scrollTop;
   const anew = drawn.some((key, index) => key !== keys[index]);
   if (anew) {
-    const typing = showTyping.on;
+    const working = typing.bot;
     showTyping(false);
     log.ariaLive = "off"; // it was read out before
     chat.clearMessages(false);
     wanted.forEach((bubble) => chat.addMessage(bubble));
-    showTyping(typing);
+    showTyping(working);
     if (place === null) chat.scrollToBottom();
     else log.scrollTop = place;
     setTimeout(() => (log.ariaLive = "polite"));
@@ -397,6 +412,16 @@ function show() {
   drawn = keys;
   showControls();
   showPictures();
+  showRead();
+}
+
+/** Under the customer's last words, once the bot has answered them or the person who talks has seen them. */
+function showRead() {
+  const last = state.entries.findLast(({ text }) => text !== undefined);
+  const read = last && (last.read || last.messages?.length > 0);
+  const mine = [...chat.shadowRoot.querySelectorAll("#messages .deep-chat-outer-container-role-user")];
+  const place = read ? mine.at(-1) : undefined;
+  for (const bubble of mine) bubble.classList.toggle("read", bubble === place);
 }
 
 /** Buttons can be tapped until the customer says something else; a message that was set aside does not count. */
@@ -536,10 +561,42 @@ async function look() {
   state.after = body.after;
   expecting = body.more;
   merge(body.said);
+  for (const entry of state.entries) if (entry.position < body.read) entry.read = true;
+  typing.person = body.typing === true;
+  showTypist();
   takeUnsent(); // pictures have their place now
   // another window has deleted it
   state.entries = state.entries.filter((entry) => entry.messages || !unknown.includes(entry));
   show();
+  tellRead();
+}
+
+// ---- what a person who is asked for, or talks, sees of this customer: whether they type, and how far they have read ----
+
+const TYPING = 3_000; // ms after which it is said again; the gateway forgets it after twice as long
+const told = { typing: 0, read: null };
+
+const tellSeen = (seen) => ask("/api/chat/presence", 10_000, { read: told.read, ...seen });
+
+function tellTyping({ target }) {
+  if (!expecting) return;
+  if (!target.textContent.trim()) return stopTyping();
+  if (Date.now() - told.typing < TYPING) return;
+  told.typing = Date.now();
+  tellSeen({ typing: true });
+}
+
+function stopTyping() {
+  if (told.typing) tellSeen({ typing: false });
+  told.typing = 0;
+}
+
+/** Of what is on the screen, and not only in the page. */
+function tellRead() {
+  if (!expecting || document.hidden || !ready || state.after === told.read) return;
+  if (!atEnd(chat.shadowRoot.getElementById("messages"))) return;
+  told.read = state.after;
+  tellSeen({ typing: Date.now() - told.typing < TYPING });
 }
 
 /** Each exchange once, those whose place is known in the server's order. */

@@ -13,6 +13,7 @@ from connectors.wechat.kf.callback import Callback
 from connectors.wechat.kf.messages import NAME
 from connectors.wechat.kf.reading import Reading
 from connectors.wechat.kf.sending import WeChatKf
+from connectors.wechat.kf.welcomes import Welcomes
 from connectors.wechat.windows import Windows
 
 __all__ = ["NAME", "channel"]
@@ -23,6 +24,7 @@ def channel(receive: Receive, shared: Shared) -> Channel | None:
     if (credentials := settings.wecom_credentials()) is None:
         return None
     api, windows = connected(shared.engine, shared.http, credentials), Windows(shared.engine)
-    reading = Reading(shared.engine, api, receive, windows)
+    welcomes = Welcomes(shared.engine)
+    reading = Reading(shared.engine, api, receive, windows, welcomes)
     callback = Callback(reading, credentials.token, Envelope(credentials.aes_key, credentials.corp_id))
-    return WeChatKf(callback, reading, api, windows, shared.public_url)
+    return WeChatKf(callback, reading, api, windows, welcomes, shared.public_url)

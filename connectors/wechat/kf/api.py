@@ -9,13 +9,16 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from connectors.wechat.calls import Calls
+from connectors.wechat.calls import Calls, text_of
 from connectors.wechat.kf.errors import ERRORS
 from connectors.wechat.token import Tokens, corporate
 from settings import WeComCredentials
 
 PAGE = 200
 """Messages that are read at once; WeCom gives up to 1,000."""
+
+SCENE = "house"
+"""Of links that the house makes: with one they may carry what tells them apart."""
 
 ASSISTANT = 1
 """The state of a conversation in which the API may answer, as it may in one that nobody has taken yet."""
@@ -42,6 +45,14 @@ class Api(Calls):
         """The same ``key`` is taken once."""
         body = {"touser": person, "open_kfid": open_kfid, "msgid": key, "msgtype": kind, kind: content}
         await self._call("kf/send_msg", body)
+
+    async def greet(self, code: str, kind: str, content: Mapping[str, Any], key: str) -> None:
+        """A ``text`` or ``msgmenu`` for whoever has come in with this code, which is good once."""
+        await self._call("kf/send_msg_on_event", {"code": code, "msgid": key, "msgtype": kind, kind: content})
+
+    async def link(self, open_kfid: str) -> str:
+        """The address of a chat with this account, to which a ``scene_param`` may be added. Raises NotDone."""
+        return text_of(await self._call("kf/add_contact_way", {"open_kfid": open_kfid, "scene": SCENE}), "url")
 
     async def take_over(self, open_kfid: str, person: str) -> None:
         """The conversation is the API's to answer, unless a person has it or it has ended."""

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.inbound import Inbound, Media, MediaKind
+from connectors.wechat.kf.welcomes import LASTS
 
 NAME = "wechat_kf"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MESSAGE_ID = re.compile(r"[!-~]{1,100}")
+_SENT_ID = re.compile(r"(?P<number>[0-9]{1,18})-[0-9]{1,4}")
 _CHOICE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 PERSON, SYSTEM = 3, 4
@@ -30,6 +32,17 @@ class Parsed:
     at: datetime
     answerable: bool  # the person may be sent something for it
     inbound: Inbound
+    welcome: str | None = None  # the code by which they may be greeted
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What was sent has not arrived."""
+
+    at: datetime
+    account: str
+    number: int  # of the message in the outbox
+    reason: int
 
 
 def account(open_kfid: str, person: str) -> str:
@@ -55,15 +68,32 @@ def parse(message: Mapping[str, Any]) -> Parsed | None:
     if (at := _time(message.get("send_time"))) is None:
         return None
     said: dict[str, Any] | None = None
+    welcome = None
     if origin == PERSON:
         said = _said(kind, _part(message, kind))
     elif origin == SYSTEM and event.get("event_type") == "enter_session":
-        scene = _text(event, "scene_param") or _text(event, "scene")
-        said = {"event": "scene", "data": {"scene": scene}} if scene else None
+        scene, welcome = _text(event, "scene_param") or _text(event, "scene"), _text(event, "welcome_code") or None
+        data = {"scene": scene} if scene else {}
+        if welcome:  # after that nobody can be greeted, and nobody wants to be
+            said = {"event": "joined", "data": data, "good_until": at + LASTS}
+        elif scene:
+            said = {"event": "scene", "data": data}
     if said is None:
         return None
     inbound = Inbound(channel=NAME, account=account(open_kfid, person), message_id=message_id, sent_at=at, **said)
-    return Parsed(at, origin == PERSON, inbound)
+    return Parsed(at, origin == PERSON, inbound, welcome)
+
+
+def parse_failure(message: Mapping[str, Any]) -> Failed | None:
+    """None of what tells of no failure of a message of the house's."""
+    event = _part(message, "event")
+    if message.get("origin") != SYSTEM or event.get("event_type") != "msg_send_fail":
+        return None
+    open_kfid, person, reason = _text(event, "open_kfid"), _text(event, "external_userid"), event.get("fail_type")
+    found, at = _SENT_ID.fullmatch(_text(event, "fail_msgid")), _time(message.get("send_time"))
+    if found is None or at is None or not (_ID.fullmatch(open_kfid) and _ID.fullmatch(person)):
+        return None
+    return Failed(at, account(open_kfid, person), int(found["number"]), reason if isinstance(reason, int) else 0)
 
 
 def _said(kind: str, content: Mapping[str, Any]) -> dict[str, Any] | None:

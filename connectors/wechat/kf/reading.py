@@ -24,13 +24,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from connectors.channel import Receive
 from connectors.wechat.kf.api import Api
 from connectors.wechat.kf.errors import ERRORS
-from connectors.wechat.kf.messages import parse
+from connectors.wechat.kf.messages import NAME, Failed, parse, parse_failure
+from connectors.wechat.kf.welcomes import Welcomes
 from connectors.wechat.tables import KfAccount
 from connectors.wechat.transport import NotDone, Refused, Unsure
 from connectors.wechat.windows import Windows
 from privacy import KeyRingError
 from privacy.columns import Damaged, damaged_as
-from storage import WRITES, Lease, insert
+from storage import WRITES, Lease, insert, outbox
+from storage.outbox import Parked
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +71,13 @@ _NEVER = _Failed(0, 0.0, None)
 
 
 class Reading:
-    def __init__(self, engine: AsyncEngine, api: Api, receive: Receive, windows: Windows) -> None:
+    def __init__(self, engine: AsyncEngine, api: Api, receive: Receive, windows: Windows, welcomes: Welcomes) -> None:
         self._engine = engine
         self._writing = engine.execution_options(**WRITES)
         self._api = api
         self._receive = receive
         self._windows = windows
+        self._welcomes = welcomes
         self._woken = asyncio.Event()
         self._failed: dict[str, _Failed] = {}  # by account
         self._listed: float | None = None  # monotonic
@@ -185,9 +188,29 @@ class Reading:
             raise
 
     async def _take(self, message: Any, since: datetime) -> None:
-        parsed = parse(message) if isinstance(message, dict) else None
+        if not isinstance(message, dict):
+            return
+        if failed := parse_failure(message):
+            await self._return(failed)
+        parsed = parse(message)
         if parsed is None or parsed.at < since:
             return
+        inbound, now = parsed.inbound, datetime.now(UTC)
         if parsed.answerable:
-            await self._windows.open(parsed.inbound.account, "message", parsed.at)
-        await self._receive(parsed.inbound)
+            await self._windows.open(inbound.account, "message", parsed.at)
+        if parsed.welcome and inbound.good_until:
+            if now < inbound.good_until:
+                await self._welcomes.keep(inbound.account, parsed.welcome, inbound.good_until, now)
+            elif not inbound.data:
+                return  # too late for a greeting
+        await self._receive(inbound)
+
+    async def _return(self, failed: Failed) -> None:
+        """What had been sent, and did not arrive, waits for the person or for an operator."""
+        outcome, now = ERRORS.returned(failed.reason), datetime.now(UTC)
+        if isinstance(outcome, Parked):
+            await self._windows.shut(failed.account)
+        async with AsyncSession(self._writing) as session, session.begin():
+            sender = f"{NAME}:{failed.account}"
+            if await outbox.returned(session, NAME, sender, failed.number, outcome, now):
+                log.warning("message %d did not arrive (%s)", failed.number, outcome.error_class)

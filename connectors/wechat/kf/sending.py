@@ -19,6 +19,7 @@ from connectors.wechat.kf.callback import Callback
 from connectors.wechat.kf.errors import ERRORS
 from connectors.wechat.kf.messages import NAME, parts
 from connectors.wechat.kf.reading import Reading
+from connectors.wechat.kf.welcomes import Welcomes
 from connectors.wechat.pictures import drawn
 from connectors.wechat.replies import TEXT_MOST, plain
 from connectors.wechat.sending import SOON, Shut
@@ -35,17 +36,29 @@ class WeChatKf:
     name = NAME
     capabilities = CAPABILITIES
 
-    def __init__(self, callback: Callback, reading: Reading, api: Api, windows: Windows, public_url: str) -> None:
+    def __init__(
+        self,
+        callback: Callback,
+        reading: Reading,
+        api: Api,
+        windows: Windows,
+        welcomes: Welcomes,
+        public_url: str,
+    ) -> None:
         self._callback = callback
         self._reading = reading
         self._api = api
         self._windows = windows
+        self._welcomes = welcomes
         self._public_url = public_url
+        self._link: str | None = None  # into a chat, once WeCom has given it
         self._fault: int | None = None  # what an operator has to see to
 
     async def send(self, recipient: str, bubble: Bubble, key: str) -> Outcome:
         now = datetime.now(UTC)
         try:
+            if (code := await self._welcomes.find(recipient, now)) and await self._greet(recipient, bubble, code, key):
+                return Sent()
             picture = await self._uploaded(bubble.picture)
             for number, (kind, content) in enumerate(self._shown(bubble, picture)):
                 await self._say(recipient, kind, content, f"{key}-{number}")
@@ -76,7 +89,14 @@ class WeChatKf:
         await self._reading.run()
 
     async def invite(self, scene: str) -> str | None:
-        return None
+        """Into a chat with the first account that the house may manage."""
+        try:
+            if self._link is None:
+                accounts = await self._api.accounts()
+                self._link = await self._api.link(accounts[0][0]) if accounts else None
+        except (Refused, NotDone, Unsure) as error:
+            log.warning("nobody can be invited to customer service now: %s", error)
+        return f"{self._link}{'&' if '?' in self._link else '?'}scene_param={scene}" if self._link else None
 
     async def fetch(self, media: Media) -> bytes:
         try:
@@ -100,6 +120,21 @@ class WeChatKf:
     async def _uploaded(self, picture: str | None) -> str | None:
         content = await drawn(picture)
         return None if picture is None or content is None else await self._api.upload(picture, content)
+
+    async def _greet(self, recipient: str, bubble: Bubble, code: str, key: str) -> bool:
+        """By the code that the person came in with; False where it does not do, and never will. Raises as calls do."""
+        (kind, content), *more = self._shown(bubble, None)
+        if more:
+            return False
+        try:
+            await self._api.greet(code, kind, content, f"{key}-0")
+        except Refused as error:
+            if error.code in ERRORS.later or error.code in ERRORS.configuration:
+                raise
+            await self._welcomes.end(recipient)
+            return "msgid" in error.message.lower()  # it was sent before
+        await self._welcomes.end(recipient)
+        return True
 
     async def _say(self, recipient: str, kind: str, content: Mapping[str, Any], key: str) -> None:
         open_kfid, person = parts(recipient)

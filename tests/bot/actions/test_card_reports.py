@@ -18,13 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
 from bot.actions import graphs, malls
-from bot.actions.card_reports import CardReport, MyLeads, ReachLead
+from bot.actions.card_reports import CardReport, MyLeads
+from bot.actions.lead_talks import GiveBackLead, ReachLead, TellLead
 from knowledge_graph import Graph
 from knowledge_graph import migrate as migrate_graph
 from knowledge_graph.propagation import Follower
 from mall_adapter import Desk, Leads, SqlMall, models
-from mall_adapter.leads import STAGES, TOPICS, LeadStage
-from storage import WRITES, Role, create_engine, migrate
+from mall_adapter.handoff import HandoffReason
+from mall_adapter.leads import STAGES, TOPICS, LeadStage, talks
+from storage import WRITES, Actor, Role, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, Customer, add_orders
 from tests.knowledge_graph.servers import Server
 from tests.knowledge_graph.ways import NOON, asked, bought, forwarded, made, moved
@@ -110,11 +112,54 @@ async def test_the_warmest_lead_and_how_to_reach_them(travelled: Graph, engine: 
     assert first == "1. 安：快要下单，问过价格，来自一位朋友（第 2 层）"
     (reach,) = message["buttons"]
     assert reach == {"title": "联系安", "payload": '/reach_lead{"lead": "7"}'}
-    told = await say(ReachLead(), "联系安", "web:ben", lead=("安", "7"))
-    assert told["who"] == "安"
+
+
+async def test_a_lead_is_taken_over_spoken_to_and_given_back(engine: AsyncEngine) -> None:
+    ben = Customer("reach_lead", "web:ben")
+    assert await ben.says("我来接").meets(ReachLead()) == ["utter_no_leads"]  # they were told of nobody
+    assert await ben.says("联系安", lead=("安", "7")).meets(ReachLead()) == ["utter_lead_reached"]
+    assert (ben.told[0]["who"], ben.told[0]["signed"], ben.slots["lead_talk"]) == ("安", "本", True)
+    assert await ben.says("您好，还在看那双鞋吗").meets(TellLead()) == ["utter_lead_told"]
     async with AsyncSession(engine) as session:
-        (waiting,) = (await session.scalars(select(models.Handoff))).all()
-    assert (waiting.sender, waiting.reason) == ("web:ann", "lead")
+        (talked,) = (await session.scalars(select(models.Handoff))).all()
+        assert (talked.sender, talked.reason, talked.operator, talked.in_chat) == ("web:ann", "lead", "本", True)
+    assert await ben.says("交回去").meets(GiveBackLead()) == ["utter_lead_given_back"]
+    assert ben.slots["lead_talk"] is None
+    assert await ben.says("交回去").meets(GiveBackLead()) == ["utter_lead_none"]
+    assert await ben.says("还在吗").meets(TellLead()) == ["utter_lead_over"]
+
+
+async def test_by_words_the_only_warm_lead_is_taken_and_of_several_one_is_chosen(engine: AsyncEngine) -> None:
+    await warm(engine, 7)
+    ben = Customer("reach_lead", "web:ben")
+    assert await ben.says("我来接").meets(ReachLead()) == ["utter_lead_reached"]
+    await ben.says("结束").meets(GiveBackLead())
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        lead = {"stage": LeadStage.INTENT, "since": NOON, "last_at": NOON, "told": LeadStage.INTENT}
+        session.add(models.Lead(id=8, person="customer:C3", principal_id="P-C2", **lead))
+        account = {"sender_index": models.sender_index("web:cy"), "sender": "web:cy", "channel": "web"}
+        session.add(models.Principal(id="P-C3", customer_id="C3", created_at=NOON))
+        await session.flush()
+        session.add(models.ChannelAccount(**account, principal_id="P-C3", first_seen_at=NOON, heard_at=NOON))
+    assert await ben.says("我来接").meets(ReachLead()) == ["utter_ask_which_lead"]
+    payloads = [one["payload"] for one in ben.told[0]["buttons"]]
+    assert payloads == ['/reach_lead{"lead": "7"}', '/reach_lead{"lead": "8"}']
+    await ben.says("第一位", lead=("安", "7")).meets(ReachLead())
+    assert await ben.says("第二位", lead=("客", "8")).meets(ReachLead()) == ["utter_lead_talks_already"]
+
+
+async def test_whom_the_desk_has_is_not_taken(engine: AsyncEngine) -> None:
+    desk = Desk(engine, settings.desk_hours())
+    waiting = await desk.request("web:ann", HandoffReason.ASKED, "k")
+    await desk.claim(Actor(Role.OPERATOR, "P-wang"), waiting.id)
+    ben = Customer("reach_lead", "web:ben")
+    assert await ben.says("联系安", lead=("安", "7")).meets(ReachLead()) == ["utter_lead_taken"]
+
+
+async def warm(engine: AsyncEngine, lead_id: int) -> None:
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        lead = await session.get_one(models.Lead, lead_id)
+        lead.told = lead.stage
 
 
 async def test_by_whom_somebody_came_who_is_named(travelled: Graph) -> None:
@@ -122,9 +167,15 @@ async def test_by_whom_somebody_came_who_is_named(travelled: Graph) -> None:
     assert "安是这样来的：您 → 一位朋友 → 安（第 2 层）" in told
 
 
-async def test_the_manager_sees_everybodys(travelled: Graph) -> None:
+async def test_the_manager_sees_their_peoples(travelled: Graph, engine: AsyncEngine) -> None:
+    """Whoever runs the shop and manages nobody has the dashboard."""
+    assert (await say(CardReport(), "名片传播情况", "web:wang"))["response"] == "utter_cards_not_yours"
+    async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+        (await session.get_one(models.Principal, "P-C2")).manager_id = "P-wang"
     message = await say(CardReport(), "名片传播情况", "web:wang")
     assert message["response"] == "utter_card_report_all"
+    (reach,) = (await say(MyLeads(), "哪条线索最热", "web:wang"))["buttons"]
+    assert reach["payload"] == '/reach_lead{"lead": "7"}'
 
 
 @pytest.mark.parametrize("action", [CardReport(), MyLeads(), ReachLead()])
@@ -152,4 +203,5 @@ def test_everything_that_the_tables_say_has_words() -> None:
     needed = {f"utter_word_stage_{stage}" for stage in LeadStage}
     needed |= {f"utter_word_asked_{topic.asks}" for topic in TOPICS}
     needed |= {f"utter_notice_lead_warm_{row.tell}" for row in STAGES.rows if row.tell}
+    needed |= {talks.SAID, *talks.ENDED.values()}
     assert needed <= DOMAIN["responses"].keys()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectors.wechat.tables import AccessToken, Consent, Grant, KfAccount, Nudge, Refusal
+from connectors.wechat.tables import AccessToken, Consent, Grant, KfAccount, Nudge, Refusal, Welcome
 from storage import WRITES, create_engine, migrate
 from tests.connectors.conftest import aside, free_port
 from tests.connectors.fake_rasa import FakeRasa
@@ -48,7 +48,7 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     """Nothing is known of the account."""
     engine = create_engine(migrated)
     async with engine.execution_options(**WRITES).begin() as connection:
-        for table in (AccessToken, Consent, Grant, KfAccount, Nudge, Refusal):
+        for table in (AccessToken, Consent, Grant, KfAccount, Nudge, Refusal, Welcome):
             await connection.execute(delete(table))
     yield engine
     await engine.dispose()

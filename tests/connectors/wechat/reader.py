@@ -18,6 +18,7 @@ from connectors.inbound import Inbound
 from connectors.wechat.kf import reading
 from connectors.wechat.kf.api import Api
 from connectors.wechat.kf.errors import ERRORS
+from connectors.wechat.kf.welcomes import Welcomes
 from connectors.wechat.token import Tokens, corporate
 from connectors.wechat.windows import Windows
 from connectors.worker import message_of
@@ -42,7 +43,7 @@ async def read_on(
         return not isinstance(found, inbox.Known)
 
     api = Api(http, url, Tokens(engine, CORP_ID, corporate(http, url, CORP_ID, SECRET)), ERRORS.token)
-    task = asyncio.create_task(reading.Reading(engine, api, receive, Windows(engine)).run())
+    task = asyncio.create_task(reading.Reading(engine, api, receive, Windows(engine), Welcomes(engine)).run())
     await until()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from connectors.inbound import Media
-from connectors.wechat.kf.messages import Parsed, account, parse, parts
+from connectors.wechat.kf.messages import Failed, Parsed, account, parse, parse_failure, parts
 
 NOW = int(time.time())
 
@@ -68,6 +69,23 @@ def test_who_comes_in_brings_a_word_along(about: dict[str, str], scene: str) -> 
     found = parse(happened("enter_session", **about))
     assert found is not None and not found.answerable
     assert (found.inbound.event, found.inbound.data) == ("scene", {"scene": scene})
+
+
+@pytest.mark.parametrize(("scene", "data"), [({}, {}), ({"scene_param": "card-7"}, {"scene": "card-7"})])
+def test_whoever_may_be_greeted_has_joined_and_for_a_moment_only(scene: dict[str, str], data: dict[str, str]) -> None:
+    found = parse(happened("enter_session", welcome_code="CODE", **scene))
+    assert found is not None and found.welcome == "CODE" and not found.answerable
+    assert (found.inbound.event, found.inbound.data) == ("joined", data)
+    assert found.inbound.good_until == found.at + timedelta(seconds=20)
+
+
+def test_a_failure_names_what_was_sent() -> None:
+    found = parse_failure(happened("msg_send_fail", fail_msgid="7-1", fail_type=10))
+    assert found == Failed(datetime.fromtimestamp(NOW, UTC), "wkA.wmB", 7, 10)
+    for odd in ("colleague", "7", "7-", "", 7, None, "99999999999999999999-0"):
+        assert parse_failure(happened("msg_send_fail", fail_msgid=odd, fail_type=10)) is None
+    assert parse_failure(written("text", {"content": "x"})) is None
+    assert parse_failure(happened("msg_send_fail", fail_msgid="7-0", fail_type=10) | {"origin": 3}) is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from connectors.wechat.kf.callback import PATH, Callback
 from connectors.wechat.kf.errors import ERRORS
 from connectors.wechat.kf.messages import account
 from connectors.wechat.kf.reading import Reading
+from connectors.wechat.kf.welcomes import Welcomes
 from connectors.wechat.tables import KfAccount
 from connectors.wechat.token import Tokens, corporate
 from connectors.wechat.windows import Windows
@@ -60,7 +62,7 @@ class House:
         self.faults: list[Exception] = []  # raised first
         api = Api(http, url, Tokens(engine, CORP_ID, corporate(http, url, CORP_ID, SECRET)), ERRORS.token)
         self.windows = Windows(engine)
-        self.reading = Reading(engine, api, self._receive, self.windows)
+        self.reading = Reading(engine, api, self._receive, self.windows, Welcomes(engine))
         callback = Callback(self.reading, TOKEN, Envelope(AES_KEY, CORP_ID))
         app = FastAPI()
         app.include_router(callback.router())
@@ -197,6 +199,20 @@ async def test_what_was_written_before_the_house_was_there_is_others(
     async with shop.reads():
         await read(engine, "c2")
     assert shop.texts() == ["现在的问题"]
+
+
+async def test_a_greeting_that_comes_too_late_is_none(shop: House, service: WeCom, engine: AsyncEngine) -> None:
+    late = time.time() - 25
+    service.enters(LI, at=late)
+    service.enters(WANG, at=late, scene_param="card-7")
+    service.enters("wmZhao")
+    async with shop.reads():
+        await read(engine, "c3")
+    assert [(each.sender[-2:], each.event) for each in shop.received] == [("ng", "joined"), ("ao", "joined")]
+    welcomes, now = Welcomes(engine), datetime.now(UTC)
+    assert await welcomes.find(account(SHOP, WANG), now) is None
+    assert await welcomes.find(account(SHOP, "wmZhao"), now) in service.codes
+    assert await welcomes.find(account(SHOP, "wmZhao"), now + timedelta(seconds=20)) is None
 
 
 async def test_a_token_that_is_over_is_renewed(shop: House, service: WeCom, engine: AsyncEngine) -> None:

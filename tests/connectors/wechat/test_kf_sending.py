@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from fastapi import FastAPI
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
 from connectors.channel import MediaUnavailable, Shared
 from connectors.inbound import Inbound, Media
 from connectors.rendering import Bubble, Choice
 from connectors.wechat import kf
+from connectors.wechat.kf.callback import PATH
 from connectors.wechat.kf.errors import ERRORS
 from connectors.wechat.kf.messages import account
 from connectors.wechat.kf.sending import WeChatKf
+from connectors.wechat.kf.welcomes import Welcomes
 from connectors.wechat.windows import Windows
+from connectors.words import WORDS
 from privacy import current_ring
-from storage import migrate
-from storage.outbox import Dead, Parked, Retry, Sent, Unknown
+from storage import migrate, outbox
+from storage.outbox import Dead, Parked, Retry, Sent, State, Unknown
 from tests.connectors.channels.paper import house as open_house
 from tests.connectors.conftest import free_port
 from tests.connectors.fake_rasa import FakeRasa
@@ -189,6 +195,44 @@ async def test_what_a_customer_has_sent_is_fetched(channel: WeChatKf, service: W
         await channel.fetch(Media(kind="picture", handle="gone"))
 
 
+async def test_a_greeting_goes_by_its_code_once(engine: AsyncEngine, http: httpx.AsyncClient, service: WeCom) -> None:
+    """Also when nobody knows whether it arrived; then, and before they write, nothing else goes out."""
+    channel, person = opened(engine, http, []), account(SHOP, "wmSun")
+    code, now = service.enters("wmSun"), datetime.now(UTC)
+    assert code
+    await Welcomes(engine).keep(person, code, now + timedelta(seconds=20), now)
+    service.faults = [-1, "cut"]
+    assert isinstance(await channel.send(person, HELLO, "8"), Retry)
+    assert await channel.send(person, HELLO, "8") == Unknown("status_504")
+    assert await channel.send(person, HELLO, "8") == Parked("window:used")
+    [sent] = service.sent
+    assert (sent["code"], sent["msgid"], sent["text"]["content"]) == (code, "8-0", HELLO.text)
+    assert service.enters("wmSun") is None
+
+
+async def test_a_code_that_is_over_costs_nothing(channel: WeChatKf, service: WeCom, engine: AsyncEngine) -> None:
+    now = datetime.now(UTC)
+    await Welcomes(engine).keep(LI, "of-yesterday", now + timedelta(seconds=20), now)
+    assert await channel.send(LI, TAPS, "7") == Sent()
+    [sent] = service.sent
+    assert "code" not in sent and sent["msgtype"] == "msgmenu"
+
+
+async def test_a_link_into_the_chat_brings_its_scene_along(channel: WeChatKf, service: WeCom) -> None:
+    scene = "A" * 64
+    for _ in range(2):
+        link = await channel.invite(scene)
+        assert link == f"https://work.weixin.qq.com/kf/kfc1?enc_scene=ENChouse&scene_param={scene}"
+    assert service.links == ["house"]
+
+
+async def test_without_an_answer_of_wecom_nobody_is_invited(
+    engine: AsyncEngine, http: httpx.AsyncClient, service: WeCom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wecom, "SECRET", "another")
+    assert await opened(engine, http, []).invite("card-7") is None
+
+
 async def test_without_credentials_it_is_off_and_with_half_of_them_it_says_so(
     engine: AsyncEngine, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,3 +257,54 @@ async def test_a_conversation_from_the_bell_to_the_answer(
         reading.cancel()
     assert rasa.calls[-1].sender == f"wechat_kf:{SHOP}.wmZhang"
     assert service.conversations[SHOP, "wmZhang"] == Conversation(0, 4, service.conversations[SHOP, "wmZhang"].until)
+
+
+async def test_whoever_comes_in_is_greeted_and_what_did_not_arrive_waits(
+    engine: AsyncEngine, http: httpx.AsyncClient, service: WeCom, rasa: FakeRasa, tmp_path: Path
+) -> None:
+    """What WeCom could not bring goes out again under another name when the person writes, or is shown to operators."""
+    channel = opened(engine, http, [])
+    async with open_house(engine, rasa.url, tmp_path, channel) as shop:  # type: ignore[arg-type]
+        channel._reading._receive = shop.worker.receive
+        reading = asyncio.create_task(channel.listen())
+        service.enters("wmQian")
+        await ring(channel, service)
+        await until(lambda: service.texts("wmQian") == [WORDS.receipts.welcome])
+        service.writes("wmQian", "一")
+        await ring(channel, service)
+        await until(lambda: service.texts("wmQian")[1:] == ["收到：一"])
+        lost = service.sent[-1]
+        await until(lambda: stands(engine, lost, State.SENT))
+        for _ in range(2):  # told twice, it counts once
+            service.fails(lost, 6)
+        await ring(channel, service)
+        await until(lambda: stands(engine, None, State.PARKED, "window:failed_6"))
+        service.writes("wmQian", "二", at=time.time() + 1)  # WeCom counts in seconds
+        await ring(channel, service)
+        await until(lambda: sorted(service.texts("wmQian")[2:]) == ["收到：一", "收到：二"])
+        refused = service.sent[-1]
+        await until(lambda: stands(engine, refused, State.SENT))
+        service.fails(refused, 10)
+        await ring(channel, service)
+        await until(lambda: stands(engine, None, State.DEAD, "person:failed_10"))
+        reading.cancel()
+    assert len({each["msgid"] for each in service.sent}) == 4
+
+
+async def ring(channel: WeChatKf, service: WeCom) -> None:
+    app, router, (query, body) = FastAPI(), channel.router(), service.rings()
+    assert router is not None
+    app.include_router(router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://shop.test") as door:
+        assert (await door.post(PATH, params=query, content=body)).text == "success"
+
+
+async def stands(engine: AsyncEngine, message: dict[str, Any] | None, state: State, error: str | None = None) -> bool:
+    """Whether what was sent, or the last of all, is in this state."""
+    row = outbox.Outbox
+    query = select(row.state, row.error_class).order_by(row.id.desc()).limit(1)
+    if message is not None:
+        query = query.where(row.id == int(message["msgid"].partition("-")[0]))
+    async with AsyncSession(engine) as session:
+        found = (await session.execute(query)).one()
+    return found.state is state and error in (None, found.error_class)

@@ -18,7 +18,7 @@ from tests.connectors.wechat.stand_in import AES_KEY, error
 
 CORP_ID, SECRET, TOKEN = "ww0123456789abcdef", "kf-secret-0123456789", "rings-like-this"
 SHOP, STRANGER = "wkShopAAAA", "wkOtherAAAA"
-TEXT_MOST, BELL_LASTS, KEPT = 2048, 600.0, 3 * 24 * 3600
+TEXT_MOST, BELL_LASTS, KEPT, CODE_LASTS = 2048, 600.0, 3 * 24 * 3600, 20.0
 ASSISTANT = 1
 
 SETTINGS = {"WECOM_CORP_ID": CORP_ID, "WECOM_KF_SECRET": SECRET, "WECOM_TOKEN": TOKEN, "WECOM_AES_KEY": AES_KEY}
@@ -29,6 +29,7 @@ class Conversation:
     state: int = 0  # 0 nobody's yet, 1 the API's, 2 waiting, 3 a colleague's, 4 ended
     left: int = 0
     until: float = 0.0
+    greeted: float = 0.0  # when, if ever
 
 
 @dataclass
@@ -41,6 +42,8 @@ class WeCom:
     bells: dict[str, float] = field(default_factory=dict)  # tokens, and when they were given
     asked: list[dict[str, Any]] = field(default_factory=list)  # for messages
     media: dict[str, bytes] = field(default_factory=dict)
+    codes: dict[str, tuple[str, str, float]] = field(default_factory=dict)  # whose they are, and since when
+    links: list[str] = field(default_factory=list)  # that were asked for, by their scenes
     faults: list[Any] = field(default_factory=list)  # of sending, in order: a code, or "cut": sent, and nobody hears
     token: str = "t-1"
     expired: bool = False
@@ -55,6 +58,25 @@ class WeCom:
         )
         said = {"msgtype": "text", "text": {"content": text}} if text is not None else {}
         return self.tells(account, origin=3, external_userid=person, open_kfid=account, at=at, **said, **more)
+
+    def enters(self, person: str, *, account: str = SHOP, at: float | None = None, **about: str) -> str | None:
+        """Somebody opens the chat; the code by which they may be greeted, if they wrote and were greeted long ago."""
+        now = time.time()
+        talk = self.conversations.setdefault((account, person), Conversation())
+        code = None
+        if max(talk.greeted, talk.until - 48 * 3600) < now - 48 * 3600:
+            code = f"code{random.getrandbits(64):x}"
+            self.codes[code] = (account, person, at or now)
+            about |= {"welcome_code": code}
+        event = {"event_type": "enter_session", "open_kfid": account, "external_userid": person} | about
+        self.tells(account, at, origin=4, msgtype="event", event=event)
+        return code
+
+    def fails(self, message: dict[str, Any], reason: int) -> None:
+        """What was sent does not arrive."""
+        event = {"event_type": "msg_send_fail", "fail_msgid": message["msgid"], "fail_type": reason}
+        about = {"open_kfid": message["open_kfid"], "external_userid": message["touser"]}
+        self.tells(message["open_kfid"], origin=4, msgtype="event", event=event | about)
 
     def tells(self, account: str = SHOP, at: float | None = None, **fields: Any) -> str:
         number = f"m{random.getrandbits(80):x}"
@@ -153,6 +175,37 @@ class WeCom:
         self.sent.append(message)
         return Response(status_code=504) if fault == "cut" else JSONResponse({"errcode": 0, "msgid": key})
 
+    async def greet(self, request: Request) -> Response:
+        if refusal := self.refusal(request):
+            return refusal
+        message = await request.json()
+        fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, int):
+            return error(fault)
+        if (known := self.codes.get(message["code"])) is None or known[2] < time.time() - CODE_LASTS:
+            return error(41044, "invalid code")
+        if (kind := message["msgtype"]) not in ("text", "msgmenu"):
+            return error(40008)
+        if not 0 < len(message[kind][{"text": "content", "msgmenu": "head_content"}[kind]].encode()) <= TEXT_MOST:
+            return error(45002)
+        account, person, _ = self.codes.pop(message["code"])
+        self.conversations[account, person].greeted = time.time()
+        self.keys.add(message["msgid"])
+        self.sent.append(message | {"touser": person, "open_kfid": account})
+        return Response(status_code=504) if fault == "cut" else JSONResponse({"errcode": 0, "msgid": message["msgid"]})
+
+    async def link(self, request: Request) -> Response:
+        if refusal := self.refusal(request):
+            return refusal
+        asked = await request.json()
+        if asked["open_kfid"] != SHOP:
+            return error(60011)
+        scene = asked.get("scene", "")
+        if len(scene) > 32 or not (scene.replace("-", "").replace("_", "").isalnum() and scene.isascii()):
+            return error(40058, "invalid scene")
+        self.links.append(scene)
+        return JSONResponse({"errcode": 0, "url": f"https://work.weixin.qq.com/kf/kfc1?enc_scene=ENC{scene}"})
+
     async def take_over(self, request: Request) -> Response:
         if refusal := self.refusal(request):
             return refusal
@@ -190,6 +243,8 @@ def serve(port: int) -> Iterator[WeCom]:
         "kf/account/list": wecom.accounts,
         "kf/sync_msg": wecom.messages,
         "kf/send_msg": wecom.send,
+        "kf/send_msg_on_event": wecom.greet,
+        "kf/add_contact_way": wecom.link,
         "kf/service_state/trans": wecom.take_over,
         "media/upload": wecom.upload,
     }
