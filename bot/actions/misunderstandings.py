@@ -44,6 +44,7 @@ from bot.actions.questions import (
     rule_out,
     say_heard,
     say_unknown,
+    subject_before,
     unknown_lately,
     wishes_of,
 )
@@ -247,7 +248,7 @@ class Help(Action):
         human = wish_button(tracker, domain, "human_handoff")
         if await say_waiting(dispatcher, tracker, domain, focus):
             return focus.events()
-        if not told and (subject := _subject_before(tracker, domain)):  # "怎么用" below one's coupons
+        if not told and (subject := subject_before(tracker, domain)):  # "怎么用" below one's coupons
             asked = replace(turn, words=f"{subject} {turn.words}", question=f"{subject} {turn.question}")
             outcome = await answer_question(dispatcher, tracker, domain, asked, focus, leaning="none")
             if outcome.said:
@@ -264,14 +265,6 @@ class Help(Action):
             else:
                 await say_unknown(dispatcher, tracker, domain, focus, turn)
         return focus.events()
-
-
-def _subject_before(tracker: Tracker, domain: Domain) -> str | None:
-    """What the message before this one was about, as customers call it, where a topic goes with it."""
-    before = next(Turn.earlier(tracker), None)
-    if before is None or not before.clear or not before.topic:
-        return None
-    return title(tracker, domain, before.intent) if has_response(domain, f"utter_title_{before.intent}") else None
 
 
 async def _told_lately(tracker: Tracker, focus: Focus) -> Answer | None:
@@ -337,7 +330,7 @@ async def _say_values(
         bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
         dispatcher.utter_message(response="utter_inform_tail_bound" if bound else "utter_inform_tail")
         focus.on("tail", str(tail))  # the number of the order may follow
-    elif reason and _is_a_problem(turn):
+    elif reason and _is_a_problem(turn, focus.at_hand("order") is not None):
         order = await order_talked_of(tracker, turn)
         await say_problem(dispatcher, tracker, domain, reason, order, focus)
         if order:
@@ -347,10 +340,11 @@ async def _say_values(
     return True
 
 
-def _is_a_problem(turn: Turn) -> bool:
-    """Whether a word for what may be wrong is what the message is about: not "太早了没看见短信，明天还送吗"."""
-    if turn.first("reason") == Reason.OTHER and turn.rest:
-        return False  # "有其他联系方式吗"
+def _is_a_problem(turn: Turn, at_hand: bool) -> bool:
+    """Whether a word for what may be wrong is what the message is about: not "太早了没看见短信，明天还送吗".
+    ``at_hand``: an order is talked of."""
+    if turn.first("reason") == Reason.OTHER and (turn.rest or not at_hand):
+        return False  # "有其他联系方式吗"; "太贵了" of goods that nobody has bought
     return len(turn.rest) < A_STORY or sum(turn.ranking.get(intent, 0.0) for intent in _TASKS) >= LIKELY
 
 
