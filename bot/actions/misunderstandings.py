@@ -452,7 +452,7 @@ def _wished_lately(tracker: Tracker) -> str | None:
     for back, turn in enumerate((Turn.of(tracker), *islice(Turn.earlier(tracker), ANSWERED_LATELY))):
         if turn.tapped or back >= since:
             return None
-        likeliest = max(_TASKS, key=lambda intent: turn.ranking.get(intent, 0.0))
-        if turn.ranking.get(likeliest, 0.0) >= LIKELY:
+        likeliest = max(turn.ranking, key=lambda intent: turn.ranking[intent], default="")
+        if likeliest in _TASKS and turn.ranking[likeliest] >= LIKELY:
             return likeliest
     return None
