@@ -452,7 +452,8 @@ def _wished_lately(tracker: Tracker) -> str | None:
     for back, turn in enumerate((Turn.of(tracker), *islice(Turn.earlier(tracker), ANSWERED_LATELY))):
         if turn.tapped or back >= since:
             return None
-        likeliest = max(turn.ranking, key=lambda intent: turn.ranking[intent], default="")
-        if likeliest in _TASKS and turn.ranking[likeliest] >= LIKELY:
+        guesses = {intent: guess for intent, guess in turn.ranking.items() if intent != "nlu_fallback"}
+        likeliest = max(guesses, key=lambda intent: guesses[intent], default="")
+        if likeliest in _TASKS and guesses[likeliest] >= LIKELY:
             return likeliest
     return None

@@ -61,7 +61,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         {},
         [
             ("我要改地址", "change_address", 0.9, {}, [ADDRESS, "action_ask_order_id"]),
-            ("地址、电话:姑苏区人民路88号", "change_address", 0.9, {}, [ADDRESS, "action_ask_order_id"]),
+            ("地址、电话:姑苏区人民路88号", "change_address", 0.9, {}, [ADDRESS, "action_remind"]),
         ],
     ),
     "a request that was made already is not made again": (
