@@ -32,7 +32,7 @@ from bot.actions.knowledge import (
     ways,
 )
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import SomebodyElses, order_title, own_order_meant, shown_order
+from bot.actions.order_choice import SomebodyElses, order_by_words, order_title, own_order_meant, shown_order
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
@@ -317,8 +317,10 @@ async def _say_values(
     tail = turn.first("phone_tail") or (turn.first("four_digits") if not turn.rest else None)
     reason: str | None = turn.first("reason")
     order_id = turn.first("order_id") or _order_pointed_at(turn, focus)
-    if order_id is None and (own := await own_order_meant(tracker, turn)):
-        order_id = own.id
+    own = await own_order_meant(tracker, turn) if order_id is None else None
+    if own is None and order_id is None and turn.first("goods_kind") and not turn.rest:  # "鞋", of those one has bought
+        own = await order_by_words(tracker, turn)
+    order_id = own.id if own else order_id
     ticket_id = turn.first("ticket_id") or next((one["id"] for one in pointed_at(turn, focus.listed("ticket"))), None)
     if ticket_id and not order_id:
         await _say_ticket(dispatcher, tracker, domain, str(ticket_id), focus)

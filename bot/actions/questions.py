@@ -299,12 +299,12 @@ async def _answers(tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, l
             chosen = (await get_answering()).answer(pointed[0]["id"])
             return Asked([Found(chosen, 1.0)] if chosen else [], chosen=True)
     goes_on = "follow_up" in turn.acts
-    before = ""
-    if turn.bare and (told := told_lately(tracker)) and not focus.later("product", "answer"):
-        answer = (await get_answering()).answer(told)
-        before = answer.title if answer else ""
+    before, told = "", told_lately(tracker)
+    answer = (await get_answering()).answer(told) if told and not focus.later("product", "answer") else None
+    if turn.bare and answer:
+        before = answer.title
     elif turn.asks and (goes_on or len(turn.words.strip()) <= SHORT):
-        before = _answered_before(tracker) or subject_before(tracker, domain) or ""
+        before = _answered_before(tracker) or subject_before(tracker, domain) or (answer.title if answer else "")
     of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
     return await find_answers(tracker, turn, before, goes_on, of_rules, wrong=_ruled_out(tracker, turn, focus))
 

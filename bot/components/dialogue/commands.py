@@ -173,7 +173,8 @@ def _named(reading: Reading) -> str | None:
     if reading.asked or reading.message.parts or reading.acts & {*AGAINST_YES, "yes", "ack", "another", "all"}:
         return None
     words = _SMALL_WORDS.sub("", normalize(reading.text).text)
-    return reading.shown.naming(words) if 0 < len(words) <= LONGEST_NAME else None
+    named = 0 < len(words) <= LONGEST_NAME and not words.isdecimal()
+    return reading.shown.naming(words) if named else None
 
 
 def _tapped(reading: Reading) -> list[Command]:

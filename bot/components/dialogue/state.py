@@ -178,7 +178,7 @@ class Shown:
         found = {
             payload
             for title, payload in self.buttons.items()
-            if _OF_ONE_THING.search(payload) and _names(words, normalize(_PLACE.sub("", title)).text)
+            if _OF_ONE_THING.search(payload) and _names(words, normalize(_PLACE.sub("", title)).text.partition("(")[0])
         }
         return found.pop() if len(found) == 1 else None
 
