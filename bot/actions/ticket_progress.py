@@ -147,11 +147,11 @@ class TicketStatusAction(Action):
 
     @staticmethod
     async def _just_told(tracker: Tracker, turn: Turn, focus: Focus) -> Ticket | None:
-        """The refund that was told a moment ago, or the request that was talked of last and just now, where the message
-        names no other thing: it goes on about that."""
+        """The refund that was told a moment ago, or the request that was told just now and whose order is still talked
+        of, where the message names no other thing: it goes on about that."""
         told, names = focus.at_hand("ticket"), _NAMES - {"ticket_kind"}
         since = Conversation.of(tracker).turn - int((focus.value.get("ticket") or {}).get("turn") or 0)
-        lately = since <= JUST_TOLD and last_matter(focus) == "ticket"
+        lately = since <= JUST_TOLD and last_matter(focus) in ("ticket", "order")
         if told is None or "all" in turn.acts or names & turn.entities.keys():
             return None
         if told != focus.at_hand("settled") and not lately:
@@ -160,7 +160,8 @@ class TicketStatusAction(Action):
             ticket = await (await get_mall()).ticket(tracker.sender_id, told)
         except NotFound:
             return None
-        return ticket if turn.first("ticket_kind") in (None, ticket.kind) else None
+        elsewhere = focus.at_hand("order") not in (None, ticket.order_id)
+        return ticket if not elsewhere and turn.first("ticket_kind") in (None, ticket.kind) else None
 
     @staticmethod
     async def _say_last_matter(

@@ -170,7 +170,8 @@ def _numbered(message: Message, shown: Shown) -> str | None:
 
 def _named(reading: Reading) -> str | None:
     """The payload of the button for the order or the request that is named, and nothing else is said: "加湿器那个"."""
-    if reading.asked or reading.message.parts or reading.acts & {*AGAINST_YES, "yes", "ack", "another", "all"}:
+    more = (AGAINST_YES - {"question"}) | {"yes", "ack", "another", "all"}  # "坚果呢" asks for no more than its line
+    if reading.asked or reading.message.parts or reading.acts & more:
         return None
     words = _SMALL_WORDS.sub("", normalize(reading.text).text)
     named = 0 < len(words) <= LONGEST_NAME and not words.isdecimal()
