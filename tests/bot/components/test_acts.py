@@ -44,8 +44,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "keep ": "对 电话不变 / 电话还是我的 / 收件人不变 / 其他不用改 / 名字照旧 / 嗯 地址还是原来的",
     "!keep ": "电话变了 / 地址改一下 / 不变可以吗 / 还是换吧",
     "keeps_private ": """
-        为啥要单号 / 凭什么要我手机号 / 你们自己不会查吗 / 系统查不到吗 / 我就不想给 隐私 / 不方便说 / 要我电话干嘛 / 为啥还要验旧号
-        why do you need my phone number / rather not share that
+        为啥要单号 / 凭什么要我手机号 / 你们自己不会查吗 / 系统查不到吗 / 我就不想给 隐私 / 不方便说 / 要我电话干嘛
+        为啥还要验旧号 / why do you need my phone number / rather not share that
     """,
     "!keeps_private ": "单号在哪看 / 为什么要出运费 / 不想给退货了 / 怎么查快递",
     "repeat  ": "刚才说到哪了 / 我们聊到哪儿了 / 回来了 刚才办到哪",
