@@ -433,6 +433,10 @@ async def _say_state(
         return
     shown = order_title(order, tracker, domain)
     wish = _wished_lately(tracker)
+    live = next((line.open_ticket_id for line in order.lines if line.open_ticket_id), None)
+    if wish == "ticket_status" and live:
+        await _say_ticket(dispatcher, tracker, domain, live, focus)
+        return
     if wish and wish in (*WAYS[order.status], *_ALWAYS) and WAYS[order.status]:
         first = wish_button(tracker, domain, wish, order_id=order.id)
         others = [one for one in ways(tracker, domain, order) if one["title"] != first["title"]]

@@ -487,10 +487,17 @@ async def cancelled_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     return next(iter(meant_by_words(turn, cancelled) or lately), None)
 
 
+def names_listed(tracker: Tracker, turn: Turn) -> bool:
+    """Whether goods are named and nothing else is said, while a list of orders may still be on the screen."""
+    return not turn.rest and bool(Focus(tracker).listed("order", lately=True))
+
+
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
-    not what the shop has of the kind."""
-    of_theirs = turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER
+    not what the shop has of the kind; or one of those that were listed, named and no more ("坚果呢")."""
+    of_theirs = (
+        turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER or names_listed(tracker, turn)
+    )
     named = turn.names_goods or turn.first("goods_kind")
     return await order_by_words(tracker, turn) if of_theirs and named else None
 

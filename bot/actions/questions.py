@@ -26,7 +26,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
-from bot.actions.order_choice import OF_AN_ORDER, own_order_meant
+from bot.actions.order_choice import OF_AN_ORDER, names_listed, own_order_meant
 from bot.actions.orders import say_order
 from bot.actions.product_answers import (
     Reading,
@@ -169,7 +169,7 @@ async def answer_question(
     of_order = (
         decision == "goods"
         and leaning != "recommendation"
-        and turn.topic in OF_AN_ORDER
+        and (turn.topic in OF_AN_ORDER or names_listed(tracker, turn))
         and turn.intent not in _OF_GOODS
     )
     if of_order and (own := await own_order_meant(tracker, turn)):
