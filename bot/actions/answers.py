@@ -72,7 +72,8 @@ async def find_answers(
 
     ``of_rules``: goods that are named only say what the rule is wanted for ("月饼还能无理由退吗").
     ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
-    what is asked where they are the surer, or, if it surely ``goes_on``, where they are likely.
+    what is asked where they are the surer, or, if it surely ``goes_on`` or has no subject of its own, where they are
+    likely.
     ``wrong``: answers that the customer has said are not meant. Of "我不是孕妇，问的是敏感肌"
     each half is read for itself.
     """
@@ -106,8 +107,10 @@ async def find_answers(
     best, joined = found[0], found[1] if together else []
     told = Focus(tracker).at_hand("answer")
     another = not best or best[0].answer.id != told
-    if joined and joined[0].answer.id == told and another and (not goes_on or (sure(best) and not turn.leaves_out)):
+    again = joined and joined[0].answer.id == told and another and not turn.bare
+    if again and (not goes_on or (sure(best) and not turn.leaves_out)):
         joined = []  # the question before says so, and it has been answered
+    goes_on = goes_on or turn.bare
     if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)
     return Asked(best, _beside(best, found[len(found) - len(pieces) :]))

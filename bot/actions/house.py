@@ -57,7 +57,7 @@ class Greet(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True):
+        if not await _say_what_is_open(dispatcher, tracker, domain, focus, reminded=True, asked=turn.asks):
             greeted = any(one.intent == turn.intent for one in Turn.earlier(tracker))
             again = (turn.asks or greeted) and Conversation.of(tracker).turn > 1  # in the middle it is no hello
             words = any(map(str.isalnum, turn.text))  # "？" has none
@@ -82,11 +82,18 @@ class Acknowledge(Action):
 
 
 async def _say_what_is_open(
-    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, *, reminded: bool = False
+    dispatcher: CollectingDispatcher,
+    tracker: Tracker,
+    domain: Domain,
+    focus: Focus,
+    *,
+    reminded: bool = False,
+    asked: bool = False,
 ) -> bool:
     """In half a sentence: the person that is waited for, the request that lacks something, the complaint that is noted.
-    ``reminded``: the request only where the flows do not remind of it by themselves."""
-    if await say_waiting(dispatcher, tracker, domain, focus):
+    ``reminded``: the request only where the flows do not remind of it by themselves. ``asked``: "还在吗" wants to know
+    how far the person is."""
+    if await say_waiting(dispatcher, tracker, domain, focus, asked=asked):
         return True
     beneath = next((one for one in reversed(Conversation.of(tracker).stack[:-1]) if one["status"] == "open"), None)
     before = next(iter(Turn.earlier(tracker)), None)

@@ -63,6 +63,10 @@ WAYS: dict[OrderStatus, tuple[str, ...]] = {
 }
 """What one mostly wants of an order, by where it stands."""
 
+NOT_SENT = frozenset({OrderStatus.PENDING_PAYMENT, OrderStatus.PAID, OrderStatus.PRESALE})
+NOT_SENT_YET = ("cancel_order", "change_address")
+"""What may be done with goods that are not wanted and have not left the warehouse."""
+
 REPAIRS: dict[bool, tuple[str, ...]] = {  # of goods that came too late, or of any other problem
     True: ("urge_shipment", "track_parcel", "request_refund"),
     False: ("request_return", "request_exchange", "request_refund"),
@@ -338,8 +342,12 @@ async def say_problem(
         names = " ".join(f"{line_title(line)} {line.category}" for line in order.lines).lower()
         focus.refused({"flow": "after_sales", "order_id": order.id, "reason": known, "goods": names, "rule": rule})
         return
-    buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
     response = "utter_unwanted" if reason in OF_TASTE else "utter_problem"
+    if order and order.status in NOT_SENT and reason in OF_TASTE:
+        buttons = way_buttons(tracker, domain, NOT_SENT_YET, order_id=order.id)
+        dispatcher.utter_message(response="utter_unwanted_not_sent", goods=goods(order.lines), buttons=buttons)
+        return
+    buttons = way_buttons(tracker, domain, repairs, order_id=order.id if order else None, reason=reason)
     if order:
         dispatcher.utter_message(response=f"{response}_of_order", goods=goods(order.lines), buttons=buttons)
     else:

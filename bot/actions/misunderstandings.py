@@ -32,7 +32,7 @@ from bot.actions.knowledge import (
     ways,
 )
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import SomebodyElses, order_title, own_order_meant, shown_order
+from bot.actions.order_choice import SomebodyElses, order_by_words, order_title, own_order_meant, shown_order
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
@@ -44,6 +44,7 @@ from bot.actions.questions import (
     rule_out,
     say_heard,
     say_unknown,
+    subject_before,
     unknown_lately,
     wishes_of,
 )
@@ -247,7 +248,7 @@ class Help(Action):
         human = wish_button(tracker, domain, "human_handoff")
         if await say_waiting(dispatcher, tracker, domain, focus):
             return focus.events()
-        if not told and (subject := _subject_before(tracker, domain)):  # "怎么用" below one's coupons
+        if not told and (subject := subject_before(tracker, domain)):  # "怎么用" below one's coupons
             asked = replace(turn, words=f"{subject} {turn.words}", question=f"{subject} {turn.question}")
             outcome = await answer_question(dispatcher, tracker, domain, asked, focus, leaning="none")
             if outcome.said:
@@ -264,14 +265,6 @@ class Help(Action):
             else:
                 await say_unknown(dispatcher, tracker, domain, focus, turn)
         return focus.events()
-
-
-def _subject_before(tracker: Tracker, domain: Domain) -> str | None:
-    """What the message before this one was about, as customers call it, where a topic goes with it."""
-    before = next(Turn.earlier(tracker), None)
-    if before is None or not before.clear or not before.topic:
-        return None
-    return title(tracker, domain, before.intent) if has_response(domain, f"utter_title_{before.intent}") else None
 
 
 async def _told_lately(tracker: Tracker, focus: Focus) -> Answer | None:
@@ -324,8 +317,10 @@ async def _say_values(
     tail = turn.first("phone_tail") or (turn.first("four_digits") if not turn.rest else None)
     reason: str | None = turn.first("reason")
     order_id = turn.first("order_id") or _order_pointed_at(turn, focus)
-    if order_id is None and (own := await own_order_meant(tracker, turn)):
-        order_id = own.id
+    own = await own_order_meant(tracker, turn) if order_id is None else None
+    if own is None and order_id is None and turn.first("goods_kind") and not turn.rest:  # "鞋", of those one has bought
+        own = await order_by_words(tracker, turn)
+    order_id = own.id if own else order_id
     ticket_id = turn.first("ticket_id") or next((one["id"] for one in pointed_at(turn, focus.listed("ticket"))), None)
     if ticket_id and not order_id:
         await _say_ticket(dispatcher, tracker, domain, str(ticket_id), focus)
@@ -337,7 +332,7 @@ async def _say_values(
         bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
         dispatcher.utter_message(response="utter_inform_tail_bound" if bound else "utter_inform_tail")
         focus.on("tail", str(tail))  # the number of the order may follow
-    elif reason and _is_a_problem(turn):
+    elif reason and _is_a_problem(turn, focus.at_hand("order") is not None):
         order = await order_talked_of(tracker, turn)
         await say_problem(dispatcher, tracker, domain, reason, order, focus)
         if order:
@@ -347,10 +342,11 @@ async def _say_values(
     return True
 
 
-def _is_a_problem(turn: Turn) -> bool:
-    """Whether a word for what may be wrong is what the message is about: not "太早了没看见短信，明天还送吗"."""
-    if turn.first("reason") == Reason.OTHER and turn.rest:
-        return False  # "有其他联系方式吗"
+def _is_a_problem(turn: Turn, at_hand: bool) -> bool:
+    """Whether a word for what may be wrong is what the message is about: not "太早了没看见短信，明天还送吗".
+    ``at_hand``: an order is talked of."""
+    if turn.first("reason") == Reason.OTHER and (turn.rest or not at_hand):
+        return False  # "有其他联系方式吗"; "太贵了" of goods that nobody has bought
     return len(turn.rest) < A_STORY or sum(turn.ranking.get(intent, 0.0) for intent in _TASKS) >= LIKELY
 
 
@@ -437,6 +433,10 @@ async def _say_state(
         return
     shown = order_title(order, tracker, domain)
     wish = _wished_lately(tracker)
+    live = next((line.open_ticket_id for line in order.lines if line.open_ticket_id), None)
+    if wish == "ticket_status" and live:
+        await _say_ticket(dispatcher, tracker, domain, live, focus)
+        return
     if wish and wish in (*WAYS[order.status], *_ALWAYS) and WAYS[order.status]:
         first = wish_button(tracker, domain, wish, order_id=order.id)
         others = [one for one in ways(tracker, domain, order) if one["title"] != first["title"]]
@@ -458,7 +458,8 @@ def _wished_lately(tracker: Tracker) -> str | None:
     for back, turn in enumerate((Turn.of(tracker), *islice(Turn.earlier(tracker), ANSWERED_LATELY))):
         if turn.tapped or back >= since:
             return None
-        likeliest = max(_TASKS, key=lambda intent: turn.ranking.get(intent, 0.0))
-        if turn.ranking.get(likeliest, 0.0) >= LIKELY:
+        guesses = {intent: guess for intent, guess in turn.ranking.items() if intent != "nlu_fallback"}
+        likeliest = max(guesses, key=lambda intent: guesses[intent], default="")
+        if likeliest in _TASKS and guesses[likeliest] >= LIKELY:
             return likeliest
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -37,6 +37,9 @@ SEARCHED = 20
 CANCELLED_LATELY = timedelta(days=30)
 """Age of an order up to which its cancelling is meant by "取消的那单" alone; the money of an older one is back."""
 
+JUST_PLACED = timedelta(days=2)
+"""Age of an order up to which it may have been placed "just now"."""
+
 OTHERS = 2
 """Other orders that are offered as buttons where the one that was meant is refused."""
 
@@ -64,7 +67,7 @@ LOCKS = frozenset({"order_locked", "order_phone_locked"})
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "of_others", "talk", "bought", "waited", "cancelled", "month", "sharp")
+_SAID = patterns.load("orders", "of_others", "talk", "bought", "just_placed", "waited", "cancelled", "month", "sharp")
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -113,7 +116,7 @@ def meant_by_words(turn: Turn, orders: Sequence[Order]) -> list[Order]:
     found = [order for order in orders if order.id in ids]
     found += [order for order in orders if order not in found and _of_category(order, turn)]
     dated = [order for order in found or orders if _day_named(order, turn) or _month_named(order, turn)]
-    return dated or found
+    return dated or found or _just_placed(turn, orders)
 
 
 def _telling(words: str, choices: Listed) -> str:
@@ -130,6 +133,15 @@ def _of_category(order: Order, turn: Turn) -> bool:
         return True
     named = set(map(str, turn.entities.get("category", ()))) | set(map(str, turn.entities.get("product", ())))
     return any(line.category in named or line.product_name in named for line in order.lines)
+
+
+def _just_placed(turn: Turn, orders: Sequence[Order]) -> list[Order]:
+    """The newest order, where the words say so and it is no older than they can mean: "我刚下的单"."""
+    tells = turn.first("reason") not in (None, Reason.LATE_DELIVERY)  # "刚买的就坏了" has come already
+    if turn.tapped or tells or not _SAID["just_placed"].search(plain(turn.text)):
+        return []
+    newest = max(orders, key=lambda order: order.placed_at, default=None)
+    return [newest] if newest and datetime.now(UTC) - newest.placed_at <= JUST_PLACED else []
 
 
 def _day_named(order: Order, turn: Turn) -> bool:
@@ -475,10 +487,17 @@ async def cancelled_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     return next(iter(meant_by_words(turn, cancelled) or lately), None)
 
 
+def names_listed(tracker: Tracker, turn: Turn) -> bool:
+    """Whether goods are named and nothing else is said, while a list of orders may still be on the screen."""
+    return not turn.rest and bool(Focus(tracker).listed("order", lately=True))
+
+
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
-    not what the shop has of the kind."""
-    of_theirs = turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER
+    not what the shop has of the kind; or one of those that were listed, named and no more ("坚果呢")."""
+    of_theirs = (
+        turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER or names_listed(tracker, turn)
+    )
     named = turn.names_goods or turn.first("goods_kind")
     return await order_by_words(tracker, turn) if of_theirs and named else None
 

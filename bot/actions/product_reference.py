@@ -28,7 +28,7 @@ from bot.actions.product_search import (
     search,
     telling,
 )
-from bot.actions.product_talk import Heard, Talk, hear, names_some, only_describes, seeking, uses
+from bot.actions.product_talk import OF_GOODS, Heard, Talk, hear, names_some, only_describes, seeking, uses
 from bot.actions.product_words import SAID, kind_called, without_aspects
 from bot.actions.shop_product import (
     ShopProduct,
@@ -222,6 +222,21 @@ def carried_on(tracker: Tracker, turn: Turn) -> Turn:
         return turn
     entities = {name: found for name, found in earlier.entities.items() if name not in _POINTERS} | turn.entities
     return replace(earlier, entities=entities, message_id=turn.message_id)
+
+
+def on_its_shelf(tracker: Tracker, turn: Turn) -> Turn:
+    """ "噪音大不大" after "加湿器加自来水行吗": the kind of goods that was named is still meant, if none was shown."""
+    if turn.names_goods or turn.tapped or not turn.asks or Focus(tracker).at_hand("product") or listed_now(tracker):
+        return turn
+    earlier = next((one for one in islice(Turn.earlier(tracker), NOW) if one.first("category")), None)
+    if earlier is None or earlier.intent not in OF_GOODS:
+        return turn
+    return replace(turn, entities={**turn.entities, "category": earlier.entities["category"]})
+
+
+def listed_now(tracker: Tracker) -> bool:
+    """Whether goods were listed, or one told, in answer to one of the last messages."""
+    return bool(listed(tracker)) and shown_now(tracker)
 
 
 async def goes_on(tracker: Tracker, turn: Turn) -> bool:

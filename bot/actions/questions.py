@@ -26,7 +26,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
-from bot.actions.order_choice import OF_AN_ORDER, own_order_meant
+from bot.actions.order_choice import OF_AN_ORDER, names_listed, own_order_meant
 from bot.actions.orders import say_order
 from bot.actions.product_answers import (
     Reading,
@@ -46,6 +46,7 @@ from bot.actions.product_reference import (
     before,
     carried_on,
     last_said_of_goods,
+    on_its_shelf,
     shown_now,
     talked_of,
 )
@@ -151,14 +152,14 @@ async def answer_question(
     if leaning == "rule" and turn.confidence < WEAK and turn.names_goods and seeking(turn) == "clearly":
         leaning = "goods"  # "你们有防晒霜吗" that may as well have been taken for that
     if leaning == "goods":
-        turn = carried_on(tracker, turn)
+        turn = on_its_shelf(tracker, carried_on(tracker, turn))
     if order_id := turn.first("order_id"):
         focus.on("order", str(order_id))
     if leaning == "goods" and not turn.names_goods:
         await _goods_of_order(tracker, turn, focus)
     speaker = Speaker(dispatcher, tracker, domain, turn, focus)
     answering, asked, reading = await asyncio.gather(
-        get_answering(), _answers(tracker, turn, focus, leaning), _goods(speaker, leaning)
+        get_answering(), _answers(tracker, domain, turn, focus, leaning), _goods(speaker, leaning)
     )
     found = asked.best
     decision = decide(_evidence(tracker, turn, focus, leaning, found, reading, answering.ready))
@@ -168,7 +169,7 @@ async def answer_question(
     of_order = (
         decision == "goods"
         and leaning != "recommendation"
-        and turn.topic in OF_AN_ORDER
+        and (turn.topic in OF_AN_ORDER or names_listed(tracker, turn))
         and turn.intent not in _OF_GOODS
     )
     if of_order and (own := await own_order_meant(tracker, turn)):
@@ -288,7 +289,7 @@ def _sign(turn: Turn, reading: Reading) -> Sign:
 # --- the two sides ---------------------------------------------------------------------------------------------------
 
 
-async def _answers(tracker: Tracker, turn: Turn, focus: Focus, leaning: Leaning) -> Asked:
+async def _answers(tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, leaning: Leaning) -> Asked:
     """Those that fit the words, or the one that "第二个" means of those that were offered."""
     if _offered_lately(tracker, focus):
         offered = focus.listed("answer")
@@ -298,7 +299,12 @@ async def _answers(tracker: Tracker, turn: Turn, focus: Focus, leaning: Leaning)
             chosen = (await get_answering()).answer(pointed[0]["id"])
             return Asked([Found(chosen, 1.0)] if chosen else [], chosen=True)
     goes_on = "follow_up" in turn.acts
-    before = _answered_before(tracker) if turn.asks and (goes_on or len(turn.words.strip()) <= SHORT) else ""
+    before, told = "", told_lately(tracker)
+    answer = (await get_answering()).answer(told) if told and not focus.later("product", "answer") else None
+    if turn.bare and answer:
+        before = answer.title
+    elif turn.asks and (goes_on or len(turn.words.strip()) <= SHORT):
+        before = _answered_before(tracker) or subject_before(tracker, domain) or (answer.title if answer else "")
     of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
     return await find_answers(tracker, turn, before, goes_on, of_rules, wrong=_ruled_out(tracker, turn, focus))
 
@@ -330,6 +336,14 @@ def _answered_before(tracker: Tracker) -> str:
     if not told or Conversation.of(tracker).turn - int(told.get("turn") or 0) != 1:
         return ""
     return next((earlier.words.strip() for earlier in Turn.earlier(tracker)), "")
+
+
+def subject_before(tracker: Tracker, domain: Domain) -> str | None:
+    """What the message before this one was about, as customers call it, where a topic goes with it."""
+    before = next(Turn.earlier(tracker), None)
+    if before is None or not before.sure or not before.topic:
+        return None
+    return title(tracker, domain, before.intent) if has_response(domain, f"utter_title_{before.intent}") else None
 
 
 async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
@@ -484,6 +498,8 @@ async def say_unknown(
     that a person is offered."""
     if asked:
         await note_gap(tracker, asked)
+    if _unknown_now(tracker, focus):  # the other half of the message is not known either: it is said once
+        return
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
     subject = subject_of(asked) if asked and asked.asks and not _blames(asked) else ""
@@ -558,6 +574,12 @@ def unknown_lately(tracker: Tracker, focus: Focus) -> bool:
     """Whether one of the last two messages was met with "I do not know"."""
     said = focus.value.get("unknown") or {}
     return bool(said) and Conversation.of(tracker).turn - int(said.get("turn") or 0) <= UNKNOWN_LATELY
+
+
+def _unknown_now(tracker: Tracker, focus: Focus) -> bool:
+    """Whether this very message was met so."""
+    said = focus.value.get("unknown") or {}
+    return bool(said) and int(said.get("turn") or 0) == Conversation.of(tracker).turn
 
 
 def _once(buttons: Sequence[Button]) -> list[Button]:

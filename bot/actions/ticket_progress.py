@@ -39,6 +39,9 @@ from mall_adapter.values import Ticket, TicketKind
 PLAINLY, AS_WELL = 0.7, 0.25
 """Confidence below which a question about tickets may be one about orders, and what must speak for that."""
 
+JUST_TOLD = 2
+"""Turns in which a question about the money or the progress goes on about the request that was told."""
+
 _NAMES = frozenset({"order_id", "ticket_id", "ticket_kind", "ordinal", "product", "category", "brand", "goods_kind"})
 """Entities of a message that says itself what it is about."""
 
@@ -87,13 +90,14 @@ class TicketStatusAction(Action):
             return focus.events()
         order_id = self._order(tracker, turn, focus)
         named = turn.first("ticket_id") or (None if order_id else ticket_meant(turn, focus))
-        if not (order_id or named) and _of_anything(turn):
+        lately = None if order_id or named else await self._just_told(tracker, turn, focus)
+        if not (order_id or named or lately) and _of_anything(turn):
             intents = ("ticket_status", "order_status", "human_handoff")
             buttons = [wish_button(tracker, domain, intent) for intent in intents]
             dispatcher.utter_message(response="utter_progress_which", buttons=buttons)
             return []
-        if not (order_id or named) and (told := await self._just_told(tracker, turn, focus)):
-            return await say_tickets(dispatcher, tracker, domain, [told])
+        if lately:
+            return await say_tickets(dispatcher, tracker, domain, [lately])
         unknown = False
         if named:
             try:
@@ -143,15 +147,21 @@ class TicketStatusAction(Action):
 
     @staticmethod
     async def _just_told(tracker: Tracker, turn: Turn, focus: Focus) -> Ticket | None:
-        """The refund that was told a moment ago, where the message names no other thing: it goes on about that."""
-        told, names = focus.at_hand("settled"), _NAMES - {"ticket_kind"}
-        if told is None or told != focus.at_hand("ticket") or "all" in turn.acts or names & turn.entities.keys():
+        """The refund that was told a moment ago, or the request that was told just now and whose order is still talked
+        of, where the message names no other thing: it goes on about that."""
+        told, names = focus.at_hand("ticket"), _NAMES - {"ticket_kind"}
+        since = Conversation.of(tracker).turn - int((focus.value.get("ticket") or {}).get("turn") or 0)
+        lately = since <= JUST_TOLD and last_matter(focus) in ("ticket", "order")
+        if told is None or "all" in turn.acts or names & turn.entities.keys():
+            return None
+        if told != focus.at_hand("settled") and not lately:
             return None
         try:
             ticket = await (await get_mall()).ticket(tracker.sender_id, told)
         except NotFound:
             return None
-        return ticket if turn.first("ticket_kind") in (None, ticket.kind) else None
+        elsewhere = focus.at_hand("order") not in (None, ticket.order_id)
+        return ticket if not elsewhere and turn.first("ticket_kind") in (None, ticket.kind) else None
 
     @staticmethod
     async def _say_last_matter(

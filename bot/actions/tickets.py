@@ -162,7 +162,11 @@ async def say_tickets(
     lines = [
         line.format(place=place, **ticket_values(tracker, domain, ticket)) for place, ticket in enumerate(tickets, 1)
     ]
-    dispatcher.utter_message(response="utter_tickets", tickets="\n".join(lines))
+    buttons = [
+        button(f"{place}. {ticket.summary}", "ticket_status", ticket_id=ticket.id)
+        for place, ticket in enumerate(tickets, 1)
+    ]
+    dispatcher.utter_message(response="utter_tickets", tickets="\n".join(lines), buttons=buttons)
     return focus.events()
 
 

@@ -24,7 +24,7 @@ _GOODS = frozenset({"product", "brand", "category"})
 _NUMBERS = frozenset(
     {"account_code", "order_id", "phone_tail", "four_digits", "ticket_id", "phone", "tax_number", "email"}
 )
-_SAID = patterns.load("turn", "named", "says_nothing", "card", "and_that")
+_SAID = patterns.load("turn", "named", "says_nothing", "card", "bare", "and_that")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,11 @@ class Turn:
     def leaves_out(self) -> bool:
         """Whether what is asked is left to the question before: "那质量问题呢"."""
         return bool(_SAID["and_that"].search(plain(self.text)))
+
+    @property
+    def bare(self) -> bool:
+        """Whether it asks in small words alone, and so about what was talked of: "可以换吗"."""
+        return self.asks and not self.tapped and bool(_SAID["bare"].search(plain(self.text)))
 
     @property
     def yes(self) -> bool | None:

@@ -116,6 +116,11 @@ class _Ends:
                         yield start, start + length, form
 
 
+def nothing_wanted(behind: str) -> bool:
+    """Whether what stands behind goods says that they are left as they are: "扫地机留着"."""
+    return bool(_SAID["kept"].search(behind))
+
+
 class Names:
     """What the file says, ready to be looked up."""
 
@@ -156,8 +161,8 @@ class Names:
                 kept.append(find)
         entities = []
         for find in sorted(kept, key=lambda find: find.start):
-            if _SAID["kept"].search(normalized.text[places[find.end - 1] + 1 :]):
-                continue  # nothing is wanted of them
+            if nothing_wanted(normalized.text[places[find.end - 1] + 1 :]):
+                continue
             entity, value = self.values[find.form]
             start, end = normalized.span(places[find.start], places[find.end - 1] + 1)
             entities.append(Entity(entity, start, end, value))

@@ -24,6 +24,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file, read_yaml_file
 
 from bot import patterns as pattern_files
+from bot.components.catalogue import nothing_wanted
 from bot.components.text import normalize
 
 Phrases = dict[str, dict[str, str]]
@@ -35,6 +36,9 @@ DENIED = {"reason": _SAID["denied"], "ticket_kind": _SAID["not_wished"]}
 
 TOLD_DENIED = {"reason": "reason_denied"}
 """What is denied of these lists is worth knowing: it stands as an entity of this name, which may have a list, too."""
+
+OF_GOODS = frozenset({"category", "goods_kind"})
+"""Lists of goods, which may be named only to say that they are left as they are."""
 
 SEVERAL = frozenset({"reason"})
 """Lists of which a message may hold several values: "不想要了，还开线". The longest phrase comes first."""
@@ -147,6 +151,8 @@ class LookupEntityExtractor(GraphComponent, EntityExtractorMixin):
             found = []
             for entity, patterns in self._patterns.items():
                 finds = [(m, value) for value, pattern in patterns.items() for m in pattern.finditer(normalized.text)]
+                if entity in OF_GOODS:
+                    finds = [find for find in finds if not nothing_wanted(normalized.text[find[0].end() :])]
                 denial = DENIED.get(entity)
                 denied = [find for find in finds if denial and denial.search(normalized.text[: find[0].start()])]
                 said = _apart(find for find in finds if find not in denied)[: None if entity in SEVERAL else 1]

@@ -19,7 +19,7 @@ from bot.components.text import normalize
 _EMOJI = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _TOKEN = re.compile(rf"(?P<number>(?:ord[ :#.–—_-]*)?[0-9]{{4,}})|[0-9]+|[a-z\u00df-\u024f]+|[{_EMOJI}]|[^\W_]")
 
-_SAID = patterns.load("turn", "named", "says_nothing", "card", "and_that")
+_SAID = patterns.load("turn", "named", "says_nothing", "card", "bare", "and_that")
 
 PHONE_TAIL = "digits4"
 NUMBER = "digits"

@@ -104,9 +104,11 @@ def bare_values(reading: Reading) -> list[Command]:
     flow = reading.flows.of_intent("inform")
     if flow is None or (reading.asked and reading.on_screen):
         return []
-    values = any(reading.message.values(name) for name in ("order_id", "phone_tail", "ticket_id", "reason"))
+    numbers = any(reading.message.values(name) for name in ("order_id", "phone_tail", "ticket_id"))
+    values = numbers or ("question" not in reading.acts and bool(reading.message.values("reason")))
     goods = any(reading.message.values(name) for name in ("product", "category", "brand", "ordinal"))
-    goods |= bool(reading.message.values("mention")) and reading.message.rest <= A_POINTER
+    pointed = bool(reading.message.values("mention") or reading.message.values("goods_kind"))
+    goods |= pointed and reading.message.rest <= A_POINTER
     if not values and not goods:
         return []
     return [Command("StartFlow", flow.name, {"intent": "inform"}, "values without a wish", reading.part)]

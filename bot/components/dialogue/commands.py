@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bot import patterns
 from bot.components.acts import OF_REQUEST, OF_WAITING
 from bot.components.dialogue.answers import (
     as_before,
@@ -45,6 +46,12 @@ from bot.components.dialogue.wishes import (
     new_wish,
     supposed_case,
 )
+from bot.components.text import normalize
+
+LONGEST_NAME = 8
+"""Characters, beside small words, of a message that does nothing but name what was listed."""
+
+_SMALL_WORDS = patterns.read(patterns.FOLDER / "turn.yml")["says_nothing"]
 
 
 def understand(message: Message, state: State, slots: Mapping[str, Any], flows: Flows, shown: Shown) -> list[Command]:
@@ -52,7 +59,9 @@ def understand(message: Message, state: State, slots: Mapping[str, Any], flows: 
     if not message.tapped and (payload := _numbered(message, shown)):
         message = message.tap(payload) or message
     reading = Reading(message, state, slots, flows, shown)
-    if message.tapped:
+    if not message.tapped and (payload := _named(reading)) and (tapped := message.tap(payload)):
+        reading = reading.of(tapped)
+    if reading.message.tapped:
         return _tapped(reading)
     if message.parts:
         return _several(reading)
@@ -157,6 +166,16 @@ def _numbered(message: Message, shown: Shown) -> str | None:
     if len(places) != 1 or message.rest > A_POINTER or message.acts & AGAINST_YES:
         return None
     return shown.numbered(int(places[0]))
+
+
+def _named(reading: Reading) -> str | None:
+    """The payload of the button for the order or the request that is named, and nothing else is said: "加湿器那个"."""
+    more = (AGAINST_YES - {"question"}) | {"yes", "ack", "another", "all"}  # "坚果呢" asks for no more than its line
+    if reading.asked or reading.message.parts or reading.acts & more:
+        return None
+    words = _SMALL_WORDS.sub("", normalize(reading.text).text)
+    named = 0 < len(words) <= LONGEST_NAME and not words.isdecimal()
+    return reading.shown.naming(words) if named else None
 
 
 def _tapped(reading: Reading) -> list[Command]:

@@ -24,6 +24,9 @@ from bot.components.dialogue.reading import (
 _SEVERAL = re.compile(r"[,，。;；!！\s]")
 """Signs of more than one thing said."""
 
+OF_A_CUSTOMER = frozenset({"order_id", "phone_tail", "order_phone", "account_phone", "account_order"})
+"""Slots that tell who somebody is."""
+
 A_BARE_STOP = 4
 """Characters of a stop that says of nothing what is stopped: to somebody who waits it is the waiting."""
 
@@ -136,6 +139,8 @@ def end_or_pause(reading: Reading) -> list[Command]:
         return [Command("Wait", why="act wait")]
     if "repeat" in acts and reading.state.turn:
         return [Command("Repeat", why="act repeat")]
+    if "keeps_private" in acts and reading.asked in OF_A_CUSTOMER and reading.on_screen:
+        return [Command("Unusable", reading.asked, "private", "wants to know what a number is for, or keeps it")]
     if "lost" in acts and reading.asked:
         return [Command("Unusable", reading.asked, "lost", "what was asked for is not at hand")]
     if "ack" in acts and "question" not in acts:

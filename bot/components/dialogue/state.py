@@ -15,6 +15,7 @@ from typing import Any
 from rasa.shared.core.events import BotUttered, Event, UserUttered
 from rasa.shared.exceptions import InvalidConfigException
 
+from bot.components.pinyin import sounds
 from bot.components.text import normalize
 
 OPEN, WAITING, NEXT, PARKED = "open", "waiting", "next", "parked"
@@ -25,6 +26,7 @@ _PAYLOAD = re.compile(r"/(?P<intent>[a-z_]+)(?P<entities>\{.*\})?", re.DOTALL)
 _NO_VALUE = frozenset({"complaint", "matter"})
 _PLACE = re.compile(r"(\d+)\. ")
 _WORD = re.compile(r"[^\W\d_]")
+_OF_ONE_THING = re.compile(r'"(?:order|ticket)_id"')
 
 
 @dataclass
@@ -172,12 +174,30 @@ class Shown:
         found = {int(match[1]): p for title, p in self.buttons.items() if (match := _PLACE.match(title))}
         return found.get(max(found) if found and place == -1 else place)
 
+    def naming(self, words: str) -> str | None:
+        """Of the only button for an order or a request whose title holds the words, or is held by them, as they are
+        written or as they sound: "毛衣", "加湿气" for 加湿器."""
+        found = {
+            payload
+            for title, payload in self.buttons.items()
+            if _OF_ONE_THING.search(payload) and _names(words, normalize(_PLACE.sub("", title)).text.partition("(")[0])
+        }
+        return found.pop() if len(found) == 1 else None
+
     def counted(self, place: int) -> str | None:
         """Of the button that stands there, where none is called by a number ("2. …", "5 星") and none confirms."""
         confirms = any(payload.startswith(("/affirm", "/deny")) for payload in self.buttons.values())
         if confirms or any(character.isdigit() for title in self.buttons for character in title):
             return None
         return dict(enumerate(self.buttons.values(), 1)).get(place)
+
+
+def _names(words: str, title: str) -> bool:
+    if words in title or title in words:
+        return True
+    short, long = sorted((sounds(list(words)), sounds(list(title))), key=len)
+    alike = (long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1))
+    return len(short) > 1 and any(alike)
 
 
 FIRST_BUTTON = "first_button"

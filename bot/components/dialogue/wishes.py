@@ -64,7 +64,10 @@ def all_orders(reading: Reading) -> list[Command]:
 def address_and_more(reading: Reading) -> list[Command]:
     """The address that was asked for, and the question beside it: "…路15号 电话不变。那哪天发？"; more of one that is
     summed up: "5号楼前台"."""
-    step = reading.flow.collects("delivery") if reading.flow and reading.asked != "order_id" else None
+    step = reading.flow.collects("delivery") if reading.flow else None
+    if reading.asked == "order_id":  # told before it is known which order it is for
+        early = step and "address" in reading.acts and "question" not in reading.acts
+        return [reading.set_slot("delivery", {"words": reading.text}, "an address")] if early else []
     summed_up = reading.asked == CONFIRMED and reading.on_screen
     if step and summed_up and "address_part" in reading.acts and not reading.acts & AGAINST_YES:
         return [reading.set_slot(step.name, {"words": reading.text}, "more of the address")]

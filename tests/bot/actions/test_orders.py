@@ -683,6 +683,23 @@ def test_words_of_talk_describe_no_goods(text: str, meant: list[str]) -> None:
     assert [order.id for order in meant_by_words(turn, orders)] == meant
 
 
+@pytest.mark.parametrize(
+    ("text", "age", "meant"),
+    [
+        ("我刚下的单 抓紧发吧", timedelta(hours=1), ["ORD1"]),
+        ("刚拍的什么时候发", timedelta(hours=30), ["ORD1"]),
+        ("我刚下的单 抓紧发吧", timedelta(days=3), []),
+        ("快发货吧", timedelta(hours=1), []),
+    ],
+)
+def test_the_newest_order_is_the_one_just_placed(text: str, age: timedelta, meant: list[str]) -> None:
+    now = datetime.now(UTC)
+    older, newest = bought("面霜", "跑鞋")
+    orders = [replace(newest, placed_at=now - age), replace(older, placed_at=now - timedelta(days=9))]
+    turn = Turn(text, "urge_shipment", 0.9, {}, {}, text, "m1")
+    assert [order.id for order in meant_by_words(turn, orders)] == meant
+
+
 # ---- coupons
 
 

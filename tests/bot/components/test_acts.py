@@ -39,6 +39,15 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         下次大促叫我 / 有优惠了告诉我一声 / tell me when there is a sale
     """,
     "!subscribes  ": "取消订阅 / 怎么订阅 / 我订阅的咖啡豆到哪了 / 降价会通知我吗 / 有什么活动 / 别有活动就叫我",
+    "unsubscribes  ": "以后别给我推了 / 以后不要给我推荐了",
+    "!unsubscribes   ": "以后给我推荐点好的 / 别给我发了 我不要了",
+    "keep ": "对 电话不变 / 电话还是我的 / 收件人不变 / 其他不用改 / 名字照旧 / 嗯 地址还是原来的",
+    "!keep ": "电话变了 / 地址改一下 / 不变可以吗 / 还是换吧",
+    "keeps_private ": """
+        为啥要单号 / 凭什么要我手机号 / 你们自己不会查吗 / 系统查不到吗 / 我就不想给 隐私 / 不方便说 / 要我电话干嘛
+        为啥还要验旧号 / why do you need my phone number / rather not share that
+    """,
+    "!keeps_private ": "单号在哪看 / 为什么要出运费 / 不想给退货了 / 怎么查快递",
     "repeat  ": "刚才说到哪了 / 我们聊到哪儿了 / 回来了 刚才办到哪",
     "!repeat  ": "快递到哪了 / 送到哪了",
     "all ": "月饼都馊了 / 两盒全坏了 / 全都碎了",
@@ -337,9 +346,10 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     """,
     "yes_weak !yes": """
         随便 / 随便吧 / 都行 / 都可以 / 应该可以 / 应该可以吧 / 大概吧 / 好像是 / 好像是的 / 看着办 / 你看着办吧
-        你定 / 听你的 / 嗯？ / 哦 / 噢噢 / 可以吧 / 可以了 / 好了 / 也行 / 也可以 / 可能是 / 差不多 / 无所谓
+        你定 / 听你的 / 嗯？ / 可以吧 / 可以了 / 好了 / 也行 / 也可以 / 可能是 / 差不多 / 无所谓
         确认退款 / 确定取消 / 确认取消订单 / 没问题吧 / maybe / i guess / whatever / up to you
     """,
+    "!yes_weak": "哦 / 噢噢 / 哦了",
     "no !yes": """
         不 / 不是 / 不是的 / 不对 / 不用 / 不要 / 不行 / 不可以 / 先不 / 先别 / 别 / 否 / no / nope / No, thanks
         唔系 / 唔係 / 唔要 / 不是这单 / 不是这个 / 换一单 / 都不是 / 没有 / 不，不是 / 不需要 / 不用谢谢 / 拒绝 / ❌

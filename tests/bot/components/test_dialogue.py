@@ -61,7 +61,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         {},
         [
             ("我要改地址", "change_address", 0.9, {}, [ADDRESS, "action_ask_order_id"]),
-            ("地址、电话:姑苏区人民路88号", "change_address", 0.9, {}, [ADDRESS, "action_ask_order_id"]),
+            ("地址、电话:姑苏区人民路88号", "change_address", 0.9, {}, [ADDRESS, "action_remind"]),
         ],
     ),
     "a request that was made already is not made again": (
@@ -504,6 +504,42 @@ def test_a_place_in_the_list_is_a_tap(words: str, place: int | None) -> None:
     commands = understand(message(words, "inform"), State(), {}, real_flows(), Shown({**listed, "都不是": "/deny"}))
     told = {"intent": "track_parcel", "order_id": f"ORD{place}"}
     assert any(one.value == told for one in commands) is (place is not None), commands
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("就毛衣那个", "ORD1"),
+        ("加湿器", "ORD2"),
+        ("加湿气那个", "ORD2"),  # as it sounds
+        ("锅", "ORD3"),
+        ("那个炸锅吧", "ORD3"),
+        ("都要", None),
+        ("跑鞋", None),
+        ("加湿器不要了别的都留着", None),
+    ],
+)
+def test_the_name_of_what_is_listed_is_a_tap(words: str, named: str | None) -> None:
+    listed = {
+        f"{number}. {name}": f'/track_parcel{{"order_id": "ORD{number}"}}'
+        for number, name in enumerate(("毛衣", "加湿器", "空气炸锅"), 1)
+    }
+    commands = understand(message(words, "inform"), State(), {}, real_flows(), Shown({**listed, "都不是": "/deny"}))
+    told = {"intent": "track_parcel", "order_id": f"ORD{named[3:] if named else 0}"}
+    assert any(one.value == told for one in commands) is (named is not None), commands
+
+
+def test_a_name_that_two_of_the_list_bear_is_no_tap() -> None:
+    listed = {f"{n}. {name}": f'/track_parcel{{"order_id": "ORD{n}"}}' for n, name in ((1, "月饼"), (2, "冰皮月饼"))}
+    assert Shown(listed).naming("月饼") is None
+    assert Shown(listed).naming("冰皮") == '/track_parcel{"order_id": "ORD2"}'
+
+
+def test_a_number_that_is_kept_private_is_explained() -> None:
+    talk = Talk()
+    assert talk.say("我要退货", "request_return")[-1] == "action_ask_order_id"
+    talk.say("我就不想给 隐私")
+    assert talk.state.commands[0][0].startswith("Unusable order_id=private")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ def extractor(tmp_path: Path) -> LookupEntityExtractor:
     return LookupEntityExtractor.load({"folder": str(folder)}, storage, resource, None)
 
 
+def test_goods_that_are_left_as_they_are_are_not_named(tmp_path: Path) -> None:
+    (tmp_path / "category.yml").write_text("扫地机器人: [扫地机]\n空气炸锅: [炸锅]\n", "utf-8")
+    storage, resource = LocalModelStorage(tmp_path), Resource("lookup")
+    lookup = LookupEntityExtractor({}, storage, resource, tmp_path)
+    lookup.train(TrainingData())
+    (said,) = lookup.process([Message({"text": "炸锅不要了 扫地机留着"})])
+    assert [one["value"] for one in said.get("entities")] == ["空气炸锅"]
+
+
 @pytest.mark.parametrize(
     ("text", "value", "words"),
     [
