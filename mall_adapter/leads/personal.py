@@ -23,7 +23,7 @@ async def _export(session: AsyncSession, subject: Subject) -> Mapping[str, Rows]
 
 
 async def _erase(session: AsyncSession, subject: Subject, _: datetime) -> None:
-    for table in (models.Lead, models.LeadQuestion):
+    for table in (models.LeadTalk, models.Lead, models.LeadQuestion):
         await session.execute(delete(table).where(table.person == subject.person))
     reading = models.LeadReading
     await session.execute(delete(reading).where(reading.conversation.in_(subject.conversations)))

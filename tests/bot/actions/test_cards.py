@@ -122,6 +122,6 @@ async def test_a_card_is_passed_on_by_whoever_holds_it(cards: Cards) -> None:
     assert theirs is not None
     passed_on = await say("转发名片", BEN, ShareCard())
     assert [message["response"] for message in passed_on.told] == ["utter_card_share"]
-    assert f"/c/{theirs.token}" in passed_on.text()
+    assert f"/c/{theirs}" in passed_on.text()
     assert copy.token not in passed_on.text()
-    assert passed_on.told[0]["image"].startswith(f"/c/{theirs.token}.png")
+    assert passed_on.told[0]["image"].startswith(f"/c/{theirs}.png")
