@@ -71,6 +71,8 @@ class Hardening:
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408) from None
+            if message["type"] == "http.disconnect":
+                raise HTTPException(400)  # it has hung up: nobody reads this, and it is no fault of ours
             complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > most:

@@ -440,3 +440,17 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
     with pytest.raises(HTTPException) as caught:
         await hardening.Hardening(reads)({"type": "http", "method": "POST", "path": "/"}, never, never)
     assert caught.value.status_code == 408
+
+
+async def test_who_hangs_up_in_the_middle_of_a_body_is_refused() -> None:
+    async def reads(scope: Any, receive: Any, send: Any) -> None:
+        await Request(scope, receive).body()
+
+    heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(heard)
+
+    with pytest.raises(HTTPException) as caught:
+        await hardening.Hardening(reads)({"type": "http", "method": "POST", "path": "/"}, receive, receive)
+    assert caught.value.status_code == 400

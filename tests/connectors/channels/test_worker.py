@@ -352,6 +352,7 @@ async def test_who_writes_on_at_once_is_asked_for_each_message_once(
     async with open_house() as shop:
         for number in range(20):
             await shop.worker.turn(replace(said("ann", f"m{number}", str(number)), channel="web"))
+        await asyncio.wait(shop.worker._tasks)  # they are settled behind their answers
     async with AsyncSession(engine) as session:
         rows = [(row.state, row.attempts) for row in await session.scalars(select(Inbox))]
     assert rows == [(State.DONE, 1)] * 20
