@@ -72,8 +72,9 @@ def cues(model: Linear, cut: Sequence[str], label: str) -> list[str]:
     """What speaks most for ``label`` in a message, against what is said on average: at most ``CUES``, the strongest
     first, none that is a part of another."""
     column = model.labels.index(label)
-    weights = model.weights[:, column] - model.weights.mean(axis=1)
-    weighed = {name: float(weights[model.columns[name]]) for name in phrases(cut) if name in model.columns}
+    known = [name for name in phrases(cut) if name in model.columns]
+    rows = model.weights[[model.columns[name] for name in known]]
+    weighed = dict(zip(known, (rows[:, column] - rows.mean(axis=1)).tolist(), strict=True))
     best = sorted((name for name in weighed if weighed[name] > 0 and _is_said(name)), key=lambda name: -weighed[name])
     found: list[str] = []
     for name in best:

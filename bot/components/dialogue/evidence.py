@@ -52,15 +52,18 @@ class Felt:
 
     intent: str
     guesses: frozenset[str]
+    never: frozenset[str] = frozenset()  # not meant with it, however clear the guess
 
 
 _OF_PARCELS = frozenset({"order_status", "track_parcel", "urge_shipment", "worry_delivery"})
-_OF_NOTHING = frozenset({"chitchat", "out_of_scope", "bot_challenge", "rate_service", "deny"})
+_OF_NOTHING = frozenset({"chitchat", "out_of_scope"})
 
 _FELT: Mapping[str, Felt] = {
     "worry": Felt("worry_delivery", _OF_PARCELS),
     "urge": Felt("urge_shipment", _OF_PARCELS),
-    "anger": Felt("complain", _OF_PARCELS | _OF_NOTHING | {"complain"}),
+    "anger": Felt(
+        "complain", _OF_PARCELS | _OF_NOTHING | {"complain", "bot_challenge", "rate_service", "deny"}, _OF_NOTHING
+    ),
 }
 
 
@@ -109,7 +112,9 @@ def _as_felt(message: Message, ranking: Mapping[str, float], context: Context) -
     """The guesses of a message of which none is clear, and which answers nothing: those that differ by what is felt
     become the one that has the feeling. The number of an order alone shows that it is about a parcel."""
     felt = _FELT.get(message.feeling)
-    if felt is None or message.tapped or context.asked or max(ranking.values(), default=0.0) >= DECIDED:
+    if felt is None or message.tapped or context.asked:
+        return dict(ranking)
+    if max((guess for name, guess in ranking.items() if name not in felt.never), default=0.0) >= DECIDED:
         return dict(ranking)
     left = {name: guess for name, guess in ranking.items() if name not in felt.guesses}
     together, most = sum(ranking.values()) - sum(left.values()), max(left.values(), default=0.0)

@@ -70,6 +70,7 @@ RETURN = {"request_return": 0.45, "worry_delivery": 0.1}
         ("我的快递怎么还没到啊 急死了", "worry", PARCEL, NOTHING, "worry_delivery"),
         ("我的快递怎么还没到啊 急死了", "urge", PARCEL, NOTHING, "urge_shipment"),
         ("你们是不是又骗我", "anger", TALK, NOTHING, "complain"),
+        ("呵呵 你们真行", "anger", {"chitchat": 0.8, "complain": 0.1}, NOTHING, "complain"),  # no talk for its own sake
         # calm, or clear, or an answer to what was asked: nothing changes
         ("我的快递怎么还没到啊", "neutral", PARCEL, NOTHING, "nlu_fallback"),
         ("我的快递怎么还没到啊 急死了", "worry", {"track_parcel": 0.6, "greet": 0.1}, NOTHING, "track_parcel"),

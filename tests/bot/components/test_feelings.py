@@ -19,6 +19,11 @@ LINES += [
     ("有货吗", "neutral"),
     ("在吗", "neutral"),
     ("好的呀", "neutral"),
+    ("快点发", "urge"),
+    ("快啊", "urge"),
+    ("快点吧", "urge"),
+    ("请快些", "urge"),
+    ("快快快", "urge"),
 ]
 
 
@@ -73,7 +78,7 @@ def test_what_was_learned_is_stored(tmp_path: Path) -> None:
         found = learn(lesson(), SHARES, 1.0, 2, encoder)  # type: ignore[arg-type]
         found.store(tmp_path)
         again = Feelings.load(tmp_path)
-        for text in ("好怕", "到了", "ⵣ", ""):
+        for text in ("好怕", "到了", "ⵣ"):
             told = found.probabilities(list(text), lambda: np.array([1.0, 0.0]))
             assert again.probabilities(list(text), lambda: np.array([1.0, 0.0])) == pytest.approx(told)
         assert (again.meaning is None) is (encoder is None)
