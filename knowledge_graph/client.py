@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, LiteralString, Self
 
-from neo4j import READ_ACCESS, WRITE_ACCESS, AsyncGraphDatabase, Record
+from neo4j import READ_ACCESS, WRITE_ACCESS, AsyncGraphDatabase, Query, Record
 from neo4j.exceptions import (
     AuthError,
     ConnectionPoolError,
@@ -130,6 +130,12 @@ class Graph:
 
     async def _once(self, access: str, statements: Sequence[Statement], seconds: float) -> list[Row]:
         rows: list[Row] = []
+        if access == READ_ACCESS:  # without a transaction of its own: half of the way there and back
+            async with self._driver.session(default_access_mode=access) as session:
+                for query, parameters in statements:
+                    result = await session.run(Query(query, timeout=seconds), parameters)
+                    rows = [_native(record) async for record in result]
+            return rows
         async with (
             self._driver.session(default_access_mode=access) as session,
             await session.begin_transaction(timeout=seconds) as transaction,
@@ -143,7 +149,7 @@ class Graph:
 
 def _native(record: Record) -> Row:
     """With Python's own dates and times instead of the driver's. Times are UTC, also where the server forgets that."""
-    row = record.data()
+    row = dict(record.items())
     for key, value in row.items():
         if isinstance(value, Date | DateTime):
             native = value.to_native()

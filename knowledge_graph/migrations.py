@@ -48,6 +48,17 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "CREATE CONSTRAINT reader_id IF NOT EXISTS FOR (n:Reader) REQUIRE n.id IS UNIQUE",
         "CREATE CONSTRAINT sales_id IF NOT EXISTS FOR (n:Sales) REQUIRE n.id IS UNIQUE",
     ),
+    # who holds a card has a copy of it; the mall's events are read again from the first
+    (
+        "CREATE CONSTRAINT copy_id IF NOT EXISTS FOR (n:Copy) REQUIRE n.id IS UNIQUE",
+        "CREATE CONSTRAINT level_id IF NOT EXISTS FOR (n:Level) REQUIRE n.id IS UNIQUE",
+        "CREATE INDEX copy_shelf IF NOT EXISTS FOR (n:Copy) ON (n.shelf)",
+        "CREATE INDEX copy_lead IF NOT EXISTS FOR (n:Copy) ON (n.lead)",
+        "CREATE INDEX level_card IF NOT EXISTS FOR (n:Level) ON (n.card)",
+        "CREATE INDEX user_shelf IF NOT EXISTS FOR (n:User) ON (n.shelf)",
+        "MATCH (:User)-[h:HOLDS]->(:Card) DELETE h",
+        "MATCH (r:Reader {id: 'propagation'}) SET r.position = 0",
+    ),
 )
 
 SECONDS = 60.0

@@ -41,7 +41,8 @@ class CardReport(Action):
         if await _say_whence(dispatcher, tracker, domain, shown):
             return []
         reach = await graphs.ask(lambda graph: propagation.reach(graph, shown.cards), None)
-        carriers = await graphs.ask(lambda graph: propagation.carriers(graph, shown.cards, CARRIERS), None)
+        card = None if shown.manager else shown.cards[-1]
+        carriers = await graphs.ask(lambda graph: propagation.carriers(graph, card, CARRIERS), None)
         if reach is None or carriers is None:
             dispatcher.utter_message(response="utter_card_report_away")
             return []

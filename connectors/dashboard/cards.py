@@ -41,7 +41,7 @@ def router(operators: Operators, graph: Graph, leads: Leads) -> APIRouter:
         if card_id not in dict(await leads.everybodys(actor)):
             raise Refused(404, "not_found", "没有这张名片。")
         path = await propagation.path(graph, card_id)
-        carriers = await propagation.carriers(graph, [card_id], LISTED)
+        carriers = await propagation.carriers(graph, card_id, LISTED)
         orders = await propagation.conversions(graph, [card_id], LISTED)
         warm = await propagation.leads(graph, [card_id], EVERY, LISTED)
         persons = [path.owner or "", *(copy.person for copy in path.copies)]

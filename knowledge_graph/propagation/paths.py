@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from knowledge_graph.client import Graph
+from knowledge_graph.propagation.events import SHELVES, copy_of
 
 LEVELS = 3
 """Of the path that is drawn; deeper ones are counted."""
 
-SHOWN = 120
+SHOWN = 60
 """People of a path at most: a picture holds no more."""
-
-LONGEST: LiteralString = "40"
-"""Hands that a chain is followed through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,66 +99,62 @@ class Question:
     time: datetime
 
 
-_CHAIN: LiteralString = (
-    """
-MATCH (c:Card {id: $card})<-[:OWNS]-(o:User)
-MATCH p = (l:User {id: $person})<-[:FORWARDED*1.."""
-    + LONGEST
-    + """ {card: $card, first: true}]-(o)
-RETURN [n IN nodes(p) | n.id] AS people, [r IN relationships(p) | r.channel] AS channels,
-       [r IN relationships(p) | r.time] AS times
+_CHAIN: LiteralString = """
+MATCH p = (k:Copy {id: $copy})-[:FROM*1..]->(o:Copy)
+WHERE o.depth = 0
+RETURN [n IN nodes(p) | n.person] AS people, [n IN nodes(p) | n.channel] AS channels, [n IN nodes(p) | n.at] AS times
 LIMIT 1
 """
-)
 
 
 async def chain(graph: Graph, card: str, person: str) -> tuple[Step, ...]:
     """From the card's owner to the person, hand by hand, as they first had it; empty where they never did."""
-    rows = await graph.read(_CHAIN, card=card, person=person)
+    rows = await graph.read(_CHAIN, copy=copy_of(card, person))
     if not rows:
         return ()
-    people, channels, times = (list(reversed(rows[0][name])) for name in ("people", "channels", "times"))
-    hands = zip(people[1:], channels, map(_moment, times), strict=True)
+    people, channels, times = (rows[0][name][::-1] for name in ("people", "channels", "times"))
+    hands = zip(people[1:], channels[1:], times[1:], strict=True)
     return (
         Step(people[0], 0, None, None),
-        *(Step(who, depth, channel, time) for depth, (who, channel, time) in enumerate(hands, 1)),
+        *(Step(who, depth, channel, _time(moment)) for depth, (who, channel, moment) in enumerate(hands, 1)),
     )
 
 
+# nobody's parent is missing: those have one, too, who carried more or less
 _NEAR: LiteralString = """
-MATCH (c:Card {id: $card})<-[h:HOLDS]-(u:User)
-WHERE h.depth <= $levels
-RETURN u.id AS person, h.source AS source, h.depth AS depth, h.channel AS channel, h.since AS since
-"""
-
-_BOUGHT: LiteralString = """
-MATCH (c:Card {id: $card})<-[v:CONVERTED]-(u:User)
-RETURN u.id AS person, count(v) AS orders
+UNWIND $shelves AS shelf
+MATCH (k:Copy {shelf: shelf})
+WITH k LIMIT $most
+MATCH (k)-[:FROM*0..2]->(a:Copy)
+WHERE a.depth > 0
+WITH DISTINCT a
+WITH collect([a.person, a.source, a.depth, a.channel, a.at, a.brought, a.orders]) AS copies
+OPTIONAL MATCH (c:Card {id: $card})
+RETURN c.owner AS owner, copies
 """
 
 
 async def path(graph: Graph, card: str) -> Path:
-    """The copies of the first :data:`LEVELS`, at most :data:`SHOWN`."""
-    owners = await graph.read("MATCH (:Card {id: $card})<-[:OWNS]-(o:User) RETURN o.id AS id", card=card)
-    rows = await graph.read(_NEAR, card=card, levels=LEVELS + 1)
-    orders = {row["person"]: row["orders"] for row in await graph.read(_BOUGHT, card=card)}
+    """The copies of the first :data:`LEVELS`, at most :data:`SHOWN`: those who brought most people, an order counting
+    as five; of those who brought about as much (not twice as much) whoever there is room for."""
+    (found,) = await graph.read(_NEAR, card=card, shelves=_shelves(card, "near"), most=SHOWN)
     copies = [
-        Copy(row["person"], row["source"], row["depth"], row["channel"], row["since"], 0, orders.get(row["person"], 0))
-        for row in rows
+        Copy(person, source, depth, channel, _time(moment), brought, orders)
+        for person, source, depth, channel, moment, brought, orders in found["copies"]
     ]
-    return Path(card, owners[0]["id"] if owners else None, tuple(_shown(copies)))
+    return Path(card, found["owner"], tuple(_shown(copies)))
+
+
+def _shelves(card: str, *sides: str) -> list[str]:
+    """Names of a card's, the fullest first."""
+    return [f"{card} {side} {shelf}" for shelf in SHELVES for side in sides]
 
 
 def _shown(copies: Sequence[Copy]) -> list[Copy]:
-    """Whose branch is greater comes first, and nobody without their parent."""
-    children: dict[str, list[Copy]] = {}
-    for copy in sorted(copies, key=lambda copy: copy.since):
-        children.setdefault(copy.source, []).append(copy)
-    near = [copy for copy in copies if copy.depth <= LEVELS]
-    ranked = sorted(near, key=lambda copy: (-len(children.get(copy.person, ())) - 5 * copy.orders, copy.since))
-    by_person = {copy.person: copy for copy in near}
+    """Whoever carried more comes first, and nobody without their parent."""
+    by_person = {copy.person: copy for copy in copies}
     kept: dict[str, Copy] = {}
-    for copy in ranked:
+    for copy in sorted(copies, key=lambda copy: (-copy.brought - 5 * copy.orders, copy.since, copy.person)):
         line, above = [copy], by_person.get(copy.source)
         while above is not None and above.person not in kept and above not in line:
             line.append(above)
@@ -168,32 +162,31 @@ def _shown(copies: Sequence[Copy]) -> list[Copy]:
         new = [one for one in line if one.person not in kept]
         if len(kept) + len(new) <= SHOWN:
             kept |= {one.person: one for one in new}
-    ordered = sorted(kept.values(), key=lambda copy: (copy.depth, copy.since))
-    return [
-        Copy(one.person, one.source, one.depth, one.channel, one.since, len(children.get(one.person, ())), one.orders)
-        for one in ordered
-    ]
+    return sorted(kept.values(), key=lambda copy: (copy.depth, copy.since))
 
 
 _LEVELS: LiteralString = """
 UNWIND $cards AS id
-MATCH (c:Card {id: id})<-[h:HOLDS]-(u:User)
-RETURN h.depth AS depth, count(u) AS people ORDER BY depth
+MATCH (v:Level {card: id})
+WHERE v.people > 0
+RETURN v.depth AS depth, sum(v.people) AS people
 """
 
 _ORDERS: LiteralString = """
 UNWIND $cards AS id
-MATCH (c:Card {id: id})<-[v:CONVERTED]-(:User)
-RETURN count(v) AS orders, sum(v.cents) AS cents
+MATCH (c:Card {id: id})
+RETURN sum(c.orders) AS orders, sum(c.cents) AS cents
 """
 
 _TIMES: LiteralString = """
-UNWIND $cards AS id
-MATCH (c:Card {id: id})<-[h:HOLDS]-(u:User)
-RETURN id AS card, c.made AS made, u.id AS person, h.source AS source, h.since AS since LIMIT $most
+UNWIND $shelves AS shelf
+MATCH (k:Copy {shelf: shelf})
+WHERE k.waited >= 0
+WITH k.waited AS waited LIMIT $most
+RETURN collect(waited) AS waited
 """
 
-TIMED = 2000
+TIMED = 1000
 """Copies from which the time to open is taken."""
 
 
@@ -202,42 +195,46 @@ async def reach(graph: Graph, cards: Sequence[str]) -> Reach:
     ids = list(cards)
     levels = {row["depth"]: row["people"] for row in await graph.read(_LEVELS, cards=ids)}
     (sums,) = await graph.read(_ORDERS, cards=ids)
-    rows = await graph.read(_TIMES, cards=ids, most=TIMED)
-    had = {(row["card"], row["person"]): row["since"] for row in rows}
-    spent = [
-        row["since"] - before
-        for row in rows
-        if (before := had.get((row["card"], row["source"])) or row["made"]) is not None and before <= row["since"]
-    ]
+    shelves = [shelf for card in ids for shelf in _shelves(card, "near", "deep")[-8 if len(ids) > 1 else 0 :]]
+    (times,) = await graph.read(_TIMES, shelves=shelves, most=TIMED)
     return Reach(
         tuple(levels.get(depth, 0) for depth in range(1, max(levels, default=0) + 1)),
-        int(sums["orders"]),
+        int(sums["orders"] or 0),
         int(sums["cents"] or 0),
-        median(spent) if spent else None,
+        timedelta(microseconds=median(times["waited"])) if times["waited"] else None,
     )
 
 
 _CARRIERS: LiteralString = """
-UNWIND $cards AS id
-MATCH (c:Card {id: id})<-[h:HOLDS]-(u:User)
-WHERE h.depth > 1
-RETURN h.source AS person, count(u) AS brought
-ORDER BY brought DESC, person LIMIT $limit
+UNWIND $shelves AS shelf
+MATCH (k:Copy {shelf: shelf})
+WHERE k.brought > 0
+RETURN k.person AS person, k.brought AS brought, k.bought AS orders ORDER BY brought DESC, person LIMIT $limit
 """
 
-_BROUGHT_ORDERS: LiteralString = """
-UNWIND $cards AS id
-MATCH (c:Card {id: id})<-[v:CONVERTED]-(u:User)-[h:HOLDS]->(c)
-RETURN h.source AS person, count(v) AS orders
+_CARRIERS_OF_ALL: LiteralString = """
+UNWIND $shelves AS shelf
+MATCH (u:User {shelf: shelf})
+WITH u ORDER BY u.brought DESC, u.id LIMIT $limit
+MATCH (u)-[:HOLDS]->(k:Copy)
+RETURN u.id AS person, u.brought AS brought, sum(CASE WHEN k.depth = 0 THEN 0 ELSE k.bought END) AS orders
 """
 
 
-async def carriers(graph: Graph, cards: Sequence[str], limit: int = 10) -> list[Carrier]:
-    """Who passed these cards on to most people, their owner not among them."""
-    ids = list(cards)
-    rows = await graph.read(_CARRIERS, cards=ids, limit=limit)
-    orders = {row["person"]: row["orders"] for row in await graph.read(_BROUGHT_ORDERS, cards=ids)} if rows else {}
-    return [Carrier(row["person"], row["brought"], orders.get(row["person"], 0)) for row in rows]
+async def carriers(graph: Graph, card: str | None, limit: int = 10) -> list[Carrier]:
+    """Who passed this card on to most people, its owner not among them; who passed on most of all cards for None."""
+    found = list[dict[str, Any]]()
+    for first in range(0, len(SHELVES), 8):
+        some = SHELVES[first : first + 8]
+        if card is None:
+            rows = await graph.read(_CARRIERS_OF_ALL, shelves=[each for each in some if each > 0], limit=limit)
+        else:
+            names = [f"{card} {side} {shelf}" for shelf in some for side in ("near", "deep")]
+            rows = await graph.read(_CARRIERS, shelves=names, limit=limit)
+        found = sorted([*found, *rows], key=lambda row: (-row["brought"], row["person"]))[:limit]
+        if len(found) == limit and found[-1]["brought"] >= 2 ** (some[-1] - 1):
+            break  # on the emptier shelves nobody brought as many
+    return [Carrier(**row) for row in found]
 
 
 _CONVERSIONS: LiteralString = """
@@ -256,24 +253,38 @@ async def conversions(graph: Graph, cards: Sequence[str], limit: int = 20) -> li
 
 
 _LEADS: LiteralString = """
-UNWIND $cards AS id
-MATCH (c:Card {id: id})<-[h:HOLDS]-(u:User)-[:IS]->(l:Lead)
-WHERE l.stage IN $stages
+UNWIND $leads AS lead
+MATCH (k:Copy {lead: lead})
+WITH k LIMIT $most
+MATCH (k)<-[:HOLDS]-(u:User)-[:IS]->(l:Lead)
 OPTIONAL MATCH (u)-[q:ASKED]->(:Interest)
-RETURN u.id AS person, id AS card, h.source AS source, h.depth AS depth, l.stage AS stage,
-       coalesce(l.since, h.since) AS since, count(q) AS asked, max(q.time) AS asked_last
+RETURN u.id AS person, k.card AS card, k.source AS source, k.depth AS depth, l.stage AS stage, l.since AS moved,
+       k.at AS at, count(q) AS asked, max(q.time) AS asked_last
 """
 
 WARMEST = ("intent", "consideration", "interest", "awareness")
 """Stages of a lead that is still one, the warmest first."""
 
+LOOKED_AT = 2000
+"""Leads of a stage; where there are more, some of them."""
+
 
 async def leads(graph: Graph, cards: Sequence[str], stages: Sequence[str] = WARMEST, limit: int = 10) -> list[Lead]:
     """Those who had one of these cards, the warmest first; somebody who had several of them once."""
-    rows = await graph.read(_LEADS, cards=list(cards), stages=list(stages))
-    found = [Lead(**row | {"asked_last": _moment(row["asked_last"])}) for row in rows]
-    found.sort(key=lambda lead: (stages.index(lead.stage), -lead.asked, -(lead.asked_last or lead.since).timestamp()))
-    return list({lead.person: lead for lead in reversed(found)}.values())[::-1][:limit]
+    found: dict[str, Lead] = {}
+    for stage in stages:
+        rows = await graph.read(_LEADS, leads=[f"{card} {stage}" for card in cards], most=LOOKED_AT)
+        some = [_lead(**row) for row in rows]
+        some.sort(key=lambda lead: (-lead.asked, -(lead.asked_last or lead.since).timestamp()))
+        for lead in some:
+            found.setdefault(lead.person, lead)
+        if len(found) >= limit:
+            break
+    return list(found.values())[:limit]
+
+
+def _lead(*, moved: datetime | None, at: int, asked_last: object, **told: Any) -> Lead:
+    return Lead(since=moved or _time(at), asked_last=_moment(asked_last), **told)
 
 
 async def questions(graph: Graph, person: str, limit: int = 10) -> list[Question]:
@@ -290,3 +301,7 @@ async def questions(graph: Graph, person: str, limit: int = 10) -> list[Question
 def _moment(value: object) -> datetime | None:
     """A time within a list, or from an aggregate, comes as the driver's own."""
     return value if isinstance(value, datetime) or value is None else value.to_native()  # type: ignore[attr-defined]
+
+
+def _time(moment: int) -> datetime:
+    return datetime.fromtimestamp(moment / 1_000_000, UTC)

@@ -18,7 +18,20 @@ from knowledge_graph.propagation import Follower, following
 from knowledge_graph.propagation.events import Happened
 from storage import WRITES, EventRow, create_engine, migrate
 from tests.knowledge_graph.servers import Server
-from tests.knowledge_graph.ways import NOON, asked, bought, bound, ended, forwarded, made, moved, returned, stored
+from tests.knowledge_graph.ways import (
+    NOON,
+    Counted,
+    asked,
+    bought,
+    bound,
+    ended,
+    forwarded,
+    lives,
+    made,
+    moved,
+    returned,
+    stored,
+)
 
 WAYS = "OA", "AB", "BC", "CD", "OE", "AF", "EB"  # B came by A first, and by E, too
 
@@ -48,10 +61,17 @@ async def names(graph: Graph, card: str, person: str) -> str:
 async def everything(graph: Graph) -> list[tuple[object, ...]]:
     """All edges of cards, whichever order they were written in."""
     rows = await graph.read(
-        "MATCH (a:User)-[r]->(b) RETURN type(r) AS kind, a.id AS a, b.id AS b, r.id AS id, r.by AS by, "
-        "r.source AS source, r.depth AS depth, r.first AS first ORDER BY kind, a, b, id"
+        "MATCH (a:User)-[r]->(b) RETURN type(r) AS kind, a.id AS a, b.id AS b, r.id AS id, "
+        "r.depth AS depth ORDER BY kind, a, b, id"
     )
-    return [tuple(row.values()) for row in rows]
+    copies = await graph.read(
+        "MATCH (k:Copy) OPTIONAL MATCH (k)-[:FROM]->(p:Copy) RETURN k.id AS id, k.by AS by, k.source AS source, "
+        "k.depth AS depth, k.brought AS brought, k.bought AS bought, k.orders AS orders, k.shelf AS shelf, "
+        "k.lead AS lead, p.id AS p ORDER BY id"
+    )
+    levels = await graph.read("MATCH (v:Level) RETURN v.id AS id, v.people AS people ORDER BY id")
+    users = await graph.read("MATCH (u:User) RETURN u.id AS id, u.brought AS brought ORDER BY id")
+    return [tuple(row.values()) for row in (*rows, *copies, *levels, *users)]
 
 
 async def test_chain_levels_and_who_carried(graph: Graph, engine: AsyncEngine) -> None:
@@ -63,7 +83,7 @@ async def test_chain_levels_and_who_carried(graph: Graph, engine: AsyncEngine) -
     reach = await propagation.reach(graph, ["K"])
     assert (reach.levels, reach.people, reach.orders, reach.cents) == ((2, 2, 1, 1), 6, 1, 5000)
     assert reach.opened_after == timedelta(minutes=10)
-    carriers = await propagation.carriers(graph, ["K"])
+    carriers = await propagation.carriers(graph, "K")
     assert [(one.person, one.brought, one.orders) for one in carriers] == [("A", 2, 0), ("B", 1, 0), ("C", 1, 1)]
     (order,) = await propagation.conversions(graph, ["K"])
     assert (order.order, "".join(order.path)) == ("ORD1", "OABCD")
@@ -178,6 +198,34 @@ async def test_whatever_is_told_again_changes_nothing(graph: Graph, engine: Asyn
             for _ in range(2):
                 await write(graph, engine, events[start : start + size])
     assert await everything(graph) == once
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_graph_tells_what_plain_counting_tells(graph: Graph, engine: AsyncEngine, seed: int) -> None:
+    """In batches of any size, some of them told twice."""
+    counted, chance, rest = Counted(), Random(seed), list(lives(seed))  # noqa: S311
+    for one in rest:
+        counted.take(one)
+    while rest:
+        size = chance.randint(1, 25)
+        for _ in range(chance.randint(1, 2)):
+            await write(graph, engine, rest[:size])
+        del rest[:size]
+    for card in ("K", "L"):
+        assert (await propagation.reach(graph, [card])).levels == counted.levels(card)
+        found = [(one.person, one.brought, one.orders) for one in await propagation.carriers(graph, card, 100)]
+        assert found == counted.carriers(card)
+        for person in {person for _, person in counted.held}:
+            way = [step.person for step in await propagation.chain(graph, card, person)]
+            assert way == (counted.chain(card, person) if (card, person) in counted.held else [])
+        shown = (await propagation.path(graph, card)).copies
+        copies = {one.person: (one.source, one.depth) for one in shown if one.depth <= propagation.LEVELS}
+        near = {(c, person): held for (c, person), held in counted.held.items() if c == card and held[2] <= 3}
+        assert copies == {person: (source, depth) for (_, person), (_, source, depth, _) in near.items()}
+    found = [(one.person, one.brought, one.orders) for one in await propagation.carriers(graph, None, 100)]
+    assert found == counted.carriers("K", "L")
+    reach = await propagation.reach(graph, ["K", "L"])
+    assert reach.orders == len(counted.orders)
 
 
 async def test_both_agree_after_either_was_away(

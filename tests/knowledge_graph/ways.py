@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from random import Random
 from typing import Any
 
 from knowledge_graph.propagation.events import Happened
@@ -31,8 +33,9 @@ def forwarded(card: str, *pairs: str | tuple[str, str], first_id: int = 1, chann
     return found
 
 
-def ended(card: str, forward_id: int) -> Happened:
-    told = {"forward_id": forward_id, "card_id": card, "reason": "declined"}
+def ended(card: str, forward_id: int, opener: str | None = None) -> Happened:
+    """Without ``opener`` as the mall told it once."""
+    told = {"forward_id": forward_id, "card_id": card, "reason": "declined"} | ({"opener": opener} if opener else {})
     return Happened("card.forward_ended", f"card:{card}", NOON + timedelta(days=1), told)
 
 
@@ -67,3 +70,113 @@ def stored(happened: Sequence[Happened]) -> Iterator[dict[str, Any]]:
     for number, each in zip(count(1), happened, strict=False):
         row = {"id": number, "kind": each.kind, "subject": each.subject, "at": each.at, "role": "service"}
         yield row | {"data": dict(each.data)}
+
+
+@dataclass
+class Counted:
+    """The same ways, counted plainly over all forwards: what either graph has to tell."""
+
+    owners: dict[str, str] = field(default_factory=dict)
+    forwards: dict[int, tuple[str, str, str, int, datetime]] = field(default_factory=dict)
+    held: dict[tuple[str, str], tuple[int, str, int, datetime]] = field(default_factory=dict)
+    orders: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def take(self, one: Happened) -> None:
+        told = one.data
+        match one.kind:
+            case "card.made":
+                self.owners[told["card_id"]] = told["person"]
+            case "card.forwarded":
+                card, opener = told["card_id"], told["opener"]
+                self.forwards[told["forward_id"]] = card, told["sharer"], opener, told["depth"], one.at
+                first = told["forward_id"], told["sharer"], told["depth"], one.at
+                self.held.setdefault((card, opener), first)
+            case "card.forward_ended":
+                card, _, opener, _, _ = self.forwards.pop(told["forward_id"])
+                if self.held[card, opener][0] == told["forward_id"]:
+                    del self.held[card, opener]
+                    others = sorted(
+                        (at, id) for id, (c, _, o, _, at) in self.forwards.items() if (c, o) == (card, opener)
+                    )
+                    for _, id in others[:1]:
+                        _, sharer, _, depth, at = self.forwards[id]
+                        self.held[card, opener] = id, sharer, depth, at
+            case "card.person_bound":
+                self._become(told["account"], told["customer"])
+            case "card.converted":
+                self.orders[told["conversion_id"]] = told["card_id"], told["person"]
+            case "card.conversion_reversed":
+                del self.orders[told["conversion_id"]]
+
+    def _become(self, old: str, new: str) -> None:
+        def who(person: str) -> str:
+            return new if person == old else person
+
+        moved = {id: (card, who(a), who(b), *rest) for id, (card, a, b, *rest) in self.forwards.items()}
+        self.forwards = {id: one for id, one in moved.items() if one[1] != one[2]}  # type: ignore[misc]
+        held = sorted(self.held.items(), key=lambda item: item[1][3])
+        self.held = {}
+        for (card, person), (by, source, depth, at) in held:
+            if self.owners[card] != who(person):
+                self.held.setdefault((card, who(person)), (by, who(source), depth, at))
+        self.orders = {id: (card, who(person)) for id, (card, person) in self.orders.items()}
+
+    def chain(self, card: str, person: str) -> list[str]:
+        way = [person]
+        while way[-1] != self.owners[card]:
+            if (copy := self.held.get((card, way[-1]))) is None:
+                return []
+            way.append(copy[1])
+        return way[::-1]
+
+    def levels(self, card: str) -> tuple[int, ...]:
+        depths = [depth for (c, _), (_, _, depth, _) in self.held.items() if c == card]
+        return tuple(depths.count(level) for level in range(1, max(depths, default=0) + 1))
+
+    def carriers(self, *cards: str) -> list[tuple[str, int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for (card, person), (_, source, _, _) in self.held.items():
+            if card in cards and source != self.owners[card]:
+                brought, sold = found.get(source, (0, 0))
+                mine = sum(one == (card, person) for one in self.orders.values())
+                found[source] = brought + 1, sold + mine
+        return sorted(((who, *both) for who, both in found.items()), key=lambda one: (-one[1], one[0]))
+
+
+def lives(seed: int, number: int = 120) -> Iterator[Happened]:
+    """Two cards among thirty accounts: forwards, and now and then one who declines, buys, returns it, or is bound."""
+    chance, known = Random(seed), Counted()  # noqa: S311
+    people, ids = [f"p{place}" for place in range(30)], count(1)
+    for card in ("K", "L"):
+        yield made(card, f"owner{card}")
+        known.take(made(card, f"owner{card}"))
+    for step in range(number):
+        card, at = chance.choice("KL"), NOON + timedelta(minutes=step + 1)
+        holders = [person for c, person in known.held if c == card]
+        event, dice = None, chance.random()
+        if dice < 0.75 or not holders:
+            sharer, opener = chance.choice([f"owner{card}", *holders]), chance.choice(people)
+            here, there = known.held.get((card, sharer)), known.held.get((card, opener))
+            if opener == sharer or (there and here and there[3] <= here[3]):
+                continue
+            depth = here[2] + 1 if here else 1
+            told: dict[str, Any] = {"forward_id": next(ids), "card_id": card, "sharer": sharer, "opener": opener}
+            told |= {"channel": "web", "depth": depth, "new_person": True, "signals": {}}
+            event = Happened("card.forwarded", f"card:{card}", at, told)
+        elif dice < 0.82:
+            id, (card, _, opener, _, _) = chance.choice(list(known.forwards.items()))
+            event = ended(card, id, opener if chance.random() < 0.5 else None)
+        elif dice < 0.88:
+            event = bought(card, chance.choice(holders), step + 1, f"ORD{step}", 1)
+        elif dice < 0.92 and known.orders:
+            id, (card, _) = chance.choice(list(known.orders.items()))
+            event = returned(card, id, "ORD", 10000)
+        elif dice < 0.97:
+            new = chance.choice([f"customer{step}", *people, f"owner{card}"])
+            old = chance.choice([person for person in people if person != new])
+            people.remove(old)
+            people += [new] if new.startswith("customer") else []
+            event = bound(old, new)
+        if event is not None:
+            known.take(event)
+            yield event
