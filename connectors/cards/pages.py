@@ -12,6 +12,7 @@ import html
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -130,6 +131,8 @@ def router(
         if declined or AGENTS.is_crawler(agent) or _fetched_before(request):
             return {"token": token, "declined": declined}
         visitor = visitors.remember(response, visitors.identify(request))
+        if anyway:
+            await cards.accept(f"web:{visitor}")
         signals = {"device": exact_index(agent, "card.device")[:SHORT]}
         if where := address_hash(request.scope):
             signals["address"] = where
@@ -206,10 +209,13 @@ def _price(one: Listing, words: Page) -> str:
     return words.price_from.format(price=f"{one.price_min_cents / 100:.2f}".removesuffix(".00"))
 
 
-def _filled(name: str, fields: Mapping[str, str], snippets: Mapping[str, str]) -> str:
-    text = (HERE / name).read_text("utf-8")
+@cache
+def _template(name: str) -> str:
+    return (HERE / name).read_text("utf-8")
 
+
+def _filled(name: str, fields: Mapping[str, str], snippets: Mapping[str, str]) -> str:
     def value(found: re.Match[str]) -> str:
         return snippets[found[1]] if found[1] in snippets else html.escape(fields[found[1]])
 
-    return re.sub(r"\{(\w+)\}", value, text)
+    return re.sub(r"\{(\w+)\}", value, _template(name))

@@ -51,6 +51,11 @@ class Cards:
         async with self._database.writing() as session:
             await holders.decline(session, sender, self._database.clock())
 
+    async def accept(self, sender: str) -> None:
+        """The sender does not mind any more."""
+        async with self._database.writing() as session:
+            await holders.accept(session, sender)
+
     async def held(self, sender: str) -> Sequence[Copy]:
         """Copies of the sender's: of their own card, then of those that they came to, the latest first."""
         people.keep_private(sender)

@@ -61,7 +61,8 @@ async def _convert(session: AsyncSession, order_id: str, now: datetime) -> None:
     if order is None or order.paid_at is None or order.total_cents == 0:
         return
     person = Person(persons.of_customer(order.customer_id), people.principal_of(order.customer_id), order.customer_id)
-    if order.card_token and (shared := await holders.by_token(session, order.card_token)):
+    unnoted = await persons.unnamed(session, [person.name])
+    if order.card_token and not unnoted and (shared := await holders.by_token(session, order.card_token)):
         await _came(session, shared, person, order.paid_at)
     holder, forward = models.CardHolder, models.CardForward
     last = (

@@ -55,6 +55,7 @@ class CardForwardEnded(Event):
     kind: ClassVar[str] = "card.forward_ended"
     forward_id: int
     card_id: str
+    opener: str
     reason: str
     at: datetime
 

@@ -71,7 +71,9 @@ _SHARED = _by_token(*_held(_copy))
 
 
 _own = _mine.card_id == _copy.card_id, _mine.person == persons.NAME, _mine.into_id.is_(None)
-_OPENING = persons.beside(_by_token(*_held(_copy), *persons.WHO, *_held(_mine))).outerjoin(_mine, and_(*_own))
+_OPENING = persons.beside(_by_token(*_held(_copy), persons.DECLINED, *persons.WHO, *_held(_mine))).outerjoin(
+    _mine, and_(*_own)
+)
 """All that noting an opening asks: the copy that was shared, who the sender is, and their own copy. One statement, made
 once: the way to the database and back is most of what noting costs."""
 
@@ -102,13 +104,15 @@ _OWN = select(*_held(_mine)).where(
 async def open_link(
     session: AsyncSession, token: str, sender: str, signals: Mapping[str, str], now: datetime
 ) -> str | None:
-    """The sender came by this link; the token of the copy that is theirs from now on. None where the link leads
-    nowhere."""
+    """The sender came by this link; the token of the copy that is theirs from now on, or the same where they have
+    declined. None where the link leads nowhere."""
     connection, index = await session.connection(), models.sender_index(sender)
     found = (await connection.execute(_OPENING, {"token": token, "index": index})).first()
     if found is None:
         return None
-    shared, who, theirs = Held(*found[:7]), found[7:11], found[11:]
+    shared, declined, who, theirs = Held(*found[:7]), found[7], found[8:12], found[12:]
+    if declined:
+        return shared.token
     mine = Held(*theirs) if theirs[0] is not None else None
     channel = people.channel_of(sender)
     crosses = shared.crossing_until is not None and now < shared.crossing_until and channel != PAGE
@@ -214,4 +218,10 @@ async def decline(session: AsyncSession, sender: str, now: datetime) -> None:
     theirs = select(holder.id).where(holder.person == person.name)
     came_by = await session.scalars(select(forward).where(forward.opener_id.in_(theirs)).order_by(forward.id))
     await persons.end(session, came_by.all(), "declined", persons.actor(person, people.channel_of(sender)), now)
-    await persons.forget(session, person)
+    await persons.forget(session, person, now)
+
+
+async def accept(session: AsyncSession, sender: str) -> None:
+    """Whoever has declined may be noted again."""
+    if person := await persons.find(session, sender):
+        await persons.recall(session, person)

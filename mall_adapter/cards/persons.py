@@ -7,18 +7,18 @@ what would run in a circle.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Select, String, Table, bindparam, case, delete, literal, or_, select, update
+from sqlalchemy import Select, String, Table, bindparam, case, delete, exists, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from mall_adapter import models
 from mall_adapter.cards.events import CardForwardEnded, CardPersonBound
-from storage import Actor, Role, insert_on, record
+from storage import Actor, Role, insert, insert_on, record
 
 _ACCOUNT, _CUSTOMER, _STAFF = "account:", "customer:", "staff:"
 
@@ -54,6 +54,8 @@ NAME = case(
     else_=_visitor.person,
 )
 """Of the sender, where :func:`beside` has put who they are."""
+
+DECLINED = exists().where(models.CardDeclined.person == NAME)
 
 WHO = NAME, _principal.id, _principal.customer_id, _account.first_seen_at
 """The columns that :func:`person` takes."""
@@ -101,9 +103,24 @@ async def meet(connection: AsyncConnection, index: str, name: str, now: datetime
     return str(await connection.scalar(_meeting(connection.dialect.name), row))
 
 
-async def forget(session: AsyncSession, person: Person) -> None:
-    """From now on nothing leads from their senders to what they were among those who hold cards."""
+async def forget(session: AsyncSession, person: Person, now: datetime) -> None:
+    """From now on nothing leads from their senders to what they were among those who hold cards; whoever is bound has
+    declined by their name."""
     await session.execute(delete(models.CardVisitor).where(models.CardVisitor.person == person.name))
+    if person.principal_id is not None:
+        new = insert(session, models.CardDeclined).values(person=person.name, since=now)
+        await session.execute(new.on_conflict_do_nothing())
+
+
+async def recall(session: AsyncSession, person: Person) -> None:
+    """They do not decline any more."""
+    await session.execute(delete(models.CardDeclined).where(models.CardDeclined.person == person.name))
+
+
+async def unnamed(session: AsyncSession, names: Collection[str]) -> frozenset[str]:
+    """Those of these persons whose names nobody is told."""
+    declined = models.CardDeclined.person
+    return frozenset(await session.scalars(select(declined).where(declined.in_(names))))
 
 
 async def bound(session: AsyncSession, sender: str, by: Actor, now: datetime) -> None:
@@ -136,6 +153,11 @@ async def become(session: AsyncSession, was: str, person: str, by: Actor, now: d
         await session.execute(update(holder).where(holder.parent_id == gone.id).values(parent_id=kept.id))
         await _join(session, kept.id, gone.id, by, now)
     await session.execute(update(models.CardVisitor).where(models.CardVisitor.person == was).values(person=person))
+    if await unnamed(session, [was]):
+        declined = models.CardDeclined
+        ended = delete(declined).where(declined.person == was).returning(declined.since)
+        new = insert(session, declined).values(person=person, since=await session.scalar(ended))
+        await session.execute(new.on_conflict_do_nothing())
 
 
 async def _join(session: AsyncSession, kept: int, gone: int, by: Actor, now: datetime) -> None:
@@ -157,8 +179,12 @@ async def end(
     session: AsyncSession, forwards: Sequence[models.CardForward], reason: str, by: Actor, now: datetime
 ) -> None:
     """They count no more."""
+    holder = models.CardHolder
+    theirs = select(holder.id, holder.person).where(holder.id.in_([one.opener_id for one in forwards]))
+    openers = dict((await session.execute(theirs)).all())
     for one in forwards:
-        told: dict[str, Any] = {"forward_id": one.id, "card_id": one.card_id, "reason": reason, "at": now}
+        told: dict[str, Any] = {"forward_id": one.id, "card_id": one.card_id, "opener": openers[one.opener_id]}
+        told |= {"reason": reason, "at": now}
         record(session, CardForwardEnded(subject=f"card:{one.card_id}", **told), by, now)
         await session.delete(one)
     await session.flush()

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from mall_adapter import binding_codes
+from mall_adapter.cards.persons import unnamed
 from mall_adapter.energy import ledger
 from mall_adapter.energy.jobs import settle
 from mall_adapter.energy.names import customer
@@ -115,7 +116,8 @@ async def carriers(session: AsyncSession, principal_id: str, limit: int) -> Sequ
         .group_by(lot.person)
     )
     points = {str(person): int(total) for person, total in (await session.execute(earned)).all()}
-    known = await names(session, {row.sharer for row in rows})
+    sharers = {row.sharer for row in rows}
+    known = await names(session, sharers - await unnamed(session, sharers))
     return [
         Carrier(
             name=binding_codes.mask(known[row.sharer]).name if row.sharer in known else None,

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
+from mall_adapter.cards.persons import unnamed
 from mall_adapter.leads.stages import Reason
 from mall_adapter.notices.telling import notify
 
@@ -45,12 +46,12 @@ async def tell(session: AsyncSession, lead: models.Lead, reason: Reason, now: da
 
 
 async def names_of(session: AsyncSession, persons: Sequence[str]) -> Mapping[str, str]:
-    """Of those who are known: customers, and who works here. The others are strangers."""
-    found: dict[str, str] = {}
+    """Of those who are known: customers, and who works here. The others are strangers, as is whoever declined."""
+    found, hidden = dict[str, str](), await unnamed(session, persons)
     for kind, who in (("customer", models.Customer), ("staff", models.Principal)):
         query = select(who.id, who.name).where(who.id.in_(_ids(persons, kind)))
         found |= {f"{kind}:{each.id}": each.name for each in await session.execute(query) if each.name}
-    return found
+    return {person: name for person, name in found.items() if person not in hidden}
 
 
 def _ids(persons: Sequence[str], kind: str) -> list[str]:

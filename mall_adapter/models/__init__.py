@@ -30,7 +30,7 @@ from mall_adapter.models.invoices import Invoice
 from mall_adapter.models.proofs import typed_order_index, address_index, code_index, BindingCode, OwnershipProof, WrongProofs
 from mall_adapter.models.desk import DeskUpdate, Handoff, Misunderstood, Complaint, ConversationView
 from mall_adapter.models.demo import Demo
-from mall_adapter.models.cards import Card, CardConversion, CardForward, CardHolder, CardVisitor
+from mall_adapter.models.cards import Card, CardConversion, CardDeclined, CardForward, CardHolder, CardVisitor
 from mall_adapter.models.leads import Lead, LeadQuestion, LeadReading, LeadStage
 from mall_adapter.models.offers import Offer, OfferBudget
 from mall_adapter.models.notices import Broadcast, BroadcastState, NoticeChoice, StockWatch
@@ -55,6 +55,7 @@ __all__ = [
     "BindingCode",
     "Card",
     "CardConversion",
+    "CardDeclined",
     "CardForward",
     "CardHolder",
     "CardVisitor",

@@ -43,6 +43,15 @@ class CardVisitor(Base):
     since: Mapped[datetime]
 
 
+class CardDeclined(Base):
+    """Somebody who is known and does not want it noted by whom they came to cards: nobody is told their name."""
+
+    __tablename__ = "card_declined"
+
+    person: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+
+
 class CardHolder(Base):
     """A person's copy of a card, with the token of its link. The ``id`` grows: whoever came later has a larger one."""
 

@@ -17,6 +17,7 @@ from mall_adapter import SqlMall, models
 from mall_adapter.cards import Cards, Changes, Copy, read_on
 from mall_adapter.customer_record import look_up
 from mall_adapter.errors import InPublic, NotPermitted
+from mall_adapter.leads import Leads
 from mall_adapter.values import Reason, TicketKind, TicketRequest, TicketStatus
 from privacy import current_ring
 from privacy.conversations import conversation_of
@@ -232,6 +233,24 @@ async def test_whoever_declines_does_not_count(cards: Cards, engine: AsyncEngine
     ]
     assert await cards.held("web:a") == []
     assert await cards.look(tokens["a"]) is not None  # what was passed on still leads somewhere
+
+
+async def test_whoever_is_known_and_declines_is_named_to_nobody(
+    cards: Cards, mall: SqlMall, engine: AsyncEngine
+) -> None:
+    """Neither as a sharer; and nothing more is noted, in no channel, until they do not mind."""
+    tokens = await walk(cards, ["web:zhou<chen", "b<web:zhou"])
+    leads, zhou = Leads(engine), "customer:C1"
+    assert await leads.names([zhou]) == {zhou: "周琳"}
+    await cards.decline("web:zhou")
+    assert await leads.names([zhou]) == {}
+    await bind(mall, "telegram:7", "C1")
+    assert await opened(cards, tokens["b"], "telegram:7") == tokens["b"]
+    assert len(await forwards(engine)) == 2
+    await office(mall).merge_customers(WANG, "C2", "C1", new_key())
+    assert await leads.names(["customer:C2"]) == {}
+    await cards.accept("web:zhou")
+    assert await leads.names(["customer:C2"]) != {}
 
 
 async def test_copies_are_held(cards: Cards, engine: AsyncEngine, clock: Clock) -> None:
