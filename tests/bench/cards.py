@@ -1,5 +1,8 @@
 """``python -m tests.bench.cards [FORWARDS] [PEOPLE]``: how long it takes to note one opening of a smart card, among as
-many as a shop may have (1,000,000 of 100,000 people by default), on SQLite and on PostgreSQL."""
+many as a shop may have (1,000,000 of 100,000 people by default), on SQLite and on PostgreSQL; and how long its page
+lets one wait for the first byte. One event that is written and committed beside each of them tells how fast the
+machine is.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,23 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
+from fastapi import FastAPI
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
+from connectors.cards import pages
+from connectors.pages import Pages
+from connectors.web.visitor import Visitors
 from mall_adapter import models
 from mall_adapter.cards import Cards
+from mall_adapter.values import Listing
 from privacy import KeyRing, current_ring
 from privacy.conversations import conversation_of
 from storage import WRITES, EventRow, Role, create_engine, migrate
@@ -104,19 +115,51 @@ async def measure(name: str, url: str, forwards: int, people: int) -> None:
     engine = create_engine(url)
     tokens = await fill(engine, forwards, people)
     now = NOW + timedelta(days=1)
-    cards, spent = Cards(engine, lambda: now), []
-    worked = time.process_time()
+    cards = Cards(engine, lambda: now)
+    columns: dict[str, list[tuple[float, float]]] = {"one event": [], "an opening": [], "the page": []}
+    page, signals = _page(engine, cards), {"device": "d", "address": "a"}
     for number, token in enumerate(tokens):
-        started = time.perf_counter()
-        own = await cards.open(token, f"web:new{number}", {"device": "d", "address": "a"})
-        spent.append((time.perf_counter() - started) * 1000)
+        async with _timed(columns["one event"]):
+            await _event(engine)
+        async with _timed(columns["an opening"]):
+            own = await cards.open(token, f"web:new{number}", signals)
         if own is None or own == token:
             raise RuntimeError("an opening was not noted")
-    worked = (time.process_time() - worked) * 1000 / len(tokens)
-    spent = sorted(spent[50:])  # the first make statements and open files
-    half, most = spent[len(spent) // 2], spent[len(spent) * 95 // 100]
-    print(f"{name}: p50 {half:.1f} ms, p95 {most:.1f} ms, {worked:.1f} ms of this process's CPU")
+        async with _timed(columns["the page"]):
+            answer = await page.get(f"/c/{token}")
+        if answer.status_code != 200:
+            raise RuntimeError("the page did not come")
+    for what, spent in columns.items():
+        warm = spent[50:]  # the first make statements and open files
+        walls, worked = sorted(wall for wall, _ in warm), sum(each for _, each in warm) / len(warm)
+        half, most = walls[len(walls) // 2], walls[len(walls) * 95 // 100]
+        print(
+            f"{name}, {what}: p50 {half:.1f} ms, p95 {most:.1f} ms, {worked:.1f} ms of this process's CPU", flush=True
+        )
+    await page.aclose()
     await engine.dispose()
+
+
+@asynccontextmanager
+async def _timed(spent: list[tuple[float, float]]) -> AsyncIterator[None]:
+    wall, worked = time.perf_counter(), time.process_time()
+    yield
+    spent.append(((time.perf_counter() - wall) * 1000, (time.process_time() - worked) * 1000))
+
+
+async def _event(engine: AsyncEngine) -> None:
+    row = {"kind": "nothing", "subject": "nothing", "at": NOW, "role": Role.SERVICE, "data": {}}
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(insert(EventRow), row)
+
+
+def _page(engine: AsyncEngine, cards: Cards) -> httpx.AsyncClient:
+    async def nothing() -> list[Listing]:
+        return []
+
+    app = FastAPI()
+    app.include_router(pages.router(cards, nothing, Visitors([b"bench"], secure=False), {}, Pages(engine)))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
 
 def main(forwards: int = 1_000_000, people: int = 100_000) -> None:
