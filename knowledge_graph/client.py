@@ -149,7 +149,7 @@ class Graph:
 
 def _native(record: Record) -> Row:
     """With Python's own dates and times instead of the driver's. Times are UTC, also where the server forgets that."""
-    row = record.data()
+    row: Row = dict(record)
     for key, value in row.items():
         if isinstance(value, Date | DateTime):
             native = value.to_native()

@@ -311,8 +311,10 @@ def statements(kind: str, events: Sequence[Happened], known: Mapping[str, str]) 
             rows = [_forward(e, who(e.data["sharer"]), who(e.data["opener"])) for e in events]
             # who was two persons then may be one by now
             rows = [row for row in rows if row["sharer"] != row["opener"]]
-            first = {row["copy"]: row for row in reversed(rows)}
-            return [(_FORWARDED, {"rows": rows}), (_FIRST, {"rows": list(first.values())[::-1]})]
+            first: dict[str, Row] = {}
+            for row in rows:
+                first.setdefault(row["copy"], row)
+            return [(_FORWARDED, {"rows": rows}), (_FIRST, {"rows": list(first.values())})]
         case "card.converted":
             rows = [_conversion(e, who(e.data["person"])) for e in events]
             return [(statement, {"rows": rows}) for statement in _CONVERTED]

@@ -14,7 +14,7 @@ from knowledge_graph.propagation.events import SHELVES, copy_of
 LEVELS = 3
 """Of the path that is drawn; deeper ones are counted."""
 
-SHOWN = 120
+SHOWN = 60
 """People of a path at most: a picture holds no more."""
 
 

@@ -179,6 +179,7 @@ def _import_embedded(
 
 
 def _fill(folder: Path) -> None:
+    os.chdir(folder)  # where the JVM writes ./log
     from arcadedb_embedded.core import DatabaseFactory
 
     from knowledge_graph.server import DATABASE
