@@ -106,6 +106,8 @@ async def fill(engine: AsyncEngine, forwards: int, people: int) -> list[str]:
                 await connection.exec_driver_sql(
                     f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"  # noqa: S608
                 )
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.exec_driver_sql("ANALYZE")  # as PostgreSQL does by itself, but not at once
     print(f"{forward_id - 1:,} openings, {holder_id - 1000:,} copies, {people:,} people")
     return rng.sample(tokens, MEASURED + 50)
 

@@ -16,7 +16,7 @@ from tests.knowledge_graph.test_catalogue import NEAR, SHELF
 UNIQUE = {
     *("User", "Card", "Product", "Category", "Brand", "Supplier", "Attribute"),
     *("Faq", "Policy", "Topic", "Gap", "Feedback", "Vote", "Migration"),
-    *("Alias", "Interest", "Lead", "Reader", "Sales"),
+    *("Alias", "Interest", "Copy", "Lead", "Level", "Reader", "Sales"),
 }
 
 
@@ -48,7 +48,7 @@ async def test_what_an_older_graph_says_of_prices_and_stock_is_forgotten(graph: 
     )
     await graph.write("MATCH ()-[near:SUBSTITUTE_FOR]->() SET near.rank = 1")
     await graph.write("MATCH (n:Migration) WHERE n.id > 3 DELETE n")
-    assert await migrate(graph) == [4, 5]
+    assert await migrate(graph) == [4, 5, 6]
     await sync(graph, SHELF, [("K1", "M1")], NEAR)
     kept = await graph.read("MATCH (p:Product) UNWIND keys(p) AS name RETURN DISTINCT name ORDER BY name")
     assert [row["name"] for row in kept] == ["id", "image", "links", "name", "version", "words"]

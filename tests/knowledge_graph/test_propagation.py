@@ -200,6 +200,22 @@ async def test_whatever_is_told_again_changes_nothing(graph: Graph, engine: Asyn
     assert await everything(graph) == once
 
 
+async def test_a_graph_of_old_is_read_anew(graph: Graph, engine: AsyncEngine) -> None:
+    """Where a person held a card by an edge, and no copy of their own."""
+    await keep(engine, [made("K", "O"), *forwarded("K", "OA", "AB")])
+    await graph.write(
+        "MERGE (o:User {id: 'O'}) MERGE (a:User {id: 'A'}) MERGE (c:Card {id: 'K'}) MERGE (o)-[:OWNS]->(c) "
+        "MERGE (a)-[:HOLDS {by: 1, depth: 1}]->(c) MERGE (o)-[:FORWARDED {id: 1, card: 'K', first: true}]->(a) "
+        "MERGE (r:Reader {id: 'propagation'}) SET r.position = 2"
+    )
+    await graph.write("MATCH (n:Migration {id: 6}) DELETE n")
+    await Follower(graph, engine).look()
+    assert await names(graph, "K", "B") == "OAB"
+    edges = await graph.read("MATCH (:User)-[f:FORWARDED]->(:User) RETURN count(f) AS forwards")
+    assert edges == [{"forwards": 2}]
+    assert await graph.read("MATCH (:User)-[h:HOLDS]->(:Card) RETURN h.by AS by") == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_the_graph_tells_what_plain_counting_tells(graph: Graph, engine: AsyncEngine, seed: int) -> None:
     """In batches of any size, some of them told twice."""
