@@ -29,14 +29,7 @@ PERSON = "account:li"
 async def leads_of(engine: AsyncEngine) -> Leads:
     """The lead's talk has begun."""
     now = datetime.now(UTC)
-    kept = (
-        models.Lead,
-        models.CardVisitor,
-        models.ChannelAccount,
-        models.Membership,
-        models.Principal,
-        models.Customer,
-    )
+    people_of = (models.ChannelAccount, models.Membership, models.Principal, models.Customer)
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         for table in (models.Lead, models.CardVisitor, *people_of):
             await session.execute(delete(table))
