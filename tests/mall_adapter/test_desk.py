@@ -475,3 +475,22 @@ async def test_a_person_makes_more_come(desk: Desk, engine: AsyncEngine) -> None
     await told(desk)
     assert not (await desk.history("web:gao"))[0]
     assert not (await desk.history("web:bob"))[0]
+
+
+async def test_how_far_each_has_read_is_kept_for_the_two_alone(desk: Desk) -> None:
+    assert await desk.reads("web:ann", 3) is None  # nobody is asked for
+    wish = await desk.request("web:ann", HandoffReason.ASKED, "k1")
+    await desk.reads("web:ann", 7)
+    await desk.reads("web:ann", 5)  # of an older page
+    await desk.reads("web:ben", 9)
+    with pytest.raises(InvalidTransition):
+        await desk.attend(WANG, wish.id, 7)  # not claimed yet
+    await desk.claim(WANG, wish.id)
+    with pytest.raises(InvalidTransition):
+        await desk.attend(LI, wish.id, 7)  # looks on
+    await desk.attend(WANG, wish.id, 7)
+    await desk.attend(WANG, wish.id)
+    found = await desk.handoff(wish.id)
+    assert (found.read_by_customer, found.read_by_person) == (7, 7)
+    await desk.hand_back(WANG, wish.id, resolved=True)
+    assert await desk.reads("web:ann", 9) is None
