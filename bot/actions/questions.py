@@ -26,7 +26,7 @@ from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
-from bot.actions.order_choice import OF_AN_ORDER, names_listed, own_order_meant
+from bot.actions.order_choice import OF_AN_ORDER, SHOPPING, names_listed, own_order_meant
 from bot.actions.orders import say_order
 from bot.actions.product_answers import (
     Reading,
@@ -127,6 +127,9 @@ _OF_RULES = frozenset({"answer", "which", "unknown", "nothing"})
 
 _UPSET = ("complain", "worry_delivery", "report_problem")
 """Intents of somebody for whom something has gone wrong."""
+
+_ASK_ANYTHING = SHOPPING | {"ask_policy", "ask_promotion"}
+"""Intents of questions whose subject is in their words, not in what they are called."""
 
 _AFTER_SALES = ("request_return", "request_exchange", "request_refund", "report_problem")
 _OF_GOODS = ("ask_price", "ask_stock")
@@ -341,7 +344,7 @@ def _answered_before(tracker: Tracker) -> str:
 def subject_before(tracker: Tracker, domain: Domain) -> str | None:
     """What the message before this one was about, as customers call it, where a topic goes with it."""
     before = next(Turn.earlier(tracker), None)
-    if before is None or not before.sure or not before.topic:
+    if before is None or not before.sure or not before.topic or before.intent in _ASK_ANYTHING:
         return None
     return title(tracker, domain, before.intent) if has_response(domain, f"utter_title_{before.intent}") else None
 
