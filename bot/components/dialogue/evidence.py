@@ -53,6 +53,7 @@ class Felt:
     intent: str
     guesses: frozenset[str]
     never: frozenset[str] = frozenset()  # not meant with it, however clear the guess
+    asks: bool = True  # also in a question
 
 
 _OF_PARCELS = frozenset({"order_status", "track_parcel", "urge_shipment", "worry_delivery"})
@@ -62,7 +63,10 @@ _FELT: Mapping[str, Felt] = {
     "worry": Felt("worry_delivery", _OF_PARCELS),
     "urge": Felt("urge_shipment", _OF_PARCELS),
     "anger": Felt(
-        "complain", _OF_PARCELS | _OF_NOTHING | {"complain", "bot_challenge", "rate_service", "deny"}, _OF_NOTHING
+        "complain",
+        _OF_PARCELS | _OF_NOTHING | {"complain", "bot_challenge", "rate_service", "deny"},
+        never=_OF_NOTHING,
+        asks=False,  # what it asks is answered
     ),
 }
 
@@ -112,7 +116,7 @@ def _as_felt(message: Message, ranking: Mapping[str, float], context: Context) -
     """The guesses of a message of which none is clear, and which answers nothing: those that differ by what is felt
     become the one that has the feeling. The number of an order alone shows that it is about a parcel."""
     felt = _FELT.get(message.feeling)
-    if felt is None or message.tapped or context.asked:
+    if felt is None or message.tapped or context.asked or ("question" in message.acts and not felt.asks):
         return dict(ranking)
     if max((guess for name, guess in ranking.items() if name not in felt.never), default=0.0) >= DECIDED:
         return dict(ranking)

@@ -69,12 +69,13 @@ RETURN = {"request_return": 0.45, "worry_delivery": 0.1}
         # no guess is clear: of those about a parcel that one is meant which has the feeling
         ("我的快递怎么还没到啊 急死了", "worry", PARCEL, NOTHING, "worry_delivery"),
         ("我的快递怎么还没到啊 急死了", "urge", PARCEL, NOTHING, "urge_shipment"),
-        ("你们是不是又骗我", "anger", TALK, NOTHING, "complain"),
+        ("你们又骗我", "anger", TALK, NOTHING, "complain"),
         ("呵呵 你们真行", "anger", {"chitchat": 0.8, "complain": 0.1}, NOTHING, "complain"),  # no talk for its own sake
         # calm, or clear, or an answer to what was asked: nothing changes
         ("我的快递怎么还没到啊", "neutral", PARCEL, NOTHING, "nlu_fallback"),
         ("我的快递怎么还没到啊 急死了", "worry", {"track_parcel": 0.6, "greet": 0.1}, NOTHING, "track_parcel"),
         ("不知道了呀这个 急死了我真的是", "worry", PARCEL, SIZE, "nlu_fallback"),
+        ("你们仓库养不养猫？", "anger", {"out_of_scope": 0.8}, NOTHING, "out_of_scope"),
         # about something else than a parcel, unless an order is named
         ("表白失败怎么办 好慌", "worry", TALK, NOTHING, "nlu_fallback"),
         ("ORD12345 会不会出什么事 好慌", "worry", TALK, NOTHING, "worry_delivery"),
