@@ -448,7 +448,7 @@ async def test_who_hangs_up_in_the_middle_of_a_body_is_refused() -> None:
 
     heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
 
-    async def receive() -> Any:
+    async def receive(*_: Any) -> Any:
         return next(heard)
 
     with pytest.raises(HTTPException) as caught:
