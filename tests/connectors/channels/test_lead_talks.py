@@ -74,4 +74,4 @@ async def test_it_is_told_once_by_the_bot_and_shown_by_the_channel(
     assert set(told) == {("paper:he", talks.SAID, "有货吗")}
     async with AsyncSession(engine) as session:
         (talk,) = (await session.scalars(select(models.LeadTalk))).all()
-    assert talk.ending is talks.TalkEnding.GIVEN_BACK
+    assert talk.ending == "given_back"
