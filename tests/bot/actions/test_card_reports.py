@@ -23,9 +23,9 @@ from bot.actions.lead_talks import GiveBackLead, ReachLead, TellLead
 from knowledge_graph import Graph
 from knowledge_graph import migrate as migrate_graph
 from knowledge_graph.propagation import Follower
-from mall_adapter import Desk, Leads, SqlMall, models
+from mall_adapter import Desk, Leads, SqlMall, leads, models
 from mall_adapter.handoff import HandoffReason
-from mall_adapter.leads import STAGES, TOPICS, LeadStage, talks
+from mall_adapter.leads import STAGES, TOPICS, LeadStage
 from storage import WRITES, Actor, Role, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, Customer, add_orders
 from tests.knowledge_graph.servers import Server
@@ -203,5 +203,5 @@ def test_everything_that_the_tables_say_has_words() -> None:
     needed = {f"utter_word_stage_{stage}" for stage in LeadStage}
     needed |= {f"utter_word_asked_{topic.asks}" for topic in TOPICS}
     needed |= {f"utter_notice_lead_warm_{row.tell}" for row in STAGES.rows if row.tell}
-    needed |= {talks.SAID, *talks.ENDED.values()}
+    needed |= {leads.talks.SAID, *leads.talks.ENDED.values()}
     assert needed <= DOMAIN["responses"].keys()
