@@ -136,11 +136,11 @@ async def test_by_words_the_only_warm_lead_is_taken_and_of_several_one_is_chosen
     await ben.says("结束").meets(GiveBackLead())
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         lead = {"stage": LeadStage.INTENT, "since": NOON, "last_at": NOON, "told": LeadStage.INTENT}
-        session.add(models.Lead(id=8, person="customer:C3", principal_id="P-C2", **lead))
-        account = {"sender_index": models.sender_index("web:cy"), "sender": "web:cy", "channel": "web"}
-        session.add(models.Principal(id="P-C3", customer_id="C3", created_at=NOON))
-        await session.flush()
-        session.add(models.ChannelAccount(**account, principal_id="P-C3", first_seen_at=NOON, heard_at=NOON))
+        session.add(models.Lead(id=8, person="account:cy", principal_id="P-C2", **lead))
+        index = models.sender_index("web:cy")
+        account = {"sender_index": index, "sender": "web:cy", "channel": "web", "first_seen_at": NOON}
+        session.add(models.ChannelAccount(**account, heard_at=NOON))
+        session.add(models.CardVisitor(sender_index=index, person="account:cy", since=NOON))
     assert await ben.says("我来接").meets(ReachLead()) == ["utter_ask_which_lead"]
     payloads = [one["payload"] for one in ben.told[0]["buttons"]]
     assert payloads == ['/reach_lead{"lead": "7"}', '/reach_lead{"lead": "8"}']
