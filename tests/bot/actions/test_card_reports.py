@@ -144,8 +144,8 @@ async def test_by_words_the_only_warm_lead_is_taken_and_of_several_one_is_chosen
     assert await ben.says("我来接").meets(ReachLead()) == ["utter_ask_which_lead"]
     payloads = [one["payload"] for one in ben.told[0]["buttons"]]
     assert payloads == ['/reach_lead{"lead": "7"}', '/reach_lead{"lead": "8"}']
-    await ben.says("第一位", lead=("安", "7")).meets(ReachLead())
-    assert await ben.says("第二位", lead=("客", "8")).meets(ReachLead()) == ["utter_lead_talks_already"]
+    await ben.says("联系安", lead=("安", "7")).meets(ReachLead())
+    assert await ben.says("联系一位朋友", lead=("朋友", "8")).meets(ReachLead()) == ["utter_lead_talks_already"]
 
 
 async def test_whom_the_desk_has_is_not_taken(engine: AsyncEngine) -> None:
