@@ -96,8 +96,8 @@ def test_nothing_is_told_of_or_to_anybody_else(gateway: Gateway, visitor: httpx.
     assert house_desk(lambda desk: desk.handoff(handoff)).read_by_customer is None
     history = visitor.get("/api/chat/history").json()
     assert history["visitor"] and not history.keys() & {"typing", "read"}
-    odd: Any
-    for odd in ({"typing": "yes"}, {"read": -1}, {"read": 2**31}, []):
+    odds: list[Any] = [{"typing": "yes"}, {"read": -1}, {"read": 2**31}, []]
+    for odd in odds:
         assert visitor.post("/api/chat/presence", json=odd).status_code == 422
     foreign = {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
     assert visitor.post("/api/chat/presence", json=seen, headers=foreign).status_code == 401

@@ -23,9 +23,9 @@ from bot.actions.lead_talks import GiveBackLead, ReachLead, TellLead
 from knowledge_graph import Graph
 from knowledge_graph import migrate as migrate_graph
 from knowledge_graph.propagation import Follower
-from mall_adapter import Desk, Leads, SqlMall, models
+from mall_adapter import Desk, Leads, SqlMall, leads, models
 from mall_adapter.handoff import HandoffReason
-from mall_adapter.leads import STAGES, TOPICS, LeadStage, talks
+from mall_adapter.leads import STAGES, TOPICS, LeadStage
 from storage import WRITES, Actor, Role, create_engine, migrate
 from tests.bot.actions.asking import DOMAIN, Customer, add_orders
 from tests.knowledge_graph.servers import Server
@@ -136,16 +136,16 @@ async def test_by_words_the_only_warm_lead_is_taken_and_of_several_one_is_chosen
     await ben.says("结束").meets(GiveBackLead())
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         lead = {"stage": LeadStage.INTENT, "since": NOON, "last_at": NOON, "told": LeadStage.INTENT}
-        session.add(models.Lead(id=8, person="customer:C3", principal_id="P-C2", **lead))
-        account = {"sender_index": models.sender_index("web:cy"), "sender": "web:cy", "channel": "web"}
-        session.add(models.Principal(id="P-C3", customer_id="C3", created_at=NOON))
-        await session.flush()
-        session.add(models.ChannelAccount(**account, principal_id="P-C3", first_seen_at=NOON, heard_at=NOON))
+        session.add(models.Lead(id=8, person="account:cy", principal_id="P-C2", **lead))
+        index = models.sender_index("web:cy")
+        account = {"sender_index": index, "sender": "web:cy", "channel": "web", "first_seen_at": NOON}
+        session.add(models.ChannelAccount(**account, heard_at=NOON))
+        session.add(models.CardVisitor(sender_index=index, person="account:cy", since=NOON))
     assert await ben.says("我来接").meets(ReachLead()) == ["utter_ask_which_lead"]
     payloads = [one["payload"] for one in ben.told[0]["buttons"]]
     assert payloads == ['/reach_lead{"lead": "7"}', '/reach_lead{"lead": "8"}']
-    await ben.says("第一位", lead=("安", "7")).meets(ReachLead())
-    assert await ben.says("第二位", lead=("客", "8")).meets(ReachLead()) == ["utter_lead_talks_already"]
+    await ben.says("联系安", lead=("安", "7")).meets(ReachLead())
+    assert await ben.says("联系一位朋友", lead=("朋友", "8")).meets(ReachLead()) == ["utter_lead_talks_already"]
 
 
 async def test_whom_the_desk_has_is_not_taken(engine: AsyncEngine) -> None:
@@ -203,5 +203,5 @@ def test_everything_that_the_tables_say_has_words() -> None:
     needed = {f"utter_word_stage_{stage}" for stage in LeadStage}
     needed |= {f"utter_word_asked_{topic.asks}" for topic in TOPICS}
     needed |= {f"utter_notice_lead_warm_{row.tell}" for row in STAGES.rows if row.tell}
-    needed |= {talks.SAID, *talks.ENDED.values()}
+    needed |= {leads.talks.SAID, *leads.talks.ENDED.values()}
     assert needed <= DOMAIN["responses"].keys()

@@ -14,9 +14,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from connectors.leads import LeadTalks
-from mall_adapter import DeskRules, Leads, models, people
+from mall_adapter import DeskRules, Leads, leads, models, people
 from mall_adapter.actors import SHELL
-from mall_adapter.leads import LeadStage, talks
+from mall_adapter.leads import LeadStage
 from storage import WRITES, Role
 from tests.connectors.fake_rasa import FakeRasa
 from tests.mall_adapter.stored import store
@@ -42,9 +42,9 @@ async def leads_of(engine: AsyncEngine) -> Leads:
         session.add(models.CardVisitor(sender_index=models.sender_index("paper:li"), person=PERSON, since=now))
         lead = {"stage": LeadStage.INTENT, "since": now, "last_at": now}
         session.add(models.Lead(id=1, person=PERSON, principal_id="P-C1", **lead))
-    leads = Leads(engine)
-    await leads.take("paper:he", 1)
-    return leads
+    seller = Leads(engine)
+    await seller.take("paper:he", 1)
+    return seller
 
 
 async def writes(engine: AsyncEngine, text: str) -> None:
@@ -55,8 +55,8 @@ async def writes(engine: AsyncEngine, text: str) -> None:
 async def test_it_is_told_once_by_the_bot_and_shown_by_the_channel(
     engine: AsyncEngine, rasa: FakeRasa, tmp_path: Path
 ) -> None:
-    leads = await leads_of(engine)
-    rasa.said[talks.SAID] = [{"text": "一位朋友：有货吗"}]
+    seller = await leads_of(engine)
+    rasa.said[leads.talks.SAID] = [{"text": "一位朋友：有货吗"}]
     async with open_house(engine, rasa.url, tmp_path, patience=0.3) as shop:
         relay = LeadTalks(engine, shop.bot, shop.worker.onward, shop.delivery.soon, DeskRules.load())
         await writes(engine, "有货吗")
@@ -68,10 +68,10 @@ async def test_it_is_told_once_by_the_bot_and_shown_by_the_channel(
         await relay.pass_on()
         assert shop.channel.texts("he") == ["一位朋友：有货吗"]
         assert shop.channel.texts("li") == []
-        await leads.give_back("paper:he")
+        await seller.give_back("paper:he")
         await relay.pass_on()
     told = [(each["sender"], each["text"], each["values"]["words"]) for each in rasa.notices]
-    assert set(told) == {("paper:he", talks.SAID, "有货吗")}
+    assert set(told) == {("paper:he", leads.talks.SAID, "有货吗")}
     async with AsyncSession(engine) as session:
         (talk,) = (await session.scalars(select(models.LeadTalk))).all()
-    assert talk.ending is talks.TalkEnding.GIVEN_BACK
+    assert talk.ending == "given_back"
