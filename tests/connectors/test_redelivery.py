@@ -76,7 +76,7 @@ def test_a_bot_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
         answers: list[httpx.Response] = []
         customer = threading.Thread(target=lambda: answers.append(gateway.say("在吗")))
         customer.start()
-        while "bot away (ConnectError)" not in gateway.log.read_text():
+        while "bot away (ClientConnectorError)" not in gateway.log.read_text():
             assert customer.is_alive()
         with serve(port):
             customer.join()
