@@ -37,8 +37,8 @@ RETURN_DAYS = 7
 async def give(engine: AsyncEngine, person: str, points: int, at: datetime = NOW, cause: str = "gift") -> None:
     """Points that may be spent."""
     new = NewLot(
-        person, "account:x", Earned.OPENING, 1, "opening", "web", "CARD1", f"{cause} {person}", points, [], at, at,
-        energy_rules().expires(at),
+        person, Earned.OPENING, "opening", f"{cause} {person}", points, [], at, at, energy_rules().expires(at),
+        invitee="account:x", level=1, channel="web", card_id="CARD1",
     )  # fmt: skip
     async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
         assert await earn(session, (await hold(session, person))[person], new, at)
