@@ -45,7 +45,7 @@ async def pass_on(connection: AsyncConnection, rng: Random, now: datetime) -> No
     """In the transaction of the seed; nothing where a card of the demo is there, or its people are not."""
     told = _Way.model_validate(yaml.safe_load(Path(__file__).with_name("cards.yml").read_text("utf-8")))
     async with AsyncSession(connection, expire_on_commit=False) as session:
-        owner = models.Principal.name_index == models.name_index(told.owner), models.Principal.demo
+        owner = models.Principal.customer_id == told.owner, models.Principal.demo
         principal_id = await session.scalar(select(models.Principal.id).where(*owner))
         if principal_id is None or await session.get(models.Card, CARD) is not None:
             return
@@ -56,9 +56,9 @@ async def pass_on(connection: AsyncConnection, rng: Random, now: datetime) -> No
 
 async def _travel(session: AsyncSession, told: _Way, principal_id: str, rng: Random, now: datetime) -> None:
     first = now - timedelta(days=told.ways[0][0] + 1)
-    owner = f"staff:{principal_id}"
+    owner, name = of_customer(told.owner), (await session.get_one(models.Customer, told.owner)).name
     goods = await session.scalars(select(models.Product.id).where(models.Product.name.in_(told.products)))
-    shown = {"name": told.owner, "title": told.title, "greeting": told.greeting, "product_ids": sorted(goods)}
+    shown = {"name": name, "title": told.title, "greeting": told.greeting, "product_ids": sorted(goods)}
     session.add(models.Card(id=CARD, principal_id=principal_id, **shown, made_at=first, changed_at=first))
     made = CardMade(subject=f"card:{CARD}", card_id=CARD, owner=principal_id, person=owner, title=told.title, at=first)
     record(session, made, RULES, first)

@@ -51,6 +51,7 @@ async def _erase(session: AsyncSession, subject: Subject, now: datetime) -> None
     visitor, card = models.CardVisitor, models.Card
     theirs = or_(visitor.person == subject.person, visitor.sender_index.in_(subject.sender_indexes))
     await session.execute(delete(visitor).where(theirs))
+    await session.execute(delete(models.CardDeclined).where(models.CardDeclined.person == subject.person))
     if own := await session.scalar(select(card).where(card.principal_id == subject.principal_id)):
         own.name, own.product_ids, own.changed_at = "", [], now
         own.title = own.greeting = own.phone = own.portrait = own.portrait_until = None

@@ -281,10 +281,10 @@ async def count_money(engine: AsyncEngine) -> dict[str, int]:
         twice = select(offer.order_id).group_by(offer.order_id, offer.reason).having(func.count() > 1)
         assert (await session.execute(twice)).all() == [], "an offer was made twice"
         for row in (await session.scalars(select(budget))).all():
-            scope = row.scope.partition(":")[0]
-            assert row.spent_cents <= BUDGETS[LIMITS[scope]], f"{row.scope} is exceeded"
-            if scope != "customer":
-                assert row.spent_cents == whole[scope], f"{row.scope} is not what was promised"
+            pot = row.scope.partition(":")[0]
+            assert row.spent_cents <= BUDGETS[LIMITS[pot]], f"{row.scope} is exceeded"
+            if pot != "customer":
+                assert row.spent_cents == whole[pot], f"{row.scope} is not what was promised"
     counts = {str(state): count for state, count in states.items()}
     return counts | found | {f"{kind}_cents": cents for kind, cents in whole.items()}
 

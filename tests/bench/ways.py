@@ -1,7 +1,7 @@
 """Forwards as a large shop may have them, and a quick way to put them into either graph.
 
-What the bulk way writes is what :class:`~knowledge_graph.propagation.Follower` makes of the same events, but for the
-names of leads' questions, which it has none of; ``python -m tests.bench.graph`` compares the two on a few thousand.
+What the bulk way writes is what :class:`~knowledge_graph.propagation.Follower` makes of the same events, but for cards'
+makings and for leads' questions, which it has none of.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from mall_adapter.policy import Trade
 from mall_adapter.ticket_steps import state_machine
 from mall_adapter.values import OrderStatus, Reason, TicketKind, TicketRequest, TicketStatus
 from settings import SHANGHAI
-from storage import WRITES, Role, create_engine, migrate
+from storage import WRITES, EventRow, Role, create_engine, migrate
 from tests.demo.test_place import mark_what_was_seeded
 from tests.mall_adapter.offices import new_key
 
@@ -486,6 +486,29 @@ def test_the_late_parcel_is_late_and_the_lost_one_is_lost(mall: Session) -> None
     assert (late.status, lost.status) == ("delayed", "lost")
     assert late.promised_by is not None
     assert late.promised_by < MIDNIGHT
+
+
+# ---- cards ----
+
+
+def test_a_card_has_travelled_and_a_lead_is_warm(mall: Session) -> None:
+    owner = mall.scalar(
+        select(models.Principal.customer_id).join(models.Card, models.Card.principal_id == models.Principal.id)
+    )
+    depths = mall.scalars(select(models.CardForward.depth).order_by(models.CardForward.id)).all()
+    order = mall.scalar(select(models.Order).join(models.CardConversion))
+    assert (owner, max(depths), len(depths)) == ("C900002", 4, 9)
+    assert order is not None and order.status in (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
+    kinds = mall.scalars(select(EventRow.kind).order_by(EventRow.id)).all()
+    assert [kinds.count(kind) for kind in ("card.made", "card.forwarded", "card.converted", "lead.asked")] == [
+        1,
+        9,
+        1,
+        2,
+    ]
+    offer = mall.scalar(select(models.Offer))
+    spent = mall.scalars(select(models.OfferBudget.spent_cents)).all()
+    assert offer is not None and spent == [offer.value_cents] * 2
 
 
 # ---- again ----

@@ -57,6 +57,8 @@ async def settled(engine: AsyncEngine) -> None:
 async def say(engine: AsyncEngine, sender: str, *texts: str) -> None:
     told = [{"event": "user", "text": text, "timestamp": NOW.timestamp()} for text in texts]
     async with engine.execution_options(**WRITES).begin() as connection:
+        turns = conversation_event.c.conversation == conversation_of(current_ring(), sender)
+        await connection.execute(conversation_event.delete().where(turns))  # of another test
         row = seal_events(current_ring(), sender, 0, 0, told)
         await connection.execute(conversation_event.insert().values(vars(row)))
 
