@@ -169,10 +169,14 @@ def _numbered(message: Message, shown: Shown) -> str | None:
 
 
 def _named(reading: Reading) -> str | None:
-    """The payload of the button for the order or the request that is named, and nothing else is said: "加湿器那个"."""
+    """The payload of the button for the order or the request that is named, and nothing else is said: "加湿器那个", or
+    the number of any order."""
     more = (AGAINST_YES - {"question"}) | {"yes", "ack", "another", "all"}  # "坚果呢" asks for no more than its line
     if reading.asked or reading.message.parts or reading.acts & more:
         return None
+    orders = reading.message.values("order_id")
+    if len(orders) == 1 and not reading.message.rest:
+        return reading.shown.of_order(orders[0])
     words = _SMALL_WORDS.sub("", normalize(reading.text).text)
     named = 0 < len(words) <= LONGEST_NAME and not words.isdecimal()
     return reading.shown.naming(words) if named else None

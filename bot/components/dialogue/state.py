@@ -184,6 +184,12 @@ class Shown:
         }
         return found.pop() if len(found) == 1 else None
 
+    def of_order(self, number: str) -> str | None:
+        """What is asked about every order that is listed, of this one, whether it is among them or not."""
+        payloads = [found for payload in self.buttons.values() if (found := _PAYLOAD.fullmatch(payload))]
+        asked = {found["intent"] for found in payloads if '"order_id"' in (found["entities"] or "")}
+        return f"/{asked.pop()}{json.dumps({'order_id': number})}" if len(asked) == 1 else None
+
     def counted(self, place: int) -> str | None:
         """Of the button that stands there, where none is called by a number ("2. …", "5 星") and none confirms."""
         confirms = any(payload.startswith(("/affirm", "/deny")) for payload in self.buttons.values())

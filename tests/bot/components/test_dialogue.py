@@ -535,6 +535,15 @@ def test_a_name_that_two_of_the_list_bear_is_no_tap() -> None:
     assert Shown(listed).naming("冰皮") == '/track_parcel{"order_id": "ORD2"}'
 
 
+def test_an_order_beside_those_listed_is_asked_about_as_they_are() -> None:
+    listed = {f"{n}. 月饼": f'/urge_shipment{{"order_id": "ORD{n}"}}' for n in (1, 2)}
+    number = message("ORD12346", "inform")
+    commands = understand(number, State(), {}, real_flows(), Shown({**listed, "都不是": "/deny"}))
+    assert any(one.value == {"intent": "urge_shipment", "order_id": "ORD12346"} for one in commands), commands
+    several = {"退货": '/request_return{"order_id": "ORD1"}', "换货": '/request_exchange{"order_id": "ORD1"}'}
+    assert Shown(several).of_order("ORD12346") is None
+
+
 def test_a_number_that_is_kept_private_is_explained() -> None:
     talk = Talk()
     assert talk.say("我要退货", "request_return")[-1] == "action_ask_order_id"
