@@ -24,6 +24,7 @@ STATUS: dict[type[Exception], int] = {
     errors.CodeOver: 403,
     errors.CouponRefused: 409,
     errors.EnergyShort: 409,
+    errors.EraseRefused: 409,
     errors.InPublic: 403,
     errors.InvalidCursor: 400,
     errors.InvalidDelivery: 400,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mall_adapter import models
@@ -23,8 +23,11 @@ async def _export(session: AsyncSession, subject: Subject) -> Mapping[str, Rows]
 
 
 async def _erase(session: AsyncSession, subject: Subject, _: datetime) -> None:
-    for table in (models.LeadTalk, models.Lead, models.LeadQuestion):
+    for table in (models.Lead, models.LeadQuestion):
         await session.execute(delete(table).where(table.person == subject.person))
+    talk, handoff = models.LeadTalk, models.Handoff
+    theirs = select(handoff.id).where(handoff.sender_index.in_(subject.sender_indexes))
+    await session.execute(delete(talk).where(or_(talk.person == subject.person, talk.handoff_id.in_(theirs))))
     reading = models.LeadReading
     await session.execute(delete(reading).where(reading.conversation.in_(subject.conversations)))
 

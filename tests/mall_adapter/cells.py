@@ -111,5 +111,8 @@ async def fill(engine: AsyncEngine, clock: Clock) -> Desk:
             named = {"name": "小周", "greeting": "有事找我", "phone": "13800001111", "portrait": "anBlZw=="}
             shown = named | {"product_ids": [], "made_at": NOW, "changed_at": NOW}
             session.add(models.Card(id=f"CD-{principal_id}", principal_id=principal_id, **shown))
+            talk = {"handoff_id": handoff.id, "lead_id": 1, "person": "account:x", "principal_id": principal_id}
+            talk |= {"sender": sender, "sender_index": "0" * 63 + principal_id[-1], "position": 0, "heard_at": NOW}
+            session.add(models.LeadTalk(**talk))
             await inbox.accept(session, inbox.Message("web", sender, {"text": "在吗"}, sender), NOW, None)
     return desk

@@ -139,7 +139,7 @@ def end_or_pause(reading: Reading) -> list[Command]:
         return [Command("Wait", why="act wait")]
     if "repeat" in acts and reading.state.turn:
         return [Command("Repeat", why="act repeat")]
-    if "keeps_private" in acts and reading.asked in OF_A_CUSTOMER and reading.on_screen:
+    if "keeps_private" in acts and "human" not in acts and reading.asked in OF_A_CUSTOMER and reading.on_screen:
         return [Command("Unusable", reading.asked, "private", "wants to know what a number is for, or keeps it")]
     if "lost" in acts and reading.asked:
         return [Command("Unusable", reading.asked, "lost", "what was asked for is not at hand")]

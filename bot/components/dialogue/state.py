@@ -179,16 +179,22 @@ class Shown:
         written or as they sound: "毛衣", "加湿气" for 加湿器."""
         found = {
             payload
-            for title, payload in self.buttons.items()
-            if _OF_ONE_THING.search(payload) and _names(words, normalize(_PLACE.sub("", title)).text.partition("(")[0])
+            for title, payload in self._listed.items()
+            if _names(words, normalize(_PLACE.sub("", title)).text.partition("(")[0])
         }
         return found.pop() if len(found) == 1 else None
 
+    @property
+    def _listed(self) -> Mapping[str, str]:
+        """The buttons that are orders or requests; not those that say what can be done with the only one."""
+        named = {title: payload for title, payload in self.buttons.items() if _OF_ONE_THING.search(payload)}
+        wishes = {payload.partition("{")[0] for payload in named.values()}
+        return named if len(wishes) == 1 and (len(named) > 1 or any(map(_PLACE.match, named))) else {}
+
     def of_order(self, number: str) -> str | None:
         """What is asked about every order that is listed, of this one, whether it is among them or not."""
-        payloads = [found for payload in self.buttons.values() if (found := _PAYLOAD.fullmatch(payload))]
-        asked = {found["intent"] for found in payloads if '"order_id"' in (found["entities"] or "")}
-        return f"/{asked.pop()}{json.dumps({'order_id': number})}" if len(asked) == 1 else None
+        asked = {payload.partition("{")[0] for payload in self._listed.values() if '"order_id"' in payload}
+        return f"{asked.pop()}{json.dumps({'order_id': number})}" if asked else None
 
     def counted(self, place: int) -> str | None:
         """Of the button that stands there, where none is called by a number ("2. …", "5 星") and none confirms."""
