@@ -31,7 +31,16 @@ def migrated(databases: Sqlite | Postgres, house: Path) -> str:
 async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(migrated)
     async with engine.execution_options(**WRITES).begin() as connection:
-        for table in (ChoiceList, KeptMedia, models.LeadTalk, models.DeskUpdate, models.Handoff, Inbox, Outbox):
+        for table in (
+            ChoiceList,
+            KeptMedia,
+            models.LeadTalk,
+            models.Lead,
+            models.DeskUpdate,
+            models.Handoff,
+            Inbox,
+            Outbox,
+        ):
             await connection.execute(delete(table))
     yield engine
     await engine.dispose()
