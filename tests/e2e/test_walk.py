@@ -565,7 +565,7 @@ def test_walk(stack: Stack) -> None:
     except Flaky as fault:  # it does not happen again when the same is said again
         if Visit.failure is not None:
             raise Visit.failure from None
-        if not isinstance(fault, FlakyStrategyDefinition):  # that one: the mall has gone on, and other choices are left
+        if not isinstance(fault, FlakyStrategyDefinition):  # the same words found other choices; nothing was wrong
             raise
     print(dict(Visit.counts))
     if Visit.counts["turns"] > 2500:
