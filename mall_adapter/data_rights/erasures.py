@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from sqlalchemy import delete, exists, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import models, orders, people
@@ -20,10 +22,12 @@ from mall_adapter.values import UNSETTLED, OrderStatus
 from storage import WRITES, Actor, Event, insert, record
 from storage.personal import Part
 
+log = logging.getLogger(__name__)
+
 AT_ONCE = 20
 
 AGAIN = timedelta(days=1)
-"""After which it is tried again, where something is under way by then."""
+"""After which it is tried again, where something is under way by then, or it failed."""
 
 _OVER = (OrderStatus.DELIVERED, OrderStatus.COMPLETED, OrderStatus.CANCELLED)
 
@@ -104,14 +108,19 @@ async def withdraw(session: AsyncSession, customer_id: str, by: Actor, now: date
 
 async def erase_due(engine: AsyncEngine, parts: Sequence[Part], now: datetime) -> bool:
     """Forgets some of those whose time has come, each in a transaction of their own; whether there may be more. Any
-    number may do so at once."""
+    number may do so at once. One who cannot be forgotten is tried again after ``AGAIN``, and keeps nobody waiting."""
     row = DataErasure
     async with AsyncSession(engine) as session:
         due = select(row.id).where(row.state == ErasureState.ASKED, row.due_at <= now).order_by(row.due_at, row.id)
         ids = (await session.scalars(due.limit(AT_ONCE))).all()
     for each in ids:
-        async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
-            await _erase(session, parts, each, now)
+        try:
+            async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+                await _erase(session, parts, each, now)
+        except SQLAlchemyError as error:
+            log.error("erasure %s failed (%s), tried again later", each, type(error).__name__)
+            async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
+                await session.execute(update(row).where(row.id == each).values(due_at=now + AGAIN))
     return len(ids) == AT_ONCE
 
 

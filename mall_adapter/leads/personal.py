@@ -27,7 +27,8 @@ async def _erase(session: AsyncSession, subject: Subject, _: datetime) -> None:
         await session.execute(delete(table).where(table.person == subject.person))
     talk, handoff = models.LeadTalk, models.Handoff
     theirs = select(handoff.id).where(handoff.sender_index.in_(subject.sender_indexes))
-    await session.execute(delete(talk).where(or_(talk.person == subject.person, talk.handoff_id.in_(theirs))))
+    about = or_(talk.person == subject.person, talk.handoff_id.in_(theirs), talk.principal_id == subject.principal_id)
+    await session.execute(delete(talk).where(about))
     reading = models.LeadReading
     await session.execute(delete(reading).where(reading.conversation.in_(subject.conversations)))
 

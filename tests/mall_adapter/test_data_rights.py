@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from mall_adapter import SqlMall, merging, models
@@ -17,13 +17,15 @@ from mall_adapter.errors import BindingLocked, EraseRefused, InPublic, MergeRefu
 from mall_adapter.proof_limits import ProofLimits
 from mall_adapter.values import OrderStatus, Reason, TicketKind, TicketRequest, TicketStatus
 from privacy import current_ring
-from privacy.conversations import conversation_of, seal_events
+from privacy.conversations import conversation_of
 from privacy.tables import conversation_event
 from storage import WRITES, EventRow
+from storage.personal import Part, Subject
 from tests.mall_adapter.offices import OPERATOR, advance_ticket
 
 from .cells import fill, read_all
 from .conftest import NOW, Clock
+from .stored import store
 
 ZHOU, PHONE = "web:zhou", "13800005678"
 BY_THEMSELVES = ("idempotency_record",)
@@ -55,12 +57,10 @@ async def settled(engine: AsyncEngine) -> None:
 
 
 async def say(engine: AsyncEngine, sender: str, *texts: str) -> None:
-    told = [{"event": "user", "text": text, "timestamp": NOW.timestamp()} for text in texts]
     async with engine.execution_options(**WRITES).begin() as connection:
         turns = conversation_event.c.conversation == conversation_of(current_ring(), sender)
         await connection.execute(conversation_event.delete().where(turns))  # of another test
-        row = seal_events(current_ring(), sender, 0, 0, told)
-        await connection.execute(conversation_event.insert().values(vars(row)))
+    await store(engine, sender, *({"event": "user", "text": text, "timestamp": NOW.timestamp()} for text in texts))
 
 
 # ---- a copy
@@ -205,6 +205,31 @@ async def test_what_is_under_way_comes_first(engine: AsyncEngine, clock: Clock) 
     clock.advance(days=RIGHTS.erase_days)
     await erase_due(engine, PARTS, clock())
     assert (await house.standing(ZHOU)).due_at == clock() + timedelta(days=1)
+
+
+async def test_who_cannot_be_forgotten_keeps_nobody_from_it(engine: AsyncEngine, clock: Clock, settled: None) -> None:
+    async def fails(session: AsyncSession, whose: Subject, _: datetime) -> None:
+        if whose.customer_id == "C1":
+            await session.execute(delete(models.Principal).where(models.Principal.id == "P-C1"))  # others point at it
+
+    house = rights(engine, clock)
+    await change(engine, models.Order, models.Order.customer_id == "C2", status=OrderStatus.COMPLETED)
+    async with AsyncSession(engine) as session:
+        phone = (await session.get_one(models.Customer, "C2")).phone
+    for sender, number in ((ZHOU, PHONE), ("web:he", phone)):
+        await house.ask_erasure(sender, number, f"k{sender}")
+        clock.advance(seconds=1)
+    clock.advance(days=RIGHTS.erase_days)
+    assert not await erase_due(engine, (*PARTS, Part(erase=fails)), clock())
+    assert (await house.standing(ZHOU)).due_at == clock() + timedelta(days=1)
+    async with AsyncSession(engine) as session:
+        assert (await session.get_one(models.Customer, "C1")).phone == PHONE  # nothing of it was half done
+    with pytest.raises(NotBound):
+        await house.standing("web:he")
+    clock.advance(days=1)
+    await erase_due(engine, PARTS, clock())
+    with pytest.raises(NotBound):
+        await house.standing(ZHOU)
 
 
 async def test_it_can_be_taken_back_until_it_is_done(engine: AsyncEngine, clock: Clock, settled: None) -> None:
