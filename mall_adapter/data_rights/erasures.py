@@ -117,7 +117,7 @@ async def erase_due(engine: AsyncEngine, parts: Sequence[Part], now: datetime) -
         try:
             async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
                 await _erase(session, parts, each, now)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:  # also of a file that cannot be removed
             log.error("erasure %s failed (%s), tried again later", each, type(error).__name__)
             async with AsyncSession(engine.execution_options(**WRITES)) as session, session.begin():
                 await session.execute(update(row).where(row.id == each).values(due_at=now + AGAIN))
