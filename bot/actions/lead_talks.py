@@ -89,7 +89,7 @@ def _ask_whom(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, warm: Sequence[tuple[int, str | None]]
 ) -> None:
     if not warm:
-        dispatcher.utter_message(response="utter_no_leads", buttons=[wish_button(tracker, domain, "share_card")])
+        dispatcher.utter_message(response="utter_nobody_to_reach", buttons=[wish_button(tracker, domain, "my_leads")])
         return
     title = word(tracker, domain, "reach_lead")
     buttons = [

@@ -74,18 +74,11 @@ class Leads:
         async with self._database.reading() as session:
             return await telling.names_of(session, list(dict.fromkeys(persons)))
 
-    async def numbers(self, sender: str, persons: Sequence[str]) -> Mapping[str, int]:
-        """By which those of these persons are reached who are leads for the sender to talk with; nobody else is. Raises
-        NotPermitted, InPublic."""
-        lead = models.Lead
-        async with self._database.reading() as session:
-            owners = await owners_of(session, sender, talks.COMMAND)
-            query = select(lead.person, lead.id).where(
-                lead.principal_id.in_(owners.ids), lead.person.in_(list(persons))
-            )
-            return dict((await session.execute(query)).all())
-
     # ---- talking with one, from a chat of one's own: see talks ----
+
+    async def numbers(self, sender: str, persons: Sequence[str]) -> Mapping[str, int]:
+        async with self._database.reading() as session:
+            return await talks.numbers(session, sender, persons)
 
     async def warm(self, sender: str, most: int) -> Sequence[tuple[int, str | None]]:
         async with self._database.reading() as session:

@@ -123,6 +123,15 @@ async def give_back(session: AsyncSession, sender: str, now: datetime) -> Talk |
     return Talk(await _name(session, talk.person), row.operator or "")
 
 
+async def numbers(session: AsyncSession, sender: str, persons: Sequence[str]) -> Mapping[str, int]:
+    """By which those of these persons are taken who are leads of the sender's and have written; nobody else is. Raises
+    NotPermitted, InPublic."""
+    owners, lead = await owners_of(session, sender, COMMAND), models.Lead
+    theirs = _theirs(owners).where(lead.person.in_(persons))
+    found = (await session.scalars(theirs)).all()
+    return {one.person: one.id for one in found if await _account(session, one.person)}
+
+
 async def warm(session: AsyncSession, sender: str, most: int) -> Sequence[tuple[int, str | None]]:
     """Leads of whom the sender was told and who can be talked with, the latest first, with their names. Raises
     NotPermitted, InPublic."""

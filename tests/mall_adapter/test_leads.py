@@ -232,6 +232,9 @@ async def test_a_manager_sees_their_own_people_and_nobody_elses(
         assert (len(shown.cards), shown.manager) == (1, True)
         assert len(await leads.numbers(sender, persons)) == 1
     assert (await leads.shown("web:zhou")).cards == ()  # not any more
+    async with engine.execution_options(**WRITES).begin() as connection:
+        await connection.execute(update(models.ChannelAccount).values(heard_at=None))
+    assert await leads.numbers("web:wang", persons) == {}  # who has never written cannot be talked with
 
 
 async def everybody(engine: AsyncEngine) -> list[str]:

@@ -116,7 +116,7 @@ async def test_the_warmest_lead_and_how_to_reach_them(travelled: Graph, engine: 
 
 async def test_a_lead_is_taken_over_spoken_to_and_given_back(engine: AsyncEngine) -> None:
     ben = Customer("reach_lead", "web:ben")
-    assert await ben.says("我来接").meets(ReachLead()) == ["utter_no_leads"]  # they were told of nobody
+    assert await ben.says("我来接").meets(ReachLead()) == ["utter_nobody_to_reach"]  # they were told of nobody
     assert await ben.says("联系安", lead=("安", "7")).meets(ReachLead()) == ["utter_lead_reached"]
     assert (ben.told[0]["who"], ben.told[0]["signed"], ben.slots["lead_talk"]) == ("安", "本", True)
     assert await ben.says("您好，还在看那双鞋吗").meets(TellLead()) == ["utter_lead_told"]
