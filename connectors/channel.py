@@ -22,10 +22,13 @@ Receive = Callable[[Inbound], Awaitable[bool]]
 """Writes a message down; it is committed when this returns. True for a new one, False for one that was known. Raises
 what the database raises: then nothing was written, and the channel must not acknowledge."""
 
-Answer = Callable[[Inbound, float], Awaitable[Sequence[Bubble] | None]]
+Gone = Callable[[], Awaitable[bool]]
+"""Whether the channel has hung up, so that nothing can be told it in reply."""
+
+Answer = Callable[[Inbound, float, Gone], Awaitable[Sequence[Bubble] | None]]
 """Waits so many seconds for a message to be answered, and takes what then waits for its sender, in order: it counts as
-sent. Asked again for the same message it gives the same. None: not yet, and it will be sent in another way. An empty
-one: there is nothing to say. The message needs a ``reply_until``."""
+sent. Asked again for the same message it gives the same. None: not yet, or nobody is there to hear it, and it will be
+sent in another way. An empty one: there is nothing to say. The message needs a ``reply_until``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

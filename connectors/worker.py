@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from connectors import choices
 from connectors.bot_client import BotClient, BotUnavailable
-from connectors.channel import Channel, MediaUnavailable
+from connectors.channel import Channel, Gone, MediaUnavailable
 from connectors.delivery import ANSWERS, BUBBLE
 from connectors.inbound import Inbound, Media
 from connectors.leases import LEASE, TROUBLE, keep_renewing
@@ -128,7 +128,7 @@ class Worker:
                 self._behind.add(inbound.sender)
         return True
 
-    async def answer(self, inbound: Inbound, seconds: float) -> Sequence[Bubble] | None:
+    async def answer(self, inbound: Inbound, seconds: float, gone: Gone) -> Sequence[Bubble] | None:
         """See :data:`connectors.channel.Answer`."""
         name = _name(inbound)
         settled = self._settled.setdefault(name, asyncio.Event())
@@ -145,10 +145,13 @@ class Worker:
             return None
         finally:
             self._settled.pop(name, None)
-        async with self._writing.begin() as session:
+        async with self._writing() as session:
             taken = await outbox.take(
                 session, inbound.channel, inbound.sender, ANSWERS, f"reply:{known.id}", datetime.now(UTC)
             )
+            if await gone():
+                return None  # and nothing is written
+            await session.commit()
         return [BUBBLE.validate_python(each) for each in taken]
 
     # ---- what the gateway is given ----

@@ -233,13 +233,19 @@ async def withdraw(session: AsyncSession, channel: str, order_key: str, cause: s
 async def take(
     session: AsyncSession, channel: str, order_key: str, kinds: Collection[str], provider_id: str, now: datetime
 ) -> Sequence[dict[str, Any]]:
-    """The payloads of what waits for a person and is on nobody's way, in order, due or not: from now on it is sent, and
-    known by ``provider_id``. What was taken under that id before is given again. In the caller's transaction."""
+    """The payloads of what waits for a person, in order, due or not, up to what is on somebody's way: from now on it is
+    sent, and known by ``provider_id``. What was taken under that id before is given again. In the caller's
+    transaction."""
     row = Outbox
-    mine = [row.order_key == order_index(row, order_key), row.channel == channel, row.kind.in_(kinds)]
-    good = or_(row.expires_at.is_(None), row.expires_at > now)
+    whose = [row.order_key == order_index(row, order_key), row.channel == channel]
+    mine = [*whose, row.kind.in_(kinds)]
+    good = [or_(row.expires_at.is_(None), row.expires_at > now)]
+    # one that is being claimed now is waited for, or it would be overtaken
+    ahead = select(row.id, row.state).where(*whose, text(OPEN)).order_by(row.id).with_for_update()
+    if going := [each.id for each in await session.execute(ahead) if each.state == State.LEASED]:
+        good.append(row.id < going[0])
     for part, state in ((OPEN, State.PENDING), (STUCK, State.PARKED)):
-        taken = update(row).where(*mine, good, text(part), row.state == state).values(queue.ended(Sent(provider_id)))
+        taken = update(row).where(*mine, *good, text(part), row.state == state).values(queue.ended(Sent(provider_id)))
         await session.execute(taken, execution_options=queue.AS_IT_IS)
     with damaged_as(""):
         found = await session.scalars(select(row.payload).where(row.provider_id == provider_id, *mine).order_by(row.id))

@@ -19,7 +19,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import QueryParams
 
-from connectors.channel import Receive, Shared
+from connectors.channel import Gone, Receive, Shared
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
 from connectors.wechat import xml
@@ -102,7 +102,8 @@ class Callback:
             await self._consents.note(parsed.account, parsed.choices, parsed.at)
         if parsed.inbound is None:
             return _success()
-        return await self._answered(parsed, parsed.inbound, int(one(query, "timestamp")), started)
+        timestamp = int(one(query, "timestamp"))
+        return await self._answered(parsed, parsed.inbound, timestamp, started, request.is_disconnected)
 
     # ---- is it WeChat, and does it say so itself? ----
 
@@ -127,14 +128,14 @@ class Callback:
 
     # ---- the answer ----
 
-    async def _answered(self, parsed: Parsed, inbound: Inbound, timestamp: int, started: float) -> Response:
+    async def _answered(self, parsed: Parsed, inbound: Inbound, timestamp: int, started: float, gone: Gone) -> Response:
         alone, elapsed = not self._account.may(SENDING), max(time.time(), timestamp) - parsed.at.timestamp()
         until = timedelta(seconds=3 * LEFT_SECONDS if alone else REPLY_SECONDS + 0.5)
         inbound = replace(inbound, reply_until=datetime.now(UTC) + until)
         if not await self._receive(inbound) and elapsed > AGAIN_MOST:
             return _success()  # whoever says it again so late is not WeChat
         spent = asyncio.get_running_loop().time() - started
-        bubbles = await self._shared.answer(inbound, max(REPLY_SECONDS - spent, 0.1))
+        bubbles = await self._shared.answer(inbound, max(REPLY_SECONDS - spent, 0.1), gone)
         if bubbles is None:
             if not alone:
                 return _success()

@@ -390,14 +390,18 @@ async def _judge(verdict: Verdict, ring: KeyRing, connection: AsyncConnection, c
 async def _compare(
     verdict: Verdict, connection: AsyncConnection, customer: Customer, answers: dict[str, list[str]]
 ) -> None:
-    """What was shown with what the bot has said."""
+    """What was shown with what the bot has said; the channel may have hung up on what it was not told to have been
+    taken, and that must not stand for the same words elsewhere."""
     transcript, at = "".join(map(_plain, customer.heard)), 0
-    taken = [said.message_id for said in customer.said if said.taken is not None]
+    taken = tuple(said.message_id for said in customer.said if said.taken is not None)
+    due = Counter(text for name, texts in answers.items() if name.startswith(taken) for text in texts)
     wanted: Counter[str] = Counter()
     for name, texts in answers.items():
-        sure = any(name.startswith(each) for each in taken)
+        sure = name.startswith(taken)
         for text in texts:
             found = transcript.find(text, at)
+            if not sure and due[text] >= transcript.count(text):
+                found = -1
             if found >= 0:
                 at = found + len(text)
             elif sure:

@@ -262,6 +262,11 @@ async def test_who_joins_is_welcomed(open_house: Open, rasa: FakeRasa) -> None:
 # ---- answers that the channel carries itself ----
 
 
+async def there() -> bool:
+    """The channel has not hung up."""
+    return False
+
+
 async def test_a_channel_takes_the_answer_and_gets_the_same_again(
     open_house: Open, rasa: FakeRasa, engine: AsyncEngine
 ) -> None:
@@ -269,15 +274,15 @@ async def test_a_channel_takes_the_answer_and_gets_the_same_again(
         until = datetime.now(UTC) + timedelta(seconds=60)
         message = said("ann", "m1", "在吗", reply_until=until)
         assert await shop.worker.receive(message)
-        assert await shop.worker.answer(message, 5) == [Bubble("收到：在吗", [])]
+        assert await shop.worker.answer(message, 5, there) == [Bubble("收到：在吗", [])]
         assert not await shop.worker.receive(message)  # it was cut off, and comes again
-        assert await shop.worker.answer(message, 5) == [Bubble("收到：在吗", [])]
+        assert await shop.worker.answer(message, 5, there) == [Bubble("收到：在吗", [])]
         async with AsyncSession(engine) as session:
             assert await session.scalar(select(Outbox.not_before)) == until  # nobody else sends it meanwhile
         rasa.gate.clear()
         slow = said("ann", "m2", "慢慢想", reply_until=datetime.now(UTC) + timedelta(seconds=1))
         await shop.worker.receive(slow)
-        assert await shop.worker.answer(slow, 0.1) is None
+        assert await shop.worker.answer(slow, 0.1, there) is None
         rasa.gate.set()
         assert await shop.channel.until("ann", 1) == ["收到：慢慢想"]  # in another way, and m1 not again
 
@@ -310,7 +315,7 @@ async def test_an_answer_that_could_not_be_sent_comes_with_the_next_message(
         await parked(engine)
         message = said("ann", "m2", "二", reply_until=datetime.now(UTC) + timedelta(seconds=60))
         await shop.worker.receive(message)
-        assert await shop.worker.answer(message, 5) == [Bubble("收到：一", []), Bubble("收到：二", [])]
+        assert await shop.worker.answer(message, 5, there) == [Bubble("收到：一", []), Bubble("收到：二", [])]
     assert channel.texts("ann") == []
 
 

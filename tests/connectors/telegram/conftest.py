@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import settings
-from connectors.channel import Shared
+from connectors.channel import Gone, Shared
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
 from connectors.telegram.bot import Telegram
@@ -42,7 +42,7 @@ class House:
         return True
 
     def telegram(self, public_url: str = "http://127.0.0.1:8000") -> Telegram:
-        async def answer(_: Inbound, __: float) -> list[Bubble] | None:
+        async def answer(_: Inbound, __: float, ___: Gone) -> list[Bubble] | None:
             raise AssertionError("Telegram answers nothing passively")
 
         ring = KeyRing.load(settings.keyring_file())

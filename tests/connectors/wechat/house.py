@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectors.channel import Shared
+from connectors.channel import Gone, Shared
 from connectors.inbound import Inbound
 from connectors.rendering import Bubble
 from connectors.wechat import channel
@@ -46,7 +46,7 @@ class House:
         async def receive(_: Inbound) -> bool:
             return True
 
-        async def answer(_: Inbound, __: float) -> None:
+        async def answer(_: Inbound, __: float, ___: Gone) -> None:
             return None
 
         shared = Shared(

@@ -52,6 +52,17 @@ async def test_what_takes_longer_is_sent_by_itself(shop: Shop) -> None:
     assert shop.wechat.typing.count(li.openid) == 1
 
 
+async def test_what_nobody_is_there_to_hear_is_sent_by_itself(shop: Shop) -> None:
+    li = shop.customer()
+    shop.rasa.gate.clear()
+    told = asyncio.create_task(li.says("还在吗"))
+    await shop.rasa.arrival()
+    told.cancel()  # WeChat hangs up
+    await asyncio.wait({told})
+    shop.rasa.gate.set()
+    assert await li.receives() == [("text", {"content": "收到：还在吗"})]
+
+
 async def test_two_people_may_have_messages_of_one_number(shop: Shop) -> None:
     for customer in (shop.customer(), shop.customer()):
         assert await customer.says("你好", MsgId=42) == "收到：你好"

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 import settings
-from connectors.channel import MediaUnavailable, Shared
+from connectors.channel import Gone, MediaUnavailable, Shared
 from connectors.inbound import Inbound, Media
 from connectors.rendering import Bubble, Choice
 from connectors.wechat import kf
@@ -77,7 +77,7 @@ def opened(engine: AsyncEngine, http: httpx.AsyncClient, received: list[Inbound]
         received.append(inbound)
         return True
 
-    async def answer(_: Inbound, __: float) -> None:
+    async def answer(_: Inbound, __: float, ___: Gone) -> None:
         raise AssertionError("nothing is answered in the request")
 
     shared = Shared(engine=engine, ring=current_ring(), http=http, public_url="https://shop.example", answer=answer)
