@@ -36,6 +36,7 @@ from bot.actions.order_choice import SomebodyElses, order_by_words, order_title,
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
+from bot.actions.product_talk import seeking
 from bot.actions.questions import (
     A_STORY,
     answer_question,
@@ -222,7 +223,10 @@ class OutOfScope(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+        sought = turn.names_goods and seeking(turn) == "clearly"  # "笔记本 写代码用 五千左右"
+        about_goods = not open_task(tracker) and (sought or await goes_on(tracker, turn))
+        leaning: Leaning = "goods" if about_goods else "none"
+        outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning=leaning)
         if not outcome.said and turn.asks and turn.topic:  # it is the shop's business after all
             await say_unknown(dispatcher, tracker, domain, focus, turn)
         elif not outcome.said and not (

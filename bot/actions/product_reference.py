@@ -228,10 +228,15 @@ def on_its_shelf(tracker: Tracker, turn: Turn) -> Turn:
     """ "噪音大不大" after "加湿器加自来水行吗": the kind of goods that was named is still meant, if none was shown."""
     if turn.names_goods or turn.tapped or not turn.asks or Focus(tracker).at_hand("product") or listed_now(tracker):
         return turn
-    earlier = next((one for one in islice(Turn.earlier(tracker), NOW) if one.first("category")), None)
+    named = ((one, _shelves_named(one)) for one in islice(Turn.earlier(tracker), NOW))
+    earlier, shelves = next(((one, shelves) for one, shelves in named if shelves), (None, []))
     if earlier is None or earlier.intent not in OF_GOODS:
         return turn
-    return replace(turn, entities={**turn.entities, "category": earlier.entities["category"]})
+    return replace(turn, entities={**turn.entities, "category": shelves})
+
+
+def _shelves_named(turn: Turn) -> list[str]:
+    return list(map(str, turn.entities.get("category", ()))) or list(kind_called(turn.text))
 
 
 def listed_now(tracker: Tracker) -> bool:
@@ -254,7 +259,9 @@ async def goes_on(tracker: Tracker, turn: Turn) -> bool:
         return True
     if SAID["similar"].search(plain(turn.text)) or asked_again(talk.products, turn.text):
         return True
-    return bool(talk.products and await _narrower(heard, in_stock=False))
+    if talk.products and await _narrower(heard, in_stock=False):
+        return True
+    return bool(talk.fresh and heard.for_sale and kind_called(heard.said.text))  # 她平时爱化妆, of a present
 
 
 async def heard_in(talk: Talk, turn: Turn, recommends: bool = False) -> tuple[Heard, list[ShopProduct]]:

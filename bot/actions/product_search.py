@@ -16,7 +16,7 @@ from typing import Any
 
 from bot import patterns
 from bot.actions.knowledge_base import GraphKnowledgeBase, Object
-from bot.actions.product_words import AGE, QUALITIES, SAID, UNITS, ways_to_write
+from bot.actions.product_words import AGE, QUALITIES, SAID, UNITS, Quality, ways_to_write
 from bot.spelling import number, plain
 from knowledge_graph import products
 from mall_adapter.values import Listing, Product
@@ -312,6 +312,7 @@ def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) 
     """The goods of a shelf that fulfil the wish. Where none does: those that come nearest, and what stands in the way.
     A word that no page of the shelf knows is no condition, nor is a quality that is only a hint. A ``firm`` price is
     not given up."""
+    pages = _for_anybody(pages, wish)
     shelves = plain("".join(wish.shelves))  # 取暖的 of 取暖器 says nothing more
     fresh = [word for word in telling_apart(wish.text, pages) if word not in wish.words and word not in shelves]
     known = [word for word in wish.words if not _is_hint(word) or any(says(page, word) for page in pages)]
@@ -331,6 +332,19 @@ def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) 
     )
     ids = tuple(page["id"] for page in fit[:limit])
     return Found(ids, held, tuple(missing), tuple(word for word in fresh if word in kept))
+
+
+def _for_anybody(pages: Sequence[Object], wish: Wish) -> Sequence[Object]:
+    """Without what is for children and the like, unless that is wished, or the shelf has nothing else."""
+    others = [one for one in QUALITIES.values() if one.named and not _wishes(wish, one)]
+    rest = [page for page in pages if not any(name in page["name"] for one in others for name in one.named)]
+    return rest or pages
+
+
+def _wishes(wish: Wish, quality: Quality) -> bool:
+    """Also by another quality that is written alike (适合男孩), by the name of a shelf, or by a word of the page."""
+    alike = any(set(QUALITIES[word].written) & set(quality.named) for word in wish.words if word in QUALITIES)
+    return alike or bool(quality.asked.search(plain(" ".join([*wish.shelves, *wish.words, wish.text]))))
 
 
 def _let_go(conditions: list[Condition], pages: Sequence[Object]) -> None:

@@ -99,7 +99,8 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
     move = _move(text, talk) if on_sale else ""
     says_what = SAID["narrows"].search(text) and not SAID["asks_kinds"].search(text)
     narrows = bool(budget or measure or (says_what and telling(rest).strip()))
-    if not (narrows or says_what or (turn.intent in OF_GOODS and on_sale)):
+    of_goods = turn.intent in OF_GOODS or (talk.fresh and not turn.asks)  # 不要太甜, of what was just shown
+    if not (narrows or says_what or (of_goods and on_sale)):
         qualities = []  # 老人能用会员卡吗
     narrows = narrows or bool(qualities)
     aspects = [one for one in aspects_in(rest) if one.better and one.name != "price"]

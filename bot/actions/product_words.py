@@ -90,6 +90,7 @@ class Quality:
     soft: bool  # a hint: where no page of the shelf speaks of it, it is let go
     never: tuple[str, ...]  # of which none may stand there
     ages: tuple[int, int] | None  # who tells an age wishes it, too
+    named: tuple[str, ...]  # in names of goods that are for nobody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def read(path: Path = FILE) -> GoodsWords:
                 bool(told.get("soft")),
                 tuple(told.get("never", ())),
                 _ages(told),
+                tuple(told.get("named", ())),
             )
             for name, told in content["qualities"].items()
         }
