@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,9 @@ LIKELY = 0.35
 
 QUOTABLE, MOST_QUOTED_FROM = 14, 2
 """Characters of a customer's words that are quoted, and so many pieces of a message in which they may stand."""
+
+SURELY_AGAIN = 0.9
+"""Chance from which a question that nothing fits by itself is one about what was just told: "几天之内"."""
 
 SHORTEST, MOST = 4, 4
 """Characters of a question that stands beside another one, and so many of them are read."""
@@ -63,7 +66,7 @@ def _without(found: list[Found], wrong: Collection[str]) -> list[Found]:
 async def find_answers(
     tracker: Tracker,
     turn: Turn,
-    before: str = "",
+    before: Sequence[str] = (),
     goes_on: bool = False,
     of_rules: bool = False,
     wrong: Collection[str] = (),
@@ -71,9 +74,9 @@ async def find_answers(
     """With what is being talked of in mind; nothing for a button or a bare number.
 
     ``of_rules``: goods that are named only say what the rule is wanted for ("月饼还能无理由退吗").
-    ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
-    what is asked where they are the surer, or, if it surely ``goes_on`` or has no subject of its own, where they are
-    likely.
+    ``before``: the question before this one and what it was answered with, where this one may go on from it
+    ("那质量问题呢", "会过期么"). Together with one of them it is what is asked where that is the surer, or, if it surely
+    ``goes_on`` or has no subject of its own, where that is likely.
     ``wrong``: answers that the customer has said are not meant. Of "我不是孕妇，问的是敏感肌"
     each half is read for itself.
     """
@@ -86,7 +89,7 @@ async def find_answers(
         near = frozenset(answer.id for answer in belonging)
     pieces = pieces_of(words)
     pieces = pieces if 2 <= len(pieces) <= MOST else []
-    together = [f"{before} {words}"] if before else []
+    together = [f"{one} {words}" for one in before]
     rule = turn.question.strip() if of_rules and turn.names_goods else ""
     apart = [rule] if len(rule) >= SHORTEST else []
     answering = await get_answering()
@@ -104,16 +107,24 @@ async def find_answers(
     ]
     if len(asking) == 1 and asking[0] and (not found[0] or asking[0][0].score > found[0][0].score):
         found[0] = asking[0]  # "先问下 要拍照吗？鞋盒我都扔了": what is told beside it is not asked
-    best, joined = found[0], found[1] if together else []
-    told = Focus(tracker).at_hand("answer")
+    best, told = found[0], Focus(tracker).at_hand("answer")
+    joined = _together(found[1 : 1 + len(together)], told)
     another = not best or best[0].answer.id != told
     again = joined and joined[0].answer.id == told and another and not turn.bare
-    if again and (not goes_on or (sure(best) and not turn.leaves_out)):
+    by_itself = sure(best) or not (goes_on or (joined and joined[0].score >= SURELY_AGAIN))
+    if again and by_itself and not (goes_on and turn.leaves_out):
         joined = []  # the question before says so, and it has been answered
     goes_on = goes_on or turn.bare
     if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)
     return Asked(best, _beside(best, found[len(found) - len(pieces) :]))
+
+
+def _together(found: Sequence[list[Found]], told: str | None) -> list[Found]:
+    """With what came before in mind: the surest reading of the message. Beside the title of the answer that was told
+    nearly everything sounds like that one again: only another one counts there."""
+    likely = [one for number, one in enumerate(found) if one and not (number and one[0].answer.id == told)]
+    return max(likely, key=lambda one: one[0].score, default=[])
 
 
 def _beside(best: list[Found], pieces: list[list[Found]]) -> Found | None:
@@ -129,7 +140,7 @@ def say_plainly(dispatcher: CollectingDispatcher, found: Found) -> None:
 
 
 def say_text(dispatcher: CollectingDispatcher, answer: Answer) -> None:
-    dispatcher.utter_message(response="utter_answer", answer=answer.text, title=answer.title)
+    dispatcher.utter_message(response="utter_answer", answer=answer.text)
 
 
 def subject_of(turn: Turn) -> str:

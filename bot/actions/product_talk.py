@@ -157,10 +157,11 @@ def bought_before(turn: Turn) -> bool:
 
 
 def names_some(turn: Turn) -> bool:
-    """Whether words that may be a name are asked for: 有没有行车记录仪."""
+    """Whether words that may be a name are asked for: 有没有行车记录仪, but not 老客户就活该贵啊 or 32的多少钱."""
     left = SAID["in_general"].sub("", telling(without_aspects(read_budget(turn.rest)[1])))
-    text, left = plain(turn.text), re.sub(r"[\W_]+", "", left)
-    bare = turn.intent in ("ask_price", "ask_stock") and len(turn.rest) <= A_NAME
+    text, left = plain(turn.text), re.sub(r"[\W\d_]+", "", left)
+    priced = turn.intent == "ask_price" and SAID["seeks"].search(text)
+    bare = (priced or (turn.intent == "ask_stock" and turn.asks)) and len(turn.rest) <= A_NAME
     asked = bare or SAID["asks_for"].search(text)
     return bool(asked) and len(left) > 1
 

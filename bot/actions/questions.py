@@ -251,6 +251,7 @@ def _evidence(
         leaning,
         tuple(one.score for one in found),
         of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
+        goes_on=bool(found) and found[0].answer.id == told_lately(tracker),
         apart=bool(found)
         and found[0].answer.topic != OF_GOODS_TOPIC
         and not (leaning == "rule" and turn.confidence >= CLEAR_WISH),
@@ -302,12 +303,15 @@ async def _answers(tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, l
             chosen = (await get_answering()).answer(pointed[0]["id"])
             return Asked([Found(chosen, 1.0)] if chosen else [], chosen=True)
     goes_on = "follow_up" in turn.acts
-    before, told = "", told_lately(tracker)
+    told = told_lately(tracker)
     answer = (await get_answering()).answer(told) if told and not focus.later("product", "answer") else None
+    of_answer = [answer.title] if answer else []
+    before = list[str]()
     if turn.bare and answer:
-        before = answer.title
+        before = of_answer
     elif turn.asks and (goes_on or len(turn.words.strip()) <= SHORT):
-        before = _answered_before(tracker) or subject_before(tracker, domain) or (answer.title if answer else "")
+        asked = _answered_before(tracker) or subject_before(tracker, domain)
+        before = [*([asked] if asked else []), *of_answer]
     of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
     return await find_answers(tracker, turn, before, goes_on, of_rules, wrong=_ruled_out(tracker, turn, focus))
 
