@@ -103,8 +103,8 @@ class Answering:
         return next((answer.facts[name] for answer in self._answers.values() if name in answer.facts), None)
 
     def sentence(self, question: str, answer: Answer, about_it: bool = False) -> str | None:
-        """The sentence of an answer that a question about it is answered with; None where none says it. ``about_it``: it
-        is known to be a question about this answer."""
+        """The sentence of an answer that a question about it is answered with; None where none says it. ``about_it``:
+        it is known to be a question about this answer."""
         return self._retriever.sentence(question, answer.text, about_it) if self._retriever else None
 
     def find(self, questions: Sequence[Question], day: date | None = None) -> list[list[Found]]:

@@ -63,8 +63,8 @@ QUOTED = 0.3
 
 
 ALIKE, APART = 0.2, 0.1
-"""How near a sentence must be to a question about its text by its meaning alone, and how much nearer than the others: of
-fifteen questions that went on from an answer it was the right one in fourteen."""
+"""How near a sentence must be to a question about its text by its meaning alone, and how much nearer than the others:
+of fifteen questions that went on from an answer it was the right one in fourteen."""
 
 SENTENCE = re.compile("[^。；！？]+")
 

@@ -75,8 +75,8 @@ async def find_answers(
 
     ``of_rules``: goods that are named only say what the rule is wanted for ("月饼还能无理由退吗").
     ``before``: the question before this one and what it was answered with, where this one may go on from it
-    ("那质量问题呢", "会过期么"). Together with one of them it is what is asked where that is the surer, or, if it surely
-    ``goes_on`` or has no subject of its own, where that is likely.
+    ("那质量问题呢", "会过期么"). Together with one of them it is what is asked where that is the surer, or, if it
+    surely ``goes_on`` or has no subject of its own, where that is likely.
     ``wrong``: answers that the customer has said are not meant. Of "我不是孕妇，问的是敏感肌"
     each half is read for itself.
     """

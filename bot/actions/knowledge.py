@@ -136,19 +136,19 @@ async def _freight_of_order(tracker: Tracker) -> tuple[Reason, str] | None:
     reason is that of the message, else of the rule that was just told for this order. None where it is not known."""
     turn, key = Turn.of(tracker), told_lately(tracker)
     told = (await get_answering()).answer(key) if key else None
-    reason = turn.first("reason") or (told.reason if told else None)
-    order = await order_talked_of(tracker, turn) if reason in set(Reason) else None
+    known = str(turn.first("reason") or (told.reason if told else ""))
+    order = await order_talked_of(tracker, turn) if known in set(Reason) else None
     if order is None:
         return None
-    mall, payers = await get_mall(), set[str]()
+    mall, reason, payers = await get_mall(), Reason(known), set[str]()
     for line in order.lines:
         try:
-            request = TicketRequest(order.id, TicketKind.RETURN, Reason(reason), (line.id,))
+            request = TicketRequest(order.id, TicketKind.RETURN, reason, (line.id,))
             decision = await mall.assess(tracker.sender_id, request)
         except MallError:
             return None
         payers.add(decision.freight_payer if decision.allowed and not decision.missing_facts else "")
-    return (Reason(reason), payers.pop()) if payers in ({"customer"}, {"shop"}) else None
+    return (reason, payers.pop()) if payers in ({"customer"}, {"shop"}) else None
 
 
 async def _cancelled_order(tracker: Tracker) -> Order | None:

@@ -355,7 +355,7 @@ async def _say_values(
 
 
 async def _rule_of_no_goods(tracker: Tracker, turn: Turn) -> Found | None:
-    """ "券用不了", "超时没付尾款": what a rule about no goods surely answers, though a word for a fault stands in it."""
+    """ "券用不了", "超时没付尾款": what a rule about no goods surely answers, though it holds a word for a fault."""
     if turn.names_goods or Focus(tracker).at_hand("product"):
         return None
     found = (await find_answers(tracker, turn)).best
