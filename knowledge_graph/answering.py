@@ -98,6 +98,9 @@ class Answering:
     def answer(self, key: str) -> Answer | None:
         return self._answers.get(key)
 
+    def of_topic(self, topic: str) -> frozenset[str]:
+        return frozenset(key for key, answer in self._answers.items() if answer.topic == topic)
+
     def fact(self, name: str) -> Fact | None:
         """What answers say where they mention it (``bank_days``: 3); None where none does."""
         return next((answer.facts[name] for answer in self._answers.values() if name in answer.facts), None)

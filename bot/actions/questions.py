@@ -305,13 +305,10 @@ async def _answers(tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, l
     goes_on = "follow_up" in turn.acts
     told = told_lately(tracker)
     answer = (await get_answering()).answer(told) if told and not focus.later("product", "answer") else None
-    of_answer = [answer.title] if answer else []
     before = list[str]()
-    if turn.bare and answer:
-        before = of_answer
-    elif turn.asks and (goes_on or len(turn.words.strip()) <= SHORT):
+    if (turn.bare and answer) or (turn.asks and (goes_on or len(turn.words.strip()) <= SHORT)):
         asked = _answered_before(tracker) or subject_before(tracker, domain)
-        before = [*([asked] if asked else []), *of_answer]
+        before = [*([asked] if asked else []), *([answer.title] if answer else [])]
     of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
     return await find_answers(tracker, turn, before, goes_on, of_rules, wrong=_ruled_out(tracker, turn, focus))
 
