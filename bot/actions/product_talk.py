@@ -188,11 +188,19 @@ def _shelves(turn: Turn) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, turn.entities.get("category", ()))))
 
 
+def moves_on(turn: Turn) -> bool:
+    """Whether other goods than those that were shown are asked for: 便宜点的有没."""
+    return not turn.tapped and bool(_moves(plain(turn.text)))
+
+
 def _move(text: str, talk: Talk) -> Move:
-    if not talk.products or SAID["asks_kinds"].search(text):
-        return ""
+    return _moves(text) if talk.products else ""
+
+
+def _moves(text: str) -> Move:
     moves: tuple[Move, ...] = ("cheaper", "dearer", "others")
-    return next((move for move in moves if SAID[move].search(text)), "")
+    named = (move for move in moves if SAID[move].search(text))
+    return "" if SAID["asks_kinds"].search(text) else next(named, "")
 
 
 def only_describes(written: str, recommends: bool) -> bool:

@@ -58,6 +58,7 @@ from bot.actions.product_talk import (
     for_sale,
     has_bought,
     hear,
+    moves_on,
     names_some,
     seeking,
     uses,
@@ -154,6 +155,8 @@ async def answer_question(
         leaning = "goods"  # "50g的呢" of what is in hand
     if leaning == "rule" and turn.confidence < WEAK and turn.names_goods and seeking(turn) == "clearly":
         leaning = "goods"  # "你们有防晒霜吗" that may as well have been taken for that
+    if leaning == "rule" and last_said_of_goods(tracker) == SPOKEN_OF and moves_on(turn):
+        leaning = "goods"  # "便宜点的有没" of what was just shown
     if leaning == "goods":
         turn = on_its_shelf(tracker, carried_on(tracker, turn))
     if order_id := turn.first("order_id"):
