@@ -98,13 +98,17 @@ class Answering:
     def answer(self, key: str) -> Answer | None:
         return self._answers.get(key)
 
+    def of_topic(self, topic: str) -> frozenset[str]:
+        return frozenset(key for key, answer in self._answers.items() if answer.topic == topic)
+
     def fact(self, name: str) -> Fact | None:
         """What answers say where they mention it (``bank_days``: 3); None where none does."""
         return next((answer.facts[name] for answer in self._answers.values() if name in answer.facts), None)
 
-    def sentence(self, question: str, answer: Answer) -> str | None:
-        """The sentence of an answer that a question about it is answered with; None where none says it."""
-        return self._retriever.sentence(question, answer.text) if self._retriever else None
+    def sentence(self, question: str, answer: Answer, about_it: bool = False) -> str | None:
+        """The sentence of an answer that a question about it is answered with; None where none says it. ``about_it``:
+        it is known to be a question about this answer."""
+        return self._retriever.sentence(question, answer.text, about_it) if self._retriever else None
 
     def find(self, questions: Sequence[Question], day: date | None = None) -> list[list[Found]]:
         """For each question the likeliest answers of those that hold on that day, today in Shanghai; none while there

@@ -62,6 +62,11 @@ QUOTED = 0.3
 """Of what a question names, by how seldom it is asked: what a sentence must hold to be the answer to it."""
 
 
+ALIKE, APART, A_SENTENCE = 0.15, 0.1, 4
+"""How near a sentence must be to a question about its text by its meaning alone, and how much nearer than the others:
+of fifteen questions that went on from an answer it was the right one in fourteen. And characters of a sentence that
+says something by itself: not 能, 补."""
+
 SENTENCE = re.compile("[^。；！？]+")
 
 
@@ -240,6 +245,16 @@ class Meaning:
                 nearest = np.where(np.isfinite(after), after, nearest)
         return found
 
+    def nearest(self, text: str, lines: Sequence[str]) -> str | None:
+        """The one of several lines that is clearly the nearest."""
+        lines = [line for line in lines if len(line) >= A_SENTENCE]
+        if len(lines) < 2:
+            return None
+        vectors = self._encoder.encode([text, *lines])
+        near = vectors[1:] @ vectors[0]
+        second, first = np.argsort(near)[-2:]
+        return lines[int(first)] if near[first] >= ALIKE and near[first] - near[second] >= APART else None
+
     def save(self, folder: Path) -> None:
         np.savez(folder / "meaning.npz", vectors=self._vectors.astype(np.float16), counts=self._counts)
 
@@ -387,11 +402,14 @@ class Retriever:
             for places, row in zip(best, chances, strict=True)
         ]
 
-    def sentence(self, question: str, text: str) -> str | None:
-        """The sentence of a text that the question is about; None where none is."""
-        shares = [(self._cover.share(question, sentence), sentence) for sentence in SENTENCE.findall(text)]
-        share, sentence = max(shares, key=lambda one: one[0], default=(0.0, ""))
-        return f"{sentence.strip()}。" if share >= QUOTED else None
+    def sentence(self, question: str, text: str, about_it: bool = False) -> str | None:
+        """The sentence of a text that the question is about; None where none is. Where the question is known to be
+        ``about_it``, the one that is clearly nearest in meaning will do."""
+        sentences = [one.strip() for one in SENTENCE.findall(text)]
+        share, found = max(((self._cover.share(question, one), one) for one in sentences), default=(0.0, None))
+        if share < QUOTED:
+            found = self._meaning.nearest(question, sentences) if about_it and self._meaning else None
+        return f"{found}。" if found else None
 
     def evidence(self, texts: Sequence[str]) -> Numbers:
         """Texts × (answers and, last, none) × the kinds of evidence."""

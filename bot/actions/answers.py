@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,9 @@ LIKELY = 0.35
 
 QUOTABLE, MOST_QUOTED_FROM = 14, 2
 """Characters of a customer's words that are quoted, and so many pieces of a message in which they may stand."""
+
+SURELY_AGAIN = 0.9
+"""Chance from which a question that nothing fits by itself is one about what was just told: "几天之内"."""
 
 SHORTEST, MOST = 4, 4
 """Characters of a question that stands beside another one, and so many of them are read."""
@@ -63,7 +66,7 @@ def _without(found: list[Found], wrong: Collection[str]) -> list[Found]:
 async def find_answers(
     tracker: Tracker,
     turn: Turn,
-    before: str = "",
+    before: Sequence[str] = (),
     goes_on: bool = False,
     of_rules: bool = False,
     wrong: Collection[str] = (),
@@ -71,8 +74,9 @@ async def find_answers(
     """With what is being talked of in mind; nothing for a button or a bare number.
 
     ``of_rules``: goods that are named only say what the rule is wanted for ("月饼还能无理由退吗").
-    ``before``: the question before this one, where this one may go on from it ("那质量问题呢"). The two together are
-    what is asked where they are the surer, or, if it surely ``goes_on`` or has no subject of its own, where they are
+    ``before``: the question before this one and what it was answered with, where this one may go on from it
+    ("那质量问题呢", "会过期么"): the other answers of that topic are a little ahead then. Together with one of them it
+    is what is asked where that is the surer, or, if it surely ``goes_on`` or has no subject of its own, where that is
     likely.
     ``wrong``: answers that the customer has said are not meant. Of "我不是孕妇，问的是敏感肌"
     each half is read for itself.
@@ -86,14 +90,15 @@ async def find_answers(
         near = frozenset(answer.id for answer in belonging)
     pieces = pieces_of(words)
     pieces = pieces if 2 <= len(pieces) <= MOST else []
-    together = [f"{before} {words}"] if before else []
+    together = [f"{one} {words}" for one in before]
     rule = turn.question.strip() if of_rules and turn.names_goods else ""
     apart = [rule] if len(rule) >= SHORTEST else []
     answering = await get_answering()
+    told = answering.answer(Focus(tracker).at_hand("answer") or "")
+    beside_it = answering.of_topic(told.topic) - {told.id} if told and before else frozenset[str]()
     # all at once: the encoder is what costs
-    found = await asyncio.to_thread(
-        answering.find, [Question(text, near) for text in (words, *together, *pieces, *apart)]
-    )
+    asked = [Question(words, near | beside_it), *(Question(text, near) for text in (*together, *pieces, *apart))]
+    found = await asyncio.to_thread(answering.find, asked)
     if apart and (without := found.pop()) and (not found[0] or without[0].score > found[0][0].score):
         found[0] = without
     if wrong:
@@ -104,16 +109,36 @@ async def find_answers(
     ]
     if len(asking) == 1 and asking[0] and (not found[0] or asking[0][0].score > found[0][0].score):
         found[0] = asking[0]  # "先问下 要拍照吗？鞋盒我都扔了": what is told beside it is not asked
-    best, joined = found[0], found[1] if together else []
-    told = Focus(tracker).at_hand("answer")
-    another = not best or best[0].answer.id != told
-    again = joined and joined[0].answer.id == told and another and not turn.bare
-    if again and (not goes_on or (sure(best) and not turn.leaves_out)):
-        joined = []  # the question before says so, and it has been answered
     goes_on = goes_on or turn.bare
-    if joined and (not best or joined[0].score > best[0].score or (goes_on and joined[0].score >= LIKELY)):
+    joined = _gone_on(found[0], found[1 : 1 + len(together)], told, turn, goes_on)
+    if joined and (not found[0] or joined[0].score > found[0][0].score or (goes_on and joined[0].score >= LIKELY)):
         return Asked(joined)
-    return Asked(best, _beside(best, found[len(found) - len(pieces) :]))
+    return Asked(found[0], _beside(found[0], found[len(found) - len(pieces) :]))
+
+
+def _gone_on(
+    best: list[Found], together: Sequence[list[Found]], told: Answer | None, turn: Turn, goes_on: bool
+) -> list[Found]:
+    """What the message asks with what came before it in mind; nothing where that only says once more what was told, and
+    the message has an answer of its own (``best``).
+
+    Beside the title of the answer that was told nearly everything sounds like that one again: of ``together`` the
+    second, which has it before the words, counts where it means another.
+    """
+    key = told.id if told else None
+    likely = [one for number, one in enumerate(together) if one and not (number and one[0].answer.id == key)]
+    joined = max(likely, key=lambda one: one[0].score, default=[])
+    if told is None or not joined or joined[0].answer.id != key or (best and best[0].answer.id == key):
+        return joined
+    if len(joined) > 1 and joined[1].score >= joined[0].score / 2:  # who asks on wants another
+        return _without(joined, {told.id})
+    if turn.bare:  # "几天能换好" is asked of exchanges, "可以换吗" of the title of an invoice
+        by_itself = sure(best) and best[0].answer.topic == told.topic
+    elif goes_on:
+        by_itself = sure(best) and not turn.leaves_out
+    else:
+        by_itself = sure(best) or joined[0].score < SURELY_AGAIN
+    return [] if by_itself else joined
 
 
 def _beside(best: list[Found], pieces: list[list[Found]]) -> Found | None:
@@ -129,7 +154,7 @@ def say_plainly(dispatcher: CollectingDispatcher, found: Found) -> None:
 
 
 def say_text(dispatcher: CollectingDispatcher, answer: Answer) -> None:
-    dispatcher.utter_message(response="utter_answer", answer=answer.text, title=answer.title)
+    dispatcher.utter_message(response="utter_answer", answer=answer.text)
 
 
 def subject_of(turn: Turn) -> str:

@@ -4,6 +4,7 @@ And what can be done with an order: the buttons that stand beside it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -104,6 +105,9 @@ async def say_answer(
     if answer.context == "freight" and (request or ticket):
         payer = request["freight_payer"] if request else ticket.decision.freight_payer if ticket else ""
         dispatcher.utter_message(response=f"utter_freight_of_request_{payer}")
+    elif answer.context == "freight" and (of_order := await _freight_of_order(tracker)):
+        reason, payer = of_order
+        dispatcher.utter_message(response=f"utter_freight_of_order_{payer}", reason=word(tracker, domain, reason))
     elif answer.context == "ticket" and ticket:
         await say_ticket(dispatcher, tracker, domain, ticket, focus)
     elif answer.id == OF_CANCELLED and (cancelled := await _cancelled_order(tracker)):
@@ -116,13 +120,35 @@ async def say_answer(
     elif ticket and answer.topic in OF_A_TICKET and focus.written.get("id") == ticket.id:
         about = {"ticket_id": ticket.id, "goods": ticket.summary, "answer": answer.text}
         dispatcher.utter_message(response="utter_answer_of_ticket", **about)
+    elif not chosen and await say_sentence(dispatcher, tracker, focus, answer, about_it=True):
+        return []
     elif not chosen and _told_lately(tracker, answer):
         human = way_buttons(tracker, domain, ["human_handoff"])
-        dispatcher.utter_message(response="utter_answer_same", title=answer.title, buttons=human)
+        dispatcher.utter_message(response="utter_answer_same", answer=answer.text, buttons=human)
     else:
         say_text(dispatcher, answer)
     cite(dispatcher, found)
     return []
+
+
+async def _freight_of_order(tracker: Tracker) -> tuple[Reason, str] | None:
+    """For which reason the order that is talked of would go back, and who pays for that ("customer" or "shop"): the
+    reason is that of the message, else of the rule that was just told for this order. None where it is not known."""
+    turn, key = Turn.of(tracker), told_lately(tracker)
+    told = (await get_answering()).answer(key) if key else None
+    known = str(turn.first("reason") or (told.reason if told else ""))
+    order = await order_talked_of(tracker, turn) if known in set(Reason) else None
+    if order is None:
+        return None
+    mall, reason, payers = await get_mall(), Reason(known), set[str]()
+    for line in order.lines:
+        try:
+            request = TicketRequest(order.id, TicketKind.RETURN, reason, (line.id,))
+            decision = await mall.assess(tracker.sender_id, request)
+        except MallError:
+            return None
+        payers.add(decision.freight_payer if decision.allowed and not decision.missing_facts else "")
+    return (reason, payers.pop()) if payers in ({"customer"}, {"shop"}) else None
 
 
 async def _cancelled_order(tracker: Tracker) -> Order | None:
@@ -147,14 +173,17 @@ def told_lately(tracker: Tracker) -> str | None:
     return told.get("id") if 0 < since <= TOLD_LATELY else None
 
 
-async def say_sentence(dispatcher: CollectingDispatcher, tracker: Tracker, focus: Focus, answer: Answer) -> bool:
+async def say_sentence(
+    dispatcher: CollectingDispatcher, tracker: Tracker, focus: Focus, answer: Answer, about_it: bool = False
+) -> bool:
     """Of an answer that was just told, the sentence that this message asks about ("个人也能入驻？"); false where none
     says it, or where that has been said. What is told with an order or a request is told anew, not quoted, and so is
-    what is asked of another order."""
+    what is asked of another order. ``about_it``: nothing likelier than this answer was found for the message."""
     turn = Turn.of(tracker)
     if told_lately(tracker) != answer.id or answer.context in ("order", "ticket", "freight") or turn.first("order_id"):
         return False
-    sentence = (await get_answering()).sentence(turn.words.strip(), answer)
+    answering = await get_answering()
+    sentence = await asyncio.to_thread(answering.sentence, turn.words.strip(), answer, about_it)
     if sentence is None or focus.at_hand("sentence") == sentence:
         return False
     dispatcher.utter_message(response="utter_answer_sentence", sentence=sentence)
@@ -219,13 +248,27 @@ async def _say_of_order(
     meant = await _order_in_question(tracker)
     if meant.order is None and meant.named and may_ask:
         return missing(tracker, meant.error, meant.order_id)
-    await say_with_order(dispatcher, tracker, domain, found.answer, meant.order, meant.named)
+    if meant.order and await _state_told(tracker, found.answer):  # "周末发不发" after how the order stands
+        about_it = await asyncio.to_thread(
+            (await get_answering()).sentence, Turn.of(tracker).words.strip(), found.answer, about_it=True
+        )
+        dispatcher.utter_message(response="utter_answer", answer=about_it or found.answer.text)
+    else:
+        await say_with_order(dispatcher, tracker, domain, found.answer, meant.order, meant.named)
     cite(dispatcher, found)
     if meant.order:
         focus.on("order", meant.order.id)
         if found.answer.context == "paid":  # "现在多少钱" goes on about what it costs by now
             focus.on("price", meant.order.id)
     return []
+
+
+async def _state_told(tracker: Tracker, answer: Answer) -> bool:
+    """Whether how the order stands was told to the last question, and is what this answer would tell again."""
+    key = told_lately(tracker)
+    told = (await get_answering()).answer(key) if key else None
+    named = Turn.of(tracker).entities.keys() & {"order_id", "mention", "product", "category", "goods_kind", "day"}
+    return answer.context == "order" and told is not None and told.context == "order" and not named
 
 
 async def say_with_order(

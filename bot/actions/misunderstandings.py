@@ -13,7 +13,7 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
-from bot.actions.answers import cite
+from bot.actions.answers import cite, find_answers
 from bot.actions.complaints import go_on_with_complaint, tell_order_of_complaint
 from bot.actions.conversation import Conversation
 from bot.actions.flow_files import intents_of
@@ -25,6 +25,7 @@ from bot.actions.knowledge import (
     OF_AN_ORDER,
     WAYS,
     order_talked_of,
+    say_answer,
     say_problem,
     say_with_order,
     ticket_at_hand,
@@ -52,7 +53,7 @@ from bot.actions.questions import (
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
-from bot.actions.weighing import Leaning
+from bot.actions.weighing import STATED, Leaning
 from bot.actions.wording import Domain, goods, has_response, minute, title, word
 from bot.spelling import plain
 from knowledge_graph import Answer, Found
@@ -102,6 +103,11 @@ _TASKS = (
 
 _ALWAYS = ("request_invoice", "ticket_status", "report_problem")
 """Those of them that any order may be named for."""
+
+_OF_WHAT_WAS_BOUGHT = frozenset(
+    {"return_exchange", "refund", "product_question", "feature_comparison", "complaint", "delivery", "order_change"}
+)
+"""Topics of answers about goods that came, or should have."""
 
 _NO_GUESS = _QUESTIONS | {
     *("nlu_fallback", "inform", "affirm", "deny", "correct", "stop", "out_of_scope", "chitchat", "complain"),
@@ -261,6 +267,10 @@ class Help(Action):
             dispatcher.utter_message(response="utter_unknown_person", buttons=[human])
         elif told:  # "怎么操作" after a rule: what it speaks of is begun for them, or a person does it
             begun = [intent for intent in wishes_of(told.topic) if intent in _TASKS][:WAYS_OFFERED]
+            if turn.asks and not begun:  # "在哪" after "有没有门店"
+                outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
+                if outcome.said:
+                    return [*outcome.events, *focus.events()]
             response = "utter_help_answer" if begun else "utter_unknown_person"
             dispatcher.utter_message(response=response, buttons=[*way_buttons(tracker, domain, begun), human])
         elif not await _say_what_can_be_done(dispatcher, tracker, domain, turn):
@@ -336,6 +346,8 @@ async def _say_values(
         bound = await (await get_mall()).customer_of(tracker.sender_id) is not None
         dispatcher.utter_message(response="utter_inform_tail_bound" if bound else "utter_inform_tail")
         focus.on("tail", str(tail))  # the number of the order may follow
+    elif reason and (rule := await _rule_of_no_goods(tracker, turn)):
+        await say_answer(dispatcher, tracker, domain, rule, focus)
     elif reason and _is_a_problem(turn, focus.at_hand("order") is not None):
         order = await order_talked_of(tracker, turn)
         await say_problem(dispatcher, tracker, domain, reason, order, focus)
@@ -344,6 +356,15 @@ async def _say_values(
     else:
         return False
     return True
+
+
+async def _rule_of_no_goods(tracker: Tracker, turn: Turn) -> Found | None:
+    """ "券用不了", "超时没付尾款": what a rule about no goods surely answers, though it holds a word for a fault."""
+    if turn.names_goods or Focus(tracker).at_hand("product"):
+        return None
+    found = (await find_answers(tracker, turn)).best
+    sure = bool(found) and found[0].score >= STATED and found[0].answer.topic not in _OF_WHAT_WAS_BOUGHT
+    return found[0] if sure else None
 
 
 def _is_a_problem(turn: Turn, at_hand: bool) -> bool:

@@ -158,10 +158,11 @@ def bought_before(turn: Turn) -> bool:
 
 
 def names_some(turn: Turn) -> bool:
-    """Whether words that may be a name are asked for: 有没有行车记录仪."""
+    """Whether words that may be a name are asked for: 有没有行车记录仪, but not 老客户就活该贵啊 or 32的多少钱."""
     left = SAID["in_general"].sub("", telling(without_aspects(read_budget(turn.rest)[1])))
-    text, left = plain(turn.text), re.sub(r"[\W_]+", "", left)
-    bare = turn.intent in ("ask_price", "ask_stock") and len(turn.rest) <= A_NAME
+    text, left = plain(turn.text), re.sub(r"[\W\d_]+", "", left)
+    priced = turn.intent == "ask_price" and SAID["seeks"].search(text)
+    bare = (priced or (turn.intent == "ask_stock" and turn.asks)) and len(turn.rest) <= A_NAME
     asked = bare or SAID["asks_for"].search(text)
     return bool(asked) and len(left) > 1
 
@@ -188,11 +189,19 @@ def _shelves(turn: Turn) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, turn.entities.get("category", ()))))
 
 
+def moves_on(turn: Turn) -> bool:
+    """Whether other goods than those that were shown are asked for: 便宜点的有没."""
+    return not turn.tapped and bool(_moves(plain(turn.text)))
+
+
 def _move(text: str, talk: Talk) -> Move:
-    if not talk.products or SAID["asks_kinds"].search(text):
-        return ""
+    return _moves(text) if talk.products else ""
+
+
+def _moves(text: str) -> Move:
     moves: tuple[Move, ...] = ("cheaper", "dearer", "others")
-    return next((move for move in moves if SAID[move].search(text)), "")
+    named = (move for move in moves if SAID[move].search(text))
+    return "" if SAID["asks_kinds"].search(text) else next(named, "")
 
 
 def only_describes(written: str, recommends: bool) -> bool:

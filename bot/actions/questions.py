@@ -58,6 +58,7 @@ from bot.actions.product_talk import (
     for_sale,
     has_bought,
     hear,
+    moves_on,
     names_some,
     seeking,
     uses,
@@ -154,6 +155,8 @@ async def answer_question(
         leaning = "goods"  # "50g的呢" of what is in hand
     if leaning == "rule" and turn.confidence < WEAK and turn.names_goods and seeking(turn) == "clearly":
         leaning = "goods"  # "你们有防晒霜吗" that may as well have been taken for that
+    if leaning == "rule" and last_said_of_goods(tracker) == SPOKEN_OF and moves_on(turn):
+        leaning = "goods"  # "便宜点的有没" of what was just shown
     if leaning == "goods":
         turn = on_its_shelf(tracker, carried_on(tracker, turn))
     if order_id := turn.first("order_id"):
@@ -251,6 +254,7 @@ def _evidence(
         leaning,
         tuple(one.score for one in found),
         of_goods=bool(found) and found[0].answer.topic in OF_GOODS,
+        goes_on=bool(found) and found[0].answer.id == told_lately(tracker),
         apart=bool(found)
         and found[0].answer.topic != OF_GOODS_TOPIC
         and not (leaning == "rule" and turn.confidence >= CLEAR_WISH),
@@ -302,12 +306,12 @@ async def _answers(tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, l
             chosen = (await get_answering()).answer(pointed[0]["id"])
             return Asked([Found(chosen, 1.0)] if chosen else [], chosen=True)
     goes_on = "follow_up" in turn.acts
-    before, told = "", told_lately(tracker)
+    told = told_lately(tracker)
     answer = (await get_answering()).answer(told) if told and not focus.later("product", "answer") else None
-    if turn.bare and answer:
-        before = answer.title
-    elif turn.asks and (goes_on or len(turn.words.strip()) <= SHORT):
-        before = _answered_before(tracker) or subject_before(tracker, domain) or (answer.title if answer else "")
+    before = list[str]()
+    if (turn.bare and answer) or (turn.asks and (goes_on or len(turn.words.strip()) <= SHORT)):
+        asked = _answered_before(tracker) or subject_before(tracker, domain)
+        before = [*([asked] if asked else []), *([answer.title] if answer else [])]
     of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
     return await find_answers(tracker, turn, before, goes_on, of_rules, wrong=_ruled_out(tracker, turn, focus))
 

@@ -67,6 +67,7 @@ class Evidence:
     leaning: Leaning
     chances: tuple[float, ...] = ()  # of the likeliest answers, the best first
     of_goods: bool = False  # the best speaks of goods in general
+    goes_on: bool = False  # the best is what was just told
     apart: bool = False  # it does not tell of one's goods, nor does the message clearly ask for a rule
     sign: Sign | None = None  # None: no goods are meant
     page: bool = True  # its page says what is asked
@@ -96,7 +97,8 @@ def decide(seen: Evidence) -> Decision:
     rule, goods = weight_of_rule(seen), weight_of_goods(seen)
     if goods >= ENOUGH and goods > rule:
         return "goods" if seen.page or not seen.uses else "use"
-    if seen.astray and seen.leaning in GOODS_LEANINGS and not seen.elsewhere:
+    told = seen.goes_on and best >= SURE  # "那要加多少" after the freight to far regions
+    if seen.astray and seen.leaning in GOODS_LEANINGS and not (seen.elsewhere or told):
         return "which goods"
     if seen.leaning == "recommendation" and seen.of_goods and best < CERTAIN and not seen.elsewhere:
         return "which goods"  # how to ask for a recommendation is no answer to a wish for one
@@ -121,7 +123,7 @@ def decide(seen: Evidence) -> Decision:
         return "which goods"  # 有没有滑板: no rule is near enough
     if likely and seen.leaning != "recommendation":
         if not seen.asked_back:
-            return "answer" if seen.asks and ahead(seen.chances) else "which"
+            return "answer" if (seen.asks and ahead(seen.chances)) or seen.goes_on else "which"
         return "answer" if seen.asks and best >= LIKELIEST else "unknown"
     if seen.leaning == "rule" or seen.elsewhere or (seen.offers and not sought(seen)):
         return "unknown" if seen.asks else "heard"

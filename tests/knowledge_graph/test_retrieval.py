@@ -413,6 +413,24 @@ def test_the_sentence_that_a_question_is_about(question: str, sentence: str | No
     assert retriever.sentence(question, "要有营业执照和授权；个人不能入驻。能不能退款看合同。") == sentence
 
 
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("新的那件寄出来谁掏钱", "换货寄新件的运费都由店里出。"),
+        ("自己不想要了那种", "不喜欢、不合适的，寄回运费您出。"),
+        ("今天星期几", None),  # near to none of them
+    ],
+)
+def test_of_what_is_about_an_answer_the_sentence_nearest_in_meaning_will_do(
+    question: str, sentence: str | None, meaning: Encoder, by_words: Retriever
+) -> None:
+    text = "质量问题、破损的店里出：您先付，凭快递单退；不喜欢、不合适的，寄回运费您出。换货寄新件的运费都由店里出。"
+    retriever = Retriever.learn(SHOP, BACKGROUND, meaning)
+    assert retriever.sentence(question, text, about_it=True) == sentence
+    assert retriever.sentence(question, text) is None  # whether it is about this is not known
+    assert by_words.sentence(question, text, about_it=True) is None
+
+
 def test_how_much_of_a_question_stands_with_an_answer() -> None:
     cover = Cover.learn([("能刻字吗", "定制可以刻字"), ("能退吗", "定制不能退")], ["能不能便宜"])
     engraving, returning = cover.scores(["定制刻字", "定制", "火星"]).T

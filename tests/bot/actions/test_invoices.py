@@ -80,6 +80,8 @@ async def session(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         ("是修改为单位发票 我现在的是个人发票", "company"),
         ("我可以把之前的发票个人改成公司吗", "company"),
         ("换成个人的吧，公司的开不了", "personal"),
+        ("这单得开公司的 当时忘了选 现在是个人发票", "company"),
+        ("之前开的是单位的，这回开我个人", "personal"),
         ("a company invoice please", "company"),
         ("not for my company, personal", "personal"),
         ("开发票", None),

@@ -175,6 +175,24 @@ async def test_freight(
     assert (told.responses, told.source) == (responses, "return_freight")
 
 
+@pytest.mark.parametrize(
+    ("first", "order", "entities", "responses"),
+    [
+        ("这单还能退吗", "ORD10001", {}, ["utter_freight_of_order_customer"]),
+        ("这单还能退吗", "ORD10001", {"reason": "quality"}, ["utter_freight_of_order_shop"]),
+        ("有质量问题能退吗", "ORD10001", {}, ["utter_freight_of_order_shop"]),
+        ("这单还能退吗", "ORD10003", {}, ["utter_answer"]),  # it cannot go back
+        ("能开专票吗", "ORD10001", {}, ["utter_answer"]),
+    ],
+)
+async def test_freight_of_the_order_that_was_just_judged(
+    first: str, order: str, entities: dict[str, Any], responses: list[str], answers: Graph
+) -> None:
+    told = await say(first, focus=at_hand(order=order))
+    freight = await say("退货运费谁出", turn=3, focus=told.slots["focus"], entities=entities)
+    assert (freight.responses, freight.source) == (responses, "return_freight")
+
+
 async def test_what_is_asked_right_after_a_write_is_about_what_was_written(answers: Graph, ticket: str) -> None:
     focus = at_hand(written={"flow": "after_sales", "id": ticket, "order": "ORD10007"}, ticket=ticket)
     assert ticket in (await say("退款多久到账", focus=focus)).text
@@ -242,6 +260,8 @@ async def test_two_questions_of_one_message_are_both_answered(answers: Graph) ->
         ("分期付款支持吗", "微信付的也一样？", "instalments_rule"),
         ("退款退到哪里", "微信付的也一样吗", "refund_where"),
         ("能开专票吗", "那发到武汉路上要几天", "arrival_time"),  # it asks something of its own
+        ("是不是正品", "怎么下单呢", "how_to_order"),
+        ("积分怎么花", "那会过期么", "points_expire"),
     ],
 )
 async def test_a_question_that_leaves_out_its_subject_goes_on_from_the_one_before(
@@ -384,7 +404,9 @@ async def test_an_answer_that_is_not_quite_sure_stands_with_what_may_be_meant(an
 async def test_the_same_rule_is_not_read_out_again(answers: Graph) -> None:
     first = await say("能开专票吗", sender="api:guest")
     again = await say("我问能开专票吗", sender="api:guest", turn=3, focus=first.slots["focus"])
-    assert again.responses == ["utter_answer_same"]
+    assert again.responses == ["utter_answer_sentence"] and len(again.text) < len(first.text)
+    once_more = await say("我问能开专票吗", sender="api:guest", turn=4, focus=again.slots["focus"])
+    assert once_more.responses == ["utter_answer_same"]
     later = await say("能开专票吗", sender="api:guest", turn=7, focus=first.slots["focus"])
     assert later.responses == ["utter_answer"]
 

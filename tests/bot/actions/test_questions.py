@@ -73,12 +73,16 @@ TABLE: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("第二个", "inform", {"ordinal": (2, "第二个")}, "list", "utter_product"),
     ("第二个多少钱", "nlu_fallback", {"ordinal": (2, "第二个")}, "list", "utter_product"),
     ("再便宜点的", "ask_price", {}, "list", "utter_product_nothing_cheaper"),
+    ("便宜点的有没", "ask_promotion", {}, "list", "utter_product_nothing_cheaper"),
+    ("便宜点的有没", "ask_promotion", {}, "", "utter_answer"),
     ("能便宜点吗", "ask_promotion", {}, "", "utter_answer"),
     # the graph knows how one asks for goods
     ("送妈妈什么好", "recommend_product", {}, "", "utter_recommended_kinds"),
     ("帮我比一比", "compare_products", {}, "", "utter_answer"),
     # neither: the question goes back to where the intent belongs
     ("多少钱", "ask_price", {}, "", "utter_product_unknown"),
+    ("行车记录仪多少钱", "ask_price", {}, "", "utter_product_not_found"),
+    ("32的多少钱", "ask_price", {}, "", "utter_product_unknown"),
     ("骆驼蹄子啥的", "recommend_product", {}, "", "utter_recommend_what"),
     ("骆驼和蹄子", "compare_products", {}, "", "utter_compare_what"),
     ("月亮上能不能签收骆驼", "ask_policy", {}, "", "utter_policy_unknown_of"),

@@ -79,6 +79,7 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
     "!human  ": "我让同事帮我取了 / 不用叫同事查 / 我同事也买了 / 让他帮我收 / 我叫人去拿",
     "human ": "搵真人 / 我要搵人傾 / 幫我轉人工 / 搵客服",
     "urgent ": "快啲啦 / 快D",
+    "question   ": "到货了能喊我不 / 可以告诉我不",
     "question ": """
         點解咁慢 / 邊個出運費 / 係咪要收錢 / 得唔得 / 可唔可以退 / 有冇貨 / 使唔使錢 / 收到未 / 到咗未 / 仲要等幾耐
         我個快遞去咗邊 / 點樣退 / 乜嘢情況 / 幾多錢
@@ -167,6 +168,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         好了 / 处理好了 / 解决了 / 这款怎么样了解一下
         什么情况下能退
     """,
+    "question follow_up": "那运费 / 那来回邮费 / 那手续费?",
+    "!question  ": "那运费我出吧 / 那发票不要了 / 那券算了",
     "follow_up": """
         那质量问题呢 / 那到账要多久 / 内衣袜子这种呢 / 微信付的也一样？
         那运费呢 / 换货也可以吗 / how about exchanges
