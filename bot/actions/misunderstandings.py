@@ -20,6 +20,7 @@ from bot.actions.flow_files import intents_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import note_misunderstood, say_waiting
+from bot.actions.house import say_in_kind, wish_of
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
@@ -28,6 +29,7 @@ from bot.actions.knowledge import (
     say_problem,
     say_with_order,
     ticket_at_hand,
+    told_lately,
     way_buttons,
     ways,
 )
@@ -86,6 +88,9 @@ SHORT = 12
 
 NOTHING_ELSE = 2
 """Characters beside "说错了" that say nothing."""
+
+REPROACHED_LATELY = 4
+"""Turns after which who was misunderstood is asked again what is meant; before that a person had better read it."""
 
 ANSWERED_LATELY = 2
 """Turns after an answer in which a number of an order is told for it."""
@@ -177,6 +182,64 @@ class NotUnderstood(Action):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
 
 
+class ReadAnew(Action):
+    """ "你没看懂我说的": sorry, and what was said before is read otherwise; the next time a person is offered."""
+
+    def name(self) -> str:
+        return "action_read_anew"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        if await say_waiting(dispatcher, tracker, domain, focus):
+            return focus.events()
+        reproached = focus.value.get("reproached") or {}
+        focus.on("reproached", "yes")
+        human = wish_button(tracker, domain, "human_handoff")
+        if reproached and Conversation.of(tracker).turn - int(reproached["turn"]) <= REPROACHED_LATELY:
+            if not await call_at_last(dispatcher, tracker, domain, focus, turn):
+                dispatcher.utter_message(response="utter_sorry_person", buttons=[human])
+        elif task := open_task(tracker):
+            stop = button(word(tracker, domain, "give_up"), "stop")
+            wish = wish_of(tracker, domain, task)
+            dispatcher.utter_message(response="utter_sorry_task", wish=wish, buttons=[stop, human])
+        elif not await self._answer_otherwise(dispatcher, tracker, domain, focus):
+            buttons = [*self._other_readings(tracker, domain), human]
+            dispatcher.utter_message(response="utter_sorry_say_what", buttons=buttons)
+        return focus.events()
+
+    @staticmethod
+    async def _answer_otherwise(
+        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
+    ) -> bool:
+        """With another rule than the one that was told; nothing is said where none is sure."""
+        before = _said_before(tracker)
+        if before is None or not told_lately(tracker):
+            return False
+        said = CollectingDispatcher()
+        meant = replace(before, acts=before.acts | {"question", "restates"})
+        if not (await answer_question(said, tracker, domain, meant, focus, leaning="none")).said:
+            return False
+        dispatcher.utter_message(response="utter_sorry_misread")
+        dispatcher.messages.extend(said.messages)
+        return True
+
+    @staticmethod
+    def _other_readings(tracker: Tracker, domain: Domain) -> list[Button]:
+        """Of what was said before; where there are none, what most people want."""
+        before = _said_before(tracker)
+        if before is not None:
+            others = {name: chance for name, chance in before.ranking.items() if name != before.intent}
+            if found := _guesses(replace(before, ranking=others), tracker, domain, ALSO_LIKELY):
+                return found
+        return way_buttons(tracker, domain, ("order_status", "request_return"))
+
+
+def _said_before(tracker: Tracker) -> Turn | None:
+    """The last message that was no reproach."""
+    earlier = (one for one in Turn.earlier(tracker) if not one.tapped and "reproaches" not in one.acts)
+    return next(earlier, None)
+
+
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain, least: float = LIKELY) -> list[Button]:
     """Buttons for the likeliest readings, each title once."""
     ruled_out = _NO_GUESS | intents_of("not_here_yet")
@@ -222,6 +285,8 @@ class OutOfScope(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
+        if say_in_kind(dispatcher, tracker, turn):  # "讲个笑话"
+            return []
         outcome = await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")
         if not outcome.said and turn.asks and turn.topic:  # it is the shop's business after all
             await say_unknown(dispatcher, tracker, domain, focus, turn)

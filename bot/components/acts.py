@@ -36,7 +36,7 @@ OF_REQUEST = frozenset(
 )
 """Ask about the request that is summed up, or was written a moment ago."""
 
-OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"})
+OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price", "buys"})
 """Go on about a matter that was told or written lately: which one, a flow says (``goes_on``)."""
 
 OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
@@ -55,7 +55,7 @@ ACTS = frozenset(
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
         *("submit", "unqueues", "keep", "of_courier", "address", "address_part", "of_shipping", "undoes", "takes_out"),
         *("contests", "another", "prefers", "of_verdict", "as_before", "declines", "asks_ways", "tells_number"),
-        "keeps_private",
+        *("keeps_private", "presses", "reproaches"),
         *OF_REQUEST,
         *OF_MATTER,
         *OF_WAITING,
