@@ -38,7 +38,9 @@ from bot.actions.order_choice import SomebodyElses, order_by_words, order_title,
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
+from bot.actions.product_talk import bought_before
 from bot.actions.questions import (
+    A_REMARK,
     A_STORY,
     answer_question,
     call_at_last,
@@ -178,8 +180,26 @@ class NotUnderstood(Action):
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
         elif turn.asks:
             await say_unknown(dispatcher, tracker, domain, focus, turn)
-        else:
+        elif not (_is_a_remark(turn) and await _go_on(dispatcher, tracker, domain, turn, lost)):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
+
+
+def _is_a_remark(turn: Turn) -> bool:
+    """A few words that ask, wish and tell of nothing that went wrong."""
+    return len(turn.rest) < A_REMARK and not turn.acts & {"request", "wish"} and not bought_before(turn)
+
+
+async def _go_on(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, lost: int) -> bool:
+    """What is at hand is gone on with; with nothing at hand, the second time, what is wanted is asked. False where a
+    nod is enough: more may follow."""
+    if open_task(tracker):
+        return False
+    if await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+        return True
+    if lost > 1:
+        wishes = way_buttons(tracker, domain, ("order_status", "request_return", "human_handoff"))
+        dispatcher.utter_message(response="utter_say_what", buttons=wishes)
+    return lost > 1
 
 
 class ReadAnew(Action):

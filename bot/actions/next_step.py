@@ -20,6 +20,7 @@ from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, 
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, order_buttons
 from bot.actions.orders import NEEDS_A_WORD, say_order, state_of
+from bot.actions.product_answers import Speaker, say_how_to_order
 from bot.actions.questions import call_at_last, wishes_of
 from bot.actions.shop_product import shop_products
 from bot.actions.tickets import goods_come_back, say_ticket, ticket_values, way_back
@@ -142,10 +143,13 @@ async def _of_answer(pressed: _Pressed) -> str | None:
 
 
 async def _of_goods(pressed: _Pressed) -> str | None:
+    """How they are ordered."""
     products = await shop_products([str(pressed.focus.at_hand("product"))])
     if not products:
         return None
-    pressed.say("utter_next_goods", name=products[0].name)
+    speaker = Speaker(pressed.dispatcher, pressed.tracker, pressed.domain, pressed.turn, pressed.focus)
+    say_how_to_order(speaker, products[0])
+    pressed.focus.on("product", products[0].id)
     return products[0].id
 
 

@@ -36,7 +36,7 @@ OF_REQUEST = frozenset(
 )
 """Ask about the request that is summed up, or was written a moment ago."""
 
-OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price", "buys"})
+OF_MATTER = frozenset({"of_account", "of_notice", "of_arrival", "of_year", "of_invoice", "of_price"})
 """Go on about a matter that was told or written lately: which one, a flow says (``goes_on``)."""
 
 OF_WAITING = frozenset({"word_for_person", "of_hours", "of_call", "of_queue", "of_reading", "of_record", "stays"})
