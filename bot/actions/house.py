@@ -34,6 +34,8 @@ _TALK = patterns.load(
     *("joke", "slow", "name", "tired", "low", "bored", "praise", "laugh", "how_are_you", "weather", "wishes", "sorry"),
 )
 
+_CANCELLING = patterns.load("cancelling", "cancelled", "bare")["bare"]
+
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""
 
@@ -108,7 +110,7 @@ async def _say_what_is_open(
         return False
     if beneath and not beneath.get("unsure"):
         if not reminded or beneath.get("reminded"):
-            _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
+            say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
             return True
     elif Turn.of(tracker).asks and focus.at_hand("complaint"):
         human = wish_button(tracker, domain, "human_handoff")
@@ -332,11 +334,11 @@ class Remind(Action):
             return []  # whoever waits for a person is asked nothing
         orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
         response = "utter_remind_noted" if told else "utter_remind"
-        _say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))
+        say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))
         return []
 
 
-def _say_lacking(
+def say_lacking(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,
     domain: Domain,
@@ -412,9 +414,18 @@ class NothingToCancel(Action):
         if lately and focus.written.get("flow") == "cancel_order":
             order_id = focus.written.get("order") or focus.written.get("id")
             dispatcher.utter_message(response="utter_order_stays_cancelled", order_id=order_id)
+        elif _CANCELLING.search(plain(Turn.of(tracker).text)) and not _just_ended(tracker):
+            buttons = [wish_button(tracker, domain, intent) for intent in ("cancel_order", "cancel_ticket")]
+            dispatcher.utter_message(response="utter_cancel_what", buttons=buttons)
         else:
             dispatcher.utter_message(response="utter_nothing_to_cancel")
         return []
+
+
+def _just_ended(tracker: Tracker) -> bool:
+    """Whether a request was done or given up a moment ago: it is what is cancelled, once more."""
+    ended: Mapping[str, Any] = (tracker.get_slot("dialogue") or {}).get("ended") or {}
+    return bool(ended) and Conversation.of(tracker).turn - int(ended["turn"]) <= JUST_WRITTEN
 
 
 def _written_lately(tracker: Tracker, turns: int) -> bool:

@@ -20,7 +20,7 @@ from bot.actions.flow_files import intents_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import note_misunderstood, say_waiting
-from bot.actions.house import say_in_kind, wish_of
+from bot.actions.house import say_in_kind, say_lacking, wish_of
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
@@ -34,7 +34,15 @@ from bot.actions.knowledge import (
     ways,
 )
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import SomebodyElses, order_by_words, order_title, own_order_meant, shown_order
+from bot.actions.order_choice import (
+    SomebodyElses,
+    order_buttons,
+    order_by_words,
+    order_title,
+    orders_to_choose,
+    own_order_meant,
+    shown_order,
+)
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
@@ -180,8 +188,22 @@ class NotUnderstood(Action):
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
         elif turn.asks:
             await say_unknown(dispatcher, tracker, domain, focus, turn)
-        elif not (_is_a_remark(turn) and await _go_on(dispatcher, tracker, domain, turn, lost)):
+        elif not (
+            (lost == 1 and await _say_what_lacks(dispatcher, tracker, domain))
+            or (_is_a_remark(turn) and await _go_on(dispatcher, tracker, domain, turn, lost))
+        ):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
+
+
+async def _say_what_lacks(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> bool:
+    """Of the open request, to which more was told than it can take; false where it lacks nothing that has a name."""
+    task = open_task(tracker)
+    slot = task.get("asked") if task else None
+    if task is None or not has_response(domain, f"utter_word_slot_{slot}"):
+        return False
+    orders = await orders_to_choose(tracker, str(task["flow"])) if slot == "order_id" else []
+    say_lacking(dispatcher, tracker, domain, task, slot, "utter_heard_lacking", order_buttons(orders, "inform"))
+    return True
 
 
 def _is_a_remark(turn: Turn) -> bool:

@@ -42,8 +42,6 @@ async def test_pressed_again_a_person_is_offered(answers: Graph) -> None:
     first = await press(focus=at_hand(order="ORD10001"))
     again = await press(turn=3, focus=first.slots["focus"])
     assert again.responses == ["utter_next_order", "utter_further_offer"]
-    called = await press(turn=5, focus=(await press(turn=4, focus=again.slots["focus"])).slots["focus"])
-    assert "utter_further_call" in called.responses
 
 
 async def test_the_rule_is_one_sentence_and_not_told_twice(answers: Graph) -> None:

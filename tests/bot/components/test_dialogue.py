@@ -144,7 +144,7 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("给个准话", "out_of_scope", 0.6, {}, ["action_say_next"]),
             ("你别跟我说再等等", "stop", 0.92, {}, ["action_say_next"]),
             ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
-            ("所以呢", "chitchat", 0.8, {}, ["action_ask_order_id"]),
+            ("所以呢", "chitchat", 0.8, {}, [RETURN, "action_ask_order_id"]),
         ],
     ),
     "what is pressed about is told where it is named": (
