@@ -423,9 +423,10 @@ class NothingToCancel(Action):
 
 
 def _just_ended(tracker: Tracker) -> bool:
-    """Whether a request was done or given up a moment ago: it is what is cancelled, once more."""
+    """Whether a request was given up a moment ago: it is what is cancelled, once more."""
     ended: Mapping[str, Any] = (tracker.get_slot("dialogue") or {}).get("ended") or {}
-    return bool(ended) and Conversation.of(tracker).turn - int(ended["turn"]) <= JUST_WRITTEN
+    done = Focus(tracker).written.get("turn", -1) >= ended.get("turn", 0)
+    return bool(ended) and not done and Conversation.of(tracker).turn - int(ended["turn"]) <= JUST_WRITTEN
 
 
 def _written_lately(tracker: Tracker, turns: int) -> bool:

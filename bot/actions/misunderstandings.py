@@ -64,7 +64,7 @@ from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.weighing import Leaning
-from bot.actions.wording import Domain, goods, has_response, minute, title, word
+from bot.actions.wording import Domain, goods, has_response, language_of, minute, title, word
 from bot.spelling import plain
 from knowledge_graph import Answer, Found
 from mall_adapter.errors import NotFound, OrderLocked, OwnershipRequired, WrongPhoneTail
@@ -195,6 +195,17 @@ class NotUnderstood(Action):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
 
 
+def _choices(domain: Domain, tracker: Tracker, slot: str | None) -> list[Button]:
+    """The buttons of the question for a slot, in the customer's language."""
+    variants = domain["responses"].get(f"utter_ask_{slot}") or []
+    english = language_of(tracker) == "en"
+    fitting = (one for one in variants if bool(one.get("condition")) == english and one.get("buttons"))
+    return [
+        {**one, "payload": one["payload"].replace("{{", "{").replace("}}", "}")}
+        for one in next(fitting, {}).get("buttons") or []
+    ]
+
+
 async def _say_what_lacks(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> bool:
     """Of the open request, to which more was told than it can take; false where it lacks nothing that has a name."""
     task = open_task(tracker)
@@ -202,7 +213,8 @@ async def _say_what_lacks(dispatcher: CollectingDispatcher, tracker: Tracker, do
     if task is None or not has_response(domain, f"utter_word_slot_{slot}"):
         return False
     orders = await orders_to_choose(tracker, str(task["flow"])) if slot == "order_id" else []
-    say_lacking(dispatcher, tracker, domain, task, slot, "utter_heard_lacking", order_buttons(orders, "inform"))
+    buttons = order_buttons(orders, "inform") or _choices(domain, tracker, slot)
+    say_lacking(dispatcher, tracker, domain, task, slot, "utter_heard_lacking", buttons)
     return True
 
 
@@ -216,6 +228,11 @@ async def _go_on(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Dom
     nod is enough: more may follow."""
     if open_task(tracker):
         return False
+    told = await _told_lately(tracker, Focus(tracker))
+    if told and "objection" in turn.acts:
+        human = wish_button(tracker, domain, "human_handoff")
+        dispatcher.utter_message(response="utter_answer_same", title=told.title, buttons=[human])
+        return True
     if await _say_what_can_be_done(dispatcher, tracker, domain, turn):
         return True
     if lost > 1:

@@ -18,7 +18,7 @@ from bot.actions.graphs import get_answering
 from bot.actions.handoff import offer_further, say_waiting
 from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, order_buttons
+from bot.actions.order_choice import SEARCHED, as_choices, order_buttons
 from bot.actions.orders import NEEDS_A_WORD, say_order, state_of
 from bot.actions.product_answers import Speaker, say_how_to_order
 from bot.actions.questions import call_at_last, wishes_of
@@ -33,6 +33,9 @@ AT_HAND = 5
 
 WISHES = 2
 """What can be begun about a rule that was told."""
+
+NAMED = 2
+"""Orders that may be meant, where nothing is at hand."""
 
 ARRIVED = frozenset({OrderStatus.DELIVERED, OrderStatus.COMPLETED})
 
@@ -55,7 +58,7 @@ class _Pressed:
 
 class SayNext(Action):
     """Of what was talked of last: where it stands, whose turn it is and by when; pressed about the same again, a person
-    is offered beside it. With nothing at hand, what of the customer's needs a word."""
+    is offered beside it. With nothing at hand, which matter it is."""
 
     def name(self) -> str:
         return "action_say_next"
@@ -72,7 +75,7 @@ class SayNext(Action):
             if matter := await _TOLD[kind](pressed):
                 await _offer_person(pressed, matter)
                 return focus.events()
-        await _say_what_needs_a_word(pressed)
+        await _ask_what(pressed)
         return focus.events()
 
 
@@ -164,18 +167,13 @@ _TOLD: dict[str, Callable[[_Pressed], Awaitable[str | None]]] = {
 turn the first counts."""
 
 
-async def _say_what_needs_a_word(pressed: _Pressed) -> None:
-    """The order that is late, lost or overdue; of several, which."""
+async def _ask_what(pressed: _Pressed) -> None:
+    """Which matter it is: the orders that are late, lost or overdue are named first."""
     orders = await (await get_mall()).orders_of(pressed.tracker.sender_id, limit=SEARCHED)
     now = datetime.now(UTC)
-    urgent = [order for order in orders if state_of(order, now) in NEEDS_A_WORD][:CHOICES]
-    if len(urgent) == 1:
-        say_order(pressed.dispatcher, pressed.tracker, pressed.domain, urgent[0], "worry")
-        pressed.focus.on("order", urgent[0].id).on("told", urgent[0].id)
-    elif urgent:
-        buttons = order_buttons(urgent, "order_status")
-        named = "、".join(goods(order.lines) for order in urgent)
-        pressed.dispatcher.utter_message(response="utter_next_which", goods=named, buttons=buttons)
+    urgent = [order for order in orders if state_of(order, now) in NEEDS_A_WORD][:NAMED]
+    wishes = way_buttons(pressed.tracker, pressed.domain, ("order_status", "request_return", "human_handoff"))
+    buttons = [*order_buttons(urgent, "order_status"), *(wishes[1:] if urgent else wishes)]
+    pressed.dispatcher.utter_message(response="utter_say_what", buttons=buttons)
+    if urgent:
         pressed.focus.on_list(as_choices(urgent, pressed.tracker, pressed.domain))
-    else:
-        pressed.say("utter_say_what", "order_status", "request_return", "human_handoff")

@@ -494,6 +494,11 @@ def names_listed(tracker: Tracker, turn: Turn) -> bool:
     return not turn.rest and bool(Focus(tracker).listed("order", lately=True))
 
 
+def _mine(turn: Turn) -> bool:
+    """ "我那个净化器"."""
+    return bool(_SAID["mine"].search(plain(turn.text)))
+
+
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
     not what the shop has of the kind; one of those that were listed, named and no more ("坚果呢"); what is called
@@ -504,8 +509,8 @@ async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
         or turn.first("mention")
         or turn.topic in OF_AN_ORDER
         or names_listed(tracker, turn)
-        or _SAID["mine"].search(plain(turn.text))
-        or (not turn.rest and before is not None and before.topic in OF_AN_ORDER)
+        or _mine(turn)
+        or (before is not None and (_mine(before) or (not turn.rest and before.topic in OF_AN_ORDER)))
     )
     named = turn.names_goods or turn.first("goods_kind")
     return await order_by_words(tracker, turn) if of_theirs and named else None

@@ -171,8 +171,8 @@ async def answer_question(
         return Outcome("answer")
     of_order = (
         decision == "goods"
-        and leaning != "recommendation"
-        and (turn.topic in OF_AN_ORDER or names_listed(tracker, turn))
+        and (leaning != "recommendation" or not turn.rest)
+        and (turn.topic in OF_AN_ORDER or names_listed(tracker, turn) or not turn.rest)
         and turn.intent not in _OF_GOODS
     )
     if of_order and (own := await own_order_meant(tracker, turn)):

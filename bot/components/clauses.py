@@ -163,7 +163,8 @@ async def behind_aside(text: str, read: Read, acts: Acts) -> Sequence[str]:
     "您好 申请价保", "先不退了 有没有大一码的"."""
     clauses = clauses_of(text)
     hidden, _ = await read(text)
-    if not 2 <= len(clauses) <= MOST_CLAUSES or hidden in FAMILY:
+    connected = any(clause.connected for clause in clauses[1:])
+    if not 2 <= len(clauses) <= MOST_CLAUSES or (hidden in FAMILY and not connected):
         return ()
     asides = [clause for clause in clauses if await _is_aside(clause.text, read, acts)]
     rest = " ".join(clause.text for clause in clauses if clause not in asides)

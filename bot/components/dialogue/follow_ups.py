@@ -89,8 +89,9 @@ def pressed(reading: Reading) -> list[Command]:
         return []
     if reading.message.rest > SHORT and reading.wants_else("small_talk"):
         return []
-    if reading.asked and reading.on_screen:
-        return [] if "lost" in reading.acts else [reading.ask_again("wants to know what comes of it")]
+    if reading.asked:
+        lost = "lost" in reading.acts and reading.on_screen
+        return [] if lost else [reading.ask_again("wants to know what comes of it")]
     return [Command("StartFlow", "pattern_pressed", {}, "wants to know what comes of it", reading.part)]
 
 
