@@ -38,7 +38,7 @@ from mall_adapter.eligibility import open_to
 from mall_adapter.errors import InvalidTransition, MallError, NotFound
 from mall_adapter.values import Order, OrderStatus, Reason, Ticket, TicketKind, TicketRequest, TicketStatus, Wish
 
-_SAID = patterns.load("cancelling", "cancelled")
+_SAID = patterns.load("cancelling", "cancelled", "bare")
 
 ARRIVED = (OrderStatus.DELIVERED, OrderStatus.COMPLETED)
 

@@ -11,6 +11,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import ActionExecuted, ConversationPaused, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot import patterns
 from bot.actions.accounts import say_open_once_a_day
 from bot.actions.complaints import go_on_with_complaint
 from bot.actions.conversation import Conversation, ask
@@ -24,8 +25,16 @@ from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, has_response, title, word
 from bot.actions.worry_state import ANGER, felt
+from bot.spelling import plain
 from mall_adapter.errors import MallError, NotFound
 from mall_adapter.values import Ticket
+
+_TALK = patterns.load(
+    "small_talk",
+    *("joke", "slow", "name", "tired", "low", "bored", "praise", "laugh", "how_are_you", "weather", "wishes", "sorry"),
+)
+
+_CANCELLING = patterns.load("cancelling", "cancelled", "bare")["bare"]
 
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""
@@ -101,7 +110,7 @@ async def _say_what_is_open(
         return False
     if beneath and not beneath.get("unsure"):
         if not reminded or beneath.get("reminded"):
-            _say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
+            say_lacking(dispatcher, tracker, domain, beneath, beneath.get("asked"), "utter_open")
             return True
     elif Turn.of(tracker).asks and focus.at_hand("complaint"):
         human = wish_button(tracker, domain, "human_handoff")
@@ -140,17 +149,34 @@ class Chitchat(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
+        if say_in_kind(dispatcher, tracker, turn):
+            return []
         if not turn.asks:
             if not (
                 await say_waiting(dispatcher, tracker, domain, focus)
                 or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
             ):
-                earlier = islice(Turn.earlier(tracker), TROUBLED_FOR)
-                troubled = felt(tracker) == ANGER or any(one.intent in TROUBLE for one in earlier)
-                dispatcher.utter_message(response="utter_chitchat_troubled" if troubled else "utter_chitchat")
+                response = "utter_chitchat_troubled" if _troubled(tracker) else "utter_chitchat"
+                dispatcher.utter_message(response=response)
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             dispatcher.utter_message(response="utter_chitchat_asked")
         return focus.events()
+
+
+def say_in_kind(dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
+    """Meets small talk of a kind that is known (bot/data/patterns/small_talk.yml); false where it is none, or somebody
+    is in trouble."""
+    said = plain(turn.text)
+    kind = next((name for name, pattern in _TALK.items() if pattern.search(said)), None)
+    if kind is None or turn.tapped or _troubled(tracker):
+        return False
+    dispatcher.utter_message(response=f"utter_chitchat_{kind}")
+    return True
+
+
+def _troubled(tracker: Tracker) -> bool:
+    earlier = islice(Turn.earlier(tracker), TROUBLED_FOR)
+    return felt(tracker) == ANGER or any(one.intent in TROUBLE for one in earlier)
 
 
 class Repeat(Action):
@@ -225,7 +251,7 @@ def _said_last(tracker: Tracker) -> list[dict[str, Any]]:
 # --- one request and the next ----------------------------------------------------------------------------------------
 
 
-def _wish(tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> str:
+def wish_of(tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> str:
     """What the customer calls what a frame is for."""
     intent = str(frame.get("intent"))
     return title(tracker, domain, intent if has_response(domain, f"utter_title_{intent}") else "ask_policy")
@@ -240,7 +266,7 @@ class AskResume(Action):
         return "action_ask_resume"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        wish = _wish(tracker, domain, Conversation.of(tracker).top)
+        wish = wish_of(tracker, domain, Conversation.of(tracker).top)
         dispatcher.utter_message(response="utter_ask_resume", wish=wish)
         return []
 
@@ -250,7 +276,7 @@ class BeginNext(Action):
         return "action_begin_next"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        wish = _wish(tracker, domain, Conversation.of(tracker).top)
+        wish = wish_of(tracker, domain, Conversation.of(tracker).top)
         if order_id := tracker.get_slot("order_id"):  # the flow's own, now that it is on top
             dispatcher.utter_message(response="utter_begin_next_order", wish=wish, order_id=order_id)
         else:
@@ -268,7 +294,7 @@ class Interrupt(Action):
         begun = [frame for frame in _with_status(tracker, "open") if is_task(frame["flow"])]
         left = _with_status(tracker, "waiting")
         if begun and left:
-            names = {"wish": _wish(tracker, domain, begun[-1]), "other": _wish(tracker, domain, left[-1])}
+            names = {"wish": wish_of(tracker, domain, begun[-1]), "other": wish_of(tracker, domain, left[-1])}
             dispatcher.utter_message(response="utter_interrupt", **names)
         return []
 
@@ -288,7 +314,7 @@ class Noted(Action):
 
 
 def _with_order(tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> str:
-    wish, order_id = _wish(tracker, domain, frame), (frame.get("values") or {}).get("order_id")
+    wish, order_id = wish_of(tracker, domain, frame), (frame.get("values") or {}).get("order_id")
     if not isinstance(order_id, str):
         return word(tracker, domain, "wish").format(wish=wish)
     return word(tracker, domain, "wish_of_order").format(wish=wish, order_id=order_id)
@@ -308,11 +334,11 @@ class Remind(Action):
             return []  # whoever waits for a person is asked nothing
         orders = await orders_to_choose(tracker, str(frame.get("flow"))) if slot == "order_id" else []
         response = "utter_remind_noted" if told else "utter_remind"
-        _say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))
+        say_lacking(dispatcher, tracker, domain, frame, slot, response, order_buttons(orders, "inform"))
         return []
 
 
-def _say_lacking(
+def say_lacking(
     dispatcher: CollectingDispatcher,
     tracker: Tracker,
     domain: Domain,
@@ -322,7 +348,7 @@ def _say_lacking(
     buttons: Sequence[Button] = (),
 ) -> None:
     """What the request is for and what it lacks, in one line."""
-    wish = _wish(tracker, domain, frame)
+    wish = wish_of(tracker, domain, frame)
     if has_response(domain, f"utter_word_slot_{slot}"):
         lacks = word(tracker, domain, f"slot_{slot}")
         dispatcher.utter_message(response=response, wish=wish, slot=lacks, buttons=list(buttons))
@@ -388,9 +414,19 @@ class NothingToCancel(Action):
         if lately and focus.written.get("flow") == "cancel_order":
             order_id = focus.written.get("order") or focus.written.get("id")
             dispatcher.utter_message(response="utter_order_stays_cancelled", order_id=order_id)
+        elif _CANCELLING.search(plain(Turn.of(tracker).text)) and not _just_ended(tracker):
+            buttons = [wish_button(tracker, domain, intent) for intent in ("cancel_order", "cancel_ticket")]
+            dispatcher.utter_message(response="utter_cancel_what", buttons=buttons)
         else:
             dispatcher.utter_message(response="utter_nothing_to_cancel")
         return []
+
+
+def _just_ended(tracker: Tracker) -> bool:
+    """Whether a request was given up a moment ago: it is what is cancelled, once more."""
+    ended: Mapping[str, Any] = (tracker.get_slot("dialogue") or {}).get("ended") or {}
+    done = Focus(tracker).written.get("turn", -1) >= ended.get("turn", 0)
+    return bool(ended) and not done and Conversation.of(tracker).turn - int(ended["turn"]) <= JUST_WRITTEN
 
 
 def _written_lately(tracker: Tracker, turns: int) -> bool:

@@ -20,6 +20,7 @@ from bot.actions.flow_files import intents_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import note_misunderstood, say_waiting
+from bot.actions.house import say_in_kind, say_lacking, wish_of
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
@@ -29,16 +30,26 @@ from bot.actions.knowledge import (
     say_problem,
     say_with_order,
     ticket_at_hand,
+    told_lately,
     way_buttons,
     ways,
 )
 from bot.actions.malls import get_mall
-from bot.actions.order_choice import SomebodyElses, order_by_words, order_title, own_order_meant, shown_order
+from bot.actions.order_choice import (
+    SomebodyElses,
+    order_buttons,
+    order_by_words,
+    order_title,
+    orders_to_choose,
+    own_order_meant,
+    shown_order,
+)
 from bot.actions.order_record import FACT, facts_asked, say_record
 from bot.actions.orders import say_order
 from bot.actions.product_reference import goes_on
-from bot.actions.product_talk import seeking
+from bot.actions.product_talk import bought_before, seeking
 from bot.actions.questions import (
+    A_REMARK,
     A_STORY,
     answer_question,
     call_at_last,
@@ -54,7 +65,7 @@ from bot.actions.shop_product import shop_products
 from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_button
 from bot.actions.turn import Turn
 from bot.actions.weighing import STATED, Leaning
-from bot.actions.wording import Domain, goods, has_response, minute, title, word
+from bot.actions.wording import Domain, goods, has_response, language_of, minute, title, word
 from bot.spelling import plain
 from knowledge_graph import Answer, Found
 from mall_adapter.errors import NotFound, OrderLocked, OwnershipRequired, WrongPhoneTail
@@ -88,6 +99,9 @@ SHORT = 12
 
 NOTHING_ELSE = 2
 """Characters beside "说错了" that say nothing."""
+
+REPROACHED_LATELY = 4
+"""Turns after which who was misunderstood is asked again what is meant; before that a person had better read it."""
 
 ANSWERED_LATELY = 2
 """Turns after an answer in which a number of an order is told for it."""
@@ -180,8 +194,115 @@ class NotUnderstood(Action):
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
         elif turn.asks:
             await say_unknown(dispatcher, tracker, domain, focus, turn)
-        else:
+        elif not (
+            (lost == 1 and await _say_what_lacks(dispatcher, tracker, domain))
+            or (_is_a_remark(turn) and await _go_on(dispatcher, tracker, domain, turn, lost))
+        ):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
+
+
+def _choices(domain: Domain, tracker: Tracker, slot: str | None) -> list[Button]:
+    """The buttons of the question for a slot, in the customer's language."""
+    variants = domain["responses"].get(f"utter_ask_{slot}") or []
+    english = language_of(tracker) == "en"
+    fitting = (one for one in variants if bool(one.get("condition")) == english and one.get("buttons"))
+    return [
+        {**one, "payload": one["payload"].replace("{{", "{").replace("}}", "}")}
+        for one in next(fitting, {}).get("buttons") or []
+    ]
+
+
+async def _say_what_lacks(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> bool:
+    """Of the open request, to which more was told than it can take; false where it lacks nothing that has a name."""
+    task = open_task(tracker)
+    slot = task.get("asked") if task else None
+    if task is None or not has_response(domain, f"utter_word_slot_{slot}"):
+        return False
+    orders = await orders_to_choose(tracker, str(task["flow"])) if slot == "order_id" else []
+    buttons = order_buttons(orders, "inform") or _choices(domain, tracker, slot)
+    say_lacking(dispatcher, tracker, domain, task, slot, "utter_heard_lacking", buttons)
+    return True
+
+
+def _is_a_remark(turn: Turn) -> bool:
+    """A few words that ask, wish and tell of nothing that went wrong."""
+    return len(turn.rest) < A_REMARK and not turn.acts & {"request", "wish"} and not bought_before(turn)
+
+
+async def _go_on(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, lost: int) -> bool:
+    """What is at hand is gone on with; with nothing at hand, the second time, what is wanted is asked. False where a
+    nod is enough: more may follow."""
+    if open_task(tracker):
+        return False
+    told = await _told_lately(tracker, Focus(tracker))
+    if told and "objection" in turn.acts:
+        human = wish_button(tracker, domain, "human_handoff")
+        dispatcher.utter_message(response="utter_answer_same", title=told.title, buttons=[human])
+        return True
+    if await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+        return True
+    if lost > 1:
+        wishes = way_buttons(tracker, domain, ("order_status", "request_return", "human_handoff"))
+        dispatcher.utter_message(response="utter_say_what", buttons=wishes)
+    return lost > 1
+
+
+class ReadAnew(Action):
+    """ "你没看懂我说的": sorry, and what was said before is read otherwise; the next time a person is offered."""
+
+    def name(self) -> str:
+        return "action_read_anew"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        if await say_waiting(dispatcher, tracker, domain, focus):
+            return focus.events()
+        reproached = focus.value.get("reproached") or {}
+        focus.on("reproached", "yes")
+        human = wish_button(tracker, domain, "human_handoff")
+        if reproached and Conversation.of(tracker).turn - int(reproached["turn"]) <= REPROACHED_LATELY:
+            if not await call_at_last(dispatcher, tracker, domain, focus, turn):
+                dispatcher.utter_message(response="utter_sorry_person", buttons=[human])
+        elif task := open_task(tracker):
+            stop = button(word(tracker, domain, "give_up"), "stop")
+            wish = wish_of(tracker, domain, task)
+            dispatcher.utter_message(response="utter_sorry_task", wish=wish, buttons=[stop, human])
+        elif not await self._answer_otherwise(dispatcher, tracker, domain, focus):
+            buttons = [*self._other_readings(tracker, domain), human]
+            dispatcher.utter_message(response="utter_sorry_say_what", buttons=buttons)
+        return focus.events()
+
+    @staticmethod
+    async def _answer_otherwise(
+        dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus
+    ) -> bool:
+        """With another rule than the one that was told; nothing is said where none is sure."""
+        before = _said_before(tracker)
+        if before is None or not told_lately(tracker):
+            return False
+        said = CollectingDispatcher()
+        meant = replace(before, acts=before.acts | {"question", "restates"})
+        if not (await answer_question(said, tracker, domain, meant, focus, leaning="none")).said:
+            return False
+        dispatcher.utter_message(response="utter_sorry_misread")
+        dispatcher.messages.extend(said.messages)
+        return True
+
+    @staticmethod
+    def _other_readings(tracker: Tracker, domain: Domain) -> list[Button]:
+        """Of what was said before; where there are none, what most people want."""
+        before = _said_before(tracker)
+        if before is not None:
+            others = {name: chance for name, chance in before.ranking.items() if name != before.intent}
+            if found := _guesses(replace(before, ranking=others), tracker, domain, ALSO_LIKELY):
+                return found
+        return way_buttons(tracker, domain, ("order_status", "request_return"))
+
+
+def _said_before(tracker: Tracker) -> Turn | None:
+    """The last message that was no reproach."""
+    earlier = (one for one in Turn.earlier(tracker) if not one.tapped and "reproaches" not in one.acts)
+    return next(earlier, None)
 
 
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain, least: float = LIKELY) -> list[Button]:
@@ -229,6 +350,8 @@ class OutOfScope(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
+        if say_in_kind(dispatcher, tracker, turn):  # "讲个笑话"
+            return []
         sought = turn.names_goods and seeking(turn) == "clearly"  # "笔记本 写代码用 五千左右"
         about_goods = not open_task(tracker) and (sought or await goes_on(tracker, turn))
         leaning: Leaning = "goods" if about_goods else "none"

@@ -67,7 +67,9 @@ LOCKS = frozenset({"order_locked", "order_phone_locked"})
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load("orders", "of_others", "talk", "bought", "just_placed", "waited", "cancelled", "month", "sharp")
+_SAID = patterns.load(
+    "orders", "of_others", "talk", "bought", "just_placed", "waited", "cancelled", "month", "sharp", "mine"
+)
 _TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
 _LATIN = re.compile(r"[A-Za-z0-9]+")
 
@@ -492,11 +494,23 @@ def names_listed(tracker: Tracker, turn: Turn) -> bool:
     return not turn.rest and bool(Focus(tracker).listed("order", lately=True))
 
 
+def _mine(turn: Turn) -> bool:
+    """ "我那个净化器"."""
+    return bool(_SAID["mine"].search(plain(turn.text)))
+
+
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
-    not what the shop has of the kind; or one of those that were listed, named and no more ("坚果呢")."""
+    not what the shop has of the kind; one of those that were listed, named and no more ("坚果呢"); what is called
+    theirs ("我那空气炸锅"), or is named alone right after something was asked of an order."""
+    before = next(Turn.earlier(tracker), None)
     of_theirs = (
-        turn.first("reason") or turn.first("mention") or turn.topic in OF_AN_ORDER or names_listed(tracker, turn)
+        turn.first("reason")
+        or turn.first("mention")
+        or turn.topic in OF_AN_ORDER
+        or names_listed(tracker, turn)
+        or _mine(turn)
+        or (before is not None and (_mine(before) or (not turn.rest and before.topic in OF_AN_ORDER)))
     )
     named = turn.names_goods or turn.first("goods_kind")
     return await order_by_words(tracker, turn) if of_theirs and named else None

@@ -7,11 +7,11 @@ the ticket at hand (bot/actions/knowledge.py), and the intent, which is a hint a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from rasa_sdk import Action, Tracker
@@ -174,8 +174,8 @@ async def answer_question(
         return Outcome("answer")
     of_order = (
         decision == "goods"
-        and leaning != "recommendation"
-        and (turn.topic in OF_AN_ORDER or names_listed(tracker, turn))
+        and (leaning != "recommendation" or not turn.rest)
+        and (turn.topic in OF_AN_ORDER or names_listed(tracker, turn) or not turn.rest)
         and turn.intent not in _OF_GOODS
     )
     if of_order and (own := await own_order_meant(tracker, turn)):
@@ -382,9 +382,10 @@ async def _goods(speaker: Speaker, leaning: Leaning) -> Reading | None:
     return reading
 
 
-def open_task(tracker: Tracker) -> bool:
-    """Whether a request is being worked on: goods that are named are then those of the request."""
-    return any(is_task(frame["flow"]) and frame["status"] == "open" for frame in Conversation.of(tracker).stack)
+def open_task(tracker: Tracker) -> Mapping[str, Any] | None:
+    """The request that is being worked on: goods that are named are then those of the request."""
+    frames = reversed(Conversation.of(tracker).stack)
+    return next((frame for frame in frames if is_task(frame["flow"]) and frame["status"] == "open"), None)
 
 
 def _points_at_nothing(turn: Turn, focus: Focus) -> bool:

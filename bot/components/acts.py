@@ -55,7 +55,7 @@ ACTS = frozenset(
         *("subject", "follow_up", "restates", "request", "wish", "accepts", "solved", "applied", "progress"),
         *("submit", "unqueues", "keep", "of_courier", "address", "address_part", "of_shipping", "undoes", "takes_out"),
         *("contests", "another", "prefers", "of_verdict", "as_before", "declines", "asks_ways", "tells_number"),
-        "keeps_private",
+        *("keeps_private", "presses", "reproaches", "buys"),
         *OF_REQUEST,
         *OF_MATTER,
         *OF_WAITING,

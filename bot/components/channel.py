@@ -17,8 +17,9 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from rasa.core.agent import Agent
@@ -39,8 +40,8 @@ from bot.components.clauses import (
     FAMILY,
     RESTATED,
     SURE,
-    SURE_BEHIND_COURTESY,
-    behind_courtesy,
+    SURE_BEHIND_ASIDE,
+    behind_aside,
     beyond,
     in_words,
     readable,
@@ -57,8 +58,11 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 45.0
 """Longest turn; shorter than the 60 s after which Rasa gives a conversation's lock to the next message."""
 
-ONE_SENTENCE_SECONDS = 30.0
+ONE_SENTENCE_SECONDS = 60.0
 """Within these the next message may end a sentence that was not understood."""
+
+LONGEST_SENTENCE = 3
+"""Messages in which a sentence may have come before the one that ends it: "那个", "昨天买的", "就那个锅", "能换不"."""
 
 CALLS_A_PERSON = "/human_handoff"
 
@@ -219,12 +223,12 @@ async def _understand(
 ) -> dict[str, Any]:
     """The parse of the whole message, as the policy and the actions find it in ``latest_message``, and beside it
 
-    ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting or
-    put once more; the words of a button and what goes on behind them.
+    ``parts``: the parses of its requests, each with its own text, when there are several, or one behind a greeting, a
+    stop or the like, or put once more; the words of a button and what goes on behind them.
     The intent is the first's.
     ``worry``: that of the message, or of a clause that is more worried (:class:`bot.components.worry.WorryFinder`).
-    ``intent_ranking`` has the guesses weighed by what was asked and talked of; where they are unsure and the message
-    before was not understood, both are read as one sentence.
+    ``intent_ranking`` has the guesses weighed by what was asked and talked of; where they are unsure and the messages
+    before were not understood, all are read as one sentence.
     ``acts``: none for a payload, which no component has read.
     """
     whole: dict[str, Any] = await processor.parse_message(message, tracker)
@@ -239,6 +243,9 @@ async def _understand(
         intent = (await read(text))["intent"]
         return intent["name"], intent["confidence"]
 
+    async def acts_of(text: str) -> Collection[str]:
+        return (await read(text)).get("acts") or ()
+
     parts: list[dict[str, Any]] = []
     if not _tapped(message):
         for clause in readable(message.text):
@@ -249,7 +256,7 @@ async def _understand(
         elif question := restated(message.text):
             parts = [_asked_again(await read(question))]
         else:
-            wishes = await requests_of(message.text, intent_of) or await behind_courtesy(message.text, intent_of)
+            wishes = await requests_of(message.text, intent_of) or await behind_aside(message.text, intent_of, acts_of)
             parts = [await read(text) for text in wishes]
     context = Context.of(tracker.current_slot_values())
     whole, parts = in_context(whole, context), [in_context(part, context) for part in parts]
@@ -264,8 +271,8 @@ async def _understand(
 def _asked_again(parse: dict[str, Any]) -> dict[str, Any]:
     """A question that is put once more: it asks, whatever its few words look like, and not for what was just told."""
     intent = parse["intent"]
-    if intent["name"] not in FAMILY or intent["confidence"] < SURE_BEHIND_COURTESY:
-        intent = {"name": RESTATED, "confidence": SURE_BEHIND_COURTESY}
+    if intent["name"] not in FAMILY or intent["confidence"] < SURE_BEHIND_ASIDE:
+        intent = {"name": RESTATED, "confidence": SURE_BEHIND_ASIDE}
     return {**parse, "intent": intent, "acts": sorted({*parse.get("acts", ()), "question", "restates"})}
 
 
@@ -273,16 +280,23 @@ def _tapped(message: UserMessage) -> bool:
     return bool(message.text.startswith("/"))
 
 
-def _begun(tracker: DialogueStateTracker) -> str | None:
-    """The message before this one, where it was not understood and has only just come: its sentence may end now."""
-    last = tracker.latest_message
-    if not last or not last.text or last.text.startswith("/") or not _lost(tracker):
-        return None
-    return last.text if time.time() - (last.timestamp or 0) < ONE_SENTENCE_SECONDS else None
+def _begun(tracker: DialogueStateTracker) -> str:
+    """The messages before this one that were not understood and came one right after the other: their sentence may end
+    now. Empty where there is none."""
+    said = (event for event in reversed(tracker.events) if isinstance(event, UserUttered))
+    next_one, found = time.time(), list[str]()
+    for message in islice(said, min(_lost(tracker), LONGEST_SENTENCE)):
+        text, sent = message.text or "", message.timestamp or 0.0
+        if not text or text.startswith("/") or next_one - sent >= ONE_SENTENCE_SECONDS:
+            break
+        found.insert(0, text)
+        next_one = sent
+    return " ".join(found)
 
 
-def _lost(tracker: DialogueStateTracker) -> bool:
-    return bool((tracker.current_slot_values().get("dialogue") or {}).get("lost"))
+def _lost(tracker: DialogueStateTracker) -> int:
+    """How many messages in a row were not understood."""
+    return int((tracker.current_slot_values().get("dialogue") or {}).get("lost") or 0)
 
 
 def _worry_of(whole: dict[str, Any], clauses: Iterable[dict[str, Any]]) -> dict[str, Any]:

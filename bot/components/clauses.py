@@ -8,7 +8,7 @@ families: a story with one wish ("鞋子开胶了，我要退货") is one reques
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -26,8 +26,8 @@ SURE = 0.8
 SURE_BESIDE_CONNECTOR = 0.35
 """Confidences from which a clause is a request of its own, without and with a word like 另外 before or after it."""
 
-SURE_BEHIND_COURTESY = 0.5
-"""Confidence from which what stands beside a greeting or thanks is what the message is about."""
+SURE_BEHIND_ASIDE = 0.5
+"""Confidence from which what stands beside a greeting, thanks or the like is what the message is about."""
 
 SHORTEST_RESTATED = 2
 """Characters of a question that is put once more: "尺码"."""
@@ -36,6 +36,9 @@ RESTATED = "ask_policy"
 """What a question is that was put once more and has no intent of its own."""
 
 COURTESY = frozenset({"greet", "thank", "goodbye"})
+
+ASIDES = frozenset({"ack", "thanks_only", "no", "leave", "stop", "presses", "reproaches"})
+"""Acts of clauses that say nothing of what is wished beside them."""
 
 _SAID = patterns.load("clauses", "value", "question", "connector", "stop", "restated", "and_more")
 
@@ -90,6 +93,9 @@ class Request:
 
 Read = Callable[[str], Awaitable[tuple[str, float]]]
 """Intent and confidence of a text."""
+
+Acts = Callable[[str], Awaitable[Collection[str]]]
+"""What a text does (bot/data/acts.yml)."""
 
 
 def in_words(text: str) -> str:
@@ -152,18 +158,20 @@ async def requests_of(text: str, read: Read) -> Sequence[str]:
     return [request.text for request in requests]
 
 
-async def behind_courtesy(text: str, read: Read) -> Sequence[str]:
-    """The wish of a message that greets or thanks, too ("您好 申请价保"), where the courtesy hides it; else nothing."""
+async def behind_aside(text: str, read: Read, acts: Acts) -> Sequence[str]:
+    """The wish of a message that greets, thanks, takes back or reproaches, too, where that hides it; else nothing:
+    "您好 申请价保", "先不退了 有没有大一码的"."""
     clauses = clauses_of(text)
     hidden, _ = await read(text)
-    if not 2 <= len(clauses) <= MOST_CLAUSES or hidden in FAMILY:
+    connected = any(clause.connected for clause in clauses[1:])
+    if not 2 <= len(clauses) <= MOST_CLAUSES or (hidden in FAMILY and not connected):
         return ()
-    polite = [clause for clause in clauses if await _is_courtesy(clause.text, read)]
-    rest = " ".join(clause.text for clause in clauses if clause not in polite)
-    if not polite or len(visible(rest)) < SHORTEST:
+    asides = [clause for clause in clauses if await _is_aside(clause.text, read, acts)]
+    rest = " ".join(clause.text for clause in clauses if clause not in asides)
+    if not asides or len(visible(rest)) < SHORTEST:
         return ()
     intent, confidence = await read(rest)
-    return [rest] if intent in FAMILY and confidence >= SURE_BEHIND_COURTESY else ()
+    return [rest] if intent in FAMILY and confidence >= SURE_BEHIND_ASIDE else ()
 
 
 def restated(text: str) -> str | None:
@@ -182,9 +190,9 @@ def beyond(text: str) -> tuple[str, str] | None:
     return None
 
 
-async def _is_courtesy(clause: str, read: Read) -> bool:
+async def _is_aside(clause: str, read: Read, acts: Acts) -> bool:
     intent, confidence = await read(clause)
-    return intent in COURTESY and confidence >= SURE
+    return (intent in COURTESY and confidence >= SURE) or not ASIDES.isdisjoint(await acts(clause))
 
 
 def _differ(one: str, other: str, connected: bool) -> bool:

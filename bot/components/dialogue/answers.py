@@ -88,6 +88,15 @@ def _of_something_else(reading: Reading) -> bool:
     return choice and reading.message.topic is not None and not names
 
 
+def _details(reading: Reading) -> bool:
+    """Whether a message that came where one of a few ways was to be picked tells more of the matter ("整个箱子都是"):
+    it was no try to pick one."""
+    step = reading.step
+    ways = step is not None and not step.in_own_words and not step.entities
+    tells = reading.intent in ("inform", "nlu_fallback", "report_problem", "deny") and not reading.message.entities
+    return ways and tells and not reading.acts and reading.message.rest > A_POINTER
+
+
 def objection(reading: Reading) -> list[Command]:
     """At a summary: something else than a yes, a no, a wish or a value. Nothing is written."""
     if reading.asked != CONFIRMED:
@@ -118,7 +127,8 @@ def not_understood(reading: Reading) -> list[Command]:
     short = reading.short and "question" not in reading.acts
     missed = reading.confidence < SURE or reading.intent in ANSWERS - {"affirm", "deny", "stop"}
     missed |= reading.text.strip().isdecimal()
-    if reading.asked and reading.on_screen and short and missed and not _of_something_else(reading):
+    beside = _of_something_else(reading) or _details(reading)
+    if reading.asked and reading.on_screen and short and missed and not beside:
         return [Command("Unusable", reading.asked, "unusable", "no answer to what was asked")]
     if reading.intent == "deny" and reading.confidence >= CLEAR:
         if reading.asked and reading.on_screen and reading.frame and reading.frame.asks.get(reading.asked, 0) < 2:
@@ -126,7 +136,7 @@ def not_understood(reading: Reading) -> list[Command]:
         if "no" in reading.acts or (reading.message.rest <= A_POINTER and reading.shown.buttons):
             return [Command("Leave", "deny", why="a no to nothing")]
     nods = bool(reading.acts & {"yes", "yes_weak"}) or (reading.intent == "affirm" and reading.sure)
-    if nods and "question" not in reading.acts and reading.message.rest <= A_WISH:
+    if nods and "question" not in reading.acts and ("yes" in reading.acts or reading.message.rest <= A_WISH):
         asked_which = any(kind.startswith("Which") for kind, _ in reading.state.commands)
         if len(reading.shown.buttons) >= SEVERAL_WAYS and not asked_which:
             return [Command("Which", why="a yes to a choice")]

@@ -25,7 +25,15 @@ from bot.components.dialogue.consent import answer_to_yes_or_no, no, take_up, ye
 from bot.components.dialogue.corrections import another_kind, correction
 from bot.components.dialogue.endings import end_or_pause, stop_word, take_back
 from bot.components.dialogue.flows import CONFIRMED, Flows
-from bot.components.dialogue.follow_ups import about_matter, about_request, after_answer, after_refusal, verdict
+from bot.components.dialogue.follow_ups import (
+    about_matter,
+    about_request,
+    after_answer,
+    after_refusal,
+    pressed,
+    reproached,
+    verdict,
+)
 from bot.components.dialogue.handoff import person, while_waiting
 from bot.components.dialogue.reading import (
     A_POINTER,
@@ -83,6 +91,8 @@ def _first_that_fits(reading: Reading) -> list[Command]:
         answer_to_yes_or_no,
         take_up,
         about_matter,
+        pressed,
+        reproached,
         take_back,
         while_waiting,
         end_or_pause,
@@ -121,8 +131,8 @@ def _several(reading: Reading) -> list[Command]:
     whole = another_kind(reading) or after_refusal(reading)
     if whole and not any(reading.leads_away(part) for part in reading.message.parts):
         return whole
-    if len(reading.message.parts) == 1:  # a wish behind a greeting
-        return _one(reading.of(reading.message.parts[0]))
+    if len(reading.message.parts) == 1:
+        return _behind_aside(reading, reading.message.parts[0])
     found: list[Command] = []
     for number, part in enumerate(reading.message.parts):
         commands = _one(reading.of(part, number))
@@ -138,6 +148,19 @@ def _several(reading: Reading) -> list[Command]:
     if not found or (len(found) == len(starts) == 1):
         return _one(reading.of(reading.message))
     return found
+
+
+def _behind_aside(reading: Reading, wish: Message) -> list[Command]:
+    """A wish behind a greeting; behind a stop ("那先不退了 有没有大一码的") what is open, or was written, ends, too."""
+    found = _one(reading.of(wish))
+    stopped = take_back(reading) if "stop" in reading.acts - wish.acts else []
+    if not stopped or found[0].kind != "StartFlow":
+        return found
+    if stopped[0].kind == "StartFlow":
+        return [*stopped, *found]
+    if reading.frame is None:  # there is nothing to stop but the waiting for a person
+        return stopped if reading.slots.get("queued") else found
+    return [replace(stopped[0], value=GOES_ON), *found]
 
 
 def _submit_and_more(reading: Reading, words: Message, more: Message) -> list[Command]:

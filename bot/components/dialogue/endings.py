@@ -54,7 +54,7 @@ def stop_word(reading: Reading) -> list[Command]:
 def take_back(reading: Reading) -> list[Command]:
     """A stop: of what is open, or of what has just been written."""
     short = reading.short and not reading.message.entities
-    sure = reading.intent == "stop" and reading.confidence >= (SURE if short else SURE_STOP)
+    sure = reading.intent == "stop" and reading.confidence >= (SURE if short and reading.frame else SURE_STOP)
     if not ("stop" in reading.acts or (sure and not reading.message.entities)) or "wait" in reading.acts:
         return []
     if "stays" in reading.acts and (reading.slots.get("queued") or taken_out(reading)):

@@ -30,7 +30,8 @@ UNSURE, TOO_CLOSE, UNDECIDED = 0.4, 0.03, "nlu_fallback"
 DECIDED = 0.5
 """Confidence from which a guess begins something (``confidence`` in bot/data/flows), whatever is felt."""
 
-_SAID = patterns.load("evidence", "goes_on")
+_SAID = patterns.load("evidence", "goes_on", "needed_by", "narrows")
+_BARE = patterns.read(patterns.FOLDER / "turn.yml")["bare"]
 
 _TALKED_OF: Mapping[str, frozenset[str]] = {
     "answer": frozenset({"ask_policy"}),
@@ -69,6 +70,19 @@ _FELT: Mapping[str, Felt] = {
         asks=False,  # what it asks is answered
     ),
 }
+
+
+_NEEDED = Felt("worry_delivery", _OF_PARCELS | _OF_NOTHING | {"inform"}, never=_OF_NOTHING | {"inform"}, asks=False)
+"""Of an order that is talked of: "我老婆后天生日" is when it is needed, and no small talk."""
+
+
+_NARROWS = Felt(
+    "recommend_product",
+    _OF_NOTHING | {"inform", "deny", "affirm", "ask_price", "recommend_product"},
+    never=_OF_NOTHING | {"inform", "deny", "affirm", "ask_price"},
+    asks=False,
+)
+"""Of goods that are talked of: "大概两千", "她爱跳广场舞" say which."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,9 @@ def in_context(parse: Mapping[str, Any], context: Context) -> dict[str, Any]:
 def _as_felt(message: Message, ranking: Mapping[str, float], context: Context) -> dict[str, float]:
     """The guesses of a message of which none is clear, and which answers nothing: those that differ by what is felt
     become the one that has the feeling. The number of an order alone shows that it is about a parcel."""
-    felt = _FELT.get(message.feeling)
+    needed = context.talked_of == "order" and bool(_SAID["needed_by"].search(plain(message.text)))
+    narrows = context.talked_of == "product" and bool(_SAID["narrows"].search(plain(message.text)))
+    felt = _NEEDED if needed else _NARROWS if narrows else _FELT.get(message.feeling)
     if felt is None or message.tapped or context.asked or ("question" in message.acts and not felt.asks):
         return dict(ranking)
     if max((guess for name, guess in ranking.items() if name not in felt.never), default=0.0) >= DECIDED:
@@ -140,7 +156,8 @@ def _weights(message: Message, context: Context) -> Iterator[dict[str, float]]:
         yield {"inform": 12, **dict.fromkeys(_NO_VALUE, 0.1)}
     elif context.asked and message.rest <= SHORT and "question" not in message.acts:
         yield {"inform": 2}
-    goes_on = bool(_SAID["goes_on"].search(plain(message.text)))
+    said = plain(message.text)
+    goes_on = bool(_SAID["goes_on"].search(said) or _BARE.search(said))
     own = any(one["entity"] in _OWN_SUBJECT for one in message.entities)
     if context.talked_of and "question" in message.acts and message.rest <= SHORT and not own:
         yield dict.fromkeys(_TALKED_OF[context.talked_of], 8 if goes_on else 2)

@@ -12,10 +12,14 @@ from bot.components.dialogue.reading import (
     ANSWERS,
     CHANGE,
     CLEAR,
+    SHORT,
     WRITTEN_LATELY,
     Command,
     Reading,
 )
+
+OWN_SUBJECT = ("order_id", "ticket_id", "product", "category", "brand", "goods_kind", "reason", "complaint", "matter")
+"""Entities with which a message is about something of its own."""
 
 REFUSED_LATELY = 3
 """Turns for which an objection, or another reason, is about what was refused."""
@@ -76,6 +80,26 @@ def after_refusal(reading: Reading) -> list[Command]:
     if again or contests:
         return [Command("StartFlow", "pattern_contested", {}, "contests what was refused", reading.part)]
     return []
+
+
+def pressed(reading: Reading) -> list[Command]:
+    """ "给个准话", "然后呢", "那咋办": what is at hand is told on. A question that is open is put once more, or, to who
+    is at a loss for it, with help. What names a subject, or tells more than that, is about just that."""
+    if "presses" not in reading.acts or any(reading.message.values(name) for name in OWN_SUBJECT):
+        return []
+    if reading.message.rest > SHORT and reading.wants_else("small_talk"):
+        return []
+    if reading.asked:
+        lost = "lost" in reading.acts and reading.on_screen
+        return [] if lost else [reading.ask_again("wants to know what comes of it")]
+    return [Command("StartFlow", "pattern_pressed", {}, "wants to know what comes of it", reading.part)]
+
+
+def reproached(reading: Reading) -> list[Command]:
+    """ "你没看懂我说的", "答非所问", and nothing that would say what was meant."""
+    if "reproaches" not in reading.acts or reading.asked == CONFIRMED:
+        return []
+    return [Command("StartFlow", "pattern_reproached", {}, "was misunderstood", reading.part)]
 
 
 def after_answer(reading: Reading) -> list[Command]:

@@ -26,6 +26,7 @@ _PAYLOAD = re.compile(r"/(?P<intent>[a-z_]+)(?P<entities>\{.*\})?", re.DOTALL)
 _NO_VALUE = frozenset({"complaint", "matter"})
 _PLACE = re.compile(r"(\d+)\. ")
 _WORD = re.compile(r"[^\W\d_]")
+_SPOKEN = re.compile(r"[a-z]+|\S")
 _OF_ONE_THING = re.compile(r'"(?:order|ticket)_id"')
 
 
@@ -176,7 +177,7 @@ class Shown:
 
     def naming(self, words: str) -> str | None:
         """Of the only button for an order or a request whose title holds the words, or is held by them, as they are
-        written or as they sound: "毛衣", "加湿气" for 加湿器."""
+        written or as they sound: "毛衣", "加湿气" or "jiashiqi" for 加湿器."""
         found = {
             payload
             for title, payload in self._listed.items()
@@ -207,7 +208,7 @@ class Shown:
 def _names(words: str, title: str) -> bool:
     if words in title or title in words:
         return True
-    short, long = sorted((sounds(list(words)), sounds(list(title))), key=len)
+    short, long = sorted((sounds(_SPOKEN.findall(words)), sounds(_SPOKEN.findall(title))), key=len)
     alike = (long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1))
     return len(short) > 1 and any(alike)
 

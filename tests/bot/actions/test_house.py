@@ -25,7 +25,7 @@ from bot.actions.house import (
     Repeat,
     SummaryGone,
 )
-from bot.actions.misunderstandings import Help, Inform, NotUnderstood, OutOfScope
+from bot.actions.misunderstandings import Help, Inform, NotUnderstood, OutOfScope, ReadAnew
 from knowledge_graph import Graph
 from mall_adapter import SqlMall, models
 from mall_adapter.handoff import HandoffReason
@@ -87,6 +87,43 @@ async def test_what_asks_nothing_is_heard(
     told = await lost(text, 1, sender="api:guest", acts=acts, ranking=ranking)
     assert told.responses == [response]
     assert (HUMAN in told.titles) == (response != "utter_go_on")
+
+
+async def test_a_remark_goes_on_with_what_is_at_hand(answers: Graph) -> None:
+    told = await lost("都一礼拜", 1, focus=at_hand(order="ORD10001"))
+    assert told.responses == ["utter_not_understood_order"]
+    assert (await lost("那啥", 2, sender="api:guest")).responses == ["utter_say_what"]
+
+
+async def test_what_an_open_request_cannot_take_is_heard_with_what_it_lacks(answers: Graph) -> None:
+    stack = [frame("after_sales", "report_problem", asked="ticket_kind"), frame("cannot_handle", began=2)]
+    told = await answer(NotUnderstood(), "缩了一大截", lost=1, stack=stack)
+    assert told.responses == ["utter_heard_lacking"]
+    assert (await answer(NotUnderstood(), "都没法穿", lost=2, stack=stack)).responses == ["utter_heard_aside"]
+
+
+async def test_who_was_misunderstood_is_read_otherwise_and_then_hears_of_a_person(answers: Graph) -> None:
+    before = said_before("鞋子那个", inform=0.6, request_exchange=0.3)
+    told = await answer(ReadAnew(), "我不是问这个", acts=["reproaches"], before=[before])
+    assert told.responses == ["utter_sorry_say_what"]
+    assert told.titles == ["换货", HUMAN]
+    again = await answer(ReadAnew(), "答非所问", acts=["reproaches"], turn=3, focus=told.slots["focus"])
+    assert again.responses == ["utter_sorry_person"]
+
+
+async def test_in_the_middle_of_a_request_its_name_is_told(answers: Graph) -> None:
+    stack = [frame("after_sales", "request_return"), frame("pattern_reproached", began=2)]
+    told = await answer(ReadAnew(), "你没看懂我说的", acts=["reproaches"], stack=stack)
+    assert told.responses == ["utter_sorry_task"]
+    assert "退货" in told.text
+
+
+async def test_another_rule_than_the_one_that_was_told(answers: Graph) -> None:
+    before = said_before("退货运费谁出", ask_policy=0.9)
+    focus = at_hand(1, answer="return_how")
+    told = await answer(ReadAnew(), "答非所问", acts=["reproaches"], before=[before], focus=focus)
+    assert told.responses == ["utter_sorry_misread", "utter_answer"]
+    assert told.source == "return_freight"
 
 
 async def test_no_two_guesses_have_one_title(answers: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,10 +366,33 @@ async def test_nothing_at_all(answers: Graph) -> None:
 
 
 async def test_talk_that_is_not_the_shops(answers: Graph) -> None:
-    assert (await answer(Chitchat(), "今天好冷啊", "chitchat")).responses == ["utter_chitchat"]
+    assert (await answer(Chitchat(), "我刚下楼遛弯了", "chitchat")).responses == ["utter_chitchat"]
     assert (await answer(OutOfScope(), "写首诗", "out_of_scope")).responses == ["utter_out_of_scope"]
     shops = await answer(OutOfScope(), "能跨行到帐吗那个啥", "out_of_scope", acts=["question"], topic="payment")
     assert shops.responses == ["utter_policy_unknown_of"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("今天好冷啊", "weather"),
+        ("讲个笑话", "joke"),
+        ("唉 累死了", "tired"),
+        ("被老板骂了一顿", "low"),
+        ("我姓赵 七十了 打字慢", "slow"),
+        ("你叫什么呀", "name"),
+    ],
+)
+async def test_small_talk_is_met_in_kind(text: str, kind: str, answers: Graph) -> None:
+    for action in (Chitchat(), OutOfScope()):
+        assert (await answer(action, text, "chitchat")).responses == [f"utter_chitchat_{kind}"]
+
+
+async def test_nobody_in_trouble_hears_a_joke(answers: Graph) -> None:
+    problem = {"intent": {"name": "report_problem", "confidence": 0.9}}
+    before = [{"event": "user", "text": "漏了", "message_id": "before", "parse_data": problem}]
+    told = await answer(Chitchat(), "笑死", "chitchat", before=before)
+    assert told.responses == ["utter_chitchat_troubled"]
 
 
 async def test_once_more_because_the_customer_asks(answers: Graph) -> None:
@@ -453,6 +513,15 @@ async def test_a_stop_right_after_a_ticket_was_told_is_about_it(answers: Graph, 
 async def test_a_ticket_that_the_mall_no_longer_has_leaves_nothing_to_take_back(answers: Graph) -> None:
     for focus in (at_hand(1, ticket="T-GONE"), at_hand(written={"flow": "after_sales", "id": "T-GONE"})):
         assert (await answer(NothingToCancel(), "那我不退了", focus=focus)).responses == ["utter_nothing_to_cancel"]
+
+
+async def test_what_is_to_be_cancelled_is_asked_where_nothing_is_open(answers: Graph) -> None:
+    told = await answer(NothingToCancel(), "取消", "stop")
+    assert told.responses == ["utter_cancel_what"]
+    assert told.payloads == ["/cancel_order", "/cancel_ticket"]
+    ended = {"turn": 2, "stack": [], "ended": {"flow": "after_sales", "turn": 1}}
+    again = await answer(NothingToCancel(), "取消", "stop", dialogue=ended)
+    assert again.responses == ["utter_nothing_to_cancel"]
 
 
 async def test_the_words_of_a_button_with_nothing_to_confirm(answers: Graph) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from bot.components.clauses import MOST_CLAUSES, beyond, clauses_of, in_words, readable, requests_of, restated
+from bot.components.clauses import (
+    MOST_CLAUSES,
+    behind_aside,
+    beyond,
+    clauses_of,
+    in_words,
+    readable,
+    requests_of,
+    restated,
+)
 from bot.components.text import visible
 
 READ = {
@@ -56,6 +65,30 @@ async def read(clause: str) -> tuple[str, float]:
 )
 async def test_requests(text: str, requests: list[str]) -> None:
     assert list(await requests_of(text, read)) == requests
+
+
+DOES = {"不用了": ["leave"], "那先不退了": ["stop"], "答非所问": ["reproaches"], "算了": ["stop"]}
+
+
+async def acts(clause: str) -> list[str]:
+    return DOES.get(clause, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("谢谢 帮我开个发票", ["帮我开个发票"]),
+        ("不用了 对了我那个快递到哪了", ["我那个快递到哪了"]),
+        ("那先不退了 这个多少钱", ["这个多少钱"]),
+        ("答非所问 退货运费谁出", ["退货运费谁出"]),
+        ("算了 好的吧", []),  # nothing is wished beside it
+        ("算了 把地址也改", []),  # not sure
+        ("那先不退了", []),
+        ("鞋子开胶了 这个多少钱", []),
+    ],
+)
+async def test_what_is_wished_behind_an_aside(text: str, wish: list[str]) -> None:
+    assert list(await behind_aside(text, read, acts)) == wish
 
 
 def test_a_connector_marks_the_clause_after_it() -> None:

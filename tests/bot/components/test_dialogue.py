@@ -137,6 +137,28 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
             ("我的销售报表", "sales_report", 0.95, {}, ["action_not_here_yet"]),
         ],
     ),
+    "whoever presses hears what comes next, and a question that is open once more": (
+        {},
+        [
+            ("然后呢", "ask_help", 0.8, {}, ["action_say_next"]),
+            ("给个准话", "out_of_scope", 0.6, {}, ["action_say_next"]),
+            ("你别跟我说再等等", "stop", 0.92, {}, ["action_say_next"]),
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
+            ("所以呢", "chitchat", 0.8, {}, [RETURN, "action_ask_order_id"]),
+        ],
+    ),
+    "what is pressed about is told where it is named": (
+        {},
+        [("那鞋子的运费呢 给个准话", "ask_policy", 0.9, {"goods_kind": "鞋"}, [RULE])],
+    ),
+    "a reproach is no wish, and no answer": (
+        {},
+        [
+            ("你没看懂我说的", "complain", 0.9, {}, ["action_read_anew"]),
+            ("我想退货", "request_return", 0.9, {}, [RETURN, "action_ask_order_id"]),
+            ("答非所问", "complain", 0.6, {}, ["action_read_anew"]),
+        ],
+    ),
     "what has come right is the end of it": (
         {},
         [
@@ -759,3 +781,13 @@ def test_a_kind_that_was_offered_is_chosen_by_its_word() -> None:
     talk.shown = Shown({"退款": "/request_refund", "换货": "/request_exchange"})
     assert "validate_after_sales" in talk.say("那就补发", "inform", 0.6, ticket_kind="exchange"), talk.state.commands
     assert talk.slots["ticket_kind"] == "exchange"
+
+
+def test_a_stop_and_a_wish_behind_it_both_count() -> None:
+    talk = Talk()
+    talk.say("我想退货", "request_return")
+    wish = message("有没有大一码的", "ask_stock", 0.8)
+    said = talk.hear(replace(message("那先不退了 有没有大一码的", "ask_stock", 0.8), parts=(wish,)))
+    assert said == ["action_cancelled", "action_product_info"], talk.state.commands
+    alone = Talk().hear(replace(message("不退了 有没有大一码的", "ask_stock", 0.8), parts=(wish,)))
+    assert alone == ["action_product_info"]

@@ -40,6 +40,10 @@ def parse(text: str, guesses: dict[str, float], acts: Acts = ACTS) -> dict[str, 
         ("微信付的也一样？", {"report_problem": 0.75, "ask_policy": 0.11}, ANSWER, "ask_policy"),
         ("微信付的也一样？", {"report_problem": 0.75, "ask_policy": 0.11}, NOTHING, "report_problem"),
         ("那要幾耐", {"chitchat": 0.4, "track_parcel": 0.2}, ORDER, "track_parcel"),
+        # until when an order is needed that is talked of
+        ("我老婆后天生日", {"chitchat": 0.88, "out_of_scope": 0.05}, ORDER, "worry_delivery"),
+        ("我老婆后天生日", {"chitchat": 0.88, "out_of_scope": 0.05}, NOTHING, "chitchat"),
+        ("后天生日送什么好", {"recommend_product": 0.9}, ORDER, "recommend_product"),
         # what is sure stays sure, and so does what names its own subject
         ("我要退货", {"request_return": 0.95, "ask_policy": 0.02}, ANSWER, "request_return"),
         ("那我的快递到哪了？", {"track_parcel": 0.97, "ask_policy": 0.01}, ANSWER, "track_parcel"),
