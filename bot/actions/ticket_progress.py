@@ -22,13 +22,13 @@ from bot.actions.order_choice import (
     NOT_SHOWN,
     SEARCHED,
     cancelled_order_meant,
-    meant_by_words,
     missing,
     not_shown,
     order_buttons,
     shown_order,
     tail_told,
 )
+from bot.actions.order_words import meant_by_words
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
 from bot.actions.turn import Turn
