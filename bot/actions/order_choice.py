@@ -17,7 +17,7 @@ from bot.actions.conversation import Conversation, ask, problem, proof_key
 from bot.actions.flow_files import slots_of
 from bot.actions.focus import Focus, Listed, chosen, pointed_at
 from bot.actions.malls import get_mall
-from bot.actions.order_words import meant_by_words, named_side_by_side, not_bought
+from bot.actions.order_words import describes_one, meant_by_words, named_side_by_side, not_bought
 from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
@@ -446,7 +446,9 @@ def _names_what_was_spoken_of(tracker: Tracker, turn: Turn) -> bool:
     """Whether goods are named and nothing else is said, right after something of an order was: "没收到那个怎么弄" —
     "加湿器"."""
     before = next(Turn.earlier(tracker), None)
-    return not turn.rest and before is not None and before.topic in OF_AN_ORDER and before.intent not in SHOPPING
+    if turn.rest or before is None or before.intent in SHOPPING:
+        return False
+    return before.topic in OF_AN_ORDER or describes_one(before)
 
 
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:

@@ -21,6 +21,7 @@ from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, missing
 from bot.actions.order_questions import AboutOrders, on_their_way
 from bot.actions.orders import facts, parts_of
 from bot.actions.questions import answer_question
+from bot.actions.ticket_progress import last_matter
 from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, say_tickets, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
@@ -30,7 +31,7 @@ from mall_adapter.values import Order, Ticket, TicketStatus
 PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""
 
-_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent", "brought")
+_SAID = patterns.load("parcels", "own_return", "received", "whereabouts", "absent", "brought")
 _WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _NAMES_AN_ORDER = frozenset(
     {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
@@ -50,7 +51,8 @@ class TrackParcel(AboutOrders):
             return await self._of_courier(dispatcher, tracker, domain, turn, focus)
         if turn.tapped or isinstance(tracker.get_slot("order_id"), str):
             return await super().run(dispatcher, tracker, domain)
-        if _SAID["own_return"].search(said) and not turn.first("order_id"):
+        received = _SAID["received"].search(said) and last_matter(focus) == "ticket"
+        if (received or _SAID["own_return"].search(said)) and not turn.first("order_id"):
             return await self._of_return(dispatcher, tracker, domain)
         if _NAMES_AN_ORDER.isdisjoint(turn.entities):
             if number := _WAYBILL.search(said):

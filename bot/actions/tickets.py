@@ -122,7 +122,7 @@ async def say_ticket(
         dispatcher.utter_message(response="utter_ticket_refunded_told", **shown)
         await offer_further(dispatcher, tracker, domain, focus, ticket.id)
         return
-    if state == "approved" and goods_come_back(ticket) and _sent(Turn.of(tracker)):
+    if state == "approved" and goods_come_back(ticket) and sent_back(Turn.of(tracker)):
         human = wish_button(tracker, domain, "human_handoff")
         dispatcher.utter_message(response="utter_ticket_sent_back", buttons=[human], **shown)
         return
@@ -130,8 +130,8 @@ async def say_ticket(
     dispatcher.utter_message(response=f"utter_ticket_{state}{'_undelivered' if never_came else ''}", **shown)
 
 
-def _sent(turn: Turn) -> bool:
-    """Whether the message tells that the goods are on their way back."""
+def sent_back(turn: Turn) -> bool:
+    """Whether the message tells that goods are on their way back."""
     return not turn.tapped and bool(turn.first("waybill") or _SAID["sent"].search(plain(turn.text)))
 
 

@@ -201,6 +201,9 @@ class _Hearing:
         if frame.asked and not told.keys() & {frame.asked, "proposal", "change"} and frame.began < self.state.turn:
             frame.aside = self.state.turn
         frame.changing = False
+        for intent, said in flow.triggers.items():  # "还是退吧": what it is called by now
+            if said and said.keys() <= told.keys() and all(told[name] == value for name, value in said.items()):
+                frame.intent = intent
         for again in (CONFIRMED, told.get("change")):  # a new summary is a new question, so is what is reopened
             frame.asks.pop(str(again), None)
         for name in (CONFIRMED, "summary", "missing", "refusal"):
