@@ -23,7 +23,7 @@ from bot.actions.order_choice import order_buttons, orders_to_choose
 from bot.actions.questions import answer_question
 from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
-from bot.actions.wording import Domain, has_response, title, word
+from bot.actions.wording import Domain, goods, has_response, title, word
 from bot.actions.worry_state import ANGER, felt
 from bot.spelling import plain
 from mall_adapter.errors import MallError, NotFound
@@ -278,7 +278,8 @@ class BeginNext(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         wish = wish_of(tracker, domain, Conversation.of(tracker).top)
         if order_id := tracker.get_slot("order_id"):  # the flow's own, now that it is on top
-            dispatcher.utter_message(response="utter_begin_next_order", wish=wish, order_id=order_id)
+            order = await _order_in_words(tracker, str(order_id))
+            dispatcher.utter_message(response="utter_begin_next_order", wish=wish, order=order)
         else:
             dispatcher.utter_message(response="utter_begin_next", wish=wish)
         return []
@@ -306,18 +307,28 @@ class Noted(Action):
         return "action_noted"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
-        noted = [_with_order(tracker, domain, frame) for frame in reversed(_with_status(tracker, "next"))]
+        noted = [await _with_order(tracker, domain, frame) for frame in reversed(_with_status(tracker, "next"))]
         if noted:
             between = word(tracker, domain, "between_wishes")
             dispatcher.utter_message(response="utter_noted", wishes=between.join(dict.fromkeys(noted)))
         return []
 
 
-def _with_order(tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> str:
+async def _with_order(tracker: Tracker, domain: Domain, frame: Mapping[str, Any]) -> str:
     wish, order_id = wish_of(tracker, domain, frame), (frame.get("values") or {}).get("order_id")
     if not isinstance(order_id, str):
         return word(tracker, domain, "wish").format(wish=wish)
-    return word(tracker, domain, "wish_of_order").format(wish=wish, order_id=order_id)
+    order = await _order_in_words(tracker, order_id)
+    return word(tracker, domain, "wish_of_order").format(wish=wish, order=order)
+
+
+async def _order_in_words(tracker: Tracker, order_id: str) -> str:
+    """Its goods, which people know it by; its number alone where it is not known to be the sender's."""
+    try:
+        order = await (await get_mall()).order(tracker.sender_id, order_id)
+    except MallError:
+        return order_id
+    return f"{goods(order.lines)} ({order.id})"
 
 
 class Remind(Action):

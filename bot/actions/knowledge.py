@@ -30,6 +30,7 @@ from bot.actions.order_choice import (
     shown_order,
     tail_told,
 )
+from bot.actions.order_words import describes_one
 from bot.actions.orders import cancelled_order, say_order
 from bot.actions.prices import RULE as OF_PRICES
 from bot.actions.prices import say_prices
@@ -227,8 +228,7 @@ async def _order_in_question(tracker: Tracker) -> Meant:
     of_goods = bool(Focus(tracker).at_hand("product"))
     named = bool(told) or (turn.first("mention") is not None and not of_goods)
     if (order_id := order_meant(tracker, turn)) is None:
-        by_words = turn.names_goods or turn.first("day") is not None
-        if by_words and (described := await order_by_words(tracker, turn)):
+        if describes_one(turn) and (described := await order_by_words(tracker, turn)):
             return Meant(described, described.id, named=True)
         orders = await mall.orders_of(sender, limit=2)
         if len(orders) == 1:
@@ -338,8 +338,7 @@ async def _verdict(tracker: Tracker, domain: Domain, order: Order, line: OrderLi
 async def order_talked_of(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that the message names or describes, else the one at hand; None where that cannot be told."""
     order_id = turn.first("order_id")
-    described = order_id is None and (turn.names_goods or turn.first("day") is not None)
-    if described and (order := await order_by_words(tracker, turn)):
+    if order_id is None and describes_one(turn) and (order := await order_by_words(tracker, turn)):
         return order
     order_id = order_id or Focus(tracker).at_hand("order")
     if order_id is None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType
+from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
@@ -422,6 +422,8 @@ class Inform(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
+        if await _tells_who_they_are(tracker, turn, focus):
+            return [SlotSet("phone_told", True)]
         if turn.first("answer"):  # the button "none of these"
             rule_out(focus, [one["id"] for one in focus.listed("answer")])
             dispatcher.utter_message(response="utter_say_otherwise")
@@ -445,6 +447,14 @@ class Inform(Action):
             general = ("request_return", "order_status")
             dispatcher.utter_message(response="utter_inform_what", buttons=way_buttons(tracker, domain, general))
         return [*outcome.events, *focus.events()]
+
+
+async def _tells_who_they_are(tracker: Tracker, turn: Turn, focus: Focus) -> bool:
+    """A whole phone, of somebody who is not bound and talks of no order that its last digits would prove."""
+    of_order = turn.first("order_id") or focus.at_hand("order")
+    return (
+        bool(turn.first("phone")) and not of_order and await (await get_mall()).customer_of(tracker.sender_id) is None
+    )
 
 
 async def _say_values(

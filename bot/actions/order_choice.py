@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -16,13 +15,13 @@ from rasa_sdk.executor import CollectingDispatcher
 from bot import patterns
 from bot.actions.conversation import Conversation, ask, problem, proof_key
 from bot.actions.flow_files import slots_of
-from bot.actions.focus import Focus, Listed, chosen, like, pointed_at
+from bot.actions.focus import Focus, Listed, chosen, pointed_at
 from bot.actions.malls import get_mall
+from bot.actions.order_words import describes_one, meant_by_words, named_side_by_side, not_bought
 from bot.actions.turn import Turn, address_of
 from bot.actions.validation import Request, Validation
 from bot.actions.wording import Domain, day, goods, has_response, minute, title, word
-from bot.patterns import cut
-from bot.spelling import number, plain
+from bot.spelling import plain
 from mall_adapter.eligibility import open_to
 from mall_adapter.errors import BindingLocked, MallError, OrderLocked, OwnershipRequired, WrongPhoneTail, WrongProof
 from mall_adapter.values import Order, OrderStatus, Proof, Reason, Wish
@@ -36,9 +35,6 @@ SEARCHED = 20
 
 CANCELLED_LATELY = timedelta(days=30)
 """Age of an order up to which its cancelling is meant by "取消的那单" alone; the money of an older one is back."""
-
-JUST_PLACED = timedelta(days=2)
-"""Age of an order up to which it may have been placed "just now"."""
 
 OTHERS = 2
 """Other orders that are offered as buttons where the one that was meant is refused."""
@@ -64,14 +60,16 @@ SHOPPING = frozenset({"recommend_product", "compare_products", "ask_product", "a
 LOCKS = frozenset({"order_locked", "order_phone_locked"})
 """Problems that end by themselves, and that a person can help with meanwhile."""
 
+A_REMARK = 3
+"""Characters in which something may be told beside which order it is: "没洗过"."""
+
+OTHERS_TOO = "other_orders"
+"""The slot of the orders that the wish is for as well."""
+
 DECLINED = "none"
 """In the slot ``proposal``: the customer meant another order."""
 
-_SAID = patterns.load(
-    "orders", "of_others", "talk", "bought", "just_placed", "waited", "cancelled", "month", "sharp", "mine"
-)
-_TALK, _BOUGHT = _SAID["talk"], _SAID["bought"]
-_LATIN = re.compile(r"[A-Za-z0-9]+")
+_SAID = patterns.load("orders", "of_others", "waited", "cancelled", "sharp", "mine")
 
 WISHES: dict[str, Wish] = {
     "after_sales": Wish.RETURN,
@@ -109,71 +107,6 @@ def order_title(order: Order, tracker: Tracker, domain: Domain) -> str:
     return word(tracker, domain, "order_title").format(goods=goods(order.lines), **stands)
 
 
-def meant_by_words(turn: Turn, orders: Sequence[Order]) -> list[Order]:
-    """Those that "我的加湿器", "昨天买的那个" mean; none when the words name nothing of an order."""
-    choices = [{"kind": "order", "id": order.id, "title": goods(order.lines)} for order in orders]
-    names = [str(value) for kind in ("product", "category", "brand") for value in turn.entities.get(kind, ())]
-    words = _telling(" ".join([*names, turn.without("order_id", "phone_tail", "four_digits")]), choices)
-    ids = {choice["id"] for choice in like(words, choices)} if not turn.tapped else set()
-    found = [order for order in orders if order.id in ids]
-    found += [order for order in orders if order not in found and _of_category(order, turn)]
-    dated = [order for order in found or orders if _day_named(order, turn) or _month_named(order, turn)]
-    return dated or found or _just_placed(turn, orders)
-
-
-def _telling(words: str, choices: Listed) -> str:
-    """Without what names no goods though titles hold it: "不用", the digits of a date, a piece of an English word."""
-    known = {word.lower() for choice in choices for word in _LATIN.findall(choice["title"]) if not word.isdecimal()}
-    named = _LATIN.sub(lambda word: word[0] if word[0].lower() in known else " ", words)
-    return cut(_TALK, named, " ")
-
-
-def _of_category(order: Order, turn: Turn) -> bool:
-    """By its shelf or name, or by what people call such things ("鞋子", entity ``goods_kind``: a piece of either)."""
-    kinds = [str(kind) for kind in turn.entities.get("goods_kind", ())]
-    if any(kind in line.category or kind in line.product_name for line in order.lines for kind in kinds):
-        return True
-    named = set(map(str, turn.entities.get("category", ()))) | set(map(str, turn.entities.get("product", ())))
-    return any(line.category in named or line.product_name in named for line in order.lines)
-
-
-def _just_placed(turn: Turn, orders: Sequence[Order]) -> list[Order]:
-    """The newest order, where the words say so and it is no older than they can mean: "我刚下的单"."""
-    tells = turn.first("reason") not in (None, Reason.LATE_DELIVERY)  # "刚买的就坏了" has come already
-    if turn.tapped or tells or not _SAID["just_placed"].search(plain(turn.text)):
-        return []
-    newest = max(orders, key=lambda order: order.placed_at, default=None)
-    return [newest] if newest and datetime.now(UTC) - newest.placed_at <= JUST_PLACED else []
-
-
-def _day_named(order: Order, turn: Turn) -> bool:
-    """Whether the message names the day on which it was bought: entity ``day``, days ago."""
-    ago = turn.first("day")
-    if ago is None or not _BOUGHT.search(plain(turn.text)):
-        return False
-    placed = order.placed_at.astimezone(SHANGHAI).date()
-    return placed == (datetime.now(SHANGHAI) - timedelta(days=int(ago))).date()
-
-
-def _month_named(order: Order, turn: Turn) -> bool:
-    """Whether the message names the year in which it was bought, and the month where it names one: "去年七月那单"."""
-    said = None if turn.tapped else _SAID["month"].search(plain(turn.text))
-    if said is None:
-        return False
-    placed, today = order.placed_at.astimezone(SHANGHAI).date(), datetime.now(SHANGHAI).date()
-    ago = next(years for years, name in enumerate(("this", "last", "before_last")) if said[name])
-    month = number(said["month"]) if said["month"] else None
-    return placed.year == today.year - ago and month in (None, placed.month)
-
-
-def not_bought(turn: Turn, orders: Sequence[Order]) -> str | None:
-    """What the message names as goods and none of the orders has; None where it names none, or an order beside it."""
-    if not orders or any(turn.first(kind) for kind in ("order_id", "ordinal", "phone", "phone_tail")):
-        return None
-    name = next((str(name) for kind in ("product", "category") if (name := turn.first(kind))), None)
-    return None if meant_by_words(turn, orders) else name
-
-
 class OrderValidation(Validation):
     """A flow about one order of the sender: finds it, proposes it, has its owner proved."""
 
@@ -208,10 +141,13 @@ class OrderValidation(Validation):
         order_id = await self._meant(value, request)
         if order_id is None:
             orders = await (await get_mall()).orders_of(request.sender, limit=SEARCHED)
+            if await self._take_several(request.turn, orders, request):
+                return
             if strange := not_bought(request.turn, orders):
                 request.set(**problem("order_id", "order_not_among", strange))
             elif not meant_by_words(request.turn, orders):  # of several the list is shown again, without the others
-                request.set(**problem("order_id", "unusable"))
+                remark = len(request.turn.rest) >= A_REMARK and not any(map(str.isdecimal, request.turn.text))
+                request.set(**problem("order_id", "order_unnamed" if orders and remark else "unusable"))
             return
         if order_id != request.get("order_id"):
             told = request.heard.get("phone_tail")
@@ -249,6 +185,14 @@ class OrderValidation(Validation):
         alone = shown[0]["id"] if len(shown) == 1 else None  # "就是这个" below the only one
         return alone or request.focus.at_hand("order")
 
+    async def _take_several(self, turn: Turn, orders: Sequence[Order], request: Request) -> bool:
+        """Whether several orders are named: the first is worked on, the others wait for their turn."""
+        several = named_side_by_side(turn, orders) if OTHERS_TOO in slots_of(self.flow) else []
+        if several:
+            request.clear("proposal", "problem")
+            request.set(order_id=several[0].id, **{OTHERS_TOO: [order.id for order in several[1:]]})
+        return bool(several)
+
     async def _propose(self, request: Request) -> None:
         """The order that is talked of; else the only one that fits the words, or is open to the wish."""
         mall = await get_mall()
@@ -264,6 +208,8 @@ class OrderValidation(Validation):
         strange = not named and not_bought(began or request.turn, orders)
         if pointed := pointed_at(request.turn, request.focus.listed("order")):
             request.set(order_id=pointed[0]["id"])
+        elif len(named) > 1 and await self._take_several(began or request.turn, named, request):
+            return
         elif len(named) == 1:
             request.set(order_id=named[0].id)
         elif strange:
@@ -390,6 +336,8 @@ class AskOrderId(Action):
             asking, values["name"] = "utter_ask_order_id_not_bought", strange
         elif choices and not trouble and focus.shows(orders):
             asking = "utter_ask_order_id_which"
+        elif trouble.get("name") == "lost" and choices:
+            asking = "utter_order_lost_bound"
         elif choices:
             asking = "utter_ask_order_id_choose"
         elif proposal == DECLINED:
@@ -499,6 +447,15 @@ def _mine(turn: Turn) -> bool:
     return bool(_SAID["mine"].search(plain(turn.text)))
 
 
+def _names_what_was_spoken_of(tracker: Tracker, turn: Turn) -> bool:
+    """Whether goods are named and nothing else is said, right after something of an order was: "没收到那个怎么弄" —
+    "加湿器"."""
+    before = next(Turn.earlier(tracker), None)
+    if turn.rest or before is None or before.intent in SHOPPING:
+        return False
+    return before.topic in OF_AN_ORDER or describes_one(before)
+
+
 async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
     """The sender's order that goods are named of, where it is what came of them that is told ("跑鞋大了", "月饼那个"),
     not what the shop has of the kind; one of those that were listed, named and no more ("坚果呢"); what is called
@@ -510,7 +467,8 @@ async def own_order_meant(tracker: Tracker, turn: Turn) -> Order | None:
         or turn.topic in OF_AN_ORDER
         or names_listed(tracker, turn)
         or _mine(turn)
-        or (before is not None and (_mine(before) or (not turn.rest and before.topic in OF_AN_ORDER)))
+        or (before is not None and _mine(before))
+        or _names_what_was_spoken_of(tracker, turn)
     )
     named = turn.names_goods or turn.first("goods_kind")
     return await order_by_words(tracker, turn) if of_theirs and named else None
@@ -605,9 +563,7 @@ __all__ = [
     "SomebodyElses",
     "as_choices",
     "chosen",
-    "meant_by_words",
     "missing",
-    "not_bought",
     "not_shown",
     "order_buttons",
     "order_by_words",

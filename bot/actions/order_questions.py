@@ -17,16 +17,15 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.conversation import Conversation
 from bot.actions.focus import Focus
-from bot.actions.handoff import say_waiting
+from bot.actions.handoff import offer_further, say_waiting
+from bot.actions.knowledge import ticket_at_hand
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import (
     CHOICES,
     NOT_SHOWN,
     SEARCHED,
     as_choices,
-    meant_by_words,
     missing,
-    not_bought,
     not_shown,
     order_buttons,
     order_meant,
@@ -34,6 +33,7 @@ from bot.actions.order_choice import (
     tail_told,
 )
 from bot.actions.order_record import FACT, facts_asked, say_record
+from bot.actions.order_words import meant_by_words, not_bought
 from bot.actions.orders import (
     TO_BE_SHIPPED,
     facts,
@@ -61,6 +61,9 @@ NOTHING_TO_DO = frozenset({"paid", "presale", "shipped", "out_for_delivery", "de
 
 A_PLAIN_QUESTION = 14
 """Characters up to which a question asks no more than where an order stands."""
+
+NAMES = frozenset({"order_id", "ordinal", "mention", "goods_kind", "day", "phone_tail"})
+"""Entities of a message that says itself which order it is about."""
 
 FINISHED = frozenset({OrderStatus.DELIVERED, OrderStatus.COMPLETED, OrderStatus.CANCELLED})
 
@@ -249,6 +252,18 @@ class OrderStatusAction(AboutOrders):
 
 class UrgeShipment(AboutOrders):
     intent, topic = "urge_shipment", "urge"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
+        """ "你催催" right after a ticket was told is about that."""
+        turn, focus = Turn.of(tracker), Focus(tracker)
+        names = turn.names_goods or NAMES.intersection(turn.entities)
+        since = Conversation.of(tracker).turn - int((focus.value.get("ticket") or {}).get("turn", -TOLD_LATELY))
+        lately = since <= TOLD_LATELY and not turn.tapped and not names and not focus.later("order", "ticket")
+        if lately and (ticket := await ticket_at_hand(tracker)):
+            await say_ticket(dispatcher, tracker, domain, ticket, focus.on("ticket", ticket.id))
+            await offer_further(dispatcher, tracker, domain, focus, ticket.id)
+            return focus.events()
+        return await super().run(dispatcher, tracker, domain)
 
     def concerns(self, orders: Sequence[Order], now: datetime) -> Sequence[Order]:
         return _in({*TO_BE_SHIPPED, OrderStatus.SHIPPED}, orders)

@@ -21,16 +21,17 @@ from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, missing
 from bot.actions.order_questions import AboutOrders, on_their_way
 from bot.actions.orders import facts, parts_of
 from bot.actions.questions import answer_question
+from bot.actions.ticket_progress import last_matter
 from bot.actions.tickets import READ_AT_ONCE, SHOWN_AT_ONCE, goods_come_back, say_tickets, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, word
 from bot.spelling import plain
-from mall_adapter.values import Order, TicketStatus
+from mall_adapter.values import Order, Ticket, TicketStatus
 
 PLAINLY = 0.7
 """Confidence below which a question that does not ask where something is may be one about a rule."""
 
-_SAID = patterns.load("parcels", "own_return", "whereabouts", "absent", "brought")
+_SAID = patterns.load("parcels", "own_return", "received", "whereabouts", "absent", "brought")
 _WAYBILL = patterns.load("waybill", "parcel_number")["parcel_number"]
 _NAMES_AN_ORDER = frozenset(
     {"order_id", "ordinal", "mention", "product", "category", "brand", "goods_kind", "phone_tail"}
@@ -50,7 +51,8 @@ class TrackParcel(AboutOrders):
             return await self._of_courier(dispatcher, tracker, domain, turn, focus)
         if turn.tapped or isinstance(tracker.get_slot("order_id"), str):
             return await super().run(dispatcher, tracker, domain)
-        if _SAID["own_return"].search(said) and not turn.first("order_id"):
+        received = _SAID["received"].search(said) and last_matter(focus) == "ticket"
+        if (received or _SAID["own_return"].search(said)) and not turn.first("order_id"):
             return await self._of_return(dispatcher, tracker, domain)
         if _NAMES_AN_ORDER.isdisjoint(turn.entities):
             if number := _WAYBILL.search(said):
@@ -65,13 +67,7 @@ class TrackParcel(AboutOrders):
 
     async def _of_return(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         """A parcel that goes back is its ticket's."""
-        tickets = await (await get_mall()).tickets_of(tracker.sender_id, limit=READ_AT_ONCE)
-        going = [
-            ticket
-            for ticket in tickets
-            if goods_come_back(ticket) and ticket.status not in (TicketStatus.CANCELLED, TicketStatus.REJECTED)
-        ]
-        if going:
+        if going := await _going_back(tracker):
             return await say_tickets(dispatcher, tracker, domain, going[:SHOWN_AT_ONCE])
         return await _say_none(dispatcher, tracker, domain, "utter_no_return_parcel", "request_return")
 
@@ -86,6 +82,8 @@ class TrackParcel(AboutOrders):
         ]
         if len(held) == 1:
             return await self._tell_one(dispatcher, tracker, domain, held[0])
+        if going := [ticket for ticket in await _going_back(tracker) if ticket.status is TicketStatus.APPROVED]:
+            return await say_tickets(dispatcher, tracker, domain, going[:1])
         if not orders and await (await get_mall()).customer_of(tracker.sender_id) is None:
             dispatcher.utter_message(response="utter_waybill_needs_order")
             return []
@@ -118,6 +116,13 @@ class TrackParcel(AboutOrders):
         if len(orders) == 1:
             return focus.on("order", orders[0].id).events()
         return focus.on_list(as_choices(orders, tracker, domain)).events()
+
+
+async def _going_back(tracker: Tracker) -> list[Ticket]:
+    """The sender's tickets whose goods come back, newest first."""
+    tickets = await (await get_mall()).tickets_of(tracker.sender_id, limit=READ_AT_ONCE)
+    ended = (TicketStatus.CANCELLED, TicketStatus.REJECTED)
+    return [ticket for ticket in tickets if goods_come_back(ticket) and ticket.status not in ended]
 
 
 async def _say_none(

@@ -8,7 +8,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.focus import Focus
 from bot.actions.knowledge import order_talked_of
-from bot.actions.order_choice import meant_by_words
+from bot.actions.order_words import meant_by_words
 from bot.actions.prices import say_prices
 from bot.actions.questions import answer_question
 from bot.actions.turn import Turn

@@ -49,10 +49,11 @@ CERTAIN = 0.9
 """Confidence from which a question is a request all the same ("开胶了能退吗")."""
 
 NUMBERS = ("order_id", "ticket_id", "phone", "phone_tail", "four_digits")
-_KINDS_OF_NAMES = (("product", "category"), ("brand",))
+_KINDS_OF_NAMES = (("product", "category"), ("brand",), ("goods_kind",))
 _SAID = patterns.load("after_sales", "left_out", "fine", "chooses", "some", "whole", "of_colour")
 _REASONS = patterns.load("picked", "picks", "adds", "of_size")
 _LATIN = re.compile(r"[a-z0-9.]{2,}")
+_SIGNS = re.compile(r"[,，.。;；:：!！?？~～、\s]+")
 _CLAUSE = re.compile(r"[^,，.。;；:：!！?？~～、\s]+")
 
 
@@ -137,9 +138,18 @@ def _named_in(words: str, names: Iterable[Any], lines: Listed) -> list[str]:
 
 
 def _called(lines: Listed, values: Iterable[Any]) -> list[str]:
-    names = [str(value).lower() for value in values]
+    names = [name for value in values for name in str(value).lower().split("|")]
     titles = {line["id"]: (line["title"].lower(), line["category"].lower()) for line in lines}
     return [one for one, (name, shelf) in titles.items() if any(n in name or n == shelf for n in names)]
+
+
+def reasons_in(turn: Turn, lines: Listed) -> list[str]:
+    """The reasons that the message gives; of several goods with one each ("鞋磨脚 口红断了") none of the others."""
+    found = []
+    for clause in turn.cut_at(_SIGNS):
+        elsewhere = (clause.names_goods or clause.first("goods_kind")) and lines and not lines_meant(clause, lines)
+        found += [] if elsewhere else list(map(str, clause.entities.get("reason", ())))
+    return found or list(map(str, turn.entities.get("reason", ())))
 
 
 def own_words(turn: Turn) -> str:

@@ -51,6 +51,7 @@ from bot.actions.request_words import (
     own_words,
     reason_instead,
     reason_picked,
+    reasons_in,
     told_apart,
     told_before,
     turns_of,
@@ -126,7 +127,9 @@ class ValidateAfterSales(OrderValidation):
     # ---- values, one by one
 
     async def validate_ticket_kind(self, value: Any, request: Request) -> None:
-        request.set(ticket_kind=_known(value, TicketKind) or request.get("ticket_kind"))
+        """A kind, or the size that is wanted in exchange."""
+        sized = TicketKind.EXCHANGE.value if value in request.turn.entities.get("size", ()) else None
+        request.set(ticket_kind=_known(value, TicketKind) or sized or request.get("ticket_kind"))
 
     async def validate_reason(self, value: Any, request: Request) -> None:
         if isinstance(value, dict):
@@ -136,7 +139,9 @@ class ValidateAfterSales(OrderValidation):
             picked = (reason_picked(request.tracker, turn) for turn in turns_of(request) if turn is not request.turn)
             if known and not now and "correction" not in request.turn.acts and known in picked:
                 return  # "插了一次就跳闸" beside an answer is a remark
-            reason = now or weightiest((reason, *request.turn.entities.get("reason", ()))) or reason
+            spoken = request.turn.entities.get("reason", ())
+            told = reasons_in(request.turn, request.get("order_lines") or []) if reason in spoken else [reason, *spoken]
+            reason = now or weightiest(told) or reason
             request.set(reason=reason)
             again = TicketKind.EXCHANGE in request.turn.entities.get("ticket_kind", ())  # "黑的不想要了，换白的"
             if reason == Reason.CHANGED_MIND and request.get("ticket_kind") == TicketKind.EXCHANGE and not again:
@@ -264,7 +269,7 @@ class ValidateAfterSales(OrderValidation):
     def _keep_words(request: Request) -> None:
         """The reason in the customer's own words, beside a recognised one too where they say more."""
         turn, asked = request.turn, asked_last(request, "reason")
-        named = [reason for reason in turn.entities.get("reason", ()) if _known(reason, Reason)]
+        named = [one for one in reasons_in(turn, request.get("order_lines") or []) if _known(one, Reason)]
         if turn.tapped:
             return
         if request.get("reason") in named:

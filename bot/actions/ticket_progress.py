@@ -22,15 +22,23 @@ from bot.actions.order_choice import (
     NOT_SHOWN,
     SEARCHED,
     cancelled_order_meant,
-    meant_by_words,
     missing,
     not_shown,
     order_buttons,
     shown_order,
     tail_told,
 )
+from bot.actions.order_words import meant_by_words
 from bot.actions.orders import cancelled_order, say_order
-from bot.actions.tickets import SHOWN_AT_ONCE, of_goods, say_tickets, ticket_meant, tickets_in_question, wish_button
+from bot.actions.tickets import (
+    SHOWN_AT_ONCE,
+    of_goods,
+    say_tickets,
+    sent_back,
+    ticket_meant,
+    tickets_in_question,
+    wish_button,
+)
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word
 from mall_adapter.errors import MallError, NotFound
@@ -63,6 +71,8 @@ def last_matter(focus: Focus) -> str | None:
 
 def _of_anything(turn: Turn) -> bool:
     """ "好了吗", "查到了没": how far something is, which may as well be an order."""
+    if sent_back(turn):
+        return False
     of_orders = sum(turn.ranking.get(intent, 0.0) for intent in _OF_ORDERS)
     named = turn.first("ticket_kind") or turn.first("ticket_id")
     return turn.confidence < PLAINLY and (of_orders >= AS_WELL or not named)

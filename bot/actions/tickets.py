@@ -24,7 +24,7 @@ SHOWN_AT_ONCE = 3
 READ_AT_ONCE = 20
 CANCELLABLE = (TicketStatus.OPEN, TicketStatus.APPROVED)
 
-_SAID = patterns.load("collected", "shelf")
+_SAID = patterns.load("collected", "shelf", "sent")
 
 Button: TypeAlias = dict[str, str]
 
@@ -122,8 +122,17 @@ async def say_ticket(
         dispatcher.utter_message(response="utter_ticket_refunded_told", **shown)
         await offer_further(dispatcher, tracker, domain, focus, ticket.id)
         return
+    if state == "approved" and goods_come_back(ticket) and sent_back(Turn.of(tracker)):
+        human = wish_button(tracker, domain, "human_handoff")
+        dispatcher.utter_message(response="utter_ticket_sent_back", buttons=[human], **shown)
+        return
     never_came = settled(ticket) and ticket.in_transit and ticket.reason is Reason.LATE_DELIVERY
     dispatcher.utter_message(response=f"utter_ticket_{state}{'_undelivered' if never_came else ''}", **shown)
+
+
+def sent_back(turn: Turn) -> bool:
+    """Whether the message tells that goods are on their way back."""
+    return not turn.tapped and bool(turn.first("waybill") or _SAID["sent"].search(plain(turn.text)))
 
 
 def settled(ticket: Ticket) -> bool:

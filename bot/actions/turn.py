@@ -5,8 +5,9 @@ Of a message with several requests, the one for which the action runs (slot ``di
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from rasa_sdk import Tracker
@@ -145,6 +146,36 @@ class Turn:
         if self.acts & {"yes", "yes_weak"} or self.intent == "affirm":
             return True
         return False if "no" in self.acts or self.intent == "deny" else None
+
+    def cut_at(self, pattern: re.Pattern[str]) -> Iterator[Turn]:
+        """The pieces of a typed message between what the pattern finds, each with the entities that stand in it."""
+        at = 0
+        for end, after in [*(found.span() for found in pattern.finditer(plain(self.text))), (len(self.text),) * 2]:
+            yield self._only(self.text[at:end], at)
+            at = after
+
+    def outside(self, pattern: re.Pattern[str]) -> Turn:
+        """A typed message without what the pattern finds, and without the entities that stand in it."""
+        found = [] if self.tapped else [match.span() for match in pattern.finditer(plain(self.text))]
+        if not found:
+            return self
+        text = self.text
+        for start, end in found:
+            text = text[:start] + " " * (end - start) + text[end:]
+        kept = [one for one in self.spans if text[one["start"] : one["end"]].strip()]
+        return replace(self, spans=tuple(kept))._only(text, 0)
+
+    def _only(self, text: str, at: int) -> Turn:
+        """With the words ``text``, which stand at this place, and the entities in them."""
+        spans = tuple(
+            {**one, "start": one["start"] - at, "end": one["end"] - at}
+            for one in self.spans
+            if at <= one["start"] and one["end"] <= at + len(text)
+        )
+        entities: dict[str, list[Any]] = {}
+        for one in spans:
+            entities.setdefault(one["entity"], []).append(one["value"])
+        return replace(self, text=text, spans=spans, entities=entities)
 
     def without(self, *kinds: str) -> str:
         """The words without the values of these entities, and without what names a number ("尾号")."""

@@ -40,8 +40,8 @@ TOLD_DENIED = {"reason": "reason_denied"}
 OF_GOODS = frozenset({"category", "goods_kind"})
 """Lists of goods, which may be named only to say that they are left as they are."""
 
-SEVERAL = frozenset({"reason"})
-"""Lists of which a message may hold several values: "不想要了，还开线". The longest phrase comes first."""
+SEVERAL = frozenset({"reason", "goods_kind"})
+"""Lists of which a message may hold several values: "不想要了，还开线", "鞋和锅". The longest phrase comes first."""
 
 GAP = "…"
 _WITHIN_GAP = "[^.。;!?]{0,12}?"

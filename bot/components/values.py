@@ -130,7 +130,7 @@ def _codes(text: str) -> Iterator[Claim]:
 
 def _parcels(text: str) -> Iterator[Claim]:
     for match in _WAYBILL.finditer(text):
-        yield Claim(*match.span())
+        yield _claim("waybill", match, match.group())
 
 
 def _joined(groups: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:

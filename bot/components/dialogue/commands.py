@@ -52,6 +52,7 @@ from bot.components.dialogue.wishes import (
     bare_subject,
     named_kind,
     new_wish,
+    offered_kind,
     supposed_case,
 )
 from bot.components.text import normalize
@@ -102,6 +103,7 @@ def _first_that_fits(reading: Reading) -> list[Command]:
         bare_subject,
         verdict,
         about_request,
+        offered_kind,
         correction,
         after_answer,
         all_orders,

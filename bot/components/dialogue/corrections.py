@@ -18,9 +18,11 @@ from bot.components.dialogue.reading import (
 
 def another_kind(reading: Reading) -> list[Command]:
     """At a summary: "换一盒，不是退钱", "还是退钱吧". What the intents of the flow tell is wished otherwise,
-    whatever is denied or asked beside it; a new summary writes nothing."""
+    whatever is denied or asked beside it; a new summary writes nothing. At any other question, where it was told
+    already and is plainly preferred otherwise ("不了 还是退")."""
+    summed_up = reading.asked in (CONFIRMED, CHANGE)
     if (
-        reading.asked not in (CONFIRMED, CHANGE)
+        not (summed_up or "prefers" in reading.acts)
         or reading.flow is None
         or reading.acts & {"condition", "human", *OF_REQUEST}
     ):
@@ -28,6 +30,8 @@ def another_kind(reading: Reading) -> list[Command]:
     told = reading.flow.triggers.get(reading.intent, {}) if reading.confidence >= CLEAR_TASK else {}
     for slot in sorted(reading.flow.said_by_intents):
         named = reading.message.values(slot)
+        if not summed_up and reading.slots.get(slot) is None:
+            continue
         if not named or named[0] == reading.slots.get(slot) or reading.leads_away(reading.message):
             continue
         wished = told.get(slot) == named[0]

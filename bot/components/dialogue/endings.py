@@ -78,8 +78,8 @@ def take_back(reading: Reading) -> list[Command]:
         return more
     if reading.flow and wish is reading.flow and reading.confidence >= CLEAR_BESIDE_QUESTION:
         changed = reading.told_by_intent()
-        if changed and "correction" in reading.acts:
-            return changed  # "不退了还是换货吧", "我不换了，退钱"
+        if changed and reading.acts & {"correction", "prefers"}:
+            return changed  # "不退了还是换货吧", "我不换了，退钱", "不想换了 直接退"
     if "question" in reading.acts and "negation" not in reading.acts and reading.flow is None:
         return []
     stop = Command("Cancel", why="a stop", part=reading.part)

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.components.dialogue.commands import understand
 from bot.components.dialogue.consent import SUMMED_UP_LATELY
+from bot.components.dialogue.endings import OF_A_CUSTOMER
 from bot.components.dialogue.flows import CONFIRMED, CONTROL, Flow, Flows, question
 from bot.components.dialogue.reading import CHANGE, GOES_ON, SURE, Command
 from bot.components.dialogue.state import NEXT, OPEN, PARKED, WAITING, Frame, Message, Shown, State
@@ -36,6 +37,9 @@ MOST_ACTIONS = 8
 
 DEEPEST = 4
 """Flows that are kept; the oldest that was left falls out."""
+
+OTHERS_TOO = "other_orders"
+"""The slot in which a validation tells of other orders that the wish is for as well."""
 
 KEPT_TURNS = 12
 """Turns after which a flow that was left is forgotten."""
@@ -137,9 +141,7 @@ class _Hearing:
         frame.unsure = flow.kind == "task" and self._unsure(command, flow)
         if command.later:
             frame.status, frame.values = NEXT, told
-            _rebind(state, [*state.stack[:-1], frame, *state.stack[-1:]], self.flows, self.slots)
-            if "action_noted" not in state.say:
-                state.say.append("action_noted")
+            _put_behind(state, frame, self.flows, self.slots)
             return
         if flow.kind != "talk":
             # a question that waited for an answer gives way; a task that was begun is offered again
@@ -199,6 +201,9 @@ class _Hearing:
         if frame.asked and not told.keys() & {frame.asked, "proposal", "change"} and frame.began < self.state.turn:
             frame.aside = self.state.turn
         frame.changing = False
+        for intent, said in flow.triggers.items():  # "还是退吧": what it is called by now
+            if said and said.keys() <= told.keys() and all(told[name] == value for name, value in said.items()):
+                frame.intent = intent
         for again in (CONFIRMED, told.get("change")):  # a new summary is a new question, so is what is reopened
             frame.asks.pop(str(again), None)
         for name in (CONFIRMED, "summary", "missing", "refusal"):
@@ -368,6 +373,7 @@ def did(state: State, action: str, slots: Mapping[str, Any], flows: Flows) -> tu
         return state, values.changes
     if action == BEGIN_NEXT:
         frame.status, frame.touched, frame.fresh = OPEN, state.turn, True
+        frame.asks.clear()
         _look_again(frame, flow, values)
         _mirror_heard(state, values)
         return state, values.changes
@@ -380,6 +386,7 @@ def did(state: State, action: str, slots: Mapping[str, Any], flows: Flows) -> tu
         if frame.known is not None and _filled(frame, flows, values) > frame.known:  # it was of use after all
             frame.aside = state.turn
         frame.known = None
+        _note_others(state, frame, values, flows)
     elif isinstance(want, Ask) and (action in (REMIND, want.action) or _asks(action, want.slot)):
         _asked(state, frame, want.slot)
         if frame.touched < state.turn:
@@ -389,6 +396,26 @@ def did(state: State, action: str, slots: Mapping[str, Any], flows: Flows) -> tu
     _settle(state, flows, values)
     _mirror_heard(state, values)
     return state, values.changes
+
+
+def _note_others(state: State, frame: Frame, slots: _Slots, flows: Flows) -> None:
+    """The other orders that a validation found to be meant: the same wish for each waits for its turn."""
+    others = slots.get(OTHERS_TOO) or ()
+    if not others or OTHERS_TOO not in _slots_of(frame, flows):
+        return
+    slots.set(OTHERS_TOO, None)
+    said = {name: slots.get(name) for name in flows[frame.flow].said_by_intents}
+    for order_id in reversed(others):
+        key, told = f"{frame.key}.{len(state.stack)}", {**said, "order_id": order_id}
+        other = Frame(frame.flow, frame.intent, key, frame.began, frame.part, NEXT, touched=state.turn, values=told)
+        _put_behind(state, other, flows, slots)
+
+
+def _put_behind(state: State, frame: Frame, flows: Flows, slots: _Slots) -> None:
+    """Below what is open, to begin when that is done."""
+    _rebind(state, [*state.stack[:-1], frame, *state.stack[-1:]], flows, slots)
+    if "action_noted" not in state.say:
+        state.say.append("action_noted")
 
 
 def _asks(action: str, slot: str) -> bool:
@@ -465,6 +492,9 @@ def _settle(state: State, flows: Flows, slots: _Slots) -> None:
         if isinstance(want, Link):
             linked = Frame(want.flow, frame.intent, frame.key, state.turn, frame.part, touched=state.turn)
             _rebind(state, [*state.stack[:-1], linked], flows, slots)
+            below = state.stack[-2] if len(state.stack) > 1 else None
+            if below and flows[want.flow].serves and below.status == PARKED and below.asked in OF_A_CUSTOMER:
+                below.status = NEXT  # it was left for want of what is told now
             continue
         if want is not None:
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.components.acts import OF_NOTICES
 from bot.components.dialogue.answers import objection
 from bot.components.dialogue.flows import ACT, CONFIRMED, Flow, Step
@@ -135,6 +137,22 @@ def named_kind(reading: Reading) -> list[Command]:
                 and all(value in reading.message.values(slot) for slot, value in told.items())
             ):
                 return reading.begin(flow, "what is to be done with goods is named", intent)
+    return []
+
+
+def offered_kind(reading: Reading) -> list[Command]:
+    """ "换43的行吗" below the button for an exchange: whoever names a size wishes it, though they ask."""
+    message = reading.message
+    sizes = tuple(one for one in message.entities if one["entity"] == "size")
+    if not sizes or "question" not in reading.acts or message.rest > A_WISH or reading.frame:
+        return []
+    for payload in reading.shown.buttons.values():
+        tapped = message.tap(payload)
+        flow = reading.flows.of_intent(tapped.intent) if tapped else None
+        told = flow.triggers[tapped.intent] if tapped and flow else {}
+        if tapped and flow and told and all(value in message.values(slot) for slot, value in told.items()):
+            with_size = replace(tapped, entities=(*tapped.entities, *sizes))
+            return reading.of(with_size, reading.part).begin(flow, "what is offered, with a size")
     return []
 
 

@@ -15,7 +15,8 @@ from bot.actions import graphs, malls
 from bot.actions.handoff import AskForPerson, WhileWaiting
 from bot.actions.house import Cancelled, Farewell, NothingToCancel
 from bot.actions.invoices import AboutInvoice, InvoiceValidation
-from bot.actions.order_choice import AskOrderId, meant_by_words
+from bot.actions.order_choice import AskOrderId
+from bot.actions.order_words import meant_by_words
 from bot.actions.parcels import TrackParcel
 from bot.actions.price_protection import AboutPrice
 from bot.actions.request_questions import AboutRequest

@@ -18,8 +18,9 @@ import settings
 from bot.actions import malls, order_record
 from bot.actions.coupons import MyCoupons
 from bot.actions.invoices import InvoiceValidation
-from bot.actions.order_choice import AskOrderId, AskPhoneTail, meant_by_words
+from bot.actions.order_choice import AskOrderId, AskPhoneTail
 from bot.actions.order_questions import OrderStatusAction, UrgeShipment
+from bot.actions.order_words import meant_by_words
 from bot.actions.orders import parts_of, pressure, state_of
 from bot.actions.parcels import TrackParcel
 from bot.actions.ticket_progress import TicketStatusAction
