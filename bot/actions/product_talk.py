@@ -22,6 +22,9 @@ OF_GOODS = frozenset(
 )
 """Intents of messages in which a word like 老人 or 孩子 says what goods have to be."""
 
+_REMARKS = frozenset({"deny", "correct", "chitchat", "out_of_scope"})
+"""Intents of messages in which it does after goods were shown."""
+
 _WISHES = frozenset({"recommend_product", "ask_price", "ask_stock", "compare_products"})
 _NAMES = frozenset({"product", "brand", "category"})
 
@@ -99,7 +102,7 @@ def hear(turn: Turn, talk: Talk, shelves: Sequence[str] = (), described: Mapping
     move = _move(text, talk) if on_sale else ""
     says_what = SAID["narrows"].search(text) and not SAID["asks_kinds"].search(text)
     narrows = bool(budget or measure or (says_what and telling(rest).strip()))
-    of_goods = turn.intent in OF_GOODS or (talk.fresh and not turn.asks)  # 不要太甜, of what was just shown
+    of_goods = turn.intent in OF_GOODS or (talk.fresh and turn.intent in _REMARKS)  # 不要太甜, of what was just shown
     if not (narrows or says_what or (of_goods and on_sale)):
         qualities = []  # 老人能用会员卡吗
     narrows = narrows or bool(qualities)
