@@ -189,7 +189,7 @@ class OrderValidation(Validation):
         """Whether several orders are named: the first is worked on, the others wait for their turn."""
         several = named_side_by_side(turn, orders) if OTHERS_TOO in slots_of(self.flow) else []
         if several:
-            request.clear("proposal", "problem")
+            request.clear("proposal", "problem", "quantity")  # "退两个" counts the orders
             request.set(order_id=several[0].id, **{OTHERS_TOO: [order.id for order in several[1:]]})
         return bool(several)
 

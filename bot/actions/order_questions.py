@@ -156,7 +156,10 @@ class AboutOrders(Action, ABC):
             await say_record(dispatcher, tracker, domain, order, asked)
             return focus.on(FACT, None).on("order", order.id).events()
         just_made = focus.written.get("flow") == "after_sales" and focus.written.get("order") == order.id
-        instead = order.delivered_at is None or just_made  # "新的什么时候到" is no question about the first parcel
+        just_told = not turn.tapped and _told_of_ticket(tracker, focus)
+        instead = (
+            order.delivered_at is None or just_made or just_told
+        )  # "新的什么时候到" is no question about the first parcel
         if instead and (ticket := await ticket_instead(tracker, order)):
             await say_ticket(dispatcher, tracker, domain, ticket, focus)
             return focus.on("order", order.id).on("ticket", ticket.id).events()
@@ -218,6 +221,12 @@ def _times_told(tracker: Tracker, focus: Focus, order: Order) -> int:
     return int(focus.at_hand("times_told") or 1) if told.get("id") == order.id and lately else 0
 
 
+def _told_of_ticket(tracker: Tracker, focus: Focus) -> bool:
+    """Whether a request was told to one of the last messages, and no other order since."""
+    told = (focus.value.get("ticket") or {}).get("turn", -TOLD_LATELY)
+    return Conversation.of(tracker).turn - int(told) <= TOLD_LATELY and not focus.later("order", "ticket")
+
+
 def _kept(tracker: Tracker, asked: Sequence[str]) -> list[EventType]:
     """What was asked of an order waits until it is known which."""
     return Focus(tracker).on(FACT, " ".join(asked)).events() if asked else []
@@ -257,8 +266,7 @@ class UrgeShipment(AboutOrders):
         """ "你催催" right after a ticket was told is about that."""
         turn, focus = Turn.of(tracker), Focus(tracker)
         names = turn.names_goods or NAMES.intersection(turn.entities)
-        since = Conversation.of(tracker).turn - int((focus.value.get("ticket") or {}).get("turn", -TOLD_LATELY))
-        lately = since <= TOLD_LATELY and not turn.tapped and not names and not focus.later("order", "ticket")
+        lately = _told_of_ticket(tracker, focus) and not turn.tapped and not names
         if lately and (ticket := await ticket_at_hand(tracker)):
             await say_ticket(dispatcher, tracker, domain, ticket, focus.on("ticket", ticket.id))
             await offer_further(dispatcher, tracker, domain, focus, ticket.id)

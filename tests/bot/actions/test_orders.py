@@ -20,7 +20,7 @@ from bot.actions.coupons import MyCoupons
 from bot.actions.invoices import InvoiceValidation
 from bot.actions.order_choice import AskOrderId, AskPhoneTail
 from bot.actions.order_questions import OrderStatusAction, UrgeShipment
-from bot.actions.order_words import meant_by_words
+from bot.actions.order_words import describes_one, meant_by_words, named_side_by_side
 from bot.actions.orders import parts_of, pressure, state_of
 from bot.actions.parcels import TrackParcel
 from bot.actions.ticket_progress import TicketStatusAction
@@ -699,6 +699,73 @@ def test_the_newest_order_is_the_one_just_placed(text: str, age: timedelta, mean
     orders = [replace(newest, placed_at=now - age), replace(older, placed_at=now - timedelta(days=9))]
     turn = Turn(text, "urge_shipment", 0.9, {}, {}, text, "m1")
     assert [order.id for order in meant_by_words(turn, orders)] == meant
+
+
+def in_turn(text: str, *acts: str, **more: tuple[str, Any]) -> Turn:
+    spans = entities(text, **more)
+    named: dict[str, list[Any]] = {}
+    for one in spans:
+        named.setdefault(one["entity"], []).append(one["value"])
+    return Turn(text, "inform", 0.9, {}, named, text, "m1", acts=frozenset(acts), spans=tuple(spans))
+
+
+def at_all_stages() -> list[Order]:
+    """Paid, on presale, on its way; come yesterday, come today."""
+    now = datetime.now(UTC)
+    fryer, robot, nuts, shirt, shoes = bought("空气炸锅", "扫拖机器人", "坚果", "T恤", "跑鞋")
+    return [
+        replace(fryer, total_cents=19900),
+        replace(robot, status=OrderStatus.PRESALE, total_cents=329900),
+        replace(nuts, status=OrderStatus.SHIPPED, total_cents=10900),
+        replace(shirt, status=OrderStatus.DELIVERED, delivered_at=now - timedelta(days=1), total_cents=8900),
+        replace(shoes, status=OrderStatus.DELIVERED, delivered_at=now - timedelta(minutes=1), total_cents=39900),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("没发货那个取消", ["ORD0", "ORD1"]),
+        ("预售的什么时候发", ["ORD1"]),
+        ("没收到那个怎么弄", ["ORD0", "ORD1", "ORD2"]),
+        ("刚签收的那单盒子压扁了", ["ORD4"]),
+        ("最便宜的那单退了吧", ["ORD3"]),
+        ("最贵那个开发票", ["ORD1"]),
+        ("三千多那单到哪了", ["ORD1"]),
+        ("399块那单", ["ORD4"]),
+        ("T恤 不是跑鞋", ["ORD3"]),
+        ("怎么还没发货", []),
+        ("最便宜的是哪款", []),
+    ],
+)
+def test_orders_are_told_by_how_far_they_are_and_what_they_cost(text: str, meant: list[str]) -> None:
+    turn = in_turn(text)
+    assert [order.id for order in meant_by_words(turn, at_all_stages())] == meant
+
+
+def test_a_day_is_that_on_which_it_came_where_the_words_say_so() -> None:
+    turn = in_turn("昨天到的那个坏了", day=("昨天", "1"))
+    assert [order.id for order in meant_by_words(turn, at_all_stages())] == ["ORD3"]
+    assert describes_one(turn)
+    assert not describes_one(in_turn("坏了"))
+
+
+@pytest.mark.parametrize(
+    ("text", "acts", "kinds", "meant"),
+    [
+        ("我要退两个 一个是鞋一个是坚果", (), {"goods_kind": ("鞋", "鞋")}, ["ORD4", "ORD2"]),
+        ("坚果和T恤都退", (), {}, ["ORD2", "ORD3"]),
+        ("坚果、空气炸锅", (), {}, ["ORD2", "ORD0"]),
+        ("坚果和T恤哪个先到", ("question",), {}, []),
+        ("坚果跟图片不一样", (), {}, []),
+        ("两单都退", (), {}, []),
+    ],
+)
+def test_orders_that_are_named_side_by_side(
+    text: str, acts: tuple[str, ...], kinds: dict[str, tuple[str, Any]], meant: list[str]
+) -> None:
+    turn = in_turn(text, *acts, **kinds)
+    assert [order.id for order in named_side_by_side(turn, at_all_stages())] == meant
 
 
 # ---- coupons

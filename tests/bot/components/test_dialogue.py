@@ -596,6 +596,50 @@ def test_all_of_two_orders_are_taken_one_after_the_other() -> None:
     assert talk.slots["order_id"] == "ORD1"
 
 
+def test_other_orders_that_a_validation_finds_wait_for_their_turn() -> None:
+    found = {"order_id": "ORD1", "other_orders": ["ORD2", "ORD3"], "proved": True}
+    talk = Talk(found={RETURN: found})
+    assert talk.say("三个都退 鞋 包 帽子", "request_exchange")[:2] == [RETURN, "action_noted"]
+    waiting = [frame for frame in talk.state.stack if frame.status == "next"]
+    assert [(frame.values["order_id"], frame.values["ticket_kind"]) for frame in waiting] == [
+        ("ORD3", "exchange"),
+        ("ORD2", "exchange"),
+    ]
+    assert len({frame.key for frame in talk.state.stack}) == 3
+    assert talk.slots["other_orders"] is None
+    assert talk.slots["order_id"] == "ORD1"
+
+
+def test_a_size_below_the_button_for_an_exchange_takes_it() -> None:
+    talk = Talk()
+    talk.shown = Shown({"退货": '/request_return{"order_id": "ORD1"}', "换货": '/request_exchange{"order_id": "ORD1"}'})
+    talk.say("换43的行吗", "ask_policy", ticket_kind="exchange")
+    assert (talk.open, talk.slots["order_id"], talk.slots["ticket_kind"]) == ("after_sales", "ORD1", "exchange")
+    other = Talk()
+    other.shown = talk.shown
+    other.say("换货运费谁出", "ask_policy", ticket_kind="exchange")
+    assert other.open != "after_sales"
+
+
+def test_another_kind_is_preferred_before_anything_is_summed_up() -> None:
+    talk = Talk()
+    talk.say("我要换货", "request_exchange")
+    talk.say("不了 还是退", "deny", ticket_kind="return")
+    assert talk.slots["ticket_kind"] == "return"
+    assert talk.state.open
+    assert talk.state.open.intent == "request_return"
+
+
+def test_a_whole_phone_begins_the_binding_that_was_lacking() -> None:
+    talk = Talk(found={"action_inform": {"phone_told": True}})
+    talk.say("我要退货", "request_return")
+    for _ in range(3):
+        talk.say("不知道单号")
+    talk.say("行吧 15400005678", "inform")
+    assert talk.open == "bind_account"
+    assert [frame.status for frame in talk.state.stack] == ["next", "open"]
+
+
 def test_a_buttons_words_with_nothing_summed_up_say_so() -> None:
     assert Talk().say("确认提交", "affirm", 0.9) == ["action_summary_gone"]
     assert Talk().say("确认", "affirm", 0.9) == ["action_acknowledge"]
