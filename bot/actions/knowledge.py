@@ -312,7 +312,9 @@ def ways(tracker: Tracker, domain: Domain, order: Order, wished: Collection[str]
     it is late or lost."""
     stuck = state_of(order, datetime.now(UTC)) in OUT_OF_HAND
     live = ("ticket_status",) if any(line.open_ticket_id for line in order.lines) else ()
-    known = sorted((*live, *WAYS[order.status]), key=lambda intent: (not stuck or intent != "request_refund", intent not in wished))
+    known = sorted(
+        (*live, *WAYS[order.status]), key=lambda intent: (not stuck or intent != "request_refund", intent not in wished)
+    )
     return way_buttons(tracker, domain, known[:3], order_id=order.id)
 
 
