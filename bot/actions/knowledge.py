@@ -308,13 +308,11 @@ async def order_talked_of(tracker: Tracker, turn: Turn) -> Order | None:
 
 
 def ways(tracker: Tracker, domain: Domain, order: Order, wished: Collection[str] = ()) -> list[Button]:
-    """Buttons for what can be done with the order now, those first that are ``wished``; the money back before them where
-    it is late or lost."""
-    stuck = state_of(order, datetime.now(UTC)) in OUT_OF_HAND
+    """Buttons for what can be done with the order now, those first that are ``wished``; of one that is late or lost the
+    money back before all."""
+    first = ("request_refund",) if state_of(order, datetime.now(UTC)) in OUT_OF_HAND else ()
     live = ("ticket_status",) if any(line.open_ticket_id for line in order.lines) else ()
-    known = sorted(
-        (*live, *WAYS[order.status]), key=lambda intent: (not stuck or intent != "request_refund", intent not in wished)
-    )
+    known = sorted((*live, *WAYS[order.status]), key=lambda intent: (intent not in first, intent not in wished))
     return way_buttons(tracker, domain, known[:3], order_id=order.id)
 
 
