@@ -268,7 +268,7 @@ async def _say_what_can_be_done(
         return
     shown = _titles(dispatcher, domain)
     buttons = [*_ways_out(tracker, domain, kind, order, ticket), *way_buttons(tracker, domain, ["human_handoff"])]
-    buttons = [one for one in buttons if one["title"] not in shown]
+    buttons = [one for one in buttons if not any(one["title"] in title for title in shown)]  # "退款" is "申请退款"
     if kind is not _K.OTHER and (order or kind not in OF_COURIERS):
         told = word(tracker, domain, "last_scan" if kind in OF_COURIERS else "of_goods") if order else ""
         about = told.format_map(facts(tracker, domain, order)) if order else ""
