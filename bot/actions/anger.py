@@ -1,4 +1,5 @@
-"""A customer is angry, whatever they ask: kind words come before the facts, and the second time a person is offered.
+"""A customer is angry, whatever they ask: kind words come before the facts, the second time a person
+is offered, the third time one is called.
 
 What they are angry about in so many words is a complaint (``bot/actions/complaints.py``), heard in its own way.
 """
@@ -11,8 +12,8 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.actions.handoff import waits_for_person
-from bot.actions.knowledge import way_buttons
+from bot.actions.focus import Focus
+from bot.actions.handoff import offer_to_upset, waits_for_person
 from bot.actions.wording import Domain
 from bot.actions.worry_state import angry_again
 
@@ -26,7 +27,8 @@ class HearAnger(Action):
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         if not angry_again(tracker, datetime.now(UTC)):
             dispatcher.utter_message(response="utter_anger_heard")
-        elif not await waits_for_person(tracker.sender_id):
-            human = way_buttons(tracker, domain, ["human_handoff"])
-            dispatcher.utter_message(response="utter_complain_again", buttons=human)
-        return []
+            return []
+        focus = Focus(tracker)
+        if not await waits_for_person(tracker.sender_id):
+            await offer_to_upset(dispatcher, tracker, domain, focus)
+        return focus.events()

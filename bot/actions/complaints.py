@@ -1,13 +1,14 @@
 """Complaints: heard first, each kind in words of its own, and noted for the operators; then come the facts and what can
 be done.
 
-Whoever complains again about the same thing gets a person. Which order it is about is asked once at most, and never of
-mere anger.
+Whoever complains again about the same thing is offered a person, and then gets one. Which order it is about is asked
+once at most, and never of mere anger: there the orders are told in which the shop itself sees something wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
@@ -15,15 +16,17 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot.actions.conversation import Conversation
 from bot.actions.focus import Focus, pointed_at
-from bot.actions.handoff import say_waiting, waits_for_person
+from bot.actions.handoff import offer_to_upset, say_waiting, waits_for_person
 from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_desk, get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, order_buttons
-from bot.actions.orders import facts, say_order, ticket_instead
+from bot.actions.order_questions import order_line
+from bot.actions.orders import OUT_OF_HAND, facts, pressure, say_order, state_of, ticket_instead
 from bot.actions.questions import answer_question, open_task
 from bot.actions.tickets import Button, button, say_ticket
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word
+from bot.actions.worry_state import ANGER, felt
 from mall_adapter.errors import MallError
 from mall_adapter.handoff import ComplaintKind
 from mall_adapter.values import Order, OrderStatus, Reason, Ticket
@@ -44,6 +47,9 @@ OF_ORDERS: dict[ComplaintKind, tuple[OrderStatus, ...]] = {
 
 OF_GOODS = {_K.HARMED: Reason.QUALITY, _K.FAKE: Reason.NOT_AS_DESCRIBED}
 """Kinds for which the goods may go back, and why."""
+
+OF_NOTHING_NAMED = (_K.OTHER, _K.PROMISE, _K.COMPENSATION)
+"""Kinds that may be about whatever went wrong: where no order is named, those that did are looked up."""
 
 OF_COURIERS = (_K.COURIER, _K.NOT_RECEIVED)
 """Kinds in which the courier can be asked."""
@@ -99,7 +105,9 @@ async def go_on_with_complaint(
     kind = ComplaintKind(before)
     order = await order_talked_of(tracker, turn)
     await _note(tracker, turn, kind, order.id if order else None)
-    if turn.asks and (order or kind not in (*OF_COURIERS, _K.OTHER)):
+    if felt(tracker) == ANGER and not turn.asks:
+        await _say_again(dispatcher, tracker, domain, turn, focus, order)
+    elif turn.asks and (order or kind not in (*OF_COURIERS, _K.OTHER)):
         focus.on("complaint_order_asked", "yes")
         await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order)
     else:
@@ -180,7 +188,7 @@ async def _hear(
     dispatcher.utter_message(response=heard, buttons=way_buttons(tracker, domain, ["human_handoff"]) if busy else [])
     if busy:
         return
-    answered = False
+    answered = looked_up = False
     if turn.asks and kind not in OF_ORDERS:
         answered = (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="complaint")).said
     ticket = None if answered or kind in OF_ORDERS else instead or await ticket_at_hand(tracker)
@@ -189,8 +197,15 @@ async def _hear(
     elif order and not answered and kind not in OF_ORDERS and kind is not _K.THREAT:
         say_order(dispatcher, tracker, domain, order)
         focus.on("told", order.id)
+    elif order is None and not answered and kind in OF_NOTHING_NAMED:
+        troubled = await _troubled(tracker)
+        shown = {one["id"] for one in focus.listed("order", lately=True)}
+        if troubled and not shown >= {one.id for one in troubled}:
+            _say_troubled(dispatcher, tracker, domain, focus, troubled)
+            order, looked_up = troubled[0] if len(troubled) == 1 else None, True
     waits = await waits_for_person(tracker.sender_id)
-    if not waits or kind in OF_ORDERS:  # for anything else the person is waited for
+    done = looked_up and kind is _K.OTHER  # what was told has its buttons
+    if not done and (not waits or kind in OF_ORDERS):  # for anything else the person is waited for
         await _say_what_can_be_done(dispatcher, tracker, domain, turn, focus, kind, order, ticket)
     if waits:
         await say_waiting(dispatcher, tracker, domain, focus)
@@ -208,8 +223,32 @@ async def _say_again(
     if order and not open_task(tracker) and focus.at_hand("told") != order.id:
         say_order(dispatcher, tracker, domain, order, "parcel")
         focus.on("told", order.id).on("order", order.id)
-    human = way_buttons(tracker, domain, ["human_handoff"])
-    dispatcher.utter_message(response="utter_complain_again", buttons=human)
+    await offer_to_upset(dispatcher, tracker, domain, focus)
+
+
+async def _troubled(tracker: Tracker) -> list[Order]:
+    """The sender's orders in which the shop itself sees something wrong, the worst first, but for those that a ticket
+    has taken up."""
+    now = datetime.now(UTC)
+    orders = await (await get_mall()).orders_of(tracker.sender_id, limit=SEARCHED)
+    wrong = [order for order in orders if state_of(order, now) in OUT_OF_HAND]
+    found = [order for order in wrong if await ticket_instead(tracker, order) is None]
+    return sorted(found, key=lambda order: pressure(state_of(order, now)))[:CHOICES]
+
+
+def _say_troubled(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus, orders: Sequence[Order]
+) -> None:
+    """The only one in full, several in a list."""
+    if len(orders) == 1:
+        say_order(dispatcher, tracker, domain, orders[0], "worry")
+        focus.on("told", orders[0].id)
+        return
+    now, human = datetime.now(UTC), way_buttons(tracker, domain, ["human_handoff"])
+    lines = [order_line(tracker, domain, order, place, now) for place, order in enumerate(orders, 1)]
+    buttons = [*order_buttons(orders, "track_parcel"), *human]
+    dispatcher.utter_message(response="utter_complain_troubled", orders="\n".join(lines), buttons=buttons)
+    focus.on("order", None).on_list(as_choices(orders, tracker, domain))
 
 
 async def _say_what_can_be_done(
@@ -229,7 +268,7 @@ async def _say_what_can_be_done(
         return
     shown = _titles(dispatcher, domain)
     buttons = [*_ways_out(tracker, domain, kind, order, ticket), *way_buttons(tracker, domain, ["human_handoff"])]
-    buttons = [one for one in buttons if one["title"] not in shown]
+    buttons = [one for one in buttons if not any(one["title"] in title for title in shown)]  # "退款" is "申请退款"
     if kind is not _K.OTHER and (order or kind not in OF_COURIERS):
         told = word(tracker, domain, "last_scan" if kind in OF_COURIERS else "of_goods") if order else ""
         about = told.format_map(facts(tracker, domain, order)) if order else ""

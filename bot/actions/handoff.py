@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, time
+from itertools import islice
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -30,6 +31,9 @@ TOLD_AGAIN = 5
 
 OFFERED_FIRST = 2
 """Times that a person is offered for one matter before one is called."""
+
+UPSET_LATELY = 3
+"""Turns for which an offer of a person to an angry customer still stands."""
 
 GUESSES = 5
 """Intents that the trainers are shown with a message that was not understood."""
@@ -187,6 +191,21 @@ async def offer_further(
     else:
         dispatcher.utter_message(response="utter_further_call")
         await call_person(dispatcher, tracker, domain, focus, Turn.of(tracker))
+
+
+async def offer_to_upset(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, focus: Focus) -> None:
+    """Whoever is angry again is offered a person; who goes on being angry, and has not declined one, gets one."""
+    before = focus.value.get("offered_upset") or {}
+    lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) <= UPSET_LATELY
+    declined = any(one.yes is False for one in islice(Turn.earlier(tracker), UPSET_LATELY))
+    if before and lately and not declined:
+        focus.on("offered_upset", None)
+        dispatcher.utter_message(response="utter_upset_call")
+        await call_person(dispatcher, tracker, domain, focus, Turn.of(tracker))
+    else:
+        focus.on("offered_upset", "yes")
+        human = {"title": title(tracker, domain, "human_handoff"), "payload": "/human_handoff"}
+        dispatcher.utter_message(response="utter_complain_again", buttons=[human])
 
 
 class WhileWaiting(Action):

@@ -18,13 +18,14 @@ from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, is_task, slots_of
 from bot.actions.focus import Focus
 from bot.actions.handoff import returns, say_waiting, stop_waiting, waits_for_person
+from bot.actions.knowledge import say_to_upset
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, orders_to_choose
 from bot.actions.questions import answer_question
 from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, goods, has_response, title, word
-from bot.actions.worry_state import ANGER, felt
+from bot.actions.worry_state import upset
 from bot.spelling import plain
 from mall_adapter.errors import MallError, NotFound
 from mall_adapter.values import Ticket
@@ -49,7 +50,7 @@ JUST_MADE = timedelta(minutes=10)
 """Age of a ticket that may have been made by the very request that is now given up."""
 
 TROUBLE, TROUBLED_FOR = frozenset({"report_problem", "complain", "worry_delivery"}), 3
-"""Whoever said such a thing in so many messages before, or is angry now, is not small-talked to."""
+"""Whoever said such a thing in so many messages before, or is upset, is not small-talked to."""
 
 _CONTROL = ("problem", "missing", "refusal", "summary", "confirmed", "proposal", "change", "heard")
 """Slots that mean nothing after a day."""
@@ -156,8 +157,10 @@ class Chitchat(Action):
                 await say_waiting(dispatcher, tracker, domain, focus)
                 or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
             ):
-                response = "utter_chitchat_troubled" if _troubled(tracker) else "utter_chitchat"
-                dispatcher.utter_message(response=response)
+                if _troubled(tracker):
+                    await say_to_upset(dispatcher, tracker, domain, turn)
+                else:
+                    dispatcher.utter_message(response="utter_chitchat")
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
             dispatcher.utter_message(response="utter_chitchat_asked")
         return focus.events()
@@ -176,7 +179,7 @@ def say_in_kind(dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) 
 
 def _troubled(tracker: Tracker) -> bool:
     earlier = islice(Turn.earlier(tracker), TROUBLED_FOR)
-    return felt(tracker) == ANGER or any(one.intent in TROUBLE for one in earlier)
+    return upset(tracker, datetime.now(UTC)) or any(one.intent in TROUBLE for one in earlier)
 
 
 class Repeat(Action):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -31,7 +31,7 @@ from bot.actions.order_choice import (
     tail_told,
 )
 from bot.actions.order_words import describes_one
-from bot.actions.orders import cancelled_order, say_order
+from bot.actions.orders import OUT_OF_HAND, cancelled_order, say_order, state_of
 from bot.actions.prices import RULE as OF_PRICES
 from bot.actions.prices import say_prices
 from bot.actions.tickets import Button, say_ticket, wish_button
@@ -350,15 +350,25 @@ async def order_talked_of(tracker: Tracker, turn: Turn) -> Order | None:
 
 
 def ways(tracker: Tracker, domain: Domain, order: Order, wished: Collection[str] = ()) -> list[Button]:
-    """Buttons for what can be done with the order now, those first that are ``wished``."""
+    """Buttons for what can be done with the order now, those first that are ``wished``; of one that is late or lost the
+    money back before all."""
+    first = ("request_refund",) if state_of(order, datetime.now(UTC)) in OUT_OF_HAND else ()
     live = ("ticket_status",) if any(line.open_ticket_id for line in order.lines) else ()
-    known = sorted((*live, *WAYS[order.status]), key=lambda intent: intent not in wished)
+    known = sorted((*live, *WAYS[order.status]), key=lambda intent: (intent not in first, intent not in wished))
     return way_buttons(tracker, domain, known[:3], order_id=order.id)
 
 
 def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told: str | None) -> list[Button]:
     known = {name: value for name, value in told.items() if value}
     return [wish_button(tracker, domain, intent, **known) for intent in intents]
+
+
+async def say_to_upset(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn) -> None:
+    """To a remark of somebody who is upset, and that asks for nothing: that it is understood, and what can be done."""
+    order = await order_talked_of(tracker, turn)
+    buttons = ways(tracker, domain, order)[:2] if order else []
+    buttons = [*buttons, *way_buttons(tracker, domain, ["human_handoff"])]
+    dispatcher.utter_message(response="utter_chitchat_troubled", buttons=buttons)
 
 
 async def say_problem(

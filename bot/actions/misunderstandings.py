@@ -6,6 +6,7 @@ What is sure comes first: an answer, or what the values are good for; then what 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 
 from rasa_sdk import Action, Tracker
@@ -28,6 +29,7 @@ from bot.actions.knowledge import (
     order_talked_of,
     say_answer,
     say_problem,
+    say_to_upset,
     say_with_order,
     ticket_at_hand,
     told_lately,
@@ -66,6 +68,7 @@ from bot.actions.tickets import CANCELLABLE, Button, button, say_ticket, wish_bu
 from bot.actions.turn import Turn
 from bot.actions.weighing import STATED, Leaning
 from bot.actions.wording import Domain, goods, has_response, language_of, minute, title, word
+from bot.actions.worry_state import upset
 from bot.spelling import plain
 from knowledge_graph import Answer, Found
 from mall_adapter.errors import NotFound, OrderLocked, OwnershipRequired, WrongPhoneTail
@@ -362,7 +365,10 @@ class OutOfScope(Action):
             await say_waiting(dispatcher, tracker, domain, focus)
             or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
         ):
-            dispatcher.utter_message(response="utter_out_of_scope")
+            if not turn.asks and upset(tracker, datetime.now(UTC)):
+                await say_to_upset(dispatcher, tracker, domain, turn)
+            else:
+                dispatcher.utter_message(response="utter_out_of_scope")
         return focus.events()
 
 

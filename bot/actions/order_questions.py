@@ -135,7 +135,7 @@ class AboutOrders(Action, ABC):
             return focus.on("order", None).on("which", self.intent).on_list(as_choices(shown, tracker, domain)).events()
         tickets = [None if order.delivered_at else await ticket_instead(tracker, order) for order in shown]
         lines = [
-            self._line(tracker, domain, order, place, now, ticket)
+            order_line(tracker, domain, order, place, now, ticket)
             for place, (order, ticket) in enumerate(zip(shown, tickets, strict=True), 1)
         ]
         if more := len(orders) - len(shown):
@@ -202,16 +202,19 @@ class AboutOrders(Action, ABC):
         dispatcher.utter_message(response="utter_record_which", orders=titles, buttons=buttons)
         return Focus(tracker).on("order", None).on(FACT, " ".join(asked)).on_list(choices).events()
 
-    @staticmethod
-    def _line(tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime, ticket: Ticket | None) -> str:
-        if ticket:
-            told = ticket_values(tracker, domain, ticket)
-            what = word(tracker, domain, "line_with_ticket").format(kind=told["kind"], stand=told["stand"])
-        elif len(parts := parts_of(order)) > 1:
-            what = parts_in_a_line(tracker, domain, parts, now)
-        else:
-            what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
-        return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
+
+def order_line(
+    tracker: Tracker, domain: Domain, order: Order, place: int, now: datetime, ticket: Ticket | None = None
+) -> str:
+    """What it is and how it stands, as a line of a list; with the ``ticket`` that has taken it up, how that stands."""
+    if ticket:
+        told = ticket_values(tracker, domain, ticket)
+        what = word(tracker, domain, "line_with_ticket").format(kind=told["kind"], stand=told["stand"])
+    elif len(parts := parts_of(order)) > 1:
+        what = parts_in_a_line(tracker, domain, parts, now)
+    else:
+        what = word(tracker, domain, f"line_{state_of(order, now)}").format_map(facts(tracker, domain, order))
+    return word(tracker, domain, "listed_order").format(place=place, goods=goods(order.lines), state=what)
 
 
 def _times_told(tracker: Tracker, focus: Focus, order: Order) -> int:

@@ -55,6 +55,10 @@ def state_of(order: Order, now: datetime) -> str:
     return min((_state_of(part, now) for part in parts_of(order)), key=pressure)
 
 
+OUT_OF_HAND = frozenset({"lost", "late", "overdue"})
+"""States of an order that are reason enough to be upset."""
+
+
 def pressure(state: str) -> int:
     """The less, the more reason there is to ask about it."""
     return PRESSING.index(state) if state in PRESSING else len(PRESSING)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from typing import Any, Literal
@@ -25,7 +26,15 @@ from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import call_person, say_waiting
-from bot.actions.knowledge import order_talked_of, say_answer, say_problem, say_sentence, told_lately, way_buttons
+from bot.actions.knowledge import (
+    order_talked_of,
+    say_answer,
+    say_problem,
+    say_sentence,
+    say_to_upset,
+    told_lately,
+    way_buttons,
+)
 from bot.actions.order_choice import OF_AN_ORDER, SHOPPING, names_listed, own_order_meant
 from bot.actions.orders import say_order
 from bot.actions.product_answers import (
@@ -68,8 +77,10 @@ from bot.actions.tickets import Button
 from bot.actions.turn import Turn
 from bot.actions.weighing import GOODS_LEANINGS, LIKELIEST, WEAK, Evidence, Leaning, decide
 from bot.actions.wording import Domain, has_response, title, word
+from bot.actions.worry_state import ANGER, felt, upset
 from bot.spelling import plain
 from knowledge_graph import Answer, Answering, Found, sure
+from mall_adapter.handoff import ComplaintKind
 from mall_adapter.values import Reason
 
 Kind = Literal["answer", "goods", "problem", "which", "missing", "unknown", "heard", "nothing"]
@@ -504,13 +515,14 @@ async def say_unknown(
 ) -> None:
     """Nothing fits what was asked: it is counted. Once it is said what is not known, and what can be had instead; after
     that a person is offered."""
-    if asked:
+    blamed = asked is not None and felt(tracker) == ANGER  # "你们发货是靠走路的吗" does not want to know
+    if asked and not blamed:
         await note_gap(tracker, asked)
     if _unknown_now(tracker, focus):  # the other half of the message is not known either: it is said once
         return
     if await say_waiting(dispatcher, tracker, domain, focus):
         return
-    subject = subject_of(asked) if asked and asked.asks and not _blames(asked) else ""
+    subject = subject_of(asked) if asked and asked.asks and not blamed and not _blames(asked) else ""
     of = {"subject": subject} if subject else {}
     if open_task(tracker):  # its question stands behind: a second one would be answered by the same yes
         human = way_buttons(tracker, domain, ["human_handoff"])
@@ -519,6 +531,11 @@ async def say_unknown(
         focus.on("unknown", "any")
         return
     if asked and await call_at_last(dispatcher, tracker, domain, focus, asked):
+        return
+    if blamed:
+        human = way_buttons(tracker, domain, ["human_handoff"])
+        dispatcher.utter_message(response="utter_anger_unanswered", buttons=human)
+        focus.on("complaint", ComplaintKind.OTHER)
         return
     near = [one.answer for one in found if one.score >= WORTH_A_BUTTON][:OPTIONS]
     topic = (near[0].topic if near and found[0].score >= LIKELIEST else asked.topic if asked else None) or ""
@@ -555,6 +572,8 @@ async def say_heard(
         if not await call_at_last(dispatcher, tracker, domain, focus, turn):
             response = "utter_heard_trouble" if trouble else "utter_heard_request"
             dispatcher.utter_message(response=response, buttons=buttons)
+    elif upset(tracker, datetime.now(UTC)):
+        await say_to_upset(dispatcher, tracker, domain, turn)
     elif len(turn.rest) >= A_REMARK:
         dispatcher.utter_message(response="utter_heard", buttons=buttons)
     else:

@@ -22,8 +22,12 @@ from mall_adapter.values import Order
 Label = Literal["worry", "anger", "urge", "neutral"]
 LABELS: tuple[Label, ...] = get_args(Label)
 ANGER: Label = "anger"
+NEUTRAL: Label = "neutral"
 
 FILE = Path(__file__).parents[1] / "data/circumstances.yml"
+
+UPSET_FOR = 3
+"""Messages of the customer for which what was felt in one still counts in how they are spoken to."""
 
 _PASSED = frozenset({"late", "overdue"})
 _MOVED = "utter_notice_presale_moved"
@@ -89,6 +93,11 @@ def angry_again(tracker: Tracker, now: datetime) -> bool:
     """Whether the last message is angry, and one before it was."""
     before = _messages(tracker, now)[:-1]
     return felt(tracker) == ANGER and any(_label(event.get("parse_data")) == ANGER for event in before)
+
+
+def upset(tracker: Tracker, now: datetime) -> bool:
+    """Whether the last message or one of the few before it is worried, angry or urging by its words."""
+    return any(_label(event.get("parse_data")) != NEUTRAL for event in _messages(tracker, now)[-1 - UPSET_FOR :])
 
 
 def _messages(tracker: Tracker, now: datetime) -> list[dict[str, Any]]:

@@ -74,6 +74,7 @@ async def answer(
     ranking: Mapping[str, float] | None = None,
     before: Sequence[Mapping[str, Any]] = (),
     paused: bool = False,
+    feeling: str = "neutral",
     entities: Mapping[str, Any] | None = None,
     **slots: Any,
 ) -> Said:
@@ -91,6 +92,7 @@ async def answer(
         "entities": found,
         "acts": list(acts),
         "topic": topic,
+        "worry": {"score": 0.0, "label": feeling, "cues": []},
     }
     event = {"event": "user", "text": text, "parse_data": message, "message_id": f"m{next(_numbers)}", "metadata": {}}
     known = {"language": "zh", "dialogue": {"turn": turn, "attempt": 1, "lost": lost, "stack": list(stack)}, **slots}

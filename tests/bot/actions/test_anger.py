@@ -40,7 +40,7 @@ async def test_what_is_said_before_the_facts(
     events = [said(label) for label in labels]
     tracker = Tracker("web:ann", {}, events[-1]["parse_data"], events, False, None, {}, "action_listen")
     dispatcher = CollectingDispatcher()
-    assert await HearAnger().run(dispatcher, tracker, DOMAIN) == []
+    await HearAnger().run(dispatcher, tracker, DOMAIN)
     assert [message["response"] for message in dispatcher.messages] == responses
     for message in dispatcher.messages:
         assert message["response"] in DOMAIN["responses"]

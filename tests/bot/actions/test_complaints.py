@@ -167,17 +167,26 @@ async def test_goods_that_are_named_tell_the_order(shop: SqlMall, bought: None) 
 # --- again, and beside other things ----------------------------------------------------------------------------------
 
 
-async def test_the_second_complaint_brings_other_facts_and_a_person(shop: SqlMall, bought: None) -> None:
+async def test_the_second_complaint_brings_other_facts_and_the_third_a_person(shop: SqlMall, bought: None) -> None:
     first = await complain("什么态度", focus=at_hand(order=SHOES))
     assert first.responses[0] == "utter_complain"
     second = await complain("垃圾", turn=3, focus=first.slots["focus"])
     assert second.responses == ["utter_complain_again"]
     third = await complain("恶心", turn=4, focus=second.slots["focus"])
-    assert third.responses == ["utter_complain_again"]
+    assert third.responses[0] == "utter_upset_call"
+    assert await (await malls.get_desk()).withdraw("api:ann", "third")
     heard = at_hand(complaint="other", order=SHOES)  # and nothing told of the order
     assert (await complain("垃圾", turn=3, focus=heard)).responses[0].startswith("utter_order_")
     later = await complain("什么态度", turn=12, focus=third.slots["focus"])
     assert later.responses[0] == "utter_complain"
+
+
+async def test_who_declines_a_person_is_offered_one_again(shop: SqlMall) -> None:
+    first = await complain("垃圾", sender="api:no")
+    second = await complain("恶心", sender="api:no", turn=3, focus=first.slots["focus"])
+    no = {"event": "user", "text": "不用", "parse_data": {"text": "不用", "acts": ["no"]}}
+    third = await complain("差劲", sender="api:no", turn=5, focus=second.slots["focus"], before=[no])
+    assert third.responses == ["utter_complain_again"]
 
 
 async def test_what_is_new_is_heard_anew(shop: SqlMall) -> None:

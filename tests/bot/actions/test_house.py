@@ -365,6 +365,22 @@ async def test_nothing_at_all(answers: Graph) -> None:
 # --- talk ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("feeling", ["anger", "worry", "urge"])
+async def test_a_remark_of_somebody_upset_is_no_small_talk(answers: Graph, feeling: str) -> None:
+    told = await answer(Chitchat(), "唉", "chitchat", feeling=feeling, focus=at_hand(order="ORD10004"))
+    assert (told.responses, told.titles[-1]) == (["utter_chitchat_troubled"], HUMAN)
+    told = await answer(OutOfScope(), "心疼", "out_of_scope", feeling=feeling)
+    assert told.responses == ["utter_chitchat_troubled"]
+    told = await lost("那我等着", 1, sender="api:guest", feeling=feeling)
+    assert told.responses == ["utter_chitchat_troubled"]
+
+
+async def test_a_question_that_only_reproaches_is_no_gap(answers: Graph) -> None:
+    told = await lost("呜啦", 1, sender="api:blames", acts=["question"], feeling="anger")
+    assert (told.responses, told.titles) == (["utter_anger_unanswered"], [HUMAN])
+    assert told.focus["complaint"] == "other" and "unknown" not in told.focus
+
+
 async def test_talk_that_is_not_the_shops(answers: Graph) -> None:
     assert (await answer(Chitchat(), "我刚下楼遛弯了", "chitchat")).responses == ["utter_chitchat"]
     assert (await answer(OutOfScope(), "写首诗", "out_of_scope")).responses == ["utter_out_of_scope"]

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import settings
 from bot.actions import malls, order_record
+from bot.actions.complaints import Complain
 from bot.actions.coupons import MyCoupons
 from bot.actions.invoices import InvoiceValidation
 from bot.actions.order_choice import AskOrderId, AskPhoneTail
@@ -84,6 +85,12 @@ async def ask(intent: str, text: str = "？", sender: str = "web:ann", **more: A
     return customer
 
 
+async def complain(text: str, **more: Any) -> Customer:
+    customer = Customer("complain", "web:ann")
+    await customer.says(text, **more).meets(Complain())
+    return customer
+
+
 def said(customer: Customer) -> list[str]:
     return [message["response"] for message in customer.told]
 
@@ -116,6 +123,30 @@ async def test_worry_is_met_with_the_facts_of_every_parcel_the_worst_first(mall:
     assert [button["payload"] for button in customer.told[0]["buttons"]] == [
         f'/worry_delivery{{"order_id": "{order_id}"}}' for order_id in (LOST, LATE, TRAVELLING)
     ]
+
+
+async def test_mere_anger_is_met_with_the_orders_in_which_something_is_wrong(mall: None) -> None:
+    customer = await complain("气死我了")
+    assert said(customer) == ["utter_complain", "utter_complain_troubled"]
+    told = [button["payload"] for button in customer.told[1]["buttons"]]
+    assert told == [*(f'/track_parcel{{"order_id": "{order_id}"}}' for order_id in (LOST, LATE)), "/human_handoff"]
+
+
+async def test_orders_that_stand_on_the_screen_are_not_told_again(mall: None) -> None:
+    customer = await ask("track_parcel", "到哪了")
+    await customer.says("气死我了").meets(Complain())
+    assert said(customer) == ["utter_complain", "utter_complain_ways"]
+
+
+async def test_the_only_such_order_is_told_in_full_and_then_what_can_be_done(
+    session: AsyncSession,
+) -> None:
+    add_orders(session, LATE, PAID)
+    await session.commit()
+    customer = await complain("说话不算", complaint=("说话不算", "promise"))
+    heard, facts, ways = said(customer)
+    assert (heard, facts) == ("utter_complain_promise", "utter_worry_late")
+    assert (ways, customer.focus["order"]["id"]) == ("utter_complain_ways_promise", LATE)
 
 
 async def test_goods_that_none_of_the_orders_has_are_said_to_be_none_of_them(mall: None) -> None:
