@@ -95,7 +95,7 @@ async def find_answers(
     apart = [rule] if len(rule) >= SHORTEST else []
     answering = await get_answering()
     told = answering.answer(Focus(tracker).at_hand("answer") or "")
-    beside_it = answering.of_topic(told.topic) - {told.id} if told and before else frozenset[str]()
+    beside_it = answering.of_topic(told.topic) if told and before and not turn.bare else frozenset[str]()
     # all at once: the encoder is what costs
     asked = [Question(words, near | beside_it), *(Question(text, near) for text in (*together, *pieces, *apart))]
     found = await asyncio.to_thread(answering.find, asked)
@@ -122,13 +122,17 @@ def _gone_on(
     """What the message asks with what came before it in mind; nothing where that only says once more what was told, and
     the message has an answer of its own (``best``).
 
-    Beside the title of the answer that was told nearly everything sounds like that one again: of ``together`` the
-    second, which has it before the words, counts where it means another.
+    Of ``together`` the first has the question before in front of the words, and counts where it leads to what that was
+    answered with, or near it. The second has the title of what was told, beside which nearly everything sounds like
+    that one again: it counts where it leads to another.
     """
-    key = told.id if told else None
-    likely = [one for number, one in enumerate(together) if one and not (number and one[0].answer.id == key)]
+    likely = [one for one in together if one]
+    if told and len(likely) > 1:
+        question, answer = likely
+        near, another = question[0].answer.topic == told.topic, answer[0].answer.id != told.id
+        likely = [one for one, counts in ((question, near), (answer, another)) if counts]
     joined = max(likely, key=lambda one: one[0].score, default=[])
-    if told is None or not joined or joined[0].answer.id != key or (best and best[0].answer.id == key):
+    if told is None or not joined or joined[0].answer.id != told.id or (best and best[0].answer.id == told.id):
         return joined
     if len(joined) > 1 and joined[1].score >= joined[0].score / 2:  # who asks on wants another
         return _without(joined, {told.id})

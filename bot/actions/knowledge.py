@@ -123,7 +123,7 @@ async def say_answer(
         dispatcher.utter_message(response="utter_answer_of_ticket", **about)
     elif not chosen and await say_sentence(dispatcher, tracker, focus, answer, about_it=True):
         return []
-    elif not chosen and _told_lately(tracker, answer):
+    elif not chosen and told_lately(tracker) == answer.id:  # it was no help then
         human = way_buttons(tracker, domain, ["human_handoff"])
         dispatcher.utter_message(response="utter_answer_same", answer=answer.text, buttons=human)
     else:
@@ -159,14 +159,6 @@ async def _cancelled_order(tracker: Tracker) -> Order | None:
     return await cancelled_order(tracker, str(told) if told else None) or await cancelled_order_meant(tracker, turn)
 
 
-def _told_lately(tracker: Tracker, answer: Answer) -> bool:
-    """Whether the very same was said in answer to one of the last messages: it was no help then. What goes on from it
-    ("那质量问题呢") wants another part of it."""
-    if "follow_up" in Turn.of(tracker).acts:
-        return False
-    return told_lately(tracker) == answer.id
-
-
 def told_lately(tracker: Tracker) -> str | None:
     """The id of the answer that was told to one of the last messages."""
     told = Focus(tracker).value.get("answer") or {}
@@ -185,7 +177,7 @@ async def say_sentence(
         return False
     answering = await get_answering()
     sentence = await asyncio.to_thread(answering.sentence, turn.words.strip(), answer, about_it)
-    if sentence is None or focus.at_hand("sentence") == sentence:
+    if sentence in (None, focus.at_hand("sentence"), answer.text):
         return False
     dispatcher.utter_message(response="utter_answer_sentence", sentence=sentence)
     cite(dispatcher, Found(answer, 1.0))

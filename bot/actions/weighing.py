@@ -97,7 +97,7 @@ def decide(seen: Evidence) -> Decision:
     rule, goods = weight_of_rule(seen), weight_of_goods(seen)
     if goods >= ENOUGH and goods > rule:
         return "goods" if seen.page or not seen.uses else "use"
-    told = seen.goes_on and best >= SURE  # "那要加多少" after the freight to far regions
+    told = seen.goes_on and best >= SURE and not seen.of_goods  # "那要加多少" after the freight to far regions
     if seen.astray and seen.leaning in GOODS_LEANINGS and not (seen.elsewhere or told):
         return "which goods"
     if seen.leaning == "recommendation" and seen.of_goods and best < CERTAIN and not seen.elsewhere:
