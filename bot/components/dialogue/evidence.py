@@ -85,7 +85,7 @@ _NARROWS = Felt(
 """Of goods that are talked of: "大概两千", "不要吃的" say which."""
 
 
-_WAITS = Felt("ticket_status", _OF_PARCELS, never=_OF_PARCELS)
+_WAITS = Felt("ticket_status", _OF_PARCELS | {"ticket_status"}, never=_OF_PARCELS)
 """Of a ticket that is talked of: "还要几天" asks when it is done, and for no parcel."""
 
 
