@@ -21,6 +21,7 @@ from bot.actions.handoff import returns, say_waiting, stop_waiting, waits_for_pe
 from bot.actions.knowledge import say_to_upset
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import order_buttons, orders_to_choose
+from bot.actions.product_reference import SPOKEN_OF, last_said_of_goods
 from bot.actions.questions import answer_question
 from bot.actions.tickets import CANCELLABLE, Button, button, wish_button
 from bot.actions.turn import Turn
@@ -150,7 +151,7 @@ class Chitchat(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        if say_in_kind(dispatcher, tracker, turn):
+        if say_in_kind(dispatcher, tracker, turn) or say_of_shown(dispatcher, tracker, turn):
             return []
         if not turn.asks:
             if not (
@@ -174,6 +175,15 @@ def say_in_kind(dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) 
     if kind is None or turn.tapped or _troubled(tracker):
         return False
     dispatcher.utter_message(response=f"utter_chitchat_{kind}")
+    return True
+
+
+def say_of_shown(dispatcher: CollectingDispatcher, tracker: Tracker, turn: Turn) -> bool:
+    """What is told of whoever the goods are for that were just shown ("他不喝酒", "家里有猫"): it is kept in mind, and
+    what is wanted of them is asked. False where nothing was shown."""
+    if turn.asks or len(Focus(tracker).listed("product", lately=True)) < 2 or last_said_of_goods(tracker) != SPOKEN_OF:
+        return False
+    dispatcher.utter_message(response="utter_goods_noted")
     return True
 
 

@@ -21,7 +21,7 @@ from bot.actions.flow_files import intents_of
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
 from bot.actions.handoff import note_misunderstood, say_waiting
-from bot.actions.house import say_in_kind, say_lacking, wish_of
+from bot.actions.house import say_in_kind, say_lacking, say_of_shown, wish_of
 from bot.actions.knowledge import (
     NO_RULE_FOR,
     OF_AN_ORDER,
@@ -162,6 +162,8 @@ class NotUnderstood(Action):
     async def _say_answer(
         dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
     ) -> bool:
+        if open_task(tracker) and not turn.asks:  # what is told to a request asks for no rule
+            return False
         about_goods = not open_task(tracker) and (turn.names_goods or await goes_on(tracker, turn))
         leaning: Leaning = "goods" if about_goods else "none"
         return (await answer_question(dispatcher, tracker, domain, turn, focus, leaning=leaning)).said
@@ -190,6 +192,8 @@ class NotUnderstood(Action):
             return
         aside = turn.asks and open_task(tracker)
         guesses = [] if aside or lost > 1 else _guesses(turn, tracker, domain)
+        if not guesses and not turn.asks and lost == 1 and await _say_what_lacks(dispatcher, tracker, domain):
+            return
         few = len(turn.text) <= SHORT
         if len(guesses) > 1 or (guesses and few and _guesses(turn, tracker, domain, LIKELIER)):
             none = button(word(tracker, domain, "none_of_these"), "inform", answer="none")
@@ -197,10 +201,7 @@ class NotUnderstood(Action):
             dispatcher.utter_message(response=response, guess=guesses[0]["title"], buttons=[*guesses, none])
         elif turn.asks:
             await say_unknown(dispatcher, tracker, domain, focus, turn)
-        elif not (
-            (lost == 1 and await _say_what_lacks(dispatcher, tracker, domain))
-            or (_is_a_remark(turn) and await _go_on(dispatcher, tracker, domain, turn, lost))
-        ):
+        elif not (_is_a_remark(turn) and await _go_on(dispatcher, tracker, domain, turn, lost)):
             await say_heard(dispatcher, tracker, domain, focus, turn, guesses)
 
 
@@ -208,11 +209,9 @@ def _choices(domain: Domain, tracker: Tracker, slot: str | None) -> list[Button]
     """The buttons of the question for a slot, in the customer's language."""
     variants = domain["responses"].get(f"utter_ask_{slot}") or []
     english = language_of(tracker) == "en"
-    fitting = (one for one in variants if bool(one.get("condition")) == english and one.get("buttons"))
-    return [
-        {**one, "payload": one["payload"].replace("{{", "{").replace("}}", "}")}
-        for one in next(fitting, {}).get("buttons") or []
-    ]
+    fitting = (one["buttons"] for one in variants if bool(one.get("condition")) == english and one.get("buttons"))
+    found: list[Button] = next(fitting, [])
+    return [{**one, "payload": one["payload"].replace("{{", "{").replace("}}", "}")} for one in found]
 
 
 async def _say_what_lacks(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> bool:
@@ -242,7 +241,7 @@ async def _go_on(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Dom
         human = wish_button(tracker, domain, "human_handoff")
         dispatcher.utter_message(response="utter_answer_same", title=told.title, buttons=[human])
         return True
-    if await _say_what_can_be_done(dispatcher, tracker, domain, turn):
+    if say_of_shown(dispatcher, tracker, turn) or await _say_what_can_be_done(dispatcher, tracker, domain, turn):
         return True
     if lost > 1:
         wishes = way_buttons(tracker, domain, ("order_status", "request_return", "human_handoff"))
@@ -310,7 +309,8 @@ def _said_before(tracker: Tracker) -> Turn | None:
 
 def _guesses(turn: Turn, tracker: Tracker, domain: Domain, least: float = LIKELY) -> list[Button]:
     """Buttons for the likeliest readings, each title once."""
-    ruled_out = _NO_GUESS | intents_of("not_here_yet")
+    task = open_task(tracker)
+    ruled_out = _NO_GUESS | intents_of("not_here_yet") | (intents_of(str(task["flow"])) if task else frozenset())
     by_title: dict[str, Button] = {}
     for name, confidence in sorted(turn.ranking.items(), key=lambda guess: -guess[1]):
         if (
@@ -353,7 +353,7 @@ class OutOfScope(Action):
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain) -> list[EventType]:
         turn, focus = Turn.of(tracker), Focus(tracker)
-        if say_in_kind(dispatcher, tracker, turn):  # "讲个笑话"
+        if say_in_kind(dispatcher, tracker, turn) or say_of_shown(dispatcher, tracker, turn):  # "讲个笑话", "他不喝酒"
             return []
         sought = turn.names_goods and seeking(turn) == "clearly"  # "笔记本 写代码用 五千左右"
         about_goods = not open_task(tracker) and (sought or await goes_on(tracker, turn))

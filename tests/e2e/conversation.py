@@ -95,10 +95,12 @@ NOT_UNDERSTOOD = (
     "utter_call_at_last",
     "utter_go_on",
     "utter_heard*",
+    "utter_say_what",
+    "utter_sorry_*",
 )
 """Responses of the domain that own up to not having understood."""
 
-GUIDING = ("utter_leave_question*", "utter_go_on", "utter_heard*")
+GUIDING = ("utter_leave_question*", "utter_go_on", "utter_heard*", "utter_say_what")
 """Responses that want no answer and yet say how it goes on."""
 
 QUESTIONS = ("utter_ask_[!h]*", "utter_remind*")

@@ -82,7 +82,11 @@ _NARROWS = Felt(
     never=_OF_NOTHING | {"inform", "deny", "affirm", "ask_price"},
     asks=False,
 )
-"""Of goods that are talked of: "大概两千", "她爱跳广场舞" say which."""
+"""Of goods that are talked of: "大概两千", "不要吃的" say which."""
+
+
+_WAITS = Felt("ticket_status", _OF_PARCELS | {"ticket_status"}, never=_OF_PARCELS)
+"""Of a ticket that is talked of: "还要几天" asks when it is done, and for no parcel."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ def _as_felt(message: Message, ranking: Mapping[str, float], context: Context) -
     become the one that has the feeling. The number of an order alone shows that it is about a parcel."""
     needed = context.talked_of == "order" and bool(_SAID["needed_by"].search(plain(message.text)))
     narrows = context.talked_of == "product" and bool(_SAID["narrows"].search(plain(message.text)))
-    felt = _NEEDED if needed else _NARROWS if narrows else _FELT.get(message.feeling)
+    waits = context.talked_of == "ticket" and bool(_BARE.search(plain(message.text)))
+    felt = _NEEDED if needed else _NARROWS if narrows else _WAITS if waits else _FELT.get(message.feeling)
     if felt is None or message.tapped or context.asked or ("question" in message.acts and not felt.asks):
         return dict(ranking)
     if max((guess for name, guess in ranking.items() if name not in felt.never), default=0.0) >= DECIDED:

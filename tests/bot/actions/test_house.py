@@ -404,6 +404,15 @@ async def test_small_talk_is_met_in_kind(text: str, kind: str, answers: Graph) -
         assert (await answer(action, text, "chitchat")).responses == [f"utter_chitchat_{kind}"]
 
 
+async def test_what_is_told_of_whom_goods_are_for_is_kept_in_mind(answers: Graph) -> None:
+    shown = [{"kind": "product", "id": one, "title": one} for one in ("P1", "P2")]
+    focus = at_hand(1, listed=shown, goods="spoken of")
+    for action in (Chitchat(), OutOfScope(), NotUnderstood()):
+        assert (await answer(action, "他不喝酒", "chitchat", focus=focus)).responses == ["utter_goods_noted"]
+    asked = await answer(OutOfScope(), "他会写诗吗", "out_of_scope", acts=["question"], focus=focus)
+    assert asked.responses == ["utter_out_of_scope"]
+
+
 async def test_nobody_in_trouble_hears_a_joke(answers: Graph) -> None:
     problem = {"intent": {"name": "report_problem", "confidence": 0.9}}
     before = [{"event": "user", "text": "漏了", "message_id": "before", "parse_data": problem}]

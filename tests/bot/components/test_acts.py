@@ -503,7 +503,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         给个准话 / 给个痛快话行不行 / 你给我个说法 / 给句实话 / 然后呢 / 那然后呢 / 所以呢？ / 那咋办 / 那怎么办啊
         说重点 / 直接说吧 / 直接说能不能 / 说清楚点 / 讲简单些 / 你别跟我说再等等 / 别再跟我说等了 / 别绕弯子了
         别老让我等 / 不想听套话 / 就这？ / 没了？ / 说人话 / 长话短说 / 给我个具体时间 / 都五天了，给个准话
-        那咋办啊 给个准话 / 你查啊 / 你倒是处理啊 / so what now / then what? / get to the point / give me a straight answer
+        那咋办啊 给个准话 / 你查啊 / 你倒是处理啊
+        so what now / then what? / get to the point / give me a straight answer
     """,
     "!presses": """
         怎么弄 / 怎么退 / 等等 / 别等了 / 不等了 / 给我个券 / 然后帮我开票 / 那好吧 / 就这样吧 / 就这个 / 别发了
@@ -513,7 +514,8 @@ SAID = {  # the acts that a message must have, (!) those that it must not have: 
         要了 / 行 要了 / 我要了 / 拿下 / 那就买了 / 行吧 买了 / 给我来一个 / 来一双吧 / 下单 / i'll take it
     """,
     "!buys": """
-        不要了 / 我买了 / 要不要 / 就这个 / 第一个 / 我要退 / 要发票 / 来了吗 / 买了两天 / 怎么退 / 那就换一个 / 下单了没发货
+        不要了 / 我买了 / 要不要 / 就这个 / 第一个 / 我要退 / 要发票 / 来了吗 / 买了两天 / 怎么退 / 那就换一个
+        下单了没发货
     """,
     "reproaches": """
         你没看懂我说的 / 你根本没听懂 / 你到底看没看我说的啥 / 答非所问 / 我问的不是这个 / 我不是这个意思 / 你理解错了

@@ -151,6 +151,21 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str, float, dict[str, Any
         {},
         [("那鞋子的运费呢 给个准话", "ask_policy", 0.9, {"goods_kind": "鞋"}, [RULE])],
     ),
+    "more of the matter is told where a way is to be picked": (
+        {RETURN: {**KNOWN[RETURN], "reason": "quality"}},
+        [
+            ("鞋子开胶了", "report_problem", 0.9, {}, [RETURN, "utter_ask_ticket_kind"]),
+            ("整个鞋底都是", "inform", 0.6, {}, ["action_not_understood"]),
+            ("咋办", "ask_help", 0.9, {}, [RETURN, "utter_ask_ticket_kind_again"]),
+        ],
+    ),
+    "what was shown is wanted": (
+        {},
+        [
+            ("行 要了", "affirm", 0.8, {}, ["action_product_info"]),
+            ("不要了", "deny", 0.8, {}, ["action_not_understood"]),
+        ],
+    ),
     "a reproach is no wish, and no answer": (
         {},
         [
