@@ -82,7 +82,7 @@ _NARROWS = Felt(
     never=_OF_NOTHING | {"inform", "deny", "affirm", "ask_price"},
     asks=False,
 )
-"""Of goods that are talked of: "大概两千", "不要吃的" say which."""
+"""Of goods that are talked of: "大概两千", "最好是蓝的" say which."""
 
 
 _WAITS = Felt("ticket_status", _OF_PARCELS | {"ticket_status"}, never=_OF_PARCELS)
