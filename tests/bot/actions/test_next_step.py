@@ -28,7 +28,7 @@ async def press(**more: Any) -> Said:
         ({}, "utter_say_what"),
     ],
 )
-async def test_what_is_at_hand_is_told_on(focus: dict[str, str], response: str, answers: Graph) -> None:
+async def test_what_is_at_hand_is_told_on(focus: dict[str, Any], response: str, answers: Graph) -> None:
     told = await press(focus=at_hand(**focus))
     assert told.responses == [response]
 
