@@ -20,6 +20,9 @@ from bot.components.dialogue.reading import (
 SEVERAL_WAYS = 2
 """Buttons on the screen from which a bare yes leaves open what is meant."""
 
+_IMPLIES_A_WAY = frozenset({"size"})
+"""Entities that answer which way is meant without naming one: whoever names a size wants it in exchange."""
+
 
 def no_words(reading: Reading) -> list[Command]:
     """ "？", "3": nothing that could be a wish."""
@@ -92,7 +95,7 @@ def _details(reading: Reading) -> bool:
     """Whether a message that came where one of a few ways was to be picked tells more of the matter ("整个箱子都是"):
     it was no try to pick one."""
     step = reading.step
-    ways = step is not None and not step.in_own_words and not step.entities
+    ways = step is not None and not step.in_own_words and _IMPLIES_A_WAY.issuperset(step.entities)
     tells = reading.intent in ("inform", "nlu_fallback", "report_problem", "deny") and not reading.message.entities
     return ways and tells and not reading.acts and reading.message.rest > A_POINTER
 
