@@ -125,7 +125,7 @@ async def say_answer(
         return []
     elif not chosen and told_lately(tracker) == answer.id:  # it was no help then
         human = way_buttons(tracker, domain, ["human_handoff"])
-        dispatcher.utter_message(response="utter_answer_same", answer=answer.text, buttons=human)
+        dispatcher.utter_message(response="utter_answer_same", title=answer.title, buttons=human)
     else:
         say_text(dispatcher, answer)
     cite(dispatcher, found)

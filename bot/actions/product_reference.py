@@ -28,7 +28,18 @@ from bot.actions.product_search import (
     search,
     telling,
 )
-from bot.actions.product_talk import OF_GOODS, Heard, Talk, hear, names_some, only_describes, seeking, uses
+from bot.actions.product_talk import (
+    OF_GOODS,
+    Heard,
+    Talk,
+    asks_for_some,
+    hear,
+    names_a_thing,
+    names_some,
+    only_describes,
+    seeking,
+    uses,
+)
 from bot.actions.product_words import SAID, kind_called, without_aspects
 from bot.actions.shop_product import (
     ShopProduct,
@@ -320,7 +331,7 @@ async def in_question(tracker: Tracker, turn: Turn, in_stock: bool = False) -> M
     wished = heard.wish.asks_more or telling(heard.wish.text).strip()  # by no shelf
     of_any_kind = in_stock and not talk.products and bool(wished)
     if heard.said.names_a_shelf or heard.said.asks_more or heard.move or heard.best_in or offered or of_any_kind:
-        if meant := await _looked_for(heard, talk, in_stock):
+        if meant := await _looked_for(turn, heard, talk, in_stock):
             return replace(meant, moves=heard.move in ("cheaper", "dearer"))
     elif talk.products and (talk.in_hand is None or turn.intent != "ask_product" or heard.narrows):
         narrower = await _narrower(heard, in_stock)
@@ -357,13 +368,13 @@ def asked_again(talked: Sequence[ShopProduct], text: str, only_kinds: bool = Fal
 # --- looking for goods -----------------------------------------------------------------------------------------------
 
 
-async def _looked_for(heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
+async def _looked_for(turn: Turn, heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
     """What is wished. Where nothing is: the nearest, and what stands in the way; or that there is nothing cheaper."""
     wish, move = heard.wish, heard.move
     goes_on = bool(talk.products or talk.wish) and not heard.said.names_a_shelf
     sign = Sign.NAMED if goes_on and talk.fresh else Sign.SHELF
     if not wish.names_a_shelf and not heard.move:
-        return await _of_any_kind(wish, sign)
+        return await _of_any_kind(turn, wish, sign)
     seen: Collection[str] = ()
     if move == "others":
         seen = {*talk.seen, *(one.id for one in talk.products)}
@@ -390,10 +401,12 @@ async def _looked_for(heard: Heard, talk: Talk, in_stock: bool) -> Meant | None:
     return Meant(products, sign, found=found)
 
 
-async def _of_any_kind(wish: Wish, sign: Sign) -> Meant | None:
-    """What is for whom, for what or for how much it is wished, of several kinds; None where no page knows any of it."""
+async def _of_any_kind(turn: Turn, wish: Wish, sign: Sign) -> Meant | None:
+    """What is for whom, for what or for how much it is wished, of several kinds; None where no page knows any of it, or
+    what it is called: "宝宝辅食有吗"."""
     found, products = await looked_for(wish, in_stock=True)
-    known = found.wish.asks_more or found.words
+    called = asks_for_some(turn) and names_a_thing(wish.text)
+    known = found.words or (found.wish.asks_more and not called)
     return Meant(products, sign, found=found) if products and known else None
 
 

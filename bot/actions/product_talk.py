@@ -162,12 +162,16 @@ def bought_before(turn: Turn) -> bool:
 
 def names_some(turn: Turn) -> bool:
     """Whether words that may be a name are asked for: 有没有行车记录仪, but not 老客户就活该贵啊 or 32的多少钱."""
-    left = SAID["in_general"].sub("", telling(without_aspects(read_budget(turn.rest)[1])))
-    text, left = plain(turn.text), re.sub(r"[\W\d_]+", "", left)
+    text = plain(turn.text)
     priced = turn.intent == "ask_price" and SAID["seeks"].search(text)
     bare = (priced or (turn.intent == "ask_stock" and turn.asks)) and len(turn.rest) <= A_NAME
     asked = bare or SAID["asks_for"].search(text)
-    return bool(asked) and len(left) > 1
+    return bool(asked) and names_a_thing(read_budget(turn.rest)[1])
+
+
+def names_a_thing(text: str) -> bool:
+    """Whether words that may be a name are left of it."""
+    return len(re.sub(r"[\W\d_]+", "", SAID["in_general"].sub("", telling(without_aspects(text))))) > 1
 
 
 def asks_shop(turn: Turn) -> bool:

@@ -320,7 +320,8 @@ async def _answers(tracker: Tracker, domain: Domain, turn: Turn, focus: Focus, l
     told = told_lately(tracker)
     answer = (await get_answering()).answer(told) if told and not focus.later("product", "answer") else None
     before = list[str]()
-    if (turn.bare and answer) or (turn.asks and (goes_on or len(turn.words.strip()) <= SHORT)):
+    short = len(turn.words.strip()) <= SHORT and not (leaning in GOODS_LEANINGS and turn.sure)  # 能机洗不
+    if (turn.bare and answer) or (turn.asks and (goes_on or short)):
         asked = _answered_before(tracker) or subject_before(tracker, domain)
         before = [*([asked] if asked else []), *([answer.title] if answer else [])]
     of_rules = leaning not in GOODS_LEANINGS or turn.topic in OF_AN_ORDER
