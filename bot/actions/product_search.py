@@ -39,6 +39,9 @@ FAR = 2
 RARE = 12
 """A word that stands on so few pages tells what is looked for where no shelf is named."""
 
+A_FEW = 3
+"""So many goods are a choice."""
+
 LEAST_BUDGET = 2000
 """Cents from which a bare sum is one: 三百, and no 10."""
 
@@ -335,10 +338,10 @@ def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) 
 
 
 def _for_anybody(pages: Sequence[Object], wish: Wish) -> Sequence[Object]:
-    """Without what is for children and the like, unless that is wished, or the shelf has nothing else."""
+    """Without what is for children and the like, unless that is wished, or the shelf has little else: then behind it."""
     others = [one for one in QUALITIES.values() if one.named and not _wishes(wish, one)]
     rest = [page for page in pages if not any(name in page["name"] for one in others for name in one.named)]
-    return rest or pages
+    return rest if len(rest) >= A_FEW else [*rest, *(page for page in pages if page not in rest)]
 
 
 def _wishes(wish: Wish, quality: Quality) -> bool:

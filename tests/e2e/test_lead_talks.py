@@ -84,7 +84,7 @@ async def talk(stack: Stack) -> None:
 
         for nobody in (stranger, buyer):
             assert "只有名片的主人和店长能看" in await nobody.says("我来接")
-        assert "还没有线索" in await rival.says("我来接")
+        assert "没有能接的对话" in await rival.says("我来接")
         assert "接上一位朋友了" in await seller.says("我来接")
         await buyer.hears("来了")
         assert "已转给一位朋友" in await seller.says("不用了吧这款您先别急着买，我帮您看看尺码")
@@ -92,7 +92,7 @@ async def talk(stack: Stack) -> None:
         await buyer.says("我穿 42 码，手机 13812345678")
         await hears(seller, "一位朋友：我穿 42 码")
         assert "能量" in await seller.says("掌柜，我有多少能量")  # to the bot, by its name
-        assert "还没有线索" in await rival.says("我来接")
+        assert "没有能接的对话" in await rival.says("我来接")
 
         assert "交回" not in await stranger.says("交回去")
         await seller.says("稍等哈")
