@@ -338,7 +338,7 @@ def choose(pages: Sequence[Object], wish: Wish, limit: int, firm: bool = False) 
 
 
 def _for_anybody(pages: Sequence[Object], wish: Wish) -> Sequence[Object]:
-    """Without what is for children and the like, unless that is wished, or the shelf has little else: then behind it."""
+    """Without what is for children and the like, unless that is wished; behind the others where these are few."""
     others = [one for one in QUALITIES.values() if one.named and not _wishes(wish, one)]
     rest = [page for page in pages if not any(name in page["name"] for one in others for name in one.named)]
     return rest if len(rest) >= A_FEW else [*rest, *(page for page in pages if page not in rest)]
