@@ -101,21 +101,30 @@ class BindAccountValidation(Validation):
         if order_id and not isinstance(request.heard.get("account_phone"), dict):  # "12345678" as a phone is no order
             request.set(account_order=str(order_id))
         elif not request.get("account_order") and not self._asked_for_order(request):
-            request.set(account_order=request.get("order_id"))
+            request.set(account_order=request.get("order_id") or self._order_told_before(request))
 
     @staticmethod
     def _told_before(request: Request) -> str | None:
         """The whole phone, sent for something else a moment ago."""
         if request.get("account_phone") or "account_phone" in (Conversation.of(request.tracker).top.get("asks") or {}):
             return None
-        lately = islice(Turn.earlier(request.tracker), LATELY)
-        return next((str(phone) for turn in lately if (phone := turn.first("phone"))), None)
+        return _told_lately(request, "phone")
+
+    @staticmethod
+    def _order_told_before(request: Request) -> str | None:
+        """Sent together with the phone, before it was said what for."""
+        return _told_lately(request, "order_id") if _told_lately(request, "phone") else None
 
     @staticmethod
     def _asked_for_order(request: Request) -> bool:
         """Also when it is to be changed: then the order of the other flow was not the right one."""
         heard = request.tracker.get_slot("heard") or {}
         return "change" in heard or "account_order" in (Conversation.of(request.tracker).top.get("asks") or {})
+
+
+def _told_lately(request: Request, entity: str) -> str | None:
+    lately = islice(Turn.earlier(request.tracker), LATELY)
+    return next((str(value) for turn in lately if (value := turn.first(entity))), None)
 
 
 class AccountBoundAlready(Action):

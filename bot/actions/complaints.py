@@ -14,10 +14,11 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
+from bot.actions.answers import find_answers
 from bot.actions.conversation import Conversation
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.handoff import offer_to_upset, say_waiting, waits_for_person
-from bot.actions.knowledge import order_talked_of, ticket_at_hand, way_buttons, ways
+from bot.actions.knowledge import order_talked_of, say_answer, ticket_at_hand, way_buttons, ways
 from bot.actions.malls import get_desk, get_mall
 from bot.actions.order_choice import CHOICES, SEARCHED, as_choices, order_buttons
 from bot.actions.order_questions import order_line
@@ -27,6 +28,7 @@ from bot.actions.tickets import Button, button, say_ticket
 from bot.actions.turn import Turn
 from bot.actions.wording import Domain, word
 from bot.actions.worry_state import ANGER, felt
+from knowledge_graph import sure
 from mall_adapter.errors import MallError
 from mall_adapter.handoff import ComplaintKind
 from mall_adapter.values import Order, OrderStatus, Reason, Ticket
@@ -54,6 +56,9 @@ OF_NOTHING_NAMED = (_K.OTHER, _K.PROMISE, _K.COMPENSATION)
 OF_COURIERS = (_K.COURIER, _K.NOT_RECEIVED)
 """Kinds in which the courier can be asked."""
 
+FALSE_CALL = "scam_call"
+"""Id of the answer to whoever was promised money by somebody who claims to be the shop: that is no demand."""
+
 
 class Complain(Action):
     def name(self) -> str:
@@ -66,6 +71,11 @@ class Complain(Action):
             return focus.events()
         before, again = _complained_before(tracker, focus, turn)
         kind = ComplaintKind(turn.first("complaint") or before or _K.OTHER)
+        if kind is _K.COMPENSATION and not turn.tapped:
+            found = (await find_answers(tracker, turn)).best
+            if sure(found) and found[0].answer.id == FALSE_CALL:
+                await say_answer(dispatcher, tracker, domain, found[0], focus)
+                return focus.events()
         order = await _order_in_question(tracker, turn, focus, kind)
         names_one = turn.first("order_id") or turn.names_goods or pointed_at(turn, focus.listed("order"))
         told = bool(order and names_one and (turn.tapped or focus.at_hand("complained")))  # it was asked for

@@ -51,6 +51,7 @@ SAID = patterns.load(
     "denied",
     "says_nothing",
     "in_general",
+    "rules_out",
     "how_many",
     "how_much",
     "measure",
@@ -165,9 +166,10 @@ def aspects_in(text: str) -> list[Aspect]:
 
 
 def kind_called(text: str) -> tuple[str, ...]:
-    """``("衣服吧")`` → the shelves of that kind; empty where none is named."""
+    """``("衣服吧")`` → the shelves of that kind; empty where none is named, or it is ruled out ("不要吃的")."""
     written = plain(text)
-    return next((shelves for asked, shelves in _WORDS.kinds.values() if asked.search(written)), ())
+    named = ((asked.search(written), shelves) for asked, shelves in _WORDS.kinds.values())
+    return next((to for one, to in named if one and not SAID["rules_out"].search(written[: one.start()])), ())
 
 
 def without_aspects(text: str) -> str:
