@@ -108,23 +108,20 @@ class BindAccountValidation(Validation):
         """The whole phone, sent for something else a moment ago."""
         if request.get("account_phone") or "account_phone" in (Conversation.of(request.tracker).top.get("asks") or {}):
             return None
-        return _told_lately(request, "phone")
+        lately = islice(Turn.earlier(request.tracker), LATELY)
+        return next((str(phone) for turn in lately if (phone := turn.first("phone"))), None)
 
     @staticmethod
     def _order_told_before(request: Request) -> str | None:
         """Sent together with the phone, before it was said what for."""
-        return _told_lately(request, "order_id") if _told_lately(request, "phone") else None
+        lately = (turn for turn in islice(Turn.earlier(request.tracker), LATELY) if turn.first("phone"))
+        return next((str(order_id) for turn in lately if (order_id := turn.first("order_id"))), None)
 
     @staticmethod
     def _asked_for_order(request: Request) -> bool:
         """Also when it is to be changed: then the order of the other flow was not the right one."""
         heard = request.tracker.get_slot("heard") or {}
         return "change" in heard or "account_order" in (Conversation.of(request.tracker).top.get("asks") or {})
-
-
-def _told_lately(request: Request, entity: str) -> str | None:
-    lately = islice(Turn.earlier(request.tracker), LATELY)
-    return next((str(value) for turn in lately if (value := turn.first(entity))), None)
 
 
 class AccountBoundAlready(Action):

@@ -76,6 +76,11 @@ class ValidateCancelOrder(OrderValidation):
             request.set(refusal={"name": "too_late", "order": order.id})
 
 
+def names_nothing(turn: Turn) -> bool:
+    """ "取消" and nothing else: what of, is not said."""
+    return bool(_SAID["bare"].search(plain(turn.text)))
+
+
 def _order_values(slots: Mapping[str, Any]) -> dict[str, Any]:
     return {"order_id": slots.get("order_id")}
 

@@ -13,6 +13,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from bot import patterns
 from bot.actions.accounts import say_open_once_a_day
+from bot.actions.cancellations import names_nothing
 from bot.actions.complaints import go_on_with_complaint
 from bot.actions.conversation import Conversation, ask
 from bot.actions.flow_files import flow_files, is_task, slots_of
@@ -35,8 +36,6 @@ _TALK = patterns.load(
     "small_talk",
     *("joke", "slow", "name", "tired", "low", "bored", "praise", "laugh", "how_are_you", "weather", "wishes", "sorry"),
 )
-
-_CANCELLING = patterns.load("cancelling", "cancelled", "bare")["bare"]
 
 A_WORD = 2
 """Characters that a bare "算了" has at most, apart from particles."""
@@ -159,7 +158,7 @@ class Chitchat(Action):
                 or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
             ):
                 if _troubled(tracker):
-                    await say_to_upset(dispatcher, tracker, domain, turn)
+                    await say_to_upset(dispatcher, tracker, domain, turn, focus)
                 else:
                     dispatcher.utter_message(response="utter_chitchat")
         elif not (await answer_question(dispatcher, tracker, domain, turn, focus, leaning="none")).said:
@@ -438,7 +437,7 @@ class NothingToCancel(Action):
         if lately and focus.written.get("flow") == "cancel_order":
             order_id = focus.written.get("order") or focus.written.get("id")
             dispatcher.utter_message(response="utter_order_stays_cancelled", order_id=order_id)
-        elif _CANCELLING.search(plain(Turn.of(tracker).text)) and not _just_ended(tracker):
+        elif names_nothing(Turn.of(tracker)) and not _just_ended(tracker):
             buttons = [wish_button(tracker, domain, intent) for intent in ("cancel_order", "cancel_ticket")]
             dispatcher.utter_message(response="utter_cancel_what", buttons=buttons)
         else:

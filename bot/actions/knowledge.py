@@ -20,6 +20,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus
 from bot.actions.graphs import get_answering
+from bot.actions.handoff import offer_to_upset
 from bot.actions.malls import get_mall
 from bot.actions.order_choice import (
     NOT_SHOWN,
@@ -355,8 +356,14 @@ def way_buttons(tracker: Tracker, domain: Domain, intents: Sequence[str], **told
     return [wish_button(tracker, domain, intent, **known) for intent in intents]
 
 
-async def say_to_upset(dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn) -> None:
-    """To a remark of somebody who is upset, and that asks for nothing: that it is understood, and what can be done."""
+async def say_to_upset(
+    dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
+) -> None:
+    """To a remark of somebody who is upset, and that asks for nothing: that it is understood, and what can be done;
+    where a person was offered for that, it goes on from there."""
+    if focus.value.get("offered_upset"):
+        await offer_to_upset(dispatcher, tracker, domain, focus)
+        return
     order = await order_talked_of(tracker, turn)
     buttons = ways(tracker, domain, order)[:2] if order else []
     buttons = [*buttons, *way_buttons(tracker, domain, ["human_handoff"])]

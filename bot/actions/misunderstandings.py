@@ -366,7 +366,7 @@ class OutOfScope(Action):
             or await go_on_with_complaint(dispatcher, tracker, domain, turn, focus)
         ):
             if not turn.asks and upset(tracker, datetime.now(UTC)):
-                await say_to_upset(dispatcher, tracker, domain, turn)
+                await say_to_upset(dispatcher, tracker, domain, turn, focus)
             else:
                 dispatcher.utter_message(response="utter_out_of_scope")
         return focus.events()

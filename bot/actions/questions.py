@@ -25,7 +25,7 @@ from bot.actions.conversation import Conversation
 from bot.actions.flow_files import is_task
 from bot.actions.focus import Focus, pointed_at
 from bot.actions.graphs import get_answering
-from bot.actions.handoff import call_person, offer_to_upset, say_waiting
+from bot.actions.handoff import call_person, say_waiting
 from bot.actions.knowledge import (
     order_talked_of,
     say_answer,
@@ -574,10 +574,7 @@ async def say_heard(
             response = "utter_heard_trouble" if trouble else "utter_heard_request"
             dispatcher.utter_message(response=response, buttons=buttons)
     elif upset(tracker, datetime.now(UTC)):
-        if focus.value.get("offered_upset"):
-            await offer_to_upset(dispatcher, tracker, domain, focus)
-        else:
-            await say_to_upset(dispatcher, tracker, domain, turn)
+        await say_to_upset(dispatcher, tracker, domain, turn, focus)
     elif len(turn.rest) >= A_REMARK:
         dispatcher.utter_message(response="utter_heard", buttons=buttons)
     else:

@@ -40,7 +40,8 @@ async def test_what_is_said_before_the_facts(
     events = [said(label) for label in labels]
     tracker = Tracker("web:ann", {}, events[-1]["parse_data"], events, False, None, {}, "action_listen")
     dispatcher = CollectingDispatcher()
-    await HearAnger().run(dispatcher, tracker, DOMAIN)
+    kept = [one["name"] for one in await HearAnger().run(dispatcher, tracker, DOMAIN)]
+    assert kept == (["focus"] if responses == ["utter_complain_again"] else [])  # that a person was offered
     assert [message["response"] for message in dispatcher.messages] == responses
     for message in dispatcher.messages:
         assert message["response"] in DOMAIN["responses"]
