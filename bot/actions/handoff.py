@@ -197,7 +197,8 @@ async def offer_to_upset(dispatcher: CollectingDispatcher, tracker: Tracker, dom
     """Whoever is angry again is offered a person; who goes on being angry, and has not declined one, gets one."""
     before = focus.value.get("offered_upset") or {}
     lately = Conversation.of(tracker).turn - int(before.get("turn") or 0) <= UPSET_LATELY
-    declined = any(one.yes is False for one in islice(Turn.earlier(tracker), UPSET_LATELY))
+    said = (Turn.of(tracker), *islice(Turn.earlier(tracker), UPSET_LATELY))
+    declined = any(one.declines for one in said)
     if before and lately and not declined:
         focus.on("offered_upset", None)
         dispatcher.utter_message(response="utter_upset_call")

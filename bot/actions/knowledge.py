@@ -360,8 +360,8 @@ async def say_to_upset(
     dispatcher: CollectingDispatcher, tracker: Tracker, domain: Domain, turn: Turn, focus: Focus
 ) -> None:
     """To a remark of somebody who is upset, and that asks for nothing: that it is understood, and what can be done;
-    where a person was offered for that, it goes on from there."""
-    if focus.value.get("offered_upset"):
+    where a person was offered for that, and is not declined, it goes on from there."""
+    if focus.value.get("offered_upset") and not turn.declines:
         await offer_to_upset(dispatcher, tracker, domain, focus)
         return
     order = await order_talked_of(tracker, turn)

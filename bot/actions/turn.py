@@ -177,6 +177,11 @@ class Turn:
             entities.setdefault(one["entity"], []).append(one["value"])
         return replace(self, text=text, spans=spans, entities=entities)
 
+    @property
+    def declines(self) -> bool:
+        """Whether it refuses what was offered: a no, or a stop ("不找人 我自己等")."""
+        return self.yes is False or self.intent == "stop"
+
     def without(self, *kinds: str) -> str:
         """The words without the values of these entities, and without what names a number ("尾号")."""
         text = "" if self.tapped else self.text
